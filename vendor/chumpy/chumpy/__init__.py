@@ -1,0 +1,1 @@
+"""Empty: mmpose requires this distribution and never imports it."""

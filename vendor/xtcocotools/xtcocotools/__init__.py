@@ -1,0 +1,1 @@
+"""pycocotools under the name that mmpose imports."""
