@@ -1,1 +1,1 @@
-"""x."""
+"""Stage one: raw sign videos become RGB and pose stores."""

@@ -1,1 +1,1 @@
-"""x."""
+"""What extraction and training must agree on: clips, keypoints, settings, stores."""

@@ -1,1 +1,1 @@
-"""x."""
+"""Stage two: stores become a retrieval model."""
