@@ -1,0 +1,48 @@
+"""One console, one way to report progress: everything a person sees goes through here.
+
+Progress and messages go to standard error, so that standard output holds only results and
+``--json`` can be piped.
+"""
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For progress, warnings and errors (standard error)."""
+
+results = Console(highlight=False, soft_wrap=True)
+"""For tables and reports (standard output)."""
+
+
+def progress_bar(*, visible: bool = True) -> Progress:
+    """A progress display with counts, rates (field ``rates``), elapsed and remaining time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rates]}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=messages,
+        disable=not visible,
+    )
+
+
+def warn(text: str) -> None:
+    """Prints a warning that cannot be overlooked."""
+    messages.print(f"[bold yellow]warning:[/] {text}")
+
+
+def fail(text: str) -> None:
+    """Prints why a command ended without doing its work."""
+    messages.print(f"[bold red]error:[/] {text}")

@@ -1,0 +1,106 @@
+"""Reads one section of one named pipeline of ``pipelines.yaml`` into a frozen settings model."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+DEFAULT_PIPELINE_FILE = Path("pipelines.yaml")
+
+
+class PipelineError(ValueError):
+    """A pipeline file that cannot be used; the message names the file and what to change."""
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, unknown keys refused, fields documented below themselves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def read_section(path: Path, pipeline: str, section: str, schema: type[SettingsT]) -> SettingsT:
+    """The ``section`` of ``pipeline`` in the file at ``path``, as a ``schema``.
+
+    Raises :class:`PipelineError` for a missing file, unknown names (with the nearest right one),
+    keys given twice, and values of a wrong kind. A section that is left out has its defaults.
+    """
+    pipelines = _entry(_load(path), "pipelines", path, "the file")
+    sections = _entry(pipelines, pipeline, path, "'pipelines'", kind="pipeline")
+    if not isinstance(sections, dict):
+        raise PipelineError(
+            f"{path}: pipeline '{pipeline}' must hold sections, such as '{section}:'"
+        )
+    try:
+        return schema.model_validate(sections.get(section) or {})
+    except ValidationError as error:
+        problems = "\n".join(_problem(item, schema) for item in error.errors())
+        raise PipelineError(
+            f"{path}, pipeline '{pipeline}', section '{section}':\n{problems}"
+        ) from None
+
+
+def pipeline_names(path: Path) -> list[str]:
+    """Names of the pipelines in a file, in its order."""
+    return list(_entry(_load(path), "pipelines", path, "the file"))
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML silently keeps the last of two equal keys; this loader refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen and key != "<<":
+                line = key_node.start_mark.line + 1
+                raise PipelineError(f"{self.name}, line {line}: key '{key}' is given twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML holds
+    try:
+        with path.open(encoding="utf-8") as file:
+            return yaml.load(file, Loader=_UniqueKeyLoader)
+    except FileNotFoundError:
+        raise PipelineError(
+            f"there is no pipeline file {path}; name one with --pipelines FILE"
+        ) from None
+    except yaml.YAMLError as error:
+        raise PipelineError(f"{path} is not valid YAML: {error}") from None
+
+
+def _entry(mapping: Any, key: str, path: Path, place: str, kind: str = "key") -> Any:  # noqa: ANN401
+    if isinstance(mapping, dict) and key in mapping:
+        return mapping[key]
+    known = [str(name) for name in mapping] if isinstance(mapping, dict) else []
+    raise PipelineError(f"{path}: {place} has no {kind} '{key}'. {_nearest(key, known)}".rstrip())
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"There are: {', '.join(known)}." if known else ""
+
+
+def _problem(item: Any, schema: type[Settings]) -> str:  # noqa: ANN401 - pydantic's error record
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"  {place}: {item['msg']} (found {item['input']!r})"
+    hint = _nearest(str(item["loc"][-1]), _keys_at(schema, item["loc"][:-1]))
+    return f"  {place}: there is no such key. {hint}"
+
+
+def _keys_at(schema: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields of the model that stands at ``location`` below ``schema``."""
+    for part in location:
+        field = schema.model_fields.get(str(part))
+        if field is not None and isinstance(field.annotation, type):
+            schema = field.annotation
+    return list(schema.model_fields)

@@ -1,0 +1,155 @@
+"""The Zarr arrays of a store: create, append, commit, read. The only file that imports zarr.
+
+Files are replaced whole (Zarr's local store writes beside and renames), so a reader sees an old
+or a new file and never half of one. :meth:`StoreArrays.append` writes rows, then the video table,
+then ``committed``: only that last, single rename makes them part of the store.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+
+from seds_core.store.layout import VIDEO_ARRAYS, ArraySpec, row_arrays
+from seds_core.store.provenance import Provenance, StoreMismatchError, software_versions
+
+Columns = Mapping[str, np.ndarray]
+"""Array name -> values; every array has the same first axis."""
+
+
+class StoreArrays:
+    """An opened store: its provenance and its committed entries."""
+
+    def __init__(self, group: zarr.Group) -> None:
+        """Wraps an existing group; use :meth:`create` or :meth:`open`."""
+        self._group = group
+        self.provenance = Provenance.from_attributes(dict(group.attrs))
+        self.row_specs = row_arrays(
+            self.provenance.kind,
+            feature_dim=self.provenance.feature_dim,
+            feature_dtype=self.provenance.feature_dtype,
+        )
+
+    @classmethod
+    def create(cls, path: Path, provenance: Provenance) -> "StoreArrays":
+        """Makes an empty store. It appears under its name only when it is complete."""
+        unfinished = path.with_name(f"{path.name}.creating")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        group = zarr.create_group(unfinished, zarr_format=3)
+        group.attrs.update(
+            provenance.to_attributes()
+            | {
+                "committed": {"videos": 0, "rows": 0},
+                "software": [software_versions()],
+                "failures": {},
+            }
+        )
+        specs = row_arrays(
+            provenance.kind,
+            feature_dim=provenance.feature_dim,
+            feature_dtype=provenance.feature_dtype,
+        )
+        for name, arrays in (("rows", specs), ("videos", VIDEO_ARRAYS)):
+            part = group.create_group(name)
+            for spec in arrays:
+                _create_array(part, spec)
+        unfinished.rename(path)
+        return cls.open(path, writable=True)
+
+    @classmethod
+    def open(cls, path: Path, *, writable: bool = False) -> "StoreArrays":
+        """Opens a store; raises :class:`StoreMismatchError` for anything that is not one."""
+        try:
+            group = zarr.open_group(path, mode="r+" if writable else "r")
+        except (FileNotFoundError, ValueError, OSError) as error:
+            raise StoreMismatchError(f"{path} is not a store: {error}") from None
+        if "layout_version" not in group.attrs:
+            raise StoreMismatchError(f"{path} is a Zarr group but not a store of seds-extract")
+        return cls(group)
+
+    @property
+    def committed(self) -> tuple[int, int]:
+        """Numbers of table entries and of rows that count, as of now."""
+        committed: Any = self._fresh_attributes()["committed"]
+        return int(committed["videos"]), int(committed["rows"])
+
+    @property
+    def failures(self) -> dict[str, dict[str, str]]:
+        """Video -> why it is not in the store."""
+        failures: Any = self._fresh_attributes()["failures"]
+        return dict(failures)
+
+    @property
+    def software(self) -> list[dict[str, str]]:
+        """Versions of the software that created the store and of everything that extended it."""
+        software: Any = self._fresh_attributes()["software"]
+        return list(software)
+
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Rows ``start`` to ``stop`` of one row array."""
+        return np.asarray(self._array("rows", name)[start:stop])
+
+    def read_video_column(self, name: str, stop: int) -> np.ndarray:
+        """The first ``stop`` entries of one column of the table of videos."""
+        return np.asarray(self._array("videos", name)[:stop])
+
+    def description(self, part: str, name: str) -> dict[str, Any]:
+        """Shape, type and axis names of an array; raises ``KeyError`` when it is missing."""
+        array = self._array(part, name)
+        return {
+            "shape": array.shape,
+            "dtype": array.dtype,
+            "dimension_names": array.metadata.dimension_names,  # type: ignore[union-attr]
+        }
+
+    def append(self, rows: Columns, videos: Columns, failures: dict[str, dict[str, str]]) -> None:
+        """Adds rows and table entries and replaces the failures, all at once or not at all."""
+        num_videos, num_rows = self.committed
+        rows_after = self._extend("rows", self.row_specs, rows, num_rows)
+        videos_after = self._extend("videos", VIDEO_ARRAYS, videos, num_videos)
+        software = self.software
+        if (now := software_versions()) not in software:
+            software.append(now)
+        self._group.attrs.update(
+            {
+                "committed": {"videos": videos_after, "rows": rows_after},
+                "failures": failures,
+                "software": software,
+            }
+        )
+
+    def _extend(self, part: str, specs: tuple[ArraySpec, ...], columns: Columns, start: int) -> int:
+        stop = start + len(columns[specs[0].name])
+        for spec in specs:
+            array = self._array(part, spec.name)
+            array.resize((stop, *spec.sizes))  # also cuts off what a dead process left behind
+            if stop > start:
+                array[start:stop] = columns[spec.name]
+        return stop
+
+    def _array(self, part: str, name: str) -> zarr.Array[Any]:
+        array = self._group[f"{part}/{name}"]
+        assert isinstance(array, zarr.Array)
+        return array
+
+    def _fresh_attributes(self) -> dict[str, Any]:
+        """Read from the disk: another process may have committed since."""
+        return dict(zarr.open_group(self._group.store, mode="r").attrs)
+
+
+def _create_array(group: zarr.Group, spec: ArraySpec) -> None:
+    group.create_array(
+        spec.name,
+        shape=(0, *spec.sizes),
+        dtype=str if spec.dtype == "str" else spec.dtype,
+        chunks=(spec.chunk, *spec.sizes),
+        shards=(spec.shard, *spec.sizes),
+        # Shuffled bytes compress floats and counters well at little cost.
+        compressors=[BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")],
+        dimension_names=spec.axes,
+        attributes={"unit": spec.unit, "description": spec.description},
+    )

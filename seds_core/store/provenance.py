@@ -1,0 +1,86 @@
+"""What made a store, and in which points two makers differ."""
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from seds_core.store.layout import LAYOUT_VERSION, StoreKind
+
+RECORDED_PACKAGES = ("seds", "torch", "torchvision", "numpy", "zarr", "decord", "av", "mmpose")
+
+
+class StoreMismatchError(ValueError):
+    """A store that was made otherwise than asked; the message names both sides."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything that decides the rows of a store, and the software that made them."""
+
+    kind: StoreKind
+    settings: dict[str, Any]
+    """The settings that decide rows; how fast they are made (workers, batches) is left out."""
+    weights: dict[str, Any]
+    """Name, source, SHA-256, and ``is_random`` of the frozen network."""
+    feature_dim: int = 0
+    feature_dtype: str = "float32"
+    layout_version: int = LAYOUT_VERSION
+
+    def to_attributes(self) -> dict[str, Any]:
+        """As the attributes of the store's group."""
+        return asdict(self)
+
+    @classmethod
+    def from_attributes(cls, attributes: dict[str, Any]) -> "Provenance":
+        """From the attributes of a store's group; refuses another layout version."""
+        found = attributes.get("layout_version")
+        if found != LAYOUT_VERSION:
+            raise StoreMismatchError(
+                f"the store has layout version {found}, this program reads {LAYOUT_VERSION}: "
+                "extract into a new store, or use the version that wrote it"
+            )
+        return cls(**{name: attributes[name] for name in cls.__dataclass_fields__})
+
+    @property
+    def warning(self) -> str | None:
+        """What everybody who uses the store must be told."""
+        if not self.weights.get("is_random"):
+            return None
+        return f"the {self.kind} store holds features of RANDOM weights: they mean nothing"
+
+    def differences(self, other: "Provenance") -> list[str]:
+        """Sentences ``name: this side / other side``; where the weights lay does not count."""
+        ours, theirs = _flat(_deciding(self)), _flat(_deciding(other))
+        return [
+            f"{name}: {ours.get(name, 'not set')} / {theirs.get(name, 'not set')}"
+            for name in sorted(ours.keys() | theirs.keys())
+            if ours.get(name) != theirs.get(name)
+        ]
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that rows depend on."""
+    found = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _deciding(provenance: Provenance) -> dict[str, Any]:
+    attributes = provenance.to_attributes()
+    attributes["weights"] = {k: v for k, v in provenance.weights.items() if k != "source"}
+    return attributes
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{name}.")
+        else:
+            leaves[f"{prefix}{name}"] = value
+    return leaves

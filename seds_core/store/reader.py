@@ -1,0 +1,74 @@
+"""Opens a store, lists its videos, reads a video's rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seds_core.store.arrays import StoreArrays
+from seds_core.store.layout import VIDEO_ARRAYS
+from seds_core.store.provenance import Provenance
+from seds_core.store.records import VideoSource
+
+
+@dataclass(frozen=True)
+class VideoEntry(VideoSource):
+    """A video in the store: its source and the run of rows that it owns."""
+
+    first_row: int
+    num_rows: int
+    rows_checksum: int
+
+
+class StoreReader:
+    """The committed contents of a store, as they were when it was opened."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the store at ``path``.
+
+        Raises :class:`~seds_core.store.provenance.StoreMismatchError` for anything else.
+        """
+        self.path = path
+        self.arrays = StoreArrays.open(path)
+        self.num_rows = self.arrays.committed[1]
+        self.failures = self.arrays.failures
+        self.videos: dict[str, VideoEntry] = latest_entries(self.arrays)
+
+    @property
+    def provenance(self) -> Provenance:
+        """What made the store."""
+        return self.arrays.provenance
+
+    @property
+    def num_superseded_rows(self) -> int:
+        """Rows of earlier versions of videos whose source has changed since."""
+        return self.num_rows - sum(entry.num_rows for entry in self.videos.values())
+
+    def rows(self, video_id: str) -> dict[str, np.ndarray]:
+        """All rows of a video: array name -> values, first axis ``row``.
+
+        Raises ``KeyError`` with the reason when the video is not in the store.
+        """
+        if video_id not in self.videos:
+            reason = self.failures.get(video_id, {}).get("reason", "it was never extracted")
+            raise KeyError(f"{self.path} has no video '{video_id}': {reason}")
+        entry = self.videos[video_id]
+        stop = entry.first_row + entry.num_rows
+        return {
+            spec.name: self.arrays.read_rows(spec.name, entry.first_row, stop)
+            for spec in self.arrays.row_specs
+        }
+
+
+def latest_entries(arrays: StoreArrays) -> dict[str, VideoEntry]:
+    """Video -> its entry; of several entries the last one counts."""
+    stop = arrays.committed[0]  # once: another process may commit between two columns
+    columns = {
+        spec.name: arrays.read_video_column(spec.name, stop).tolist() for spec in VIDEO_ARRAYS
+    }
+    names = list(columns)
+    entries = (
+        VideoEntry(**dict(zip(names, values, strict=True)))
+        for values in zip(*columns.values(), strict=True)
+    )
+    return {entry.video_id: entry for entry in entries}

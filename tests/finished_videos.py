@@ -1,0 +1,28 @@
+"""Small finished videos with rows that can be told apart, for tests of the store."""
+
+import numpy as np
+
+from seds_core.store.provenance import Provenance
+from seds_core.store.records import FinishedVideo, VideoSource
+
+RGB = Provenance(
+    kind="rgb",
+    settings={"backbone": "i3d", "frames": {"max_frames": 300}},
+    weights={"name": "test", "source": "here", "sha256": "0" * 64, "is_random": False},
+    feature_dim=8,
+)
+
+
+def finished(video_id: str, num_rows: int = 3, content: str = "c0") -> FinishedVideo:
+    """A video whose features are a function of its id, its content and the row."""
+    seed = sum(f"{video_id}{content}".encode())
+    features = np.arange(num_rows * 8, dtype=np.float32).reshape(num_rows, 8) + 1000 * seed
+    rows = {
+        "features": features,
+        "first_frame": np.arange(num_rows, dtype=np.int32),
+        "frame_step": np.ones(num_rows, np.int32),
+    }
+    source = VideoSource(
+        video_id, f"/videos/{video_id}.mp4", 10, 20, content, 20, 1, 25.0, 0.8, 64, 48
+    )
+    return FinishedVideo(source, rows)

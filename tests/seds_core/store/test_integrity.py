@@ -1,0 +1,54 @@
+from finished_videos import RGB, finished
+
+from seds_core.store.integrity import checksum_problem, structure_problems
+from seds_core.store.reader import StoreReader
+from seds_core.store.writer import StoreWriter
+
+
+def make_store(path):
+    with StoreWriter(path, RGB) as writer:
+        writer.want(["a", "b"])
+        while (video_id := writer.claim()) is not None:
+            writer.finish(finished(video_id))
+    return StoreReader(path)
+
+
+def test_a_whole_store_has_no_problems(tmp_path):
+    store = make_store(tmp_path / "s.zarr")
+    assert structure_problems(store) == []
+    assert [checksum_problem(store, v) for v in store.videos] == [None, None]
+
+
+def test_a_changed_row_is_found_and_named(tmp_path):
+    path = tmp_path / "s.zarr"
+    with StoreWriter(path, RGB) as writer:
+        writer.want(["a", "b"])
+        while (video_id := writer.claim()) is not None:
+            writer.finish(finished(video_id))
+        writer.pack()
+        writer._arrays._array("rows", "features")[4] = 7
+    store = StoreReader(path)
+    assert checksum_problem(store, "a") is None
+    assert "'b'" in checksum_problem(store, "b")
+
+
+def test_a_damaged_file_is_found(tmp_path):
+    path = tmp_path / "s.zarr"
+    make_store(path)
+    shard = path / "rows" / "features" / "c" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    shard.write_bytes(content)
+    store = StoreReader(path)
+    assert any(checksum_problem(store, v) for v in store.videos)
+
+
+def test_a_missing_array_and_impossible_rows_are_found(tmp_path):
+    path = tmp_path / "s.zarr"
+    make_store(path)
+    with StoreWriter(path, RGB) as writer:
+        writer._arrays._array("videos", "first_row")[1] = 5
+    (path / "rows" / "frame_step" / "zarr.json").unlink()
+    problems = structure_problems(StoreReader(path))
+    assert any("rows/frame_step is missing" in problem for problem in problems)
+    assert any("'b': rows 5 + 3 do not exist" in problem for problem in problems)

@@ -1,0 +1,41 @@
+import pytest
+
+from seds_core.dataset_index import IndexedVideo, IndexFileError, read_index
+
+
+def write(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "index.csv"
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_paths_start_at_the_index_and_other_columns_are_kept(tmp_path):
+    path = write(tmp_path, 'video_id,path,text,signer\na,v/a.mp4,"Hello, you",s1\n', "utf-8-sig")
+    assert read_index(path) == [
+        IndexedVideo("a", tmp_path / "v/a.mp4", "", "Hello, you", {"signer": "s1"})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no column video_id and no column path"),
+        ("id,path\na,b\n", "no column video_id; its first line names: id, path"),
+        ("video_id,path\n", "lists no videos"),
+        ("video_id,path\na,x\nb,\n", "line 3: the field path is empty"),
+        ("video_id,path\na,x\na,y\n", "'a' twice"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, text, message):
+    with pytest.raises(IndexFileError, match=message):
+        read_index(write(tmp_path, text))
+
+
+def test_a_missing_index_is_named(tmp_path):
+    with pytest.raises(IndexFileError, match=r"gone\.csv cannot be read"):
+        read_index(tmp_path / "gone.csv")
+
+
+def test_another_encoding_is_named(tmp_path):
+    with pytest.raises(IndexFileError, match="UTF-8"):
+        read_index(write(tmp_path, "video_id,path\nä,x\n", "latin-1"))
