@@ -9,10 +9,12 @@ import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seds_core.errors import UsageError
+
 REQUIRED_COLUMNS = ("video_id", "path")
 
 
-class IndexFileError(ValueError):
+class IndexFileError(UsageError):
     """An index that cannot be used; the message names the file, the line and what to change."""
 
 

@@ -1,5 +1,6 @@
 """Reads one section of one named pipeline of ``pipelines.yaml`` into a frozen settings model."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,10 +8,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from seds_core.errors import UsageError
+
 DEFAULT_PIPELINE_FILE = Path("pipelines.yaml")
 
 
-class PipelineError(ValueError):
+class PipelineError(UsageError):
     """A pipeline file that cannot be used; the message names the file and what to change."""
 
 
@@ -35,13 +38,18 @@ def read_section(path: Path, pipeline: str, section: str, schema: type[SettingsT
         raise PipelineError(
             f"{path}: pipeline '{pipeline}' must hold sections, such as '{section}:'"
         )
-    try:
-        return schema.model_validate(sections.get(section) or {})
-    except ValidationError as error:
-        problems = "\n".join(_problem(item, schema) for item in error.errors())
-        raise PipelineError(
-            f"{path}, pipeline '{pipeline}', section '{section}':\n{problems}"
-        ) from None
+    place = f"{path}, pipeline '{pipeline}', section '{section}'"
+    return _validated(sections.get(section) or {}, schema, place)
+
+
+def with_changes(settings: SettingsT, part: str, changes: Mapping[str, object | None]) -> SettingsT:
+    """The settings with some fields of one part replaced; ``None`` leaves a field as it is.
+
+    Raises :class:`PipelineError` for values that the part does not accept.
+    """
+    values = settings.model_dump()
+    values[part] |= {name: value for name, value in changes.items() if value is not None}
+    return _validated(values, type(settings), "the command line")
 
 
 def pipeline_names(path: Path) -> list[str]:
@@ -61,6 +69,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise PipelineError(f"{self.name}, line {line}: key '{key}' is given twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _validated(values: object, schema: type[SettingsT], place: str) -> SettingsT:
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = "\n".join(_problem(item, schema) for item in error.errors())
+        raise PipelineError(f"{place}:\n{problems}") from None
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML holds

@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from seds_core.errors import UsageError
 from seds_core.store.layout import LAYOUT_VERSION, StoreKind
 
 RECORDED_PACKAGES = ("seds", "torch", "torchvision", "numpy", "zarr", "decord", "av", "mmpose")
 
 
-class StoreMismatchError(ValueError):
+class StoreMismatchError(UsageError):
     """A store that was made otherwise than asked; the message names both sides."""
 
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import VideoSource
+
+
+class VideoNotInStoreError(UsageError):
+    """A video whose rows were asked for and that has none; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,11 @@ class StoreReader:
     def rows(self, video_id: str) -> dict[str, np.ndarray]:
         """All rows of a video: array name -> values, first axis ``row``.
 
-        Raises ``KeyError`` with the reason when the video is not in the store.
+        Raises :class:`VideoNotInStoreError` with the reason when the video is not in the store.
         """
         if video_id not in self.videos:
             reason = self.failures.get(video_id, {}).get("reason", "it was never extracted")
-            raise KeyError(f"{self.path} has no video '{video_id}': {reason}")
+            raise VideoNotInStoreError(f"{self.path} has no video '{video_id}': {reason}")
         entry = self.videos[video_id]
         stop = entry.first_row + entry.num_rows
         return {

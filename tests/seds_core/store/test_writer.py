@@ -7,7 +7,7 @@ from finished_videos import RGB, finished
 
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader
+from seds_core.store.reader import StoreReader, VideoNotInStoreError
 from seds_core.store.records import FailedVideo
 from seds_core.store.staging import Staging
 from seds_core.store.writer import StoreWriter
@@ -167,7 +167,7 @@ def test_failures_are_kept_until_the_video_succeeds(tmp_path):
         assert extract(writer) == ["bb"]
     store = StoreReader(path)
     assert store.failures["a"]["reason"] == "it is empty"
-    with pytest.raises(KeyError, match="no video 'a': it is empty"):
+    with pytest.raises(VideoNotInStoreError, match="no video 'a': it is empty"):
         store.rows("a")
     with StoreWriter(path, RGB) as writer:  # a later run tries again
         writer.want(["a"])

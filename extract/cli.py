@@ -1,0 +1,222 @@
+"""The command ``seds-extract``: options in, one call of the library, an exit code out.
+
+Nothing heavy is imported before a command needs it, so that ``--help`` is instant.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from extract.run.request import ExtractionRequest
+from seds_core.console import fail, results
+from seds_core.errors import UnavailableError, UsageError
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_CODES = "Exit codes: 0 all there, 3 some videos failed, 2 usage, 1 anything else."
+
+app = typer.Typer(
+    name="seds-extract",
+    help="Sign videos become stores of RGB features and of whole-body keypoints.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Videos = Annotated[
+    list[str] | None,
+    typer.Option("--videos", help="Folders, files or quoted patterns.", metavar="DIR|FILE|GLOB..."),
+]
+MoreVideos = Annotated[list[str] | None, typer.Argument(hidden=True)]
+"""What the shell makes of ``--videos *.mp4``: all names but the first are left over."""
+Index = Annotated[
+    Path | None, typer.Option(help="CSV with columns video_id and path, instead of --videos.")
+]
+Out = Annotated[Path, typer.Option(help="Store to create or to go on with.")]
+Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
+PipelineFile = Annotated[Path, typer.Option("--pipelines", help="Pipeline file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+Store = Annotated[Path, typer.Argument(help="A store made by rgb or pose.")]
+PIPELINE_FILE = Path("pipelines.yaml")
+
+
+def main() -> None:
+    """Runs the command line; errors that a person can mend are a sentence, without a trace."""
+    try:
+        app()
+    except UsageError as error:
+        fail(escape(str(error)))
+        sys.exit(EXIT_USAGE)
+    except UnavailableError as error:
+        fail(escape(str(error)))
+        sys.exit(EXIT_ERROR)
+
+
+@app.command(epilog=EXIT_CODES)
+def rgb(
+    out: Out,
+    videos: Videos = None,
+    more_videos: MoreVideos = None,
+    index: Index = None,
+    pipeline: Pipeline = "custom",
+    pipelines: PipelineFile = PIPELINE_FILE,
+    backbone: Annotated[str | None, typer.Option(help="i3d, s3d or mvit_v2_s.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Name or file, such as bsl5k.")] = None,
+    clips: Annotated[str | None, typer.Option(help="planned (a bounded number) or all.")] = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """RGB features: one vector a clip from a frozen video network.
+
+    [bold]Examples[/]
+
+    seds-extract rgb --videos my_videos --out stores/rgb.zarr
+
+    seds-extract rgb --index index.csv --out stores/rgb.zarr --pipeline phoenix-2014t
+
+    seds-extract rgb --videos "takes/**/*.mp4" --out stores/rgb.zarr --clips all --dry-run
+    """
+    changes: dict[str, str | Path | None] = {
+        "backbone": backbone, "weights": weights, "clips": clips,
+    }  # fmt: skip
+    places = (*(videos or ()), *(more_videos or ()))
+    _run(
+        ExtractionRequest("rgb", out, places, index, pipelines, pipeline, changes, device, as_json),
+        dry_run,
+    )
+
+
+@app.command(epilog=EXIT_CODES)
+def pose(
+    out: Out,
+    videos: Videos = None,
+    more_videos: MoreVideos = None,
+    index: Index = None,
+    pipeline: Pipeline = "custom",
+    pipelines: PipelineFile = PIPELINE_FILE,
+    detector: Annotated[str | None, typer.Option(help="mmpose or mediapipe.")] = None,
+    model: Annotated[str | None, typer.Option(help="Alias or MMPose config file.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Other weights for the model.")] = None,
+    person_box: Annotated[str | None, typer.Option(help="whole_frame, detector or csv.")] = None,
+    person_box_file: Annotated[Path | None, typer.Option(help="Boxes, for csv.")] = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Pose: 133 whole-body keypoints a frame, in the video's pixels.
+
+    [bold]Examples[/]
+
+    seds-extract pose --videos my_videos --out stores/pose.zarr
+
+    seds-extract pose --index index.csv --out stores/pose.zarr --model rtmw-l-384
+
+    seds-extract pose --videos my_videos --out stores/pose.zarr --detector mediapipe
+    """
+    changes: dict[str, str | Path | None] = {
+        "detector": detector, "model": model, "checkpoint": checkpoint,
+        "person_box": person_box, "person_box_file": person_box_file,
+    }  # fmt: skip
+    places = (*(videos or ()), *(more_videos or ()))
+    _run(
+        ExtractionRequest(
+            "pose", out, places, index, pipelines, pipeline, changes, device, as_json
+        ),
+        dry_run,
+    )
+
+
+def _run(request: ExtractionRequest, dry_run: bool) -> None:
+    from extract.run.command import run_dry, run_extraction
+
+    raise typer.Exit(run_dry(request) if dry_run else run_extraction(request))
+
+
+@app.command()
+def info(store: Store, as_json: Json = False) -> None:
+    """What is in a store: videos, rows, weights, settings, failures.
+
+    [bold]Example[/]
+
+    seds-extract info stores/rgb.zarr --json
+    """
+    from extract.inspection.info import describe, report
+    from seds_core.store.reader import StoreReader
+
+    description = describe(StoreReader(store))
+    if as_json:
+        sys.stdout.write(json.dumps(description) + "\n")
+    else:
+        results.print(report(description))
+
+
+@app.command()
+def verify(
+    store: Store,
+    sample: Annotated[int, typer.Option(min=0, help="Videos to extract again.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Checks a store's structure and checksums; with --sample, extracts some videos again.
+
+    [bold]Example[/]
+
+    seds-extract verify stores/rgb.zarr --sample 5
+    """
+    from extract.inspection.verify import print_verification, verify_store
+    from seds_core.store.reader import StoreReader
+
+    verification = verify_store(StoreReader(store), sample=sample, device=device)
+    print_verification(verification)
+    if verification.problems:
+        raise typer.Exit(EXIT_ERROR)
+
+
+@app.command()
+def show(
+    store: Store,
+    video_id: Annotated[str, typer.Argument(help="A video in the store.")],
+    also: Annotated[
+        Path | None, typer.Option(help="The other stream's store, to draw too.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Picture; by default VIDEO.png.")] = None,
+    video: Annotated[bool, typer.Option("--video", help="A film (mp4) as well.")] = False,
+) -> None:
+    """Draws a video's skeleton and clips: a contact sheet, and with --video a film.
+
+    [bold]Example[/]
+
+    seds-extract show stores/pose.zarr greeting-01 --also stores/rgb.zarr --video
+    """
+    from extract.inspection.pictures import write_pictures
+
+    picture = out or Path(f"{video_id.replace('/', '_')}.png")
+    stores = tuple(path for path in (store, also) if path is not None)
+    for path in write_pictures(stores, video_id, picture, with_film=video):
+        results.print(f"wrote {path}")
+
+
+@app.command("demo-videos")
+def demo_videos(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    pipeline: Pipeline = "demo",
+    pipelines: PipelineFile = PIPELINE_FILE,
+) -> None:
+    """Draws the synthetic signers' videos that the demo runs on, with an index and the truth.
+
+    [bold]Example[/]
+
+    seds-extract demo-videos --out demo/videos
+    """
+    from extract.synthetic.corpus import SyntheticCorpus, write_corpus
+    from seds_core.pipeline_file import read_section
+
+    write_corpus(out, read_section(pipelines, pipeline, "synthetic", SyntheticCorpus))
+    results.print(f"the videos, their index and the true keypoints are in {out}")

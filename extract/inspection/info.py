@@ -1,0 +1,93 @@
+"""What is in a store, as a report for people and as data for machines."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from seds_core.store.reader import StoreReader
+
+
+def describe(store: StoreReader) -> dict[str, Any]:
+    """Counts, provenance and failures of a store, as plain values."""
+    entries = store.videos.values()
+    files = [path for path in store.path.rglob("*") if path.is_file()]
+    return {
+        "store": str(store.path),
+        "kind": store.provenance.kind,
+        "layout_version": store.provenance.layout_version,
+        "videos": len(entries),
+        "rows": sum(entry.num_rows for entry in entries),
+        "superseded_rows": store.num_superseded_rows,
+        "frames": sum(entry.num_frames for entry in entries),
+        "hours": sum(entry.duration for entry in entries) / 3600,
+        "files": len(files),
+        "bytes": sum(path.stat().st_size for path in files),
+        "waiting_videos": _num_waiting(store.path),
+        "arrays": {
+            spec.name: {
+                "axes": list(spec.axes),
+                "sizes": list(spec.sizes),
+                "dtype": spec.dtype,
+                "unit": spec.unit,
+                "description": spec.description,
+            }
+            for spec in store.arrays.row_specs
+        },
+        "weights": store.provenance.weights,
+        "settings": store.provenance.settings,
+        "software": store.arrays.software,
+        "failures": {video_id: f["reason"] for video_id, f in store.failures.items()},
+        "warning": store.provenance.warning,
+    }
+
+
+def report(description: dict[str, Any]) -> RenderableType:
+    """The description as tables."""
+    facts = Table.grid(padding=(0, 2))
+    for label, value in _facts(description):
+        facts.add_row(Text(label, style="bold"), value)
+    arrays = Table("array", "axes", "type", "unit", "meaning", title_justify="left", title="Rows")
+    for name, array in description["arrays"].items():
+        sizes = [str(size) for size in array["sizes"]]
+        axes = ", ".join(
+            [array["axes"][0], *map("=".join, zip(array["axes"][1:], sizes, strict=True))]
+        )
+        arrays.add_row(name, axes, array["dtype"], array["unit"], array["description"])
+    parts: list[RenderableType] = [facts, arrays]
+    if description["failures"]:
+        failures = Table("video", "reason", title="Failures", title_justify="left")
+        for video_id, reason in description["failures"].items():
+            failures.add_row(Text(video_id), Text(reason))
+        parts.append(failures)
+    if description["warning"]:
+        parts.append(Text(f"warning: {description['warning']}", style="bold yellow"))
+    return Group(*parts)
+
+
+def _facts(description: dict[str, Any]) -> list[tuple[str, str]]:
+    weights = description["weights"]
+    facts = [
+        ("store", description["store"]),
+        ("kind", f"{description['kind']}, layout version {description['layout_version']}"),
+        ("videos", f"{description['videos']:,} ({description['hours']:.2f} hours)"),
+        ("rows", f"{description['rows']:,} of {description['frames']:,} frames"),
+        ("on disk", f"{description['bytes'] / 1e6:,.1f} MB in {description['files']:,} files"),
+        ("weights", f"{weights['name']} (SHA-256 {weights['sha256'][:12]})"),
+        ("failures", str(len(description["failures"]))),
+    ]
+    if description["superseded_rows"]:
+        facts.append(("superseded", f"{description['superseded_rows']:,} rows of changed videos"))
+    if description["waiting_videos"]:
+        facts.append(
+            ("waiting", f"{description['waiting_videos']:,} videos, packed by the next run")
+        )
+    return facts
+
+
+def _num_waiting(store_path: Path) -> int:
+    """Finished videos that no process has packed yet."""
+    finished = store_path.with_name(f"{store_path.name}.staging") / "finished"
+    return len(list(finished.glob("*.npz"))) if finished.is_dir() else 0

@@ -1,0 +1,110 @@
+"""Whether a store is right: its structure, its checksums, and a sample extracted again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.markup import escape
+
+from extract.decoding.decode_pool import DecodePool
+from extract.decoding.video_error import VideoError
+from extract.run.loop import decode_job
+from extract.run.streams import load_stream
+from extract.settings import ExtractSettings
+from extract.video_list import ListedVideo
+from seds_core.console import fail, progress_bar, results
+from seds_core.store.integrity import checksum_problem, structure_problems
+from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.reader import StoreReader
+
+SAMPLE_SEED = 0
+RELATIVE_TOLERANCE = 1e-3
+"""Of the largest value: another processor or library version rounds differently."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was looked at, and what was found to be wrong."""
+
+    num_videos: int
+    num_sampled: int
+    largest_difference: float
+    """Of the sampled rows, relative to the largest value of their array."""
+    problems: tuple[str, ...]
+
+
+def verify_store(store: StoreReader, *, sample: int, device: str) -> Verification:
+    """Checks all videos' checksums and extracts ``sample`` of them again."""
+    problems = structure_problems(store)
+    with progress_bar() as progress:
+        for video_id in progress.track(store.videos, description="checksums"):
+            if problem := checksum_problem(store, video_id):
+                problems.append(problem)
+    differences = dict(_sample_differences(store, sample, device)) if sample else {}
+    problems += [
+        f"'{video_id}': extracted again, its rows differ by {difference:.2g} of the largest value"
+        for video_id, difference in differences.items()
+        if not difference <= RELATIVE_TOLERANCE
+    ]
+    return Verification(
+        len(store.videos), len(differences), max(differences.values(), default=0.0), tuple(problems)
+    )
+
+
+def print_verification(verification: Verification) -> None:
+    """Prints every problem, and what was looked at."""
+    for problem in verification.problems:
+        fail(escape(problem))
+    results.print(
+        f"{verification.num_videos:,} videos checked, {len(verification.problems)} problems"
+    )
+    if verification.num_sampled:
+        results.print(
+            f"{verification.num_sampled} extracted again: largest difference "
+            f"{verification.largest_difference:.2g} of the largest value"
+        )
+
+
+def _sample_differences(
+    store: StoreReader, sample: int, device: str
+) -> Iterator[tuple[str, float]]:
+    """Video -> largest relative difference between its stored rows and new ones."""
+    settings = ExtractSettings.model_validate(store.provenance.settings)
+    stream = load_stream(store.provenance.kind, settings, device)
+    if differences := store.provenance.differences(stream.provenance):
+        raise StoreMismatchError(
+            f"{store.path} cannot be extracted again in the same way (store / now):\n"
+            + "\n".join(differences)
+        )
+    ids = sorted(store.videos)
+    chosen = np.random.default_rng(SAMPLE_SEED).permutation(len(ids))[:sample]
+    with DecodePool(num_workers=0, timeout_s=settings.run.decode_timeout) as pool:
+        for video_id in (ids[index] for index in chosen):
+            entry = store.videos[video_id]
+            job = decode_job(ListedVideo(video_id, Path(entry.path)), stream, settings.frames)
+            try:
+                rows = stream.rows(pool.decode(job))
+            except VideoError:
+                yield video_id, float("inf")
+                continue
+            yield video_id, largest_difference(store.rows(video_id), rows)
+
+
+def largest_difference(stored: dict[str, np.ndarray], again: dict[str, np.ndarray]) -> float:
+    """Largest difference in any array, relative to the array's largest value.
+
+    Infinite when shapes or not-a-numbers differ.
+    """
+    return max(_difference(stored[name], again[name]) for name in stored)
+
+
+def _difference(stored: np.ndarray, again: np.ndarray) -> float:
+    if stored.shape != again.shape:
+        return float("inf")
+    first, second = stored.astype(np.float64), again.astype(np.float64)
+    if not np.array_equal(np.isnan(first), np.isnan(second)):
+        return float("inf")
+    first, second = np.nan_to_num(first), np.nan_to_num(second)
+    scale = np.abs(first).max(initial=0.0) or 1.0
+    return float(np.abs(first - second).max(initial=0.0) / scale)

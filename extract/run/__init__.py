@@ -1,0 +1,1 @@
+"""One extraction from beginning to end: what is missing, the loop, the report."""

@@ -1,0 +1,54 @@
+"""What of a list of videos is still to be done: what a store lacks, and what has changed since."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.decoding.source_identity import content_hash, quick_identity
+from extract.video_list import ListedVideo
+from seds_core.store.reader import StoreReader, VideoEntry
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The videos to extract, in order, and how many are in the store as they are."""
+
+    missing: tuple[ListedVideo, ...]
+    changed: tuple[ListedVideo, ...]
+    num_there: int
+
+    @property
+    def todo(self) -> tuple[ListedVideo, ...]:
+        """Missing and changed videos."""
+        return self.missing + self.changed
+
+
+def plan_run(videos: tuple[ListedVideo, ...], entries: Mapping[str, VideoEntry]) -> Plan:
+    """Compares the videos with those in a store."""
+    missing = tuple(video for video in videos if video.video_id not in entries)
+    changed = tuple(
+        video
+        for video in videos
+        if video.video_id in entries and has_changed(video.path, entries[video.video_id])
+    )
+    return Plan(missing, changed, len(videos) - len(missing) - len(changed))
+
+
+def has_changed(path: Path, entry: VideoEntry) -> bool:
+    """Whether a source is another than the one extracted.
+
+    Size and time settle it cheaply when they are equal; otherwise the content decides. A source
+    that cannot be looked at counts as changed, so that the run meets it and reports it.
+    """
+    try:
+        size_bytes, mtime_ns = quick_identity(path)
+        if (size_bytes, mtime_ns) == (entry.size_bytes, entry.mtime_ns):
+            return False
+        return size_bytes != entry.size_bytes or content_hash(path) != entry.content_hash
+    except OSError:
+        return True
+
+
+def entries_of(store_path: Path) -> Mapping[str, VideoEntry]:
+    """What is in a store that may not exist yet, without touching it."""
+    return StoreReader(store_path).videos if store_path.exists() else {}

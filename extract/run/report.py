@@ -1,0 +1,108 @@
+"""What a run tells while it works and when it is done: to people, and to machines as JSON lines."""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from seds_core.console import fail, messages, results
+from seds_core.store.records import FailedVideo, FinishedVideo
+
+
+@dataclass
+class RunReport:
+    """Counts a run and shows its progress.
+
+    With ``as_json``, standard output gets one JSON object a line: ``started``, ``finished`` and
+    ``failed`` events and at the end the ``summary``.
+    """
+
+    progress: Progress
+    task: TaskID
+    already_there: int
+    as_json: bool
+    num_finished: int = 0
+    num_frames: int = 0
+    num_rows: int = 0
+    failures: list[FailedVideo] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
+
+    def started(self, video_id: str) -> None:
+        """A video's turn has come."""
+        self._event("started", video_id=video_id)
+
+    def finished(self, video: FinishedVideo) -> None:
+        """A video is safe in the store."""
+        self.num_finished += 1
+        self.num_frames += video.source.num_frames
+        self.num_rows += video.num_rows
+        self._event(
+            "finished",
+            video_id=video.source.video_id,
+            frames=video.source.num_frames,
+            rows=video.num_rows,
+        )
+        self._advance()
+
+    def failed(self, failure: FailedVideo) -> None:
+        """A video could not be extracted."""
+        self.failures.append(failure)
+        self._event("failed", video_id=failure.video_id, path=failure.path, reason=failure.reason)
+        messages.print(f"[red]failed[/] {escape(failure.path)}: {escape(failure.reason)}")
+        self._advance()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
+    def summary(self, *, store: str, in_other_hands: int) -> dict[str, Any]:
+        """The run in numbers."""
+        return {
+            "store": store,
+            "finished": self.num_finished,
+            "already_there": self.already_there,
+            "in_other_hands": in_other_hands,
+            "failed": [asdict(failure) for failure in self.failures],
+            "frames": self.num_frames,
+            "rows": self.num_rows,
+            "seconds": round(self.seconds, 1),
+        }
+
+    def print_summary(self, summary: dict[str, Any]) -> None:
+        """Prints the run in numbers, and every failure with its reason."""
+        if self.as_json:
+            self._event("summary", **summary)
+            return
+        table = Table(
+            title=f"Extracted into {summary['store']}", title_justify="left", show_header=False
+        )
+        seconds = max(summary["seconds"], 1e-9)
+        table.add_row("videos extracted", f"{summary['finished']:,}")
+        table.add_row("already there", f"{summary['already_there']:,}")
+        if summary["in_other_hands"]:
+            table.add_row("left to other processes", f"{summary['in_other_hands']:,}")
+        table.add_row("failed", f"{len(summary['failed']):,}")
+        table.add_row("frames", f"{summary['frames']:,} ({summary['frames'] / seconds:.1f}/s)")
+        table.add_row("rows", f"{summary['rows']:,}")
+        table.add_row("time", f"{seconds:.1f} s")
+        results.print(table)
+        for failure in summary["failed"]:
+            fail(f"{escape(failure['path'])}: {escape(failure['reason'])}")
+
+    def _advance(self) -> None:
+        rates = (
+            f"{self.num_finished / self.seconds:.2f} videos/s "
+            f"{self.num_frames / self.seconds:.0f} frames/s {len(self.failures)} failed"
+        )
+        self.progress.update(self.task, advance=1, rates=rates)
+
+    def _event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
+        if self.as_json:
+            sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+            sys.stdout.flush()

@@ -1,0 +1,31 @@
+"""What the run asks of a stream: how one decoded video becomes the rows of its store."""
+
+from typing import Protocol
+
+import numpy as np
+
+from extract.decoding.decode_pool import DecodedVideo
+from extract.decoding.frame_fit import FrameFit
+from seds_core.store.provenance import Provenance
+
+
+class Stream(Protocol):
+    """RGB or pose: a loaded, frozen network and what it makes of a video."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """What decides the rows; the store remembers it."""
+
+    @property
+    def fit(self) -> FrameFit | None:
+        """How the decoder resizes frames; ``None`` leaves them as they are."""
+
+    def num_rows(self, num_frames: int) -> int:
+        """Rows that a video of so many frames gives."""
+
+    def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
+        """Reads the video's frames and gives its rows: array name -> values, first axis ``row``.
+
+        Raises ``VideoError`` when the video cannot be read to its end, and ``FrameCountChanged``
+        when it has not the frames that it was said to have.
+        """

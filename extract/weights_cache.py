@@ -1,0 +1,123 @@
+"""Published weight files: downloaded once, verified, and kept in one folder.
+
+The folder is ``$SEDS_CACHE``, by default ``~/.cache/seds``. A machine without internet works too:
+put the file where the error says, it is verified in the same way.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from seds_core.console import messages
+
+_BLOCK_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 30
+_HASH_IN_NAME = re.compile(r"-(?!20\d{6}\.)([0-9a-f]{8})(?:_\d{8})?\.pth$")
+
+
+class WeightsUnavailable(RuntimeError):  # noqa: N818 - it states a condition, as StopIteration does
+    """Weights that could neither be found in the cache nor downloaded, or that fail their check."""
+
+
+def cache_dir() -> Path:
+    """The folder of downloaded weights: ``$SEDS_CACHE`` or ``~/.cache/seds``."""
+    configured = os.environ.get("SEDS_CACHE")
+    return Path(configured).expanduser() if configured else Path.home() / ".cache" / "seds"
+
+
+def cached_download(
+    url: str,
+    file_name: str,
+    expected_bytes: int | None = None,
+    sha256_prefix: str | None = None,
+) -> Path:
+    """The verified local copy of ``url``, downloaded when the cache does not hold it yet.
+
+    Raises :class:`WeightsUnavailable` when the address cannot be reached or the file is not the
+    published one; the message names the path where a copy may be put by hand.
+    """
+    path = cache_dir() / file_name
+    if path.is_file():
+        _verify(path, path, url, expected_bytes, sha256_prefix)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
+        partial = Path(folder) / path.name
+        try:
+            _download(url, partial)
+        except (OSError, HTTPException) as error:
+            raise WeightsUnavailable(
+                f"Could not download {url} ({error}). On a machine with internet access fetch that "
+                f"address, and put the file at {path}"
+            ) from error
+        _verify(partial, path, url, expected_bytes, sha256_prefix)
+        partial.replace(path)  # A reader sees the whole file or none.
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_prefix_in_name(file_name: str) -> str | None:
+    """The first 8 digits of a checksum that OpenMMLab and torchvision write into file names.
+
+    Some names hold only a date there; they give ``None``.
+
+    >>> sha256_prefix_in_name("rtmpose-m_simcc-coco-wholebody_256x192-cd5e845c_20230123.pth")
+    'cd5e845c'
+    >>> sha256_prefix_in_name("rtmw-dw-l-m_simcc-cocktail14_270e-256x192-20231122.pth")
+    """
+    match = _HASH_IN_NAME.search(file_name)
+    return match.group(1) if match else None
+
+
+def _download(url: str, target: Path) -> None:
+    with (
+        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
+        target.open("wb") as file,
+    ):
+        length = response.headers.get("Content-Length")
+        total = int(length) if length else None
+        received = _copy_with_progress(response, file, total, target.name)
+    if total is not None and received != total:
+        raise OSError(f"the connection ended after {received:,} of {total:,} bytes")
+
+
+def _copy_with_progress(source: BinaryIO, target: BinaryIO, total: int | None, name: str) -> int:
+    received = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TransferSpeedColumn(), console=messages, transient=True) as progress:
+        task = progress.add_task(name, total=total)
+        while block := source.read(_BLOCK_BYTES):
+            target.write(block)
+            received += len(block)
+            progress.update(task, completed=received)
+    return received
+
+
+def _verify(
+    path: Path, home: Path, url: str, expected_bytes: int | None, sha256_prefix: str | None
+) -> None:
+    """Refuse a file of the wrong size or content; ``home`` is where a good copy belongs."""
+    problem = None
+    size = path.stat().st_size
+    if expected_bytes is not None and size != expected_bytes:
+        problem = f"has {size:,} bytes instead of {expected_bytes:,}"
+    elif sha256_prefix is not None and not (digest := file_sha256(path)).startswith(sha256_prefix):
+        problem = f"has SHA-256 {digest[:16]}... instead of {sha256_prefix}..."
+    if problem is None:
+        return
+    where = f"{home} (delete it)" if path == home else f"what {url} sent"
+    raise WeightsUnavailable(
+        f"{where} {problem}: not the published file. Fetch {url} and put it at {home}"
+    )
