@@ -58,8 +58,7 @@ def find_videos(places: Iterable[str]) -> VideoList:
         ignored += found.ignored
     if not videos:
         raise VideoListError(f"no videos in {', '.join(places)}")
-    _check_unique(videos)
-    return VideoList(tuple(videos), tuple(ignored))
+    return VideoList(_unique(videos), tuple(ignored))
 
 
 def _in_place(place: str) -> VideoList:
@@ -115,11 +114,13 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts[:wild])
 
 
-def _check_unique(videos: list[ListedVideo]) -> None:
-    paths: dict[str, Path] = {}
+def _unique(videos: list[ListedVideo]) -> tuple[ListedVideo, ...]:
+    by_id: dict[str, ListedVideo] = {}
     for video in videos:
-        if (other := paths.setdefault(video.video_id, video.path)) != video.path:
+        other = by_id.setdefault(video.video_id, video)
+        if other.path != video.path:
             raise VideoListError(
-                f"{other} and {video.path} would both be the video '{video.video_id}': "
+                f"{other.path} and {video.path} would both be the video '{video.video_id}': "
                 "name the folder above both, or give ids of your own with --index"
             )
+    return tuple(by_id.values())

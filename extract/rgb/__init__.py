@@ -1,0 +1,1 @@
+"""Frozen video networks, their weights, and the features of clips."""

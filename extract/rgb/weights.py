@@ -1,0 +1,96 @@
+"""Weights once read: where they came from, and how they get into a network."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from extract.weights_cache import WeightsUnavailable, file_sha256
+
+_RANDOM_SEED = 0
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What a store remembers of the weights that made it."""
+
+    name: str
+    """The name they were asked for by: ``bsl5k``, ``kinetics400``, ``random``, or a path."""
+    source: str
+    """The file, or the seed of random weights."""
+    sha256: str
+    """Of the file; of the tensors where they are random."""
+    is_random: bool
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file's tensors, by the names that the architecture's published weights use."""
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+
+    def describe(self, name: str) -> LoadedWeights:
+        """Reads the file once more for its checksum."""
+        return LoadedWeights(name, str(self.path), file_sha256(self.path), is_random=False)
+
+
+def fill(network: nn.Module, weights: WeightsFile) -> None:
+    """Copies every tensor of a file into a network; raises ``WeightsUnavailable`` for a misfit."""
+    expected = {name: tuple(tensor.shape) for name, tensor in _named_tensors(network).items()}
+    found = {
+        name: tuple(tensor.shape)
+        for name, tensor in weights.tensors.items()
+        if not _is_counter(name)
+    }
+    differences = {
+        "missing": sorted(expected.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - expected.keys()),
+        "of another shape": [
+            f"{name} {found[name]} instead of {shape}"
+            for name, shape in expected.items()
+            if name in found and found[name] != shape
+        ],
+    }
+    if any(differences.values()):
+        raise WeightsUnavailable(
+            f"{weights.path} does not fit a {type(network).__name__}: "
+            + "; ".join(f"{what}: {_first(names)}" for what, names in differences.items() if names)
+        )
+    network.load_state_dict(dict(weights.tensors), strict=False)
+
+
+def randomise(network: nn.Module) -> LoadedWeights:
+    """Gives a network reproducible random weights, for trying things out without a file."""
+    generator = torch.Generator().manual_seed(_RANDOM_SEED)
+    for parameter in network.parameters():
+        if parameter.dim() > 1:  # Biases and norms keep their neutral values.
+            nn.init.kaiming_normal_(parameter, generator=generator)
+    source = f"random numbers, seed {_RANDOM_SEED}"
+    return LoadedWeights("random", source, _tensors_sha256(network), is_random=True)
+
+
+def _named_tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in network.state_dict().items() if not _is_counter(name)}
+
+
+def _is_counter(name: str) -> bool:
+    """Batch norm's count of training steps, which plays no part here and is often left out."""
+    return name.endswith("num_batches_tracked")
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _tensors_sha256(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(_named_tensors(network).items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().numpy().tobytes())
+    return digest.hexdigest()
