@@ -16,13 +16,14 @@ from typing import BinaryIO
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from seds_core.console import messages
+from seds_core.errors import UnavailableError
 
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30
 _HASH_IN_NAME = re.compile(r"-(?!20\d{6}\.)([0-9a-f]{8})(?:_\d{8})?\.pth$")
 
 
-class WeightsUnavailable(RuntimeError):  # noqa: N818 - it states a condition, as StopIteration does
+class WeightsUnavailable(UnavailableError):  # noqa: N818 - it states a condition, as StopIteration does
     """Weights that could neither be found in the cache nor downloaded, or that fail their check."""
 
 

@@ -4,6 +4,9 @@ Progress and messages go to standard error, so that standard output holds only r
 ``--json`` can be piped.
 """
 
+from collections.abc import Collection, Iterator
+from typing import TypeVar
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+Value = TypeVar("Value")
+
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 """For progress, warnings and errors (standard error)."""
 
@@ -22,8 +27,11 @@ results = Console(highlight=False, soft_wrap=True)
 """For tables and reports (standard output)."""
 
 
-def progress_bar(*, visible: bool = True) -> Progress:
-    """A progress display with counts, rates (field ``rates``), elapsed and remaining time."""
+def progress_bar() -> Progress:
+    """A progress display with counts, rates, elapsed and remaining time.
+
+    Tasks are added with a field ``rates``: a text, empty at first.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -34,8 +42,16 @@ def progress_bar(*, visible: bool = True) -> Progress:
         TextColumn("ETA"),
         TimeRemainingColumn(),
         console=messages,
-        disable=not visible,
     )
+
+
+def track(values: Collection[Value], description: str) -> Iterator[Value]:
+    """The values one by one, with a progress bar."""
+    with progress_bar() as progress:
+        task = progress.add_task(description, total=len(values), rates="")
+        for value in values:
+            yield value
+            progress.advance(task)
 
 
 def warn(text: str) -> None:

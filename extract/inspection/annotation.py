@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from extract.inspection.drawing import Frame, draw_clip_bar, draw_keypoints, write_label
+from extract.decoding.frame import Frame
+from extract.inspection.drawing import draw_clip_bar, draw_keypoints, write_label
 from seds_core.store.reader import StoreReader
 
 

@@ -4,11 +4,11 @@ import colorsys
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Int32
 
+from extract.decoding.frame import Frame
 from seds_core.keypoints import FACE, HAND_LINES, LEFT_HAND, RIGHT_HAND, UPPER_BODY_LINES
 
-Frame = UInt8[np.ndarray, "height width channel=3"]
 Colour = tuple[int, int, int]
 
 MIN_CONFIDENCE = 0.1

@@ -49,13 +49,9 @@ def report(description: dict[str, Any]) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     for label, value in _facts(description):
         facts.add_row(Text(label, style="bold"), value)
-    arrays = Table("array", "axes", "type", "unit", "meaning", title_justify="left", title="Rows")
+    arrays = Table("array", "axes", "type", "unit", title="Rows", title_justify="left")
     for name, array in description["arrays"].items():
-        sizes = [str(size) for size in array["sizes"]]
-        axes = ", ".join(
-            [array["axes"][0], *map("=".join, zip(array["axes"][1:], sizes, strict=True))]
-        )
-        arrays.add_row(name, axes, array["dtype"], array["unit"], array["description"])
+        arrays.add_row(name, _axes(array), array["dtype"], array["unit"])
     parts: list[RenderableType] = [facts, arrays]
     if description["failures"]:
         failures = Table("video", "reason", title="Failures", title_justify="left")
@@ -65,6 +61,12 @@ def report(description: dict[str, Any]) -> RenderableType:
     if description["warning"]:
         parts.append(Text(f"warning: {description['warning']}", style="bold yellow"))
     return Group(*parts)
+
+
+def _axes(array: dict[str, Any]) -> str:
+    first, *others = array["axes"]
+    sizes = (f"{axis}={size}" for axis, size in zip(others, array["sizes"], strict=True))
+    return ", ".join([first, *sizes])
 
 
 def _facts(description: dict[str, Any]) -> list[tuple[str, str]]:

@@ -8,9 +8,9 @@ import av
 import cv2
 import numpy as np
 
+from extract.decoding.frame import Frame
 from extract.decoding.frame_source import open_frames
 from extract.inspection.annotation import Annotation, read_annotation
-from extract.inspection.drawing import Frame
 from seds_core.store.reader import StoreReader
 
 SHEET_FRAMES = 12
@@ -58,22 +58,20 @@ def write_film(path: Path, annotation: Annotation) -> None:
     """
     rate = Fraction(annotation.fps).limit_denominator(1001)
     with av.open(str(path), "w", format="mp4") as film:
-        stream = film.add_stream("libx264", rate=rate, options={"crf": "20"})
-        stream.pix_fmt = "yuv420p"
+        stream = None
         for index, frame in _frames(annotation):
             picture = _even(annotation.draw(frame, index, FILM_WIDTH))
-            stream.height, stream.width = picture.shape[:2]
+            if stream is None:
+                stream = film.add_stream("libx264", rate=rate, options={"crf": "20"})
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv420p"
             film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        film.mux(stream.encode(None))
+        if stream is not None:
+            film.mux(stream.encode(None))
 
 
 def _frames(annotation: Annotation) -> Iterator[tuple[int, Frame]]:
-    source = open_frames(annotation.path, folder_fps=annotation.fps)
-    index = 0
-    for chunk in source.read(chunk_frames=8):
-        for frame in chunk:
-            yield index, frame
-            index += 1
+    return enumerate(open_frames(annotation.path, annotation.fps).frames())
 
 
 def _grid(tiles: list[Frame]) -> Frame:

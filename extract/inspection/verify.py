@@ -13,7 +13,7 @@ from extract.run.loop import decode_job
 from extract.run.streams import load_stream
 from extract.settings import ExtractSettings
 from extract.video_list import ListedVideo
-from seds_core.console import fail, progress_bar, results
+from seds_core.console import fail, results, track
 from seds_core.store.integrity import checksum_problem, structure_problems
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
@@ -37,10 +37,8 @@ class Verification:
 def verify_store(store: StoreReader, *, sample: int, device: str) -> Verification:
     """Checks all videos' checksums and extracts ``sample`` of them again."""
     problems = structure_problems(store)
-    with progress_bar() as progress:
-        for video_id in progress.track(store.videos, description="checksums"):
-            if problem := checksum_problem(store, video_id):
-                problems.append(problem)
+    found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
+    problems += [problem for problem in found if problem]
     differences = dict(_sample_differences(store, sample, device)) if sample else {}
     problems += [
         f"'{video_id}': extracted again, its rows differ by {difference:.2g} of the largest value"

@@ -27,6 +27,7 @@ from extract.rgb.torchvision_networks import (
 from extract.rgb.video_network import VideoNetwork
 from extract.rgb.weights import WeightsFile
 from extract.weights_cache import cached_download, sha256_prefix_in_name
+from seds_core.errors import UsageError
 
 _BSL5K_URL = "https://www.robots.ox.ac.uk/~vgg/research/bslattend/data/bsl5k.pth.tar"
 _BSL5K_BYTES = 142_594_302
@@ -65,18 +66,18 @@ class Architecture:
     weights: Mapping[str, NamedWeights]
 
     def check_clip_length(self, clip_length: int) -> None:
-        """Raises ``ValueError`` for clips that the network cannot read."""
+        """Raises ``UsageError`` for clips that the network cannot read."""
         longest = self.max_clip_length
         if clip_length >= self.min_clip_length and (longest is None or clip_length <= longest):
             return
         limits = f"at least {self.min_clip_length}" if longest is None else f"exactly {longest}"
-        raise ValueError(f"clips of {self.name} have {limits} frames; clip_length is {clip_length}")
+        raise UsageError(f"clips of {self.name} have {limits} frames; clip_length is {clip_length}")
 
 
 def find_architecture(name: str) -> Architecture:
-    """The architecture of that name; ``ValueError`` names the nearest one."""
+    """The architecture of that name; ``UsageError`` names the nearest one."""
     if name not in ARCHITECTURES:
-        raise ValueError(f"there is no backbone {name!r}. {nearest(name, ARCHITECTURES)}")
+        raise UsageError(f"there is no backbone {name!r}. {nearest(name, ARCHITECTURES)}")
     return ARCHITECTURES[name]
 
 

@@ -13,7 +13,8 @@ from extract.rgb.architectures import Architecture, NamedWeights, find_architect
 from extract.rgb.checkpoint_file import read_checkpoint
 from extract.rgb.frame_preparation import FramePreparation
 from extract.rgb.video_network import VideoNetwork, freeze
-from extract.rgb.weights import LoadedWeights, WeightsFile, fill, randomise
+from extract.rgb.weights import LoadedWeights, WeightsFile, fill, random_network
+from seds_core.errors import UsageError
 
 _NUM_RANDOM_CLASSES = 400
 
@@ -62,7 +63,7 @@ def load_backbone(
 ) -> Backbone:
     """Builds a backbone and fills it with weights by name, or from a file in their format.
 
-    Raises ``ValueError`` for a name or clip length that does not exist, and
+    Raises ``UsageError`` for a name or clip length that does not exist, and
     ``WeightsUnavailable`` for weights that cannot be found or do not fit.
     """
     architecture = find_architecture(name)
@@ -89,7 +90,7 @@ def _find_weights(architecture: Architecture, weights: str) -> NamedWeights:
     path = Path(weights).expanduser()
     if path.is_file():
         return NamedWeights(partial(read_checkpoint, path), architecture.preparation)
-    raise ValueError(
+    raise UsageError(
         f"{architecture.name} has no weights {weights!r}, and there is no such file. "
         f"{nearest(weights, architecture.weights)}, or the path of a checkpoint"
     )
@@ -99,8 +100,8 @@ def _filled_network(
     architecture: Architecture, weights: str, named: NamedWeights
 ) -> tuple[VideoNetwork, LoadedWeights]:
     if named.read is None:
-        network = architecture.build(num_classes=_NUM_RANDOM_CLASSES)
-        loaded = randomise(network)
+        build = partial(architecture.build, num_classes=_NUM_RANDOM_CLASSES)
+        network, loaded = random_network(build)
     else:
         file = named.read()
         network = architecture.build(num_classes=_num_classes(architecture, file))

@@ -21,13 +21,14 @@ from extract.rgb.backbones import Backbone
 Precision = Literal["float32", "float16", "bfloat16"]
 _AUTOCAST_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
+FrameChunk = UInt8[np.ndarray, "_ height width channel=3"]
 PreparedFrame = Float32[Tensor, "channel=3 height=224 width=224"]
 PreparedClip = Float32[Tensor, "channel=3 frame height=224 width=224"]
 
 
 def clip_features(
     backbone: Backbone,
-    frame_chunks: Iterable[UInt8[np.ndarray, "frame height width channel=3"]],
+    frame_chunks: Iterable[FrameChunk],
     clip_starts: Sequence[int],
     *,
     batch_size: int,
@@ -69,9 +70,7 @@ def _enter_arithmetic(stack: ExitStack, device: torch.device, precision: Precisi
         stack.enter_context(torch.autocast("cuda", dtype=_AUTOCAST_TYPES[precision]))
 
 
-def _prepared_frames(
-    backbone: Backbone, chunks: Iterable[UInt8[np.ndarray, "frame height width channel=3"]]
-) -> Iterator[PreparedFrame]:
+def _prepared_frames(backbone: Backbone, chunks: Iterable[FrameChunk]) -> Iterator[PreparedFrame]:
     """Prepared frames one by one, on the backbone's device."""
     for chunk in chunks:
         # Pieces bound the memory of prepared frames, which take twelve times that of the decoded.
@@ -80,7 +79,7 @@ def _prepared_frames(
 
 
 def _on_device(
-    chunk: UInt8[np.ndarray, "frame height width channel=3"], device: torch.device
+    chunk: FrameChunk, device: torch.device
 ) -> UInt8[Tensor, "frame height width channel=3"]:
     frames = torch.from_numpy(np.require(chunk, requirements=("C", "W")))
     if device.type == "cuda":  # Copies from pinned memory overlap with the network's work.

@@ -107,7 +107,8 @@ class InceptionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to (clip, channel, frame, height, width)."""
         branches = self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))
-        return torch.cat(branches, dim=1)
+        # A single clip leaves the narrow convolutions with channels first, which is slow to pool.
+        return torch.cat(branches, dim=1).contiguous(memory_format=torch.channels_last_3d)
 
 
 def _trunk() -> dict[str, nn.Module]:

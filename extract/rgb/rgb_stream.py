@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from extract.decoding.decode_pool import DecodedVideo
+from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
+from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.frame_fit import FrameFit
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import clip_features
@@ -16,7 +17,7 @@ from seds_core.store.provenance import Provenance
 
 @dataclass(frozen=True)
 class RgbStream:
-    """A frozen video network and the clips that it is shown; see :class:`extract.run.stream.Stream`."""
+    """A frozen video network and the clips it is shown: an ``extract.run.stream.Stream``."""
 
     backbone: Backbone
     settings: ExtractSettings
@@ -52,8 +53,8 @@ class RgbStream:
 
     def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
         """One row a clip: its features, its first frame and its frame step."""
-        plan = self._plan(video.expected_frames)
-        chunks = video.confirmed_chunks()
+        plan = self._plan(expected_frames(video))
+        chunks = confirmed_frames(video)
         features = clip_features(
             self.backbone,
             chunks,

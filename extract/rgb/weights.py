@@ -1,7 +1,7 @@
 """Weights once read: where they came from, and how they get into a network."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +64,16 @@ def fill(network: nn.Module, weights: WeightsFile) -> None:
     network.load_state_dict(dict(weights.tensors), strict=False)
 
 
-def randomise(network: nn.Module) -> LoadedWeights:
-    """Gives a network reproducible random weights, for trying things out without a file."""
-    generator = torch.Generator().manual_seed(_RANDOM_SEED)
-    for parameter in network.parameters():
-        if parameter.dim() > 1:  # Biases and norms keep their neutral values.
-            nn.init.kaiming_normal_(parameter, generator=generator)
+def random_network(build: Callable[[], nn.Module]) -> tuple[nn.Module, LoadedWeights]:
+    """A network with reproducible random weights, for trying things out without a file."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(_RANDOM_SEED)
+        network = build()
+        for parameter in network.parameters():
+            if parameter.dim() > 1:  # PyTorch's own choice lets a signal die out in deep networks.
+                nn.init.kaiming_normal_(parameter)
     source = f"random numbers, seed {_RANDOM_SEED}"
-    return LoadedWeights("random", source, _tensors_sha256(network), is_random=True)
+    return network, LoadedWeights("random", source, _tensors_sha256(network), is_random=True)
 
 
 def _named_tensors(network: nn.Module) -> dict[str, Tensor]:

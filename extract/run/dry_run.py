@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from extract.decoding.decode_pool import DecodedVideo, DecodePool
+from extract.decoding.decode_pool import DecodePool
+from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.run.loop import decode_job
 from extract.run.plan import Plan, entries_of, plan_run

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from extract.decoding.decode_pool import DecodedVideo, DecodeJob, DecodePool
+from extract.decoding.decode_job import DecodeJob
+from extract.decoding.decode_pool import DecodePool
+from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.run.report import RunReport
 from extract.run.stream import Stream

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from extract.decoding.decode_pool import DecodedVideo
+from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.frame_fit import FrameFit
 from seds_core.store.provenance import Provenance
 

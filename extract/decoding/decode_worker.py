@@ -1,0 +1,131 @@
+"""The process that decodes: takes jobs from its parent, fills shared memory with frames.
+
+Runs until its parent closes the connection, or is gone. Imports nothing that takes long to load.
+"""
+
+import os
+import threading
+import time
+import traceback
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import TypeAlias
+
+import cv2
+
+from extract.decoding.byte_ring import ByteRing
+from extract.decoding.decode_events import decode_events
+from extract.decoding.decode_job import DecodeEvent, DecodeJob, FrameChunk
+from extract.decoding.frame import Frames
+from extract.decoding.frame_memory import FrameMemory
+from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.decoding.worker_messages import (
+    Alive,
+    Cancel,
+    Cancelled,
+    ChunkReady,
+    Decode,
+    Failed,
+    FromWorker,
+    GiveBack,
+    ToWorker,
+)
+
+_SECONDS_BETWEEN_SIGNS = 0.5
+_SECONDS_BETWEEN_HEARING = 0.02
+_MAX_CHUNKS_AHEAD = 64
+"""However small they are: the messages about them must fit into the connection."""
+
+WorkerConnection: TypeAlias = "Connection[FromWorker, ToWorker]"
+
+
+def run_worker(connection: WorkerConnection, memory: FrameMemory) -> None:
+    """Decodes one job after the other until the parent closes the connection."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)  # several videos are decoded at once, each in a process of its own
+    worker = _Worker(connection, memory)
+    try:
+        worker.serve()
+    except (EOFError, ConnectionError):
+        return  # the parent needs no more
+
+
+def _end_with_parent() -> None:
+    """Ends the process when its parent is gone, even from within a decoder that hangs."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+class _CancelledError(Exception):
+    """Nobody wants the rest of the video."""
+
+
+class _Worker:
+    """Decodes into the memory that the parent sees into, and hears the parent while it does."""
+
+    def __init__(self, connection: WorkerConnection, memory: FrameMemory) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._ring = ByteRing(memory.num_bytes, max_runs=_MAX_CHUNKS_AHEAD)
+        self._number = -1
+        self._newest_offset = 0
+        self._last_heard = self._last_sign = 0.0
+
+    def serve(self) -> None:
+        """Raises ``EOFError`` or ``ConnectionError`` when the parent has gone."""
+        self._connection.send(Alive())
+        while True:
+            message = self._connection.recv()
+            if isinstance(message, Decode):
+                self._number = message.number
+                self._decode(message.job)
+            else:
+                self._heed(message)
+
+    def new_chunk(self, num_frames: int, height: int, width: int) -> Frames:
+        """Shared memory for a chunk; waits until the parent gives some back."""
+        frame_bytes = height * width * 3
+        # At most half of it, so that the next chunk can be filled while this one is looked at.
+        num_fitting = min(num_frames, max(1, self._memory.num_bytes // 2 // frame_bytes))
+        while (offset := self._ring.take(num_fitting * frame_bytes)) is None:
+            self._heed(self._connection.recv())
+        self._newest_offset = offset
+        return self._memory.frames(offset, num_fitting, height, width)
+
+    def progress(self) -> None:
+        """Tells the parent that work goes on, and hears whether it should."""
+        now = time.monotonic()
+        if now - self._last_heard > _SECONDS_BETWEEN_HEARING:
+            self._last_heard = now
+            while self._connection.poll():
+                self._heed(self._connection.recv())
+        if now - self._last_sign > _SECONDS_BETWEEN_SIGNS:
+            self._last_sign = now
+            self._connection.send(Alive())
+
+    def _decode(self, job: DecodeJob) -> None:
+        try:
+            for event in decode_events(job, self):
+                self._connection.send(self._message(event))
+        except _CancelledError:
+            self._connection.send(Cancelled())
+        except (VideoError, FrameCountChanged) as error:
+            self._connection.send(Failed(error))
+        except (EOFError, ConnectionError):
+            raise
+        except Exception:  # the boundary of the process: the parent raises it as its own
+            self._connection.send(Failed(RuntimeError(traceback.format_exc())))
+
+    def _message(self, event: DecodeEvent) -> FromWorker:
+        if isinstance(event, FrameChunk):
+            num_frames, height, width, _ = event.frames.shape
+            return ChunkReady(event.first, self._newest_offset, (num_frames, height, width))
+        return event
+
+    def _heed(self, message: ToWorker) -> None:
+        if isinstance(message, GiveBack):
+            self._ring.give_back()
+        elif isinstance(message, Cancel) and message.number == self._number:
+            raise _CancelledError  # caught while decoding; between videos there is nothing to stop

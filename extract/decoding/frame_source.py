@@ -1,0 +1,34 @@
+"""Opens whatever holds the frames of a video: a file, or a folder of images."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from extract.decoding.frame import Frame, Progress, unwatched
+from extract.decoding.frame_folder import FrameFolder
+from extract.decoding.video_file import VideoFile
+from extract.decoding.video_properties import MAX_PIXELS, VideoProperties
+
+
+class FrameSource(Protocol):
+    """The frames of one video, one after the other."""
+
+    @property
+    def properties(self) -> VideoProperties:
+        """What is known before decoding."""
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """Every frame exactly once, in order, all of one size; memory does not grow with them.
+
+        Raises ``VideoError`` where the video cannot be read further; it never ends early.
+        """
+
+
+def open_frames(path: Path, folder_fps: float, max_pixels: int = MAX_PIXELS) -> FrameSource:
+    """Opens a video file, or a folder of frame images as a video of ``folder_fps``.
+
+    Raises ``VideoError`` for what is neither, and for frames of more than ``max_pixels`` pixels.
+    """
+    if path.is_dir():
+        return FrameFolder(path, folder_fps, max_pixels)
+    return VideoFile(path, max_pixels)

@@ -1,0 +1,1 @@
+"""Whole-body keypoints of the signer in every frame of a video."""

@@ -1,0 +1,134 @@
+"""Which config and which weights a model's name stands for.
+
+The published weights' addresses are read from the model lists (``.yml``) that MMPose installs
+beside its configs; here are only short names for the most useful ones.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
+
+import yaml
+
+from extract.weights_cache import cached_download, sha256_prefix_in_name
+from seds_core.errors import UnavailableError, UsageError
+
+DEMO = "demo"
+"""Our own small model, trained on drawn signers: works offline, serves demonstrations."""
+
+RANDOM = "random"
+"""In a checkpoint's place: untrained weights."""
+
+ALIASES = {
+    "rtmpose-m": "rtmpose-m_8xb64-270e_coco-wholebody-256x192",
+    "rtmpose-l": "rtmpose-l_8xb64-270e_coco-wholebody-256x192",
+    "rtmpose-l-384": "rtmpose-l_8xb32-270e_coco-wholebody-384x288",
+    "rtmw-m": "rtmw-m_8xb1024-270e_cocktail14-256x192",
+    "rtmw-l": "rtmw-l_8xb1024-270e_cocktail14-256x192",
+    "rtmw-l-384": "rtmw-l_8xb320-270e_cocktail14-384x288",
+    "rtmw-x": "rtmw-x_8xb704-270e_cocktail14-256x192",
+    "rtmw-x-384": "rtmw-x_8xb320-270e_cocktail14-384x288",
+    "hrnet-w32": "td-hm_hrnet-w32_8xb64-210e_coco-wholebody-256x192",
+    "hrnet-w32-384": "td-hm_hrnet-w32_8xb64-210e_coco-wholebody-384x288",
+    "hrnet-w48": "td-hm_hrnet-w48_8xb32-210e_coco-wholebody-256x192",
+    "hrnet-w48-384": "td-hm_hrnet-w48_8xb32-210e_coco-wholebody-384x288",
+    "hrnet-w48-dark-384": "td-hm_hrnet-w48_dark-8xb32-210e_coco-wholebody-384x288",
+}
+"""Short name -> the model's name in MMPose's lists. Numbers after the size are input heights; the
+others take 256x192."""
+
+
+@dataclass(frozen=True)
+class PoseModelSource:
+    """Where a model comes from."""
+
+    name: str
+    config: Path
+    """MMPose config file."""
+    checkpoint: str
+    """Path or address of the weights, or ``random``."""
+
+
+def find_model(name: str, checkpoint: str | None = None) -> PoseModelSource:
+    """The model called ``name``: an alias, a name in MMPose's lists, ``demo`` or a config's path.
+
+    ``checkpoint`` replaces the published weights; a config's path cannot do without. Raises
+    ``UsageError`` for an unknown name, with the nearest known one.
+    """
+    if name == DEMO:
+        config, published = (
+            _demo_folder() / "model_config.py",
+            _demo_folder() / "demo_wholebody.pth",
+        )
+        return PoseModelSource(name, config, checkpoint or str(published))
+    if name.endswith(".py"):
+        return _model_of_config_file(Path(name), checkpoint)
+    listed = published_models()
+    full_name = ALIASES.get(name, name)
+    if full_name not in listed:
+        raise UsageError(_unknown_model(name, [DEMO, *ALIASES, *listed]))
+    source = listed[full_name]
+    return PoseModelSource(name, source.config, checkpoint or source.checkpoint)
+
+
+@cache
+def published_models() -> dict[str, PoseModelSource]:
+    """All whole-body models in the lists of the installed MMPose, by their full names."""
+    root = mmpose_files()
+    models = {}
+    for path in sorted(root.glob("configs/wholebody_2d_keypoint/**/*.yml")):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["Models"]:
+            source = PoseModelSource(entry["Name"], root / entry["Config"], entry["Weights"])
+            models[source.name] = source
+    return models
+
+
+def mmpose_files() -> Path:
+    """The folder of configs and model lists inside the installed mmpose, found without its import.
+
+    Raises ``UnavailableError`` when mmpose is not installed.
+    """
+    spec = find_spec("mmpose")
+    if spec is None or not spec.submodule_search_locations:
+        raise UnavailableError("mmpose is not installed; install this project again")
+    return Path(spec.submodule_search_locations[0]) / ".mim"
+
+
+def local_checkpoint(checkpoint: str) -> Path:
+    """The file of a checkpoint given by path or address, downloaded into the cache if need be."""
+    if urlparse(checkpoint).scheme in ("http", "https", "file"):
+        file_name = PurePosixPath(urlparse(checkpoint).path).name
+        return cached_download(
+            checkpoint, file_name, sha256_prefix=sha256_prefix_in_name(file_name)
+        )
+    path = Path(checkpoint).expanduser()
+    if not path.is_file():
+        raise UsageError(f"there is no checkpoint {path}")
+    return path
+
+
+def _model_of_config_file(path: Path, checkpoint: str | None) -> PoseModelSource:
+    if not path.is_file():
+        raise UsageError(f"there is no config file {path}")
+    if checkpoint is None:
+        raise UsageError(
+            f"the config {path} needs a checkpoint: the path or address of its weights, or "
+            f"'{RANDOM}' for untrained ones"
+        )
+    return PoseModelSource(path.stem, path, checkpoint)
+
+
+def _demo_folder() -> Path:
+    return Path(__file__).parents[1] / "demo_pose"
+
+
+def _unknown_model(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return (
+        f"there is no pose model '{name}'. {hint}Known are {', '.join([DEMO, *ALIASES])}, every "
+        "whole-body model in MMPose's own lists, and the path of a config file (.py)"
+    )

@@ -1,0 +1,63 @@
+"""The pose stream: a decoded video becomes 133 keypoints a timeline frame."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from extract.decoding.confirmed_frames import confirmed_frames
+from extract.decoding.decoded_video import DecodedVideo
+from extract.pose.estimate import PoseEstimator, PoseRows, estimate_video
+from extract.pose.loading import load_estimator, load_person_boxes
+from extract.pose.person_box import PersonBoxSource
+from extract.settings import ExtractSettings
+from seds_core.clip_plan import timeline_length, timeline_step
+from seds_core.store.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class PoseStream:
+    """A frozen keypoint detector and where it looks: an ``extract.run.stream.Stream``."""
+
+    estimator: PoseEstimator
+    person_boxes: PersonBoxSource
+    provenance: Provenance
+    settings: ExtractSettings
+
+    fit = None
+    """Keypoints are found in the video's own pixels."""
+
+    @classmethod
+    def load(cls, settings: ExtractSettings, device: str) -> "PoseStream":
+        """Loads the detector; raises ``UnavailableError`` when its weights cannot be had."""
+        estimator, model = load_estimator(settings.pose, torch.device(device))
+        boxes = load_person_boxes(settings.pose, torch.device(device))
+        decisive = settings.model_dump(mode="json", include={"frames", "pose"})
+        provenance = Provenance(kind="pose", settings=decisive, weights=asdict(model))
+        return cls(estimator, boxes, provenance, settings)
+
+    def num_rows(self, num_frames: int) -> int:
+        """Timeline frames of a video of so many frames."""
+        return timeline_length(num_frames, timeline_step(num_frames, self._max_frames))
+
+    def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
+        """One row a timeline frame: keypoints, whether somebody was found, the box, the frame."""
+        parts = list(self._estimate(video))
+        num_rows = sum(len(part.person_found) for part in parts)
+        return {
+            "keypoints": np.concatenate([part.keypoints for part in parts]),
+            "person_found": np.concatenate([part.person_found for part in parts]),
+            "person_box": np.concatenate([part.boxes for part in parts]),
+            "frame": np.arange(num_rows, dtype=np.int32) * np.int32(video.frame_step),
+        }
+
+    @property
+    def _max_frames(self) -> int | None:
+        return self.settings.frames.max_frames
+
+    def _estimate(self, video: DecodedVideo) -> Iterator[PoseRows]:
+        boxes = self.person_boxes(video.job.video_id, video.frame_step)
+        return estimate_video(
+            self.estimator, boxes, confirmed_frames(video), self.settings.pose.batch_size
+        )

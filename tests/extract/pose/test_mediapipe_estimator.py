@@ -1,0 +1,133 @@
+"""MediaPipe's estimator: without the package, with a stand-in for it, and with the real one."""
+
+import csv
+import io
+import pickle
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from shared_data import shared_path
+
+from extract.pose.estimate import estimate_video
+from extract.pose.mediapipe_estimator import MediaPipeEstimator
+from extract.pose.person_box import WholeFrameBoxes
+from seds_core.errors import UnavailableError
+
+MODULE = "mediapipe.python.solutions.holistic"
+FRAMES = np.zeros((3, 50, 100, 3), np.uint8)
+BOXES = np.array([[0, 0, 100, 50]] * 3, np.float32)
+
+
+def landmarks(num_points: int) -> SimpleNamespace:
+    return SimpleNamespace(landmark=[SimpleNamespace(x=0.5, y=0.2, visibility=0.8)] * num_points)
+
+
+class StandIn:
+    """Sees a body and a left hand; counts what it is asked to do."""
+
+    calls: list[str]
+
+    def __init__(self, *, static_image_mode: bool, model_complexity: int) -> None:
+        assert not static_image_mode
+        assert model_complexity == 1
+        StandIn.calls = []
+
+    def reset(self) -> None:
+        self.calls.append("reset")
+
+    def process(self, frame: np.ndarray) -> SimpleNamespace:
+        assert frame.flags.c_contiguous
+        self.calls.append("process")
+        return SimpleNamespace(
+            pose_landmarks=landmarks(33),
+            left_hand_landmarks=landmarks(21),
+            right_hand_landmarks=None,
+            face_landmarks=None,
+        )
+
+
+@pytest.fixture
+def estimator(monkeypatch: pytest.MonkeyPatch) -> MediaPipeEstimator:
+    parts = MODULE.split(".")
+    for depth in range(1, len(parts) + 1):
+        name = ".".join(parts[:depth])
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(sys.modules[MODULE], "Holistic", StandIn, raising=False)
+    monkeypatch.setattr("extract.pose.mediapipe_estimator.version", lambda _name: "0.10.21")
+    return MediaPipeEstimator()
+
+
+def test_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(UnavailableError) as caught:
+        MediaPipeEstimator()
+    message = str(caught.value)
+    assert "extra 'mediapipe'" in message
+    assert 'pip install -e ".[mediapipe]"' in message
+    assert "pip install --no-deps mediapipe==0.10.21" in message
+
+
+def test_landmarks_become_pixels(estimator: MediaPipeEstimator) -> None:
+    estimator.start_video()
+    keypoints = estimator.estimate(FRAMES, BOXES)
+    assert keypoints.shape == (3, 133, 3)
+    np.testing.assert_allclose(keypoints[:, 0], [[50, 10, 0.8]] * 3, rtol=1e-6)
+    np.testing.assert_allclose(keypoints[:, 91], [[50, 10, 1.0]] * 3, rtol=1e-6)
+    assert np.isnan(keypoints[:, 112:, :2]).all()
+
+
+def test_every_video_and_only_a_video_starts_anew(estimator: MediaPipeEstimator) -> None:
+    StandIn.calls.clear()
+    for _ in range(2):
+        estimator.start_video()
+        estimator.estimate(FRAMES[:1], BOXES[:1])
+        estimator.estimate(FRAMES[:1], BOXES[:1])
+    assert StandIn.calls == ["reset", "process", "process"] * 2
+
+
+def test_provenance_names_version_and_model(estimator: MediaPipeEstimator) -> None:
+    assert estimator.provenance.config == "mediapipe 0.10.21 holistic, complexity 1"
+    assert not estimator.provenance.is_random
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Reads arrays only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith("numpy") and name in {"_reconstruct", "ndarray", "dtype"}:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def real_video(video_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Frames, and the keypoints that were made of them elsewhere with the same MediaPipe."""
+    import decord
+
+    folder: Path = shared_path("realsigns/karsl70")
+    with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
+        path = next(row["path"] for row in csv.DictReader(file) if row["video_id"] == video_id)
+    content = (folder / "keypoints" / f"{video_id}.pkl").read_bytes()
+    reader = decord.VideoReader(str(folder / path))
+    frames = reader.get_batch(range(len(reader))).asnumpy()
+    return frames, PlainUnpickler(io.BytesIO(content)).load()["keypoints"]
+
+
+@pytest.mark.shared
+def test_real_keypoints_equal_those_of_the_shared_data_and_repeat() -> None:
+    pytest.importorskip(MODULE, reason="MediaPipe is not installed")
+    frames, expected = real_video("0001-test")
+    estimator = MediaPipeEstimator()
+    first, second = (
+        np.concatenate(
+            [r.keypoints for r in estimate_video(estimator, WholeFrameBoxes(0.3), [frames], 4)]
+        )
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+    for part in (slice(0, 17), slice(23, 91), slice(91, 112)):
+        distance = np.linalg.norm(first[:, part, :2] - expected[:, part, :2], axis=-1)
+        assert np.median(distance) < 1.0  # pixels

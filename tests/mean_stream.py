@@ -1,0 +1,66 @@
+"""A stream that needs no network, and a program that extracts with it.
+
+``python mean_stream.py STORE INDEX [SECONDS]`` runs ``seds-extract rgb`` with it, spending SECONDS
+on every video, so that tests can kill it in the middle.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from finished_videos import RGB
+
+from extract.decoding.confirmed_frames import confirmed_frames
+from seds_core.clip_plan import timeline_length, timeline_step
+from seds_core.store.provenance import Provenance
+
+PIPELINE = "pipelines: {tiny: {extract: {frames: {max_frames: 30}, run: {decode_workers: 2}}}}"
+
+
+@dataclass
+class MeanStream:
+    """Row i holds the mean colours of timeline frame i."""
+
+    provenance: Provenance = RGB
+    fit = None
+    seconds: float = 0.0
+    break_on: str = ""
+
+    def num_rows(self, num_frames):
+        return timeline_length(num_frames, timeline_step(num_frames, 30))
+
+    def rows(self, video):
+        if video.job.video_id == self.break_on:
+            raise RuntimeError("the network broke")
+        time.sleep(self.seconds)
+        means = [frames.mean(axis=(1, 2)) for frames in confirmed_frames(video)]
+        means = np.concatenate(means).astype(np.float32)
+        return {
+            "features": np.pad(means, ((0, 0), (0, 5))),
+            "first_frame": np.arange(len(means), dtype=np.int32) * np.int32(video.frame_step),
+            "frame_step": np.full(len(means), video.frame_step, np.int32),
+        }
+
+
+def write_pipeline(folder: Path) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(PIPELINE)
+    return path
+
+
+def main(store, index, seconds="0.0"):
+    from extract.run import command
+    from extract.run.request import ExtractionRequest
+
+    command.load_stream = lambda *_: MeanStream(seconds=float(seconds))
+    pipelines = write_pipeline(Path(store).parent)
+    request = ExtractionRequest(
+        "rgb", Path(store), (), Path(index), pipelines, "tiny", as_json=True
+    )
+    return command.run_extraction(request)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
