@@ -14,6 +14,7 @@ joint           points of a part of the skeleton: 21 of a hand, 17 of a body, 68
 coordinate      x to the right, y downward; in keypoint arrays followed by the confidence
 box             left, top, right, bottom
 rgb             features of one clip from a frozen video network
+person          people seen in one frame
 klass           classes of a classification head
 ==============  ====================================================================
 
@@ -21,5 +22,5 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 """
 
 AXES = frozenset(
-    "video frame clip row height width channel keypoint joint coordinate box rgb klass".split()  # noqa: SIM905
+    "video frame clip row height width channel keypoint joint coordinate box rgb person klass".split()  # noqa: SIM905
 )

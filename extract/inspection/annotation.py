@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from extract.decoding.frame import Frame
-from extract.inspection.drawing import draw_clip_bar, draw_keypoints, write_label
+from extract.inspection.drawing import Picture, draw_clip_bar, draw_keypoints, write_label
 from seds_core.store.reader import StoreReader
 
 
@@ -44,11 +44,11 @@ class Annotation:
     clips: Clips | None
     keypoints: Keypoints | None
 
-    def draw(self, frame: Frame, frame_index: int, width: int) -> Frame:
+    def draw(self, frame: Frame, frame_index: int, width: int) -> Picture:
         """The frame, scaled to ``width`` pixels, with skeleton, frame number and clip bar."""
         scale = width / frame.shape[1]
         size = width, round(frame.shape[0] * scale)
-        picture: Frame = cv2.resize(
+        picture: Picture = cv2.resize(
             frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         )
         label = f"frame {frame_index}"

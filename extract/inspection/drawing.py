@@ -4,10 +4,13 @@ import colorsys
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, UInt8
 
 from extract.decoding.frame import Frame
 from seds_core.keypoints import FACE, HAND_LINES, LEFT_HAND, RIGHT_HAND, UPPER_BODY_LINES
+
+Picture = UInt8[np.ndarray, "_ _ channel=3"]
+"""What is made of a frame; its size is its own."""
 
 Colour = tuple[int, int, int]
 
@@ -20,6 +23,7 @@ LEFT_COLOUR, RIGHT_COLOUR, BODY_COLOUR, FACE_COLOUR = (
     (60, 230, 90),
     (230, 230, 230),
 )
+MIN_BAR_HEIGHT = 16
 _SUBPIXEL_BITS = 4
 
 
@@ -44,17 +48,19 @@ def draw_clip_bar(
     num_frames: int,
     first_frames: Int32[np.ndarray, " clip"],
     clip_frames: int,
-) -> Frame:
+) -> Picture:
     """The frame with a bar below: one line a clip, bright where the frame lies in the clip.
 
     ``clip_frames`` is the number of frames of the video that a clip spans.
     """
     width = frame.shape[1]
-    bar = np.full((max(8, 2 * len(first_frames)), width, 3), 24, np.uint8)
+    height = max(2, MIN_BAR_HEIGHT // len(first_frames))
+    bar = np.full((height * len(first_frames), width, 3), 24, np.uint8)
     for row, first in enumerate(first_frames.tolist()):
         left, right = (round(f / num_frames * width) for f in (first, first + clip_frames))
         inside = first <= frame_index < first + clip_frames
-        bar[2 * row, left : max(right, left + 1)] = _hue(row / len(first_frames), bright=inside)
+        line = bar[height * row : height * (row + 1) - 1]
+        line[:, left : max(right, left + 1)] = _hue(row / len(first_frames), bright=inside)
     now = min(width - 1, round(frame_index / num_frames * width))
     bar[:, now] = 255
     return np.concatenate([frame, bar])
@@ -63,7 +69,7 @@ def draw_clip_bar(
 def write_label(picture: Frame, text: str) -> None:
     """Writes a line of text into the picture's top left corner, readable on any background."""
     scale = max(0.35, picture.shape[1] / 640)
-    place = (4, round(24 * scale))
+    place = (4, round(30 * scale))
     for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(
             picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA

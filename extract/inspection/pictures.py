@@ -11,6 +11,7 @@ import numpy as np
 from extract.decoding.frame import Frame
 from extract.decoding.frame_source import open_frames
 from extract.inspection.annotation import Annotation, read_annotation
+from extract.inspection.drawing import Picture
 from seds_core.store.reader import StoreReader
 
 SHEET_FRAMES = 12
@@ -74,7 +75,7 @@ def _frames(annotation: Annotation) -> Iterator[tuple[int, Frame]]:
     return enumerate(open_frames(annotation.path, annotation.fps).frames())
 
 
-def _grid(tiles: list[Frame]) -> Frame:
+def _grid(tiles: list[Picture]) -> Picture:
     """Tiles of one size, row by row; the last row is filled with black."""
     missing = -len(tiles) % SHEET_COLUMNS
     padded = np.stack([*tiles, *[np.zeros_like(tiles[0])] * missing])
@@ -82,7 +83,7 @@ def _grid(tiles: list[Frame]) -> Frame:
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
 
 
-def _even(picture: Frame) -> Frame:
+def _even(picture: Picture) -> Picture:
     """Without the last row or column where their number is odd: yuv420p has half the colours."""
     height, width = picture.shape[:2]
     return np.ascontiguousarray(picture[: height // 2 * 2, : width // 2 * 2])

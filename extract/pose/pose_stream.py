@@ -11,7 +11,9 @@ from extract.decoding.decoded_video import DecodedVideo
 from extract.pose.estimate import PoseEstimator, PoseRows, estimate_video
 from extract.pose.loading import load_estimator, load_person_boxes
 from extract.pose.person_box import PersonBoxSource
+from extract.pose.settings import PoseSettings
 from extract.settings import ExtractSettings
+from extract.weights_cache import file_sha256
 from seds_core.clip_plan import timeline_length, timeline_step
 from seds_core.store.provenance import Provenance
 
@@ -33,8 +35,15 @@ class PoseStream:
         """Loads the detector; raises ``UnavailableError`` when its weights cannot be had."""
         estimator, model = load_estimator(settings.pose, torch.device(device))
         boxes = load_person_boxes(settings.pose, torch.device(device))
-        decisive = settings.model_dump(mode="json", include={"frames", "pose"})
-        provenance = Provenance(kind="pose", settings=decisive, weights=asdict(model))
+        provenance = Provenance(
+            kind="pose",
+            settings=settings.model_dump(
+                mode="json",
+                include={"frames": True, "pose": True},
+                exclude={"pose": {"batch_size"}},
+            ),
+            weights=asdict(model) | _box_file_checksum(settings.pose),
+        )
         return cls(estimator, boxes, provenance, settings)
 
     def num_rows(self, num_frames: int) -> int:
@@ -61,3 +70,8 @@ class PoseStream:
         return estimate_video(
             self.estimator, boxes, confirmed_frames(video), self.settings.pose.batch_size
         )
+
+
+def _box_file_checksum(settings: PoseSettings) -> dict[str, str]:
+    path = settings.person_box_file
+    return {"person_box_file_sha256": file_sha256(path)} if path else {}

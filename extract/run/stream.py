@@ -1,6 +1,6 @@
 """What the run asks of a stream: how one decoded video becomes the rows of its store."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from extract.decoding.frame_fit import FrameFit
 from seds_core.store.provenance import Provenance
 
 
+@runtime_checkable
 class Stream(Protocol):
     """RGB or pose: a loaded, frozen network and what it makes of a video."""
 

@@ -11,6 +11,18 @@ from seds_core.store.layout import LAYOUT_VERSION, StoreKind
 RECORDED_PACKAGES = ("seds", "torch", "torchvision", "numpy", "zarr", "decord", "av", "mmpose")
 
 
+FILE_NAMES = frozenset(
+    {
+        "weights.name",
+        "weights.source",
+        "settings.rgb.weights",
+        "settings.pose.checkpoint",
+        "settings.pose.person_box_file",
+    }
+)
+"""Where files lay decides nothing: their checksums do."""
+
+
 class StoreMismatchError(UsageError):
     """A store that was made otherwise than asked; the message names both sides."""
 
@@ -21,9 +33,10 @@ class Provenance:
 
     kind: StoreKind
     settings: dict[str, Any]
-    """The settings that decide rows; how fast they are made (workers, batches) is left out."""
+    """The stream's settings; how fast rows are made (workers, batches) is not among them."""
     weights: dict[str, Any]
-    """Name, source, SHA-256, and ``is_random`` of the frozen network."""
+    """Name, source, SHA-256 and ``is_random`` of the frozen network, and the SHA-256 of other files
+    that decide rows."""
     feature_dim: int = 0
     feature_dtype: str = "float32"
     layout_version: int = LAYOUT_VERSION
@@ -51,11 +64,11 @@ class Provenance:
         return f"the {self.kind} store holds features of RANDOM weights: they mean nothing"
 
     def differences(self, other: "Provenance") -> list[str]:
-        """Sentences ``name: this side / other side``; where the weights lay does not count."""
-        ours, theirs = _flat(_deciding(self)), _flat(_deciding(other))
+        """Sentences ``name: this side / other side``, for everything that decides rows."""
+        ours, theirs = _flat(self.to_attributes()), _flat(other.to_attributes())
         return [
             f"{name}: {ours.get(name, 'not set')} / {theirs.get(name, 'not set')}"
-            for name in sorted(ours.keys() | theirs.keys())
+            for name in sorted((ours.keys() | theirs.keys()) - FILE_NAMES)
             if ours.get(name) != theirs.get(name)
         ]
 
@@ -69,12 +82,6 @@ def software_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _deciding(provenance: Provenance) -> dict[str, Any]:
-    attributes = provenance.to_attributes()
-    attributes["weights"] = {k: v for k, v in provenance.weights.items() if k != "source"}
-    return attributes
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
