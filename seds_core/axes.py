@@ -22,5 +22,5 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 """
 
 AXES = frozenset(
-    "video frame clip row height width channel keypoint joint coordinate box rgb person klass".split()  # noqa: SIM905
-)
+    "video frame clip row height width channel keypoint joint coordinate box rgb".split()  # noqa: SIM905
+) | {"person", "klass"}

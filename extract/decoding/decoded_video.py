@@ -1,7 +1,7 @@
 """A video while it is being decoded, as those who use its frames see it."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from extract.decoding.decode_job import (
     DecodeEvent,
@@ -14,6 +14,7 @@ from extract.decoding.source_identity import SourceIdentity
 from extract.decoding.video_properties import VideoProperties
 
 
+@runtime_checkable
 class VideoEvents(Iterator[DecodeEvent], Protocol):
     """The events of one video, and a way to stop them."""
 

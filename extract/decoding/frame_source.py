@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from extract.decoding.frame import Frame, Progress, unwatched
 from extract.decoding.frame_folder import FrameFolder
@@ -10,6 +10,7 @@ from extract.decoding.video_file import VideoFile
 from extract.decoding.video_properties import MAX_PIXELS, VideoProperties
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """The frames of one video, one after the other."""
 

@@ -28,7 +28,7 @@ None of 600 clips from 13 sign-language sources overstates its length at all; a 
 that lacks its last 3% lacks 4 frames.
 """
 
-_HEADERS_WITH_DURATION = ("matroska,webm", "flv", "asf")
+_HEADERS_WITH_DURATION = ("matroska,webm", "flv")
 """Formats without a packet count whose header holds a duration; in others FFmpeg estimates it."""
 
 _VP8_IS_SHOWN = 0x10  # RFC 6386, section 9.1: a frame that is only a reference is not shown

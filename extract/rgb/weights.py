@@ -58,7 +58,7 @@ def fill(network: nn.Module, weights: WeightsFile) -> None:
     }
     if any(differences.values()):
         raise WeightsUnavailable(
-            f"{weights.path} does not fit a {type(network).__name__}: "
+            f"{weights.path} does not fit {type(network).__name__}: "
             + "; ".join(f"{what}: {_first(names)}" for what, names in differences.items() if names)
         )
     network.load_state_dict(dict(weights.tensors), strict=False)

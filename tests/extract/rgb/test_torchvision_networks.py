@@ -13,20 +13,15 @@ from extract.rgb.video_network import VideoNetwork
 
 
 def small_mvit() -> nn.Module:
-    """MViT v2 with one of its 16 blocks, for clips that a test has time for."""
-    block = MSBlockConfig(
-        num_heads=1,
-        input_channels=96,
-        output_channels=768,
-        kernel_q=[3, 3, 3],
-        kernel_kv=[3, 3, 3],
-        stride_q=[1, 1, 1],
-        stride_kv=[1, 8, 8],
-    )
+    """MViT v2 with two of its 16 blocks, for clips that a test has time for."""
+    kernels = {"kernel_q": [3, 3, 3], "kernel_kv": [3, 3, 3]}
+    strides = {"stride_q": [1, 1, 1], "stride_kv": [1, 8, 8]}
+    blocks = [MSBlockConfig(1, 96, 96, **kernels, **strides)]
+    blocks.append(MSBlockConfig(1, 96, 768, **kernels, **strides))
     return MViT(
         spatial_size=(64, 64),
         temporal_size=4,
-        block_setting=[block],
+        block_setting=blocks,
         residual_pool=True,
         residual_with_cls_embed=False,
         rel_pos_embed=True,

@@ -38,7 +38,7 @@ def test_misfits_are_listed_and_nothing_is_copied() -> None:
     with pytest.raises(WeightsUnavailable) as caught:
         fill(target, WeightsFile(PATH, tensors))
     assert str(caught.value) == (
-        "some.pth does not fit a Sequential: missing: 1.weight; unexpected: 2.weight; "
+        "some.pth does not fit Sequential: missing: 1.weight; unexpected: 2.weight; "
         "of another shape: 0.bias (3,) instead of (2,)"
     )
     assert torch.equal(target.state_dict()["0.weight"], before)

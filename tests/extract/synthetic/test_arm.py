@@ -32,6 +32,6 @@ def test_a_target_out_of_reach_is_approached_in_a_straight_line():
 
 
 def test_the_elbow_hangs_below_and_outside():
-    elbow, wrist = bend((0.1, -0.3, 0.5))
+    elbow, wrist = bend((0.5, -0.3, 0.5))
     assert elbow[1] > max(wrist[1], 0)
     assert elbow[0] > 0.5

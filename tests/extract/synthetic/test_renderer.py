@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from extract.synthetic.drawing import capsules, fill_convex, shaded
 from extract.synthetic.renderer import SignedVideo, draw_signer
 from extract.synthetic.signer import sample_signer
 from extract.synthetic.skeleton import ground_truth
@@ -67,18 +66,3 @@ def test_nothing_is_drawn_outside_the_signers_height():
     drawn_top = np.flatnonzero(is_person.any(axis=1))[0]
     assert drawn_top >= top - 0.35 * signed.posed.unit  # a bun may be higher than the head
     assert is_person[-1].any()
-
-
-def test_shapes_are_anti_aliased_and_in_place():
-    image = np.zeros((20, 20, 3), dtype=np.uint8)
-    points = np.array([[5.0, 10.0]]), np.array([[15.0, 10.0]])
-    fill_convex(
-        image, capsules(*points, np.array([3.0]), np.array([3.0]))[0], (200.0, 200.0, 200.0)
-    )
-    assert image[10, 5:16, 0].min() == 200
-    assert image[4].max() == 0
-    assert len(np.unique(image)) > 2
-
-
-def test_shades_stay_colours():
-    assert shaded((200.0, 100.0, 50.0), 2.0) == (255.0, 200.0, 100.0)

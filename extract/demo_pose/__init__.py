@@ -1,0 +1,1 @@
+"""A small whole-body pose model for MMPose, trained on the drawn signer."""

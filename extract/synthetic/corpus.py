@@ -1,0 +1,166 @@
+"""Plans a corpus of drawn signers and writes it as videos, an index and true keypoints."""
+
+import csv
+import os
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from pydantic import BaseModel, ConfigDict, Field
+
+from extract.synthetic.motion import FRAME_RATE
+from extract.synthetic.renderer import SignedVideo
+from extract.synthetic.sentences import Sentence, choose_sentences
+from extract.synthetic.signer import sample_signer
+from extract.synthetic.skeleton import ground_truth
+from extract.synthetic.video_writing import write_video
+from seds_core.errors import UsageError
+
+INDEX_COLUMNS = ("video_id", "split", "text", "signer", "glosses", "path")
+
+_SETTINGS_FILE = "corpus.json"
+_SEEDS_OF_A_CORPUS = 1000
+
+
+class SyntheticCorpus(BaseModel):
+    """What a corpus of drawn signers holds; equal settings give equal files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    num_sentences: int = Field(default=64, ge=1)
+    """Different sentences; every signer signs all of them."""
+    train_signers: int = Field(default=6, ge=0, le=900)
+    """Signers of the training split."""
+    dev_signers: int = Field(default=1, ge=0, le=40)
+    """Signers of the development split, none of whom trains."""
+    test_signers: int = Field(default=2, ge=0, le=40)
+    """Signers of the test split, none of whom trains."""
+    takes: int = Field(default=1, ge=1, le=100)
+    """How often a signer signs each sentence."""
+    side: int = Field(default=256, ge=64, multiple_of=2)
+    """Width and height of the videos in pixels."""
+    seed: int = Field(default=0, ge=0, lt=10_000)
+    """Chooses the sentences and the signers."""
+
+
+@dataclass(frozen=True)
+class PlannedVideo:
+    """One video of a corpus, before it is drawn."""
+
+    video_id: str
+    split: str
+    sentence: Sentence
+    signer_seed: int
+    take_seed: int
+    side: int
+
+    @property
+    def signer(self) -> str:
+        """The signer's name in the index."""
+        return f"signer{self.signer_seed}"
+
+
+def plan_corpus(settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
+    """All videos, signer by signer; no signer is in two splits."""
+    sentences = choose_sentences(settings.num_sentences, settings.seed)
+    splits = (
+        ["train"] * settings.train_signers
+        + ["dev"] * settings.dev_signers
+        + ["test"] * settings.test_signers
+    )
+    return tuple(
+        PlannedVideo(
+            video_id=f"signer{signer:03d}_sentence{number:04d}_take{take}",
+            split=split,
+            sentence=sentence,
+            signer_seed=settings.seed * _SEEDS_OF_A_CORPUS + signer,
+            take_seed=settings.takes * number + take,
+            side=settings.side,
+        )
+        for (signer, split), (number, sentence), take in product(
+            enumerate(splits), enumerate(sentences), range(settings.takes)
+        )
+    )
+
+
+def render_video(
+    planned: PlannedVideo,
+) -> tuple[
+    UInt8[np.ndarray, "frame height width channel=3"],
+    Float32[np.ndarray, "frame keypoint=133 coordinate=3"],
+]:
+    """Frames and true keypoints (pixels; third column 1 where visible) of one video."""
+    signer = sample_signer(planned.signer_seed)
+    video = SignedVideo(
+        planned.sentence.glosses, signer, planned.take_seed, planned.side, planned.side
+    )
+    frames = np.stack([video.frame(number) for number in range(len(video))])
+    return frames, ground_truth(video.posed)
+
+
+def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
+    """Writes what is missing of ``videos/``, ``truth/`` and ``index.csv`` below ``folder``.
+
+    Raises ``UsageError`` when the folder holds a corpus of other settings.
+    """
+    _claim(folder, settings)
+    plan = plan_corpus(settings)
+    for planned in plan:
+        video, truth = _video_path(folder, planned), folder / "truth" / f"{planned.video_id}.npy"
+        if video.exists() and truth.exists():
+            continue
+        frames, keypoints = render_video(planned)
+        _write_truth(truth, keypoints)
+        write_video(video, frames, FRAME_RATE)
+    _write_index(folder / "index.csv", plan)
+    return plan
+
+
+def _claim(folder: Path, settings: SyntheticCorpus) -> None:
+    """Makes the folders, and sees to it that they never hold two corpora at once."""
+    for name in ("videos", "truth"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    path, wanted = folder / _SETTINGS_FILE, settings.model_dump_json(indent=2)
+    if path.exists() and path.read_text(encoding="utf-8") != wanted:
+        message = (
+            f"{folder} holds a corpus of other settings (see {path}); "
+            "name another folder, or delete this one"
+        )
+        raise UsageError(message)
+    _replace_text(path, wanted)
+
+
+def _video_path(folder: Path, planned: PlannedVideo) -> Path:
+    return folder / "videos" / f"{planned.video_id}.mp4"
+
+
+def _write_truth(
+    path: Path, keypoints: Float32[np.ndarray, "frame keypoint=133 coordinate=3"]
+) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with unfinished.open("wb") as file:
+        np.save(file, keypoints)
+    unfinished.replace(path)
+
+
+def _write_index(path: Path, plan: tuple[PlannedVideo, ...]) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with unfinished.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(INDEX_COLUMNS)
+        for planned in plan:
+            sentence = planned.sentence
+            glosses, path_in_folder = " ".join(sentence.glosses), f"videos/{planned.video_id}.mp4"
+            writer.writerow(
+                (planned.video_id, planned.split, sentence.text, planned.signer, glosses,
+                 path_in_folder)
+            )  # fmt: skip
+    unfinished.replace(path)
+
+
+def _replace_text(path: Path, text: str) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,178 @@
+"""Moves one hand through a sequence of scheduled glosses.
+
+Positions are in shoulder widths from the middle of the shoulders: x out to the hand's own side, y
+down, z to the camera. Mirroring for the left or right side is :mod:`.skeleton`'s.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from extract.synthetic.hand_shape import HAND_SHAPES
+from extract.synthetic.lexicon import PLACES, Gloss, HandForm
+from extract.synthetic.rotations import align_signs, direction, orientation
+from extract.synthetic.signer import Signer, head_centre_height
+
+MOVE_SECONDS = 0.3
+"""From one gloss to the next."""
+
+RETURN_SECONDS = 1.3 * MOVE_SECONDS
+"""From the last gloss to rest."""
+
+_TAP_LENGTH = 0.24
+_SHAKE_WIDTH = 0.2
+_CIRCLE_RADIUS = 0.2
+_ARC_BULGE = 0.26
+
+_REST_FORM = HandForm("relaxed", "down+in", "in+back")
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """When a gloss is signed, in seconds."""
+
+    gloss: Gloss
+    begin: float
+    end: float
+
+    def phase(self, times: Float64[np.ndarray, " frame"]) -> Float64[np.ndarray, " frame"]:
+        """How much of the gloss is done at each time: 0 before it, 1 after it."""
+        return np.clip((times - self.begin) / (self.end - self.begin), 0, 1)
+
+
+@dataclass(frozen=True)
+class HandTrack:
+    """One hand over time: centre of the palm, orientation (quaternion) and finger angles."""
+
+    centre: Float64[np.ndarray, "frame coordinate=3"]
+    turn: Float64[np.ndarray, "frame coordinate=4"]
+    angles: Float64[np.ndarray, "frame joint=20"]
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A hand at one moment."""
+
+    centre: Float64[np.ndarray, "coordinate=3"]
+    form: HandForm
+
+
+def hand_track(
+    strokes: list[Stroke],
+    times: Float64[np.ndarray, " frame"],
+    signer: Signer,
+    amplitude: float,
+    jitter: Float64[np.ndarray, "coordinate=3"],
+    *,
+    is_signing_hand: bool,
+) -> HandTrack:
+    """The track of the signing hand or of the other one, from rest to rest.
+
+    ``jitter`` shifts the places of all glosses, ``amplitude`` scales them.
+    """
+    rest = _Key(_rest_place(signer), _REST_FORM)
+    keys, moments = [rest, rest], [-1.0, max(strokes[0].begin - MOVE_SECONDS, 0.0)]
+    offset = np.zeros((len(times), 3))
+    progress_of: dict[int, Float64[np.ndarray, " frame"]] = {}
+    for stroke in strokes:
+        pair = _keys(stroke.gloss, signer, rest, amplitude, is_signing_hand=is_signing_hand)
+        phase = stroke.phase(times)
+        if is_signing_hand or stroke.gloss.other == "mirror":
+            progress_of[len(keys)] = _progress(stroke.gloss, phase)
+            offset += amplitude * _path_offset(stroke.gloss, phase)
+        keys += [_Key(key.centre + jitter, key.form) for key in pair]
+        moments += [stroke.begin, stroke.end]
+    keys.append(rest)
+    moments.append(strokes[-1].end + RETURN_SECONDS)
+    return _interpolate(keys, np.array(moments), times, offset, progress_of)
+
+
+def _keys(
+    gloss: Gloss, signer: Signer, rest: _Key, amplitude: float, *, is_signing_hand: bool
+) -> tuple[_Key, _Key]:
+    """Where one hand is at the begin and the end of a gloss."""
+    if not is_signing_hand and gloss.other == "rest":
+        return rest, rest
+    if not is_signing_hand and gloss.base is not None:
+        base = _Key(_place(gloss.base_at, signer, amplitude), gloss.base)
+        return base, base
+    begin = _Key(_place(gloss.at, signer, amplitude), gloss.start)
+    end = _Key(_place(gloss.to or gloss.at, signer, amplitude), gloss.end or gloss.start)
+    return begin, end
+
+
+def _place(name: str, signer: Signer, amplitude: float) -> Float64[np.ndarray, "coordinate=3"]:
+    part, *offset = PLACES[name]
+    if part == "head":
+        return np.array(offset) - (0, head_centre_height(signer.proportions), 0)
+    out, down, forward = offset
+    return np.array([out * amplitude, down + signer.habits.lift, forward * amplitude])
+
+
+def _rest_place(signer: Signer) -> Float64[np.ndarray, "coordinate=3"]:
+    return np.array([signer.habits.rest_out, signer.habits.rest_down, 0.36])
+
+
+def _progress(gloss: Gloss, phase: Float64[np.ndarray, " frame"]) -> Float64[np.ndarray, " frame"]:
+    """How far a hand is between its two keys; a repeated path goes back and comes again."""
+    if gloss.path == "shake":
+        return 0.5 - 0.5 * np.cos(2 * np.pi * gloss.repeats * phase)
+    if gloss.path in ("straight", "arc"):
+        return 0.5 - 0.5 * np.cos(np.pi * (2 * gloss.repeats - 1) * phase)
+    return _ease(phase)
+
+
+def _path_offset(
+    gloss: Gloss, phase: Float64[np.ndarray, " frame"]
+) -> Float64[np.ndarray, "frame coordinate=3"]:
+    """What the path adds to the straight line between its keys; fades in and out at its ends."""
+    angle = np.pi * gloss.repeats * phase
+    fade = np.minimum(1, 8 * np.minimum(phase, 1 - phase))[:, None]
+    zero = np.zeros_like(phase)
+    if gloss.path == "tap":
+        return -_TAP_LENGTH * fade * np.cos(angle)[:, None] ** 2 * direction(gloss.start.palm)
+    if gloss.path == "shake":
+        return _SHAKE_WIDTH * fade * np.stack([np.sin(2 * angle), zero, zero], axis=1)
+    if gloss.path == "circle":
+        return _CIRCLE_RADIUS * fade * np.stack([1 - np.cos(2 * angle), np.sin(2 * angle), zero], 1)
+    if gloss.path == "arc":
+        return _ARC_BULGE * np.sin(np.pi * _progress(gloss, phase))[:, None] * direction("up+out")
+    return np.zeros((len(phase), 3))
+
+
+def _interpolate(
+    keys: list[_Key],
+    moments: Float64[np.ndarray, " key"],
+    times: Float64[np.ndarray, " frame"],
+    offset: Float64[np.ndarray, "frame coordinate=3"],
+    progress_of: dict[int, Float64[np.ndarray, " frame"]],
+) -> HandTrack:
+    """Blends between the keys around each time; a stroke (by its first key) has its own pace."""
+    before = np.clip(np.searchsorted(moments, times, side="right") - 1, 0, len(keys) - 2)
+    blend = _ease((times - moments[before]) / np.maximum(np.diff(moments)[before], 1e-6))
+    for first_key, progress in progress_of.items():
+        blend = np.where(before == first_key, progress, blend)
+    return HandTrack(
+        centre=_blend(np.stack([key.centre for key in keys]), before, blend) + offset,
+        turn=_blend(_key_turns(keys), before, blend),
+        angles=_blend(np.stack([HAND_SHAPES[key.form.shape] for key in keys]), before, blend),
+    )
+
+
+def _key_turns(keys: list[_Key]) -> Float64[np.ndarray, "key coordinate=4"]:
+    return align_signs(np.stack([orientation(key.form.fingers, key.form.palm) for key in keys]))
+
+
+def _blend(
+    values: Float64[np.ndarray, "key value"],
+    before: Int64[np.ndarray, " frame"],
+    blend: Float64[np.ndarray, " frame"],
+) -> Float64[np.ndarray, "frame value"]:
+    return values[before] + blend[:, None] * (values[before + 1] - values[before])
+
+
+def _ease(phase: Float64[np.ndarray, " frame"]) -> Float64[np.ndarray, " frame"]:
+    """Starts and ends at rest."""
+    phase = np.clip(phase, 0, 1)
+    return phase * phase * (3 - 2 * phase)

@@ -1,0 +1,66 @@
+import hashlib
+import os
+
+import pytest
+
+from extract.decoding.source_identity import content_hash, quick_identity
+from extract.decoding.video_error import VideoError
+
+
+def test_hashes_a_files_bytes(tmp_path):
+    path = tmp_path / "video.mp4"
+    content = os.urandom(3_000_000)  # several blocks
+    path.write_bytes(content)
+    assert content_hash(path) == hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def test_tells_size_and_time(tmp_path):
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"12345")
+    os.utime(path, ns=(1, 17))
+    assert quick_identity(path) == (5, 17)
+
+
+def test_a_folder_is_its_images(tmp_path):
+    (tmp_path / "2.png").write_bytes(b"two")
+    (tmp_path / "10.png").write_bytes(b"three")
+    before = content_hash(tmp_path), quick_identity(tmp_path)[0]
+    (tmp_path / "notes.txt").write_text("not an image")
+    assert (content_hash(tmp_path), quick_identity(tmp_path)[0]) == before
+    assert before[1] == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "2.png").write_bytes(b"TWO"),
+        lambda folder: (folder / "2.png").rename(folder / "3.png"),
+        lambda folder: (folder / "10.png").unlink(),
+        lambda folder: (
+            (folder / "2.png").write_bytes(b"twot"),
+            (folder / "10.png").write_bytes(b"hree"),
+        ),
+    ],
+    ids=["content", "name", "fewer", "moved boundary"],
+)
+def test_every_change_of_a_folder_changes_its_hash(tmp_path, change):
+    (tmp_path / "2.png").write_bytes(b"two")
+    (tmp_path / "10.png").write_bytes(b"three")
+    before = content_hash(tmp_path)
+    change(tmp_path)
+    assert content_hash(tmp_path) != before
+
+
+def test_gives_signs_of_life_while_it_reads(tmp_path):
+    path = tmp_path / "video.mp4"
+    path.write_bytes(bytes(3_000_000))
+    signs = []
+    content_hash(path, lambda: signs.append(1))
+    assert len(signs) >= 3
+
+
+def test_what_is_not_there_has_no_identity(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        quick_identity(tmp_path / "missing.mp4")
+    with pytest.raises(VideoError, match="without images"):
+        content_hash(tmp_path)

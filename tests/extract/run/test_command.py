@@ -1,0 +1,117 @@
+import json
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from finished_videos import RGB
+from mean_stream import MeanStream, write_pipeline
+
+from extract.run import command
+from extract.run.request import ExtractionRequest
+from seds_core.errors import UsageError
+from seds_core.store.reader import StoreReader
+
+
+@pytest.fixture
+def run(corpus, tmp_path, monkeypatch, capsys):
+    """Runs a command on the corpus; gives its exit code and its last event."""
+
+    def run(action=command.run_extraction, stream=None, **changes):
+        monkeypatch.setattr(command, "load_stream", lambda *_: stream or MeanStream())
+        request = ExtractionRequest(
+            "rgb",
+            tmp_path / "rgb.zarr",
+            (),
+            corpus.index,
+            write_pipeline(tmp_path),
+            "tiny",
+            as_json=True,
+        )
+        code = action(replace(request, **changes))
+        return code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return run
+
+
+def test_every_video_is_extracted_once_and_in_order(run, corpus, tmp_path):
+    code, summary = run()
+    assert code == 0
+    assert (summary["finished"], summary["already_there"], summary["failed"]) == (6, 0, [])
+    store = StoreReader(tmp_path / "rgb.zarr")
+    assert list(store.videos) == corpus.ids
+    entry = store.videos["video5"]
+    assert (entry.num_frames, entry.frame_step, entry.width, entry.height) == (45, 2, 64, 48)
+    assert entry.size_bytes == corpus.path("video5").stat().st_size
+    assert store.rows("video5")["first_frame"].tolist() == list(range(0, 45, 2))
+    code, summary = run()
+    assert code == 0
+    assert (summary["finished"], summary["already_there"]) == (0, 6)
+
+
+def test_a_broken_video_costs_only_itself_and_is_tried_again(run, corpus, tmp_path):
+    good = corpus.path("video2").read_bytes()
+    corpus.path("video2").write_bytes(b"")
+    code, summary = run()
+    assert code == 3
+    assert summary["finished"] == 5
+    [failure] = summary["failed"]
+    assert failure["path"] == str(corpus.path("video2"))
+    assert "empty" in failure["reason"]
+    assert StoreReader(tmp_path / "rgb.zarr").failures["video2"]["reason"] == failure["reason"]
+    assert run()[0] == 3
+    corpus.path("video2").write_bytes(good)
+    code, summary = run()
+    assert code == 0
+    assert (summary["finished"], summary["already_there"]) == (1, 5)
+    assert StoreReader(tmp_path / "rgb.zarr").failures == {}
+
+
+def test_a_changed_video_is_done_again_and_a_touched_one_is_not(run, corpus, tmp_path):
+    run()
+    os.utime(corpus.path("video0"))
+    shutil.copy(corpus.path("video4"), corpus.path("video1"))
+    _, summary = run()
+    assert (summary["finished"], summary["already_there"]) == (1, 5)
+    store = StoreReader(tmp_path / "rgb.zarr")
+    np.testing.assert_array_equal(
+        store.rows("video1")["features"], store.rows("video4")["features"]
+    )
+
+
+def test_an_unexpected_error_is_recorded_and_the_run_goes_on(run):
+    code, summary = run(stream=MeanStream(break_on="video3"))
+    assert code == 3
+    assert summary["finished"] == 5
+    assert summary["failed"][0]["reason"] == "unexpected RuntimeError: the network broke"
+
+
+def test_a_network_that_always_breaks_ends_the_run(run, tmp_path):
+    with pytest.raises(RuntimeError, match="the network broke"):
+        run(stream=MeanStream(break_on="*"))
+    assert len(StoreReader(tmp_path / "rgb.zarr").failures) == 2
+
+
+def test_other_settings_are_refused(run):
+    run()
+    other = MeanStream(provenance=replace(RGB, feature_dtype="float16"))
+    with pytest.raises(UsageError, match="feature_dtype: float32 / float16"):
+        run(stream=other)
+
+
+def test_a_dry_run_counts_and_writes_nothing(run, corpus, tmp_path):
+    corpus.path("video2").write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    code, summary = run(command.run_dry)
+    assert code == 0
+    assert (summary["missing"], summary["unreadable"]) == (6, 1)
+    assert summary["frames"] == 20 + 25 + 35 + 40 + 45
+    assert summary["rows"] == 20 + 25 + 18 + 20 + 23
+    assert summary["bytes"] == summary["rows"] * (8 * 4 + 4 + 4)
+    assert sorted(tmp_path.rglob("*")) == sorted({*before, tmp_path / "tiny.yaml"})
+
+
+def test_videos_must_be_named_one_way(run):
+    with pytest.raises(UsageError, match="either with --videos or with --index"):
+        run(places=("somewhere",))
