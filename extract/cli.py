@@ -39,12 +39,15 @@ Index = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Store to create or to go on with.")]
 Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
-PipelineFile = Annotated[Path, typer.Option("--pipelines", help="Pipeline file.")]
+PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
+PipelineFile = Annotated[
+    Path,
+    typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 Store = Annotated[Path, typer.Argument(help="A store made by rgb or pose.")]
-PIPELINE_FILE = Path("pipelines.yaml")
 
 
 def main() -> None:

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seds_core.errors import UsageError
 
-DEFAULT_PIPELINE_FILE = Path("pipelines.yaml")
-
 
 class PipelineError(UsageError):
     """A pipeline file that cannot be used; the message names the file and what to change."""

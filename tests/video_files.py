@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 Frame = UInt8[np.ndarray, "height width channel=3"]
 
 GRID = 4
-"""Blocks on a side; the first is always on and the last always off, the others are a number's bits."""
+"""Blocks on a side; the first is always on, the last always off, the others are a number's bits."""
 
 ON = (240, 120, 0)
 """Orange, not grey: exchanged colour channels make the number unreadable."""

@@ -31,6 +31,9 @@ that lacks its last 3% lacks 4 frames.
 _HEADERS_WITH_DURATION = ("matroska,webm", "flv")
 """Formats without a packet count whose header holds a duration; in others FFmpeg estimates it."""
 
+_JOINED_AT_WILL = ("mpegts",)
+"""Formats whose files may be appended to each other; FFmpeg calls a packet at the joint corrupt."""
+
 _VP8_IS_SHOWN = 0x10  # RFC 6386, section 9.1: a frame that is only a reference is not shown
 
 
@@ -38,6 +41,7 @@ _VP8_IS_SHOWN = 0x10  # RFC 6386, section 9.1: a frame that is only a reference 
 class PacketCount:
     """The packets of a video stream, as far as they can be read."""
 
+    format_name: str
     listed: int
     """Packets that the container's index lists; 0 when it has none."""
     stated_end: float | None
@@ -61,14 +65,13 @@ class PacketCount:
         """Reads a container from its beginning to its end, or to the first damage."""
         end = container.duration / av.time_base if container.duration else None
         has_stated_end = container.format.name in _HEADERS_WITH_DURATION
-        count = cls(
-            listed=_num_listed(container, stream), stated_end=end if has_stated_end else None
-        )
+        name = container.format.name
+        count = cls(name, _num_listed(container, stream), end if has_stated_end else None)
         with _logged_errors() as log:
             try:
                 for packet in container.demux():
                     count._add(packet, is_video=packet.stream_index == stream.index)
-                    count.complaint = count.complaint or _demuxer_error(log, container)
+                    count.complaint = count.complaint or _demuxer_error(log, name)
                     if count.complaint:
                         break
             except FFmpegError as error:
@@ -78,14 +81,14 @@ class PacketCount:
     def damage(self) -> str | None:
         """What is wrong with the file and how far it can be read; ``None`` for a whole file."""
         if self.num_packets < self.listed - OVERSTATED_FRAMES:
-            return f"cut off or damaged: it ends after {self.num_packets} of {self.listed} frames"
+            return f"cut off or damaged after {self.num_packets} of {self.listed} frames"
         if self.complaint:
-            return f"damaged: unreadable after frame {self.num_packets} ({self.complaint})"
+            return f"cut off or damaged after {self.num_packets} frames ({self.complaint})"
         slack = OVERSTATED_FRAMES * self.longest_gap
         if self.stated_end is not None and self.end < self.stated_end - slack:
             return (
-                f"cut off: it ends after {self.num_packets} frames, "
-                f"at {self.end:.2f} s of {self.stated_end:.2f} s"
+                f"cut off after {self.num_packets} frames, "
+                f"{self.end:.2f} s of {self.stated_end:.2f} s"
             )
         return None
 
@@ -106,7 +109,7 @@ class PacketCount:
             self._found_keyframe = True
             self.num_frames = 0
         self.num_frames += not packet.is_discard and not _is_only_reference(packet)
-        if packet.is_corrupt:
+        if packet.is_corrupt and self.format_name not in _JOINED_AT_WILL:
             self.complaint = "a frame's data is incomplete"
         if packet.dts is not None and packet.time_base is not None:
             if self._last_dts is not None:
@@ -144,7 +147,7 @@ def _logged_errors() -> Iterator[_Log]:
         av.logging.set_skip_repeated(skips_repeated)
 
 
-def _demuxer_error(log: _Log, container: InputContainer) -> str:
-    """The first error that came from the container's demuxer and not from a codec's parser."""
-    errors = (message for _, component, message in log if component == container.format.name)
+def _demuxer_error(log: _Log, format_name: str) -> str:
+    """The first error that came from the format's demuxer and not from a codec's parser."""
+    errors = (message for _, component, message in log if component == format_name)
     return next(errors, "").strip()

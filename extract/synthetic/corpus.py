@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from extract.synthetic.motion import FRAME_RATE
 from extract.synthetic.renderer import SignedVideo
@@ -17,6 +17,7 @@ from extract.synthetic.signer import sample_signer
 from extract.synthetic.skeleton import ground_truth
 from extract.synthetic.video_writing import write_video
 from seds_core.errors import UsageError
+from seds_core.pipeline_file import Settings
 
 INDEX_COLUMNS = ("video_id", "split", "text", "signer", "glosses", "path")
 
@@ -24,10 +25,8 @@ _SETTINGS_FILE = "corpus.json"
 _SEEDS_OF_A_CORPUS = 1000
 
 
-class SyntheticCorpus(BaseModel):
+class SyntheticCorpus(Settings):
     """What a corpus of drawn signers holds; equal settings give equal files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     num_sentences: int = Field(default=64, ge=1)
     """Different sentences; every signer signs all of them."""

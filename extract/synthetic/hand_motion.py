@@ -143,7 +143,7 @@ def _path_offset(
 
 def _interpolate(
     keys: list[_Key],
-    moments: Float64[np.ndarray, " key"],
+    moments: Float64[np.ndarray, " _"],
     times: Float64[np.ndarray, " frame"],
     offset: Float64[np.ndarray, "frame coordinate=3"],
     progress_of: dict[int, Float64[np.ndarray, " frame"]],
@@ -160,15 +160,15 @@ def _interpolate(
     )
 
 
-def _key_turns(keys: list[_Key]) -> Float64[np.ndarray, "key coordinate=4"]:
+def _key_turns(keys: list[_Key]) -> Float64[np.ndarray, "_ coordinate=4"]:
     return align_signs(np.stack([orientation(key.form.fingers, key.form.palm) for key in keys]))
 
 
 def _blend(
-    values: Float64[np.ndarray, "key value"],
+    values: Float64[np.ndarray, "_ _"],
     before: Int64[np.ndarray, " frame"],
     blend: Float64[np.ndarray, " frame"],
-) -> Float64[np.ndarray, "frame value"]:
+) -> Float64[np.ndarray, "frame _"]:
     return values[before] + blend[:, None] * (values[before + 1] - values[before])
 
 

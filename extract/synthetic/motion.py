@@ -76,7 +76,7 @@ def _schedule(
 
 def _wander(
     times: Float64[np.ndarray, " frame"], channels: int, amount: float, rng: np.random.Generator
-) -> Float64[np.ndarray, "frame channels"]:
+) -> Float64[np.ndarray, "frame _"]:
     """A slow, smooth, random to and fro: three sines for each channel."""
     rates = rng.uniform(0.15, 0.9, (channels, 3))
     starts = rng.uniform(0, 2 * np.pi, (channels, 3))

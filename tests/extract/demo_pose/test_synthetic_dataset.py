@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from extract.demo_pose import training_config
-from extract.demo_pose.training_config import HELD_OUT_FIRST_SEED, TRAINING_FIRST_SEED
 from extract.pose.mmpose_imports import import_mmpose
 from extract.pose.mmpose_warnings import known_warnings_silenced
-from extract.synthetic.corpus import SyntheticCorpus, plan_corpus
 
 pytestmark = pytest.mark.mmpose
 
@@ -64,15 +62,3 @@ def test_every_epoch_has_new_signers(dataset):
     second = list(sampler)
     assert len(first) == len(second) == len(sampler) == len(dataset)
     assert not set(first) & set(second)
-
-
-def test_training_held_out_and_corpora_share_no_signer():
-    """Two samples share a signer; the whole training uses few of the ten million seeds."""
-    num_signers = (
-        training_config.BATCH_SIZE
-        * training_config.ITERATIONS_PER_EPOCH
-        * training_config.NUM_EPOCHS
-    )
-    assert TRAINING_FIRST_SEED + num_signers < HELD_OUT_FIRST_SEED
-    largest = SyntheticCorpus(num_sentences=1, train_signers=900, test_signers=40, seed=9_999)
-    assert max(video.signer_seed for video in plan_corpus(largest)) < TRAINING_FIRST_SEED

@@ -1,0 +1,19 @@
+import numpy as np
+
+from extract.inspection.verify import largest_difference
+
+
+def test_equal_rows_do_not_differ():
+    rows = {"a": np.array([1.0, np.nan, -4.0]), "b": np.array([True, False])}
+    assert largest_difference(rows, rows) == 0.0
+
+
+def test_a_difference_is_relative_to_the_largest_value():
+    stored = {"a": np.array([1.0, -4.0])}
+    assert largest_difference(stored, {"a": np.array([1.2, -4.0])}) == np.float64(1.2 - 1.0) / 4
+
+
+def test_other_shapes_and_other_gaps_are_infinitely_different():
+    stored = {"a": np.array([1.0, np.nan])}
+    assert largest_difference(stored, {"a": np.array([1.0])}) == np.inf
+    assert largest_difference(stored, {"a": np.array([1.0, 2.0])}) == np.inf

@@ -1,0 +1,95 @@
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from extract import cli
+from extract.run import command
+from seds_core.errors import UnavailableError, UsageError
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Calls the command line with the library replaced; gives its exit code."""
+
+    def call(*arguments, answer=0):
+        def carry_out(request):
+            call.request = request
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(command, "run_extraction", carry_out)
+        monkeypatch.setattr(command, "run_dry", lambda request: 0 if carry_out(request) else 10)
+        monkeypatch.setattr(sys, "argv", ["seds-extract", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code
+
+    return call
+
+
+def test_options_become_a_request(call):
+    code = call(
+        "rgb", "--videos", "a", "--out", "s.zarr", "--weights", "bsl5k", "--pipeline", "how2sign"
+    )  # fmt: skip
+    request = call.request
+    assert code == 0
+    assert (request.kind, request.store, request.places) == ("rgb", Path("s.zarr"), ("a",))
+    assert request.pipeline == "how2sign"
+    assert request.changes == {"backbone": None, "weights": "bsl5k", "clips": None}
+
+
+def test_names_that_the_shell_expands_are_all_taken(call):
+    call("pose", "--out", "s.zarr", "--videos", "a.mp4", "b.mp4", "c.mp4")
+    assert call.request.places == ("a.mp4", "b.mp4", "c.mp4")
+
+
+def test_a_dry_run_does_not_run(call):
+    assert call("pose", "--videos", "a", "--out", "s", "--dry-run", answer=5) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "message"),
+    [
+        (3, 3, ""),
+        (130, 130, ""),
+        (UsageError("no [such] pipeline"), 2, "error: no [such] pipeline"),
+        (UnavailableError("no weights"), 1, "error: no weights"),
+    ],
+)
+def test_exit_codes(call, capsys, answer, code, message):
+    assert call("rgb", "--videos", "a", "--out", "s", answer=answer) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_or_unknown_option_is_a_usage_error(call):
+    assert call("rgb", "--videos", "a") == 2
+    assert call("rgb", "--videos", "a", "--out", "s", "--clip", "all") == 2
+
+
+def test_a_store_that_is_none_is_a_usage_error(call, tmp_path, capsys):
+    assert call("info", str(tmp_path)) == 2
+    assert "is not a store" in capsys.readouterr().err
+
+
+def test_the_options_do_not_grow_by_accident():
+    """Numbers belong into the pipeline file; the command line says what, where and how."""
+    commands = typer.main.get_command(cli.app).commands
+    options = {
+        name: sorted(parameter.name for parameter in command.params)
+        for name, command in commands.items()
+    }
+    shared = ["as_json", "device", "dry_run", "index", "more_videos", "out", "pipeline"]
+    shared += ["pipelines", "videos"]
+    assert options == {
+        "rgb": sorted([*shared, "backbone", "weights", "clips"]),
+        "pose": sorted(
+            [*shared, "detector", "model", "checkpoint", "person_box", "person_box_file"]
+        ),
+        "info": ["as_json", "store"],
+        "verify": ["device", "sample", "store"],
+        "show": ["also", "out", "store", "video", "video_id"],
+        "demo-videos": ["out", "pipeline", "pipelines"],
+    }
