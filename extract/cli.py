@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from extract.run.request import ExtractionRequest
-from seds_core.console import fail, results
-from seds_core.errors import UnavailableError, UsageError
+from seds_core.command_line import EXIT_ERROR, run
+from seds_core.console import results
 
-EXIT_ERROR = 1
-EXIT_USAGE = 2
 EXIT_CODES = "Exit codes: 0 all there, 3 some videos failed, 2 usage, 1 anything else."
 
 app = typer.Typer(
@@ -32,7 +29,7 @@ Videos = Annotated[
     list[str] | None,
     typer.Option("--videos", help="Folders, files or quoted patterns.", metavar="DIR|FILE|GLOB..."),
 ]
-MoreVideos = Annotated[list[str] | None, typer.Argument(hidden=True)]
+MoreVideos = Annotated[list[str] | None, typer.Argument(hidden=True, metavar="[VIDEO]...")]
 """What the shell makes of ``--videos *.mp4``: all names but the first are left over."""
 Index = Annotated[
     Path | None, typer.Option(help="CSV with columns video_id and path, instead of --videos.")
@@ -51,15 +48,8 @@ Store = Annotated[Path, typer.Argument(help="A store made by rgb or pose.")]
 
 
 def main() -> None:
-    """Runs the command line; errors that a person can mend are a sentence, without a trace."""
-    try:
-        app()
-    except UsageError as error:
-        fail(escape(str(error)))
-        sys.exit(EXIT_USAGE)
-    except UnavailableError as error:
-        fail(escape(str(error)))
-        sys.exit(EXIT_ERROR)
+    """The program."""
+    run(app)
 
 
 @app.command(epilog=EXIT_CODES)

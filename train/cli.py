@@ -3,17 +3,14 @@
 Nothing heavy is imported before a command needs it, so that ``--help`` is instant.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from seds_core.console import fail, results, warn
-from seds_core.errors import UsageError
-
-EXIT_USAGE = 2
+from seds_core.command_line import run
+from seds_core.console import results, warn
 
 app = typer.Typer(
     name="seds-train",
@@ -25,12 +22,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Runs the command line; errors that a person can mend are a sentence, without a trace."""
-    try:
-        app()
-    except UsageError as error:
-        fail(escape(str(error)))
-        sys.exit(EXIT_USAGE)
+    """The program."""
+    run(app)
 
 
 @app.callback()

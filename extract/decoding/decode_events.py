@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from extract.decoding.decode_job import DecodeEvent, DecodeJob, FrameChunk, VideoEnded, VideoOpened
 from extract.decoding.frame import Frame, Frames
@@ -89,7 +90,7 @@ def _target_size(source: FrameSource, fit: FrameFit | None) -> tuple[int, int]:
     return fit.target_size(*size) if fit else size
 
 
-def _fit_into(target: Frame, frame: Frame) -> None:
+def _fit_into(target: UInt8[np.ndarray, "_ _ channel=3"], frame: Frame) -> None:
     """Resizes a frame into memory that is already there.
 
     Exact halving first, as often as it goes, then bilinear: as free of aliasing as averaging over

@@ -69,7 +69,7 @@ class _Worker:
         self._connection = connection
         self._memory = memory
         self._ring = ByteRing(memory.num_bytes, max_runs=_MAX_CHUNKS_AHEAD)
-        self._number = -1
+        self._number: int | None = None  # of the video at work
         self._newest_offset = 0
         self._last_heard = self._last_sign = 0.0
 
@@ -81,6 +81,7 @@ class _Worker:
             if isinstance(message, Decode):
                 self._number = message.number
                 self._decode(message.job)
+                self._number = None
             else:
                 self._heed(message)
 
@@ -128,4 +129,4 @@ class _Worker:
         if isinstance(message, GiveBack):
             self._ring.give_back()
         elif isinstance(message, Cancel) and message.number == self._number:
-            raise _CancelledError  # caught while decoding; between videos there is nothing to stop
+            raise _CancelledError

@@ -14,7 +14,7 @@ from extract.synthetic.lexicon import PLACES, Gloss, HandForm
 from extract.synthetic.rotations import align_signs, direction, orientation
 from extract.synthetic.signer import Signer, head_centre_height
 
-MOVE_SECONDS = 0.3
+MOVE_SECONDS = 0.25
 """From one gloss to the next."""
 
 RETURN_SECONDS = 1.3 * MOVE_SECONDS

@@ -1,0 +1,24 @@
+"""How a command of this project ends: its exit codes, and errors as a sentence."""
+
+import sys
+from collections.abc import Callable
+
+from rich.markup import escape
+
+from seds_core.console import fail
+from seds_core.errors import UnavailableError, UsageError
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+
+
+def run(app: Callable[[], None]) -> None:
+    """Runs a command line; what a person can mend is told without a trace."""
+    try:
+        app()
+    except UsageError as error:
+        fail(escape(str(error)))
+        sys.exit(EXIT_USAGE)
+    except UnavailableError as error:
+        fail(escape(str(error)))
+        sys.exit(EXIT_ERROR)

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from video_files import numbered_frame, numbered_video, read_number, write_video
+
+from extract.decoding import decode_events as module
+from extract.decoding.decode_events import OwnMemory, decode_events
+from extract.decoding.decode_job import DecodeJob, FrameChunk, VideoEnded, VideoOpened
+from extract.decoding.frame_fit import FrameFit
+from extract.decoding.source_identity import content_hash, quick_identity
+from extract.decoding.video_error import FrameCountChanged, VideoError
+
+
+def job(path, **wishes):
+    return DecodeJob("video", path, **wishes)
+
+
+def read(chunks):
+    return [read_number(frame) for chunk in chunks for frame in chunk.frames]
+
+
+def test_opening_chunks_and_end(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 70)
+    opened, *chunks, ended = decode_events(job(path, chunk_frames=30), OwnMemory())
+    assert isinstance(opened, VideoOpened)
+    assert (opened.frame_step, opened.properties.num_frames) == (1, 70)
+    assert [(chunk.first, len(chunk.frames)) for chunk in chunks] == [(0, 30), (30, 30), (60, 10)]
+    assert read(chunks) == list(range(70))
+    assert isinstance(ended, VideoEnded)
+    assert ended.num_frames == 70
+    identity = ended.identity
+    assert (identity.size_bytes, identity.mtime_ns) == quick_identity(path)
+    assert identity.content_hash == content_hash(path)
+
+
+def test_does_not_hash_unless_asked(tmp_path):
+    *_, ended = decode_events(job(numbered_video(tmp_path / "v.mp4", 2), hash=False), OwnMemory())
+    assert ended.identity.content_hash == ""
+
+
+@pytest.mark.parametrize(("max_frames", "step"), [(70, 1), (69, 2), (35, 2), (30, 3), (1, 70)])
+def test_long_videos_keep_every_kth_frame_from_the_first(tmp_path, max_frames, step):
+    path = numbered_video(tmp_path / "v.mp4", 70)
+    wishes = job(path, max_frames=max_frames, chunk_frames=16)
+    opened, *chunks, ended = decode_events(wishes, OwnMemory())
+    assert opened.frame_step == step
+    assert read(chunks) == list(range(0, 70, step))
+    assert len(read(chunks)) <= max_frames
+    assert ended.num_frames == 70
+
+
+def test_a_wrong_count_is_told_at_the_end(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 60)
+    events = decode_events(job(path, max_frames=30, num_frames=61), OwnMemory())
+    opened, *chunks = (next(events), next(events))
+    assert opened.frame_step == 3
+    assert read(chunks) == list(range(0, 60, 3))
+    with pytest.raises(FrameCountChanged) as change:
+        next(events)
+    assert change.value.num_frames == 60
+    again = decode_events(job(path, max_frames=30, num_frames=60), OwnMemory())
+    assert isinstance(list(again)[-1], VideoEnded)
+
+
+def test_a_wrong_count_of_the_same_timeline_does_not_matter(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 59)
+    *_, ended = decode_events(job(path, max_frames=30, num_frames=60), OwnMemory())
+    assert ended.num_frames == 59
+
+
+@pytest.mark.parametrize(
+    "fit", [FrameFit("squash", 48), FrameFit("squash", 200), FrameFit("short_side", 32)]
+)
+def test_frames_are_brought_to_the_size_asked_for(tmp_path, fit):
+    path = numbered_video(tmp_path / "v.mp4", 5)
+    _, chunk, _ = decode_events(job(path, fit=fit), OwnMemory())
+    width, height = fit.target_size(128, 96)
+    assert chunk.frames.shape == (5, height, width, 3)
+    assert read([chunk]) == list(range(5))
+
+
+def test_shrinking_averages_instead_of_skipping_pixels(tmp_path):
+    stripes = np.zeros((96, 128, 3), np.uint8)
+    stripes[:, ::2] = 255
+    path = write_video(tmp_path / "v.mkv", [stripes], codec="ffv1", pixel_format="bgr0")
+    _, chunk, _ = decode_events(job(path, fit=FrameFit("squash", 24)), OwnMemory())
+    assert abs(chunk.frames.astype(int) - 127).max() <= 1
+
+
+def test_a_bad_file_is_an_error_before_any_frame(tmp_path):
+    path = tmp_path / "v.mp4"
+    path.write_text("no video")
+    with pytest.raises(VideoError, match="text"):
+        next(decode_events(job(path), OwnMemory()))
+
+
+def test_a_disk_that_fails_is_an_error_of_the_video(tmp_path, monkeypatch):
+    def fail(*_args):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(module, "content_hash", fail)
+    path = numbered_video(tmp_path / "v.mp4", 2)
+    with pytest.raises(VideoError, match=r"cannot be read: .*Input/output error"):
+        list(decode_events(job(path), OwnMemory()))
+
+
+def test_does_not_gather_more_than_a_chunk(tmp_path):
+    path = write_video(tmp_path / "v.mp4", (numbered_frame(n) for n in range(40)))
+    memory = OwnMemory()
+    sizes = []
+
+    def new_chunk(num_frames, height, width):
+        sizes.append(num_frames)
+        return OwnMemory.new_chunk(memory, num_frames, height, width)
+
+    memory.new_chunk = new_chunk
+    events = decode_events(job(path, chunk_frames=8), memory)
+    for event in events:
+        if isinstance(event, FrameChunk):
+            assert 8 * len(sizes) == event.first + len(event.frames)
+    assert sizes == [8] * 5

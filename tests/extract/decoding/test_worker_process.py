@@ -1,0 +1,124 @@
+import resource
+import time
+
+import pytest
+from video_files import numbered_frame, numbered_video, read_number, write_video
+
+from extract.decoding import worker_process
+from extract.decoding.decode_job import DecodeJob, FrameChunk
+from extract.decoding.remote_video import RemoteVideo
+from extract.decoding.worker_process import WorkerLostError, WorkerProcess
+
+FRAME_BYTES = 96 * 128 * 3
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    monkeypatch.setattr(worker_process, "MEMORY_BYTES", 10 * FRAME_BYTES)
+
+
+@pytest.fixture
+def worker(small_memory):
+    worker = WorkerProcess(timeout_s=30.0)
+    yield worker
+    worker.kill("the test is over")
+
+
+def numbers(event):
+    return [read_number(frame) for frame in event.frames]
+
+
+def test_decodes_ahead_only_as_far_as_memory_lasts(worker, tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 60)
+    events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=4))
+    next(events)
+    time.sleep(0.5)
+    assert not worker.is_free  # it waits: 60 frames do not fit into the memory of 10
+    num_waiting = sum(1 for message in worker._inbox if hasattr(message, "offset"))
+    assert num_waiting == 2
+    seen = [
+        number for event in events if isinstance(event, FrameChunk) for number in numbers(event)
+    ]
+    assert seen == list(range(60))
+    assert worker.is_free
+
+
+def test_frames_that_are_looked_at_do_not_change(worker, tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 60)
+    events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=4))
+    next(events)
+    for first, event in zip(range(0, 60, 4), events, strict=False):
+        time.sleep(0.02)
+        assert numbers(event) == list(range(first, first + 4))
+
+
+def test_chunks_of_huge_frames_are_smaller(worker, tmp_path):
+    path = write_video(tmp_path / "v.mp4", [numbered_frame(n, 256, 192) for n in range(6)])
+    events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=64))
+    sizes = [len(event.frames) for event in events if isinstance(event, FrameChunk)]
+    assert sizes == [1] * 6
+
+
+def test_a_frame_that_does_not_fit_is_an_error_and_not_a_crash(worker, tmp_path):
+    path = write_video(tmp_path / "v.mp4", [numbered_frame(n, 512, 384) for n in range(2)])
+    events = RemoteVideo(worker, DecodeJob("video", path))
+    next(events)
+    with pytest.raises(RuntimeError, match="do not fit"):
+        next(events)
+    assert worker.is_free
+
+
+def test_goes_on_with_the_next_video_while_one_waits_to_be_read(worker, tmp_path):
+    first = numbered_video(tmp_path / "1.mp4", 3)
+    second = numbered_video(tmp_path / "2.mp4", 50)
+    waiting = RemoteVideo(worker, DecodeJob("1", first, chunk_frames=4))
+    while not worker.is_free:
+        time.sleep(0.01)
+    later = RemoteVideo(worker, DecodeJob("2", second, chunk_frames=4))
+    for events, count in ((waiting, 3), (later, 50)):
+        chunks = (event for event in events if isinstance(event, FrameChunk))
+        assert [number for chunk in chunks for number in numbers(chunk)] == list(range(count))
+
+
+def test_what_was_decoded_before_a_crash_stays_readable(worker, tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 3)
+    events = RemoteVideo(worker, DecodeJob("video", path))
+    while not worker.is_free:
+        time.sleep(0.01)
+    worker.kill("killed")
+    assert worker.is_lost
+    assert [numbers(e) for e in events if isinstance(e, FrameChunk)] == [[0, 1, 2]]
+    with pytest.raises(WorkerLostError, match="killed"):
+        worker.receive()
+
+
+def test_a_cancelled_video_frees_the_worker_at_once(worker, tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 60)
+    events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=4))
+    next(events)
+    events.close()
+    assert worker.is_free
+    events.close()
+    again = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=4))
+    chunks = [event for event in again if isinstance(event, FrameChunk)]
+    assert len(chunks) == 15
+
+
+def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
+    path = write_video(
+        tmp_path / "v.mp4",
+        (numbered_frame(n, 256, 192) for n in range(3000)),
+        options={"preset": "ultrafast"},
+    )
+    raw_megabytes = 3000 * 256 * 192 * 3 / 1e6
+    worker = WorkerProcess(timeout_s=30.0)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=32))
+    seen = [
+        number for event in events if isinstance(event, FrameChunk) for number in numbers(event)
+    ]
+    worker.kill("the test is over")
+    assert seen == list(range(3000))
+    peak_megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+    assert before / 1e3 < raw_megabytes
+    assert peak_megabytes < raw_megabytes
