@@ -32,13 +32,13 @@ $(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/seds-extract demo-videos --out demo/videos
-	$(BIN)/seds-extract rgb --pipeline demo --index demo/videos/index.csv --out demo/rgb.zarr
-	$(BIN)/seds-extract pose --pipeline demo --index demo/videos/index.csv --out demo/pose.zarr
+	$(BIN)/seds-extract demo-videos --out demo/corpus
+	$(BIN)/seds-extract rgb --pipeline demo --index demo/corpus/index.csv --out demo/rgb.zarr
+	$(BIN)/seds-extract pose --pipeline demo --index demo/corpus/index.csv --out demo/pose.zarr
 	$(BIN)/seds-extract info demo/rgb.zarr
 	$(BIN)/seds-extract info demo/pose.zarr
-	$(BIN)/python -m extract.synthetic.compare demo/pose.zarr demo/videos
-	$(BIN)/seds-extract show demo/pose.zarr "$$(sed -n '2s/,.*//p' demo/videos/index.csv)" \
+	$(BIN)/python -m extract.demo_pose.compare demo/pose.zarr demo/corpus
+	$(BIN)/seds-extract show demo/pose.zarr "$$(sed -n '2s/,.*//p' demo/corpus/index.csv)" \
 		--also demo/rgb.zarr --out demo/contact_sheet.png --video
 
 test: $(INSTALLED)

@@ -1,6 +1,6 @@
 """Kills an extraction again and again, and compares what it leaves with an undisturbed one.
 
-    python benchmarks/kill_and_resume.py rgb demo/videos/index.csv --kills 20
+    python benchmarks/kill_and_resume.py rgb demo/corpus/index.csv --kills 20
 
 Each run is killed (SIGKILL) a random time after it has begun to work, between nothing and twice
 what a video takes, and then started again. In the end every array must be equal, and no video may

@@ -206,7 +206,7 @@ def demo_videos(
 
     [bold]Example[/]
 
-    seds-extract demo-videos --out demo/videos
+    seds-extract demo-videos --out demo/corpus
     """
     from extract.synthetic.corpus import SyntheticCorpus, write_corpus
     from seds_core.pipeline_file import read_section

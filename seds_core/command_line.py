@@ -19,6 +19,6 @@ def run(app: Callable[[], None]) -> None:
     except UsageError as error:
         fail(escape(str(error)))
         sys.exit(EXIT_USAGE)
-    except UnavailableError as error:
+    except (UnavailableError, OSError) as error:  # such as a full disk; it names the file
         fail(escape(str(error)))
         sys.exit(EXIT_ERROR)

@@ -16,6 +16,7 @@ from extract.synthetic.sentences import Sentence, choose_sentences
 from extract.synthetic.signer import sample_signer
 from extract.synthetic.skeleton import ground_truth
 from extract.synthetic.video_writing import write_video
+from seds_core.console import track
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import Settings
 
@@ -84,6 +85,13 @@ def plan_corpus(settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
     )
 
 
+def signed_video(planned: PlannedVideo) -> SignedVideo:
+    """The video, posed and ready to be drawn."""
+    signer = sample_signer(planned.signer_seed)
+    glosses = planned.sentence.glosses
+    return SignedVideo(glosses, signer, planned.take_seed, planned.side, planned.side)
+
+
 def render_video(
     planned: PlannedVideo,
 ) -> tuple[
@@ -91,12 +99,18 @@ def render_video(
     Float32[np.ndarray, "frame keypoint=133 coordinate=3"],
 ]:
     """Frames and true keypoints (pixels; third column 1 where visible) of one video."""
-    signer = sample_signer(planned.signer_seed)
-    video = SignedVideo(
-        planned.sentence.glosses, signer, planned.take_seed, planned.side, planned.side
-    )
+    video = signed_video(planned)
     frames = np.stack([video.frame(number) for number in range(len(video))])
     return frames, ground_truth(video.posed)
+
+
+def read_settings(folder: Path) -> SyntheticCorpus:
+    """The settings of a corpus that was written; raises ``UsageError`` where there is none."""
+    try:
+        text = (folder / _SETTINGS_FILE).read_text(encoding="utf-8")
+    except OSError:
+        raise UsageError(f"{folder} holds no corpus of seds-extract demo-videos") from None
+    return SyntheticCorpus.model_validate_json(text)
 
 
 def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
@@ -106,7 +120,7 @@ def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo,
     """
     _claim(folder, settings)
     plan = plan_corpus(settings)
-    for planned in plan:
+    for planned in track(plan, "drawing videos"):
         video, truth = _video_path(folder, planned), folder / "truth" / f"{planned.video_id}.npy"
         if video.exists() and truth.exists():
             continue

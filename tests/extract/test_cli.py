@@ -57,6 +57,7 @@ def test_a_dry_run_does_not_run(call):
         (130, 130, ""),
         (UsageError("no [such] pipeline"), 2, "error: no [such] pipeline"),
         (UnavailableError("no weights"), 1, "error: no weights"),
+        (OSError(28, "No space left on device", "/s"), 1, "No space left on device: '/s'"),
     ],
 )
 def test_exit_codes(call, capsys, answer, code, message):

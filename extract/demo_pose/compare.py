@@ -1,0 +1,56 @@
+"""How far a store's keypoints are from the truth: ``python -m extract.demo_pose.compare``.
+
+Takes a pose store and the folder of the drawn corpus that it was extracted from.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from rich.table import Table
+
+from extract.demo_pose.keypoint_error import median_errors
+from extract.synthetic.corpus import plan_corpus, read_settings, signed_video
+from extract.synthetic.skeleton import ground_truth, signer_heights
+from seds_core.console import results
+from seds_core.store.reader import StoreReader
+
+
+def store_errors(
+    store: StoreReader, corpus: Path
+) -> tuple[Float64[np.ndarray, "row keypoint=133"], Bool[np.ndarray, "row keypoint=133"]]:
+    """Distances from the truth in percent of the signer's height, and where they count.
+
+    They count where the point is visible and somebody was found. The signer's height is the
+    extent of the person in the picture, from the top of the head to the lowest drawn point.
+    """
+    errors, counts = [], []
+    for planned in plan_corpus(read_settings(corpus)):
+        if planned.video_id not in store.videos:
+            continue
+        posed = signed_video(planned).posed
+        rows = store.rows(planned.video_id)
+        truth = ground_truth(posed)[rows["frame"]].astype(np.float64)
+        distance = np.linalg.norm(rows["keypoints"][..., :2] - truth[..., :2], axis=-1)
+        errors.append(100 * distance / signer_heights(posed)[rows["frame"], None])
+        counts.append((truth[..., 2] > 0) & rows["person_found"][:, None])
+    return np.concatenate(errors), np.concatenate(counts)
+
+
+def main() -> None:
+    """Prints the median error of every part."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", type=Path, help="pose store")
+    parser.add_argument("corpus", type=Path, help="folder that seds-extract demo-videos wrote")
+    arguments = parser.parse_args()
+    errors, counts = store_errors(StoreReader(arguments.store), arguments.corpus)
+    table = Table("keypoints", "median error, % of the signer's height", title="Against the truth")
+    for part, median in median_errors(errors, counts).items():
+        table.add_row(part, f"{median:.2f}")
+    results.print(table)
+    results.print(f"{len(errors):,} frames, nobody found in {int((~counts.any(axis=1)).sum()):,}")
+
+
+if __name__ == "__main__":
+    main()
