@@ -65,6 +65,23 @@ def copy_packets(source: Path, target: Path, change: Callable[[int, bytes], byte
     return target
 
 
+def repeat(source: Path, target: Path, times: int) -> Path:
+    """Plays a video over and over, without encoding it again."""
+    with av.open(str(target), "w") as new:
+        stream = None
+        for turn in range(times):
+            with av.open(str(source)) as old:
+                template = old.streams.video[0]
+                stream = stream or new.add_stream_from_template(template)
+                for packet in old.demux(template):
+                    if packet.size:
+                        packet.pts += turn * template.duration
+                        packet.dts += turn * template.duration
+                        packet.stream = stream
+                        new.mux(packet)
+    return target
+
+
 def hide_vp8_frame(content: bytes) -> bytes:
     """Makes of a VP8 frame one that is only referred to (RFC 6386, section 9.1)."""
     return bytes((content[0] & ~0x10,)) + content[1:]

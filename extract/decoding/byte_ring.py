@@ -39,6 +39,10 @@ class ByteRing:
         """Frees the bytes that were taken first."""
         self._taken.popleft()
 
+    def drop_newest(self) -> None:
+        """Frees the bytes that were taken last: nobody will use them."""
+        self._taken.pop()
+
     def _free_runs(self) -> list[tuple[int, int]]:
         if not self._taken:
             return [(0, self._capacity)]

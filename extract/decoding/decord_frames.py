@@ -1,6 +1,6 @@
-"""Decodes a video file with decord, in order, where decord is known to be exact.
+"""Decodes a video file with decord, in order, where decord is known to do that well.
 
-What was found out about decord 0.6.0, and why :func:`is_exact_for` is a list of what it may read:
+What was found out about decord 0.6.0, and why :func:`suits` is a list of what it may read:
 
 - Reading in order is exact; random access is not (HEVC, edit lists), so ``next`` is all that is
   used. It is also faster than ``get_batch``.
@@ -8,6 +8,7 @@ What was found out about decord 0.6.0, and why :func:`is_exact_for` is a list of
   last frame instead, without a word.
 - Rotation is applied in MP4 and QuickTime files and ignored in Matroska.
 - MPEG transport streams and AV1 cannot be read, nor animated GIFs.
+- It decodes ahead without bound: whoever takes frames slowly finds the whole video in memory.
 """
 
 import os
@@ -23,6 +24,9 @@ from extract.decoding.video_container import ContainerFacts
 _EXACT_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 _EXACT_CODECS = ("h264", "hevc", "mpeg4", "vp8", "vp9", "mjpeg")
 
+_MAX_DECODED_BYTES = 256 << 20
+"""Memory that the frames of a whole video may take: 1,300 of 256x256 pixels, 90 of 1280x720."""
+
 decord.logging.set_level(decord.logging.QUIET)
 
 
@@ -30,14 +34,15 @@ class DecordGaveUpError(Exception):
     """decord cannot read a file, or not further; what is wrong is for a stricter decoder to say."""
 
 
-def is_exact_for(facts: ContainerFacts, rotation: int) -> bool:
-    """Whether decord gives the frames of such a file as they are."""
+def suits(facts: ContainerFacts, rotation: int) -> bool:
+    """Whether decord gives the frames of such a file as they are, and in bounded memory."""
     applies_rotation = facts.format_name.startswith("mov")
     return (
         facts.format_name in _EXACT_FORMATS
         and facts.codec in _EXACT_CODECS
         and not facts.has_edits
         and (rotation == 0 or applies_rotation)
+        and 3 * facts.width * facts.height * facts.num_frames <= _MAX_DECODED_BYTES
     )
 
 

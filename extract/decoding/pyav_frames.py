@@ -81,5 +81,5 @@ class _Upright:
         if not self._width:
             self._width, self._height = frame.width, frame.height
             self._turns = _quarter_turns(frame)
-        rgb = self._convert.reformat(frame, self._width, self._height, "rgb24").to_ndarray()
-        return np.ascontiguousarray(np.rot90(rgb, self._turns))
+        rgb = self._convert.reformat(frame, self._width, self._height, "rgb24", threads=1)
+        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), self._turns))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -20,7 +21,12 @@ from av.video.stream import VideoStream
 from extract.decoding.disguised_file import disguise
 from extract.decoding.packet_count import PacketCount
 from extract.decoding.video_error import VideoError
-from extract.decoding.video_properties import over_size_limit
+from extract.decoding.video_properties import MAX_PIXELS, over_size_limit
+
+_FORGIVING: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+"""Titles that are no UTF-8 make a video unreadable to PyAV before version 19."""
 
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf", "sdp"})
 """Formats that make FFmpeg open other files and addresses."""
@@ -43,15 +49,23 @@ class ContainerFacts:
 
 
 @contextmanager
-def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Opens a video file and finds its video stream; raises ``VideoError`` when there is none."""
+def open_container(
+    path: Path, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Opens a video file and finds its video stream; raises ``VideoError`` when there is none.
+
+    FFmpeg takes no memory for a frame of more than ``max_pixels`` pixels, wherever one occurs.
+    """
     check_is_file(path)
+    limit = {"max_pixels": str(max_pixels)}
     try:
-        container = av.open(str(path.absolute()), metadata_errors="replace")
+        container = av.open(str(path.absolute()), options=limit, **_FORGIVING)
     except (FFmpegError, OSError) as error:
         raise VideoError(path, disguise(path) or f"no video that FFmpeg knows: {error}") from error
     with container:
-        yield container, _video_stream(path, container)
+        stream = _video_stream(path, container)
+        stream.codec_context.options = limit
+        yield container, stream
 
 
 def check_is_file(path: Path) -> None:
@@ -77,9 +91,9 @@ def container_facts(path: Path, max_pixels: int) -> ContainerFacts:
     Raises ``VideoError`` for what is no video, for frames of more than ``max_pixels`` pixels, and
     for a file that is cut off or whose packets are damaged.
     """
-    with open_container(path) as (container, stream):
+    with open_container(path, max_pixels) as (container, stream):
         width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > max_pixels:
+        if width * height > max_pixels or not width * height:
             raise VideoError(path, over_size_limit(width, height, max_pixels))
         packets = PacketCount.of(container, stream)
         if damage := packets.damage():

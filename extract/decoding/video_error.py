@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from seds_core.errors import UnavailableError
 
-class VideoError(Exception):
+
+class VideoError(UnavailableError):
     """A video that cannot be read to its end; ``reason`` says why and how far it got."""
 
     def __init__(self, path: Path, reason: str) -> None:

@@ -1,11 +1,12 @@
-"""One video file as a source of frames: decord reads it, PyAV decides where decord is in doubt."""
+"""One video file as a source of frames: decord reads it, PyAV whatever decord cannot be sure of."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from extract.decoding.decord_frames import DecordGaveUpError, decord_frames, is_exact_for
+from extract.decoding.decord_frames import DecordGaveUpError, decord_frames
+from extract.decoding.decord_frames import suits as decord_suits
 from extract.decoding.frame import Frame, Progress, unwatched
 from extract.decoding.pyav_frames import pyav_frames, stored_rotation
 from extract.decoding.video_container import container_facts
@@ -35,7 +36,7 @@ class VideoFile:
             duration=facts.duration,
             rotation=rotation,
             codec=facts.codec,
-            decoder="decord" if is_exact_for(facts, rotation) else "pyav",
+            decoder="decord" if decord_suits(facts, rotation) else "pyav",
         )
 
     @property

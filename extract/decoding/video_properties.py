@@ -29,5 +29,6 @@ class VideoProperties:
 
 
 def over_size_limit(width: int, height: int, max_pixels: int) -> str:
-    """Why a video with frames of this size is refused."""
-    return f"its frames of {width}x{height} pixels are over the limit of {max_pixels:,} pixels"
+    """Why a video with frames of this size, or of one that cannot be told, is refused."""
+    size = f"of {width}x{height} pixels" if width * height else "tell no size, or"
+    return f"its frames {size} are over the limit of {max_pixels:,} pixels"

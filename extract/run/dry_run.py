@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.table import Table
@@ -76,7 +76,7 @@ def print_dry_run(
 
 def _estimate(plan: Plan, stream: Stream, settings: ExtractSettings) -> Estimate:
     estimate = Estimate()
-    jobs = [decode_job(video, stream, settings.frames) for video in plan.todo]
+    jobs = [replace(decode_job(video, stream, settings.frames), hash=False) for video in plan.todo]
     run = settings.run
     with DecodePool(run.decode_workers, run.decode_timeout) as pool, progress_bar() as progress:
         task = progress.add_task("looking at videos", total=len(jobs), rates="")

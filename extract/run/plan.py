@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extract.decoding.source_identity import content_hash, quick_identity
+from extract.decoding.video_error import VideoError
 from extract.video_list import ListedVideo
 from seds_core.store.reader import StoreReader, VideoEntry
 
@@ -45,7 +46,7 @@ def has_changed(path: Path, entry: VideoEntry) -> bool:
         if (size_bytes, mtime_ns) == (entry.size_bytes, entry.mtime_ns):
             return False
         return size_bytes != entry.size_bytes or content_hash(path) != entry.content_hash
-    except OSError:
+    except (OSError, VideoError):
         return True
 
 

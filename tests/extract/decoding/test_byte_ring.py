@@ -38,6 +38,13 @@ def test_bounds_the_number_of_runs():
     assert (ring.take(1), ring.take(1), ring.take(1)) == (0, 1, None)
 
 
+def test_the_newest_run_can_be_dropped():
+    ring = ByteRing(100, max_runs=8)
+    assert (ring.take(60), ring.take(40), ring.take(1)) == (0, 60, None)
+    ring.drop_newest()
+    assert ring.take(40) == 60
+
+
 def test_refuses_what_can_never_fit():
     with pytest.raises(ValueError, match="101 bytes do not fit into 100"):
         ByteRing(100, max_runs=8).take(101)

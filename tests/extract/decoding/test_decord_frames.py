@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from video_files import numbered_video, read_number
 
-from extract.decoding.decord_frames import DecordGaveUpError, decord_frames, is_exact_for
+from extract.decoding.decord_frames import DecordGaveUpError, decord_frames, suits
 from extract.decoding.video_container import container_facts
 from extract.decoding.video_properties import MAX_PIXELS
 
@@ -25,12 +25,14 @@ def test_gives_up_when_there_are_too_few_frames(tmp_path):
         list(decord_frames(numbered_video(tmp_path / "v.mp4", 20), 21))
 
 
-def test_reads_only_what_it_is_exact_for(tmp_path):
+def test_reads_only_what_suits_it(tmp_path):
     facts = container_facts(numbered_video(tmp_path / "v.mp4", 5), MAX_PIXELS)
-    assert is_exact_for(facts, 0)
-    assert is_exact_for(facts, 90)
-    assert not is_exact_for(replace(facts, has_edits=True), 0)
-    assert not is_exact_for(replace(facts, codec="av1"), 0)
-    assert not is_exact_for(replace(facts, format_name="mpegts"), 0)
-    assert is_exact_for(replace(facts, format_name="matroska,webm"), 0)
-    assert not is_exact_for(replace(facts, format_name="matroska,webm"), 90)
+    assert suits(facts, 0)
+    assert suits(facts, 90)
+    assert not suits(replace(facts, has_edits=True), 0)
+    assert not suits(replace(facts, codec="av1"), 0)
+    assert not suits(replace(facts, format_name="mpegts"), 0)
+    assert suits(replace(facts, format_name="matroska,webm"), 0)
+    assert not suits(replace(facts, format_name="matroska,webm"), 90)
+    assert suits(replace(facts, num_frames=7000), 0)
+    assert not suits(replace(facts, num_frames=8000), 0)  # 128x96 pixels each: over 256 MB

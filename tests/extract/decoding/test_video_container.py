@@ -1,11 +1,13 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from video_damage import rename_codec
-from video_files import numbered_video
+from video_files import numbered_video, write_video
 
 from extract.decoding.video_container import check_is_file, container_facts
 from extract.decoding.video_error import VideoError
@@ -77,6 +79,14 @@ def test_a_picture_is_no_video(tmp_path):
     assert "PNG picture" in reason(path.rename(tmp_path / "v.mp4"))
 
 
+def test_a_title_in_another_encoding_does_no_harm(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 5)
+    content = path.read_bytes()
+    assert b"VideoHandler" in content
+    path.write_bytes(content.replace(b"VideoHandler", b"Vid\xe9oHandle\xff"))
+    assert container_facts(path, MAX_PIXELS).num_frames == 5
+
+
 def test_a_playlist_opens_no_other_file(tmp_path):
     numbered_video(tmp_path / "other.mp4", 5)
     path = tmp_path / "v.mp4"
@@ -89,6 +99,30 @@ def test_an_unknown_codec_is_named_as_such(tmp_path):
     assert "codec" in reason(path)
 
 
-def test_huge_frames_are_refused(tmp_path):
-    path = numbered_video(tmp_path / "v.mp4", 5)
-    assert "128x96 pixels are over the limit of 10,000" in reason(path, max_pixels=10_000)
+@pytest.mark.parametrize("codec", ["libx264", "png"])
+def test_huge_frames_are_refused(tmp_path, codec):
+    pixel_format = "rgb24" if codec == "png" else "yuv420p"
+    path = numbered_video(tmp_path / "v.mov", 5, codec=codec, pixel_format=pixel_format)
+    assert "over the limit of 10,000 pixels" in reason(path, max_pixels=10_000)
+    assert container_facts(path, 128 * 96).num_frames == 5
+
+
+def test_huge_frames_take_no_memory(tmp_path):
+    size = 6000
+    black = [np.zeros((size, size, 3), np.uint8)]
+    path = write_video(tmp_path / "v.mov", black, codec="png", pixel_format="rgb24")
+    del black
+    program = (
+        "import resource, sys, pathlib\n"
+        "from extract.decoding.video_container import container_facts\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: container_facts(pathlib.Path(sys.argv[1]), 10_000_000)\n"
+        "except Exception as error: print(type(error).__name__)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, path], check=True, capture_output=True, text=True
+    )
+    error, kilobytes = run.stdout.split()
+    assert error == "VideoError"
+    assert int(kilobytes) * 1024 < size * size
