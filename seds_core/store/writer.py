@@ -29,7 +29,6 @@ class StoreWriter:
 
         Raises :class:`StoreMismatchError` when it was made with other settings or weights.
         """
-        self._path = path
         self._pack_rows = pack_rows
         path.parent.mkdir(parents=True, exist_ok=True)
         self._staging = Staging(path)
@@ -51,8 +50,10 @@ class StoreWriter:
 
     def __exit__(self, *error: object) -> None:
         """Packs what is finished and withdraws."""
-        self.pack()
-        self._staging.__exit__(*error)
+        try:
+            self.pack()
+        finally:
+            self._staging.__exit__(*error)
 
     @property
     def videos(self) -> dict[str, VideoEntry]:
@@ -72,19 +73,15 @@ class StoreWriter:
         with self._staging.lock():
             done = self._done_since_start()
             elsewhere = self._staging.claimed_by_others()
-            in_other_hands: list[str] = []
-            while self._waiting:
+            for _ in range(len(self._waiting)):
                 video_id = self._waiting.popleft()
                 if video_key(video_id) in done:
                     continue
                 if video_key(video_id) in elsewhere:
-                    in_other_hands.append(video_id)
+                    self._waiting.append(video_id)  # looked at again: the other process may die
                     continue
                 self._staging.claim(video_id)
-                # Looked at again later: the other process may die.
-                self._waiting.extend(in_other_hands)
                 return video_id
-            self._waiting.extend(in_other_hands)
             return None
 
     @property

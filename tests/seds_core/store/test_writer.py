@@ -139,7 +139,6 @@ def test_dying_before_the_commit_leaves_the_store_as_it_was(tmp_path, monkeypatc
     extract(writer)
     with pytest.raises(KeyboardInterrupt):
         writer.__exit__()
-    writer._staging.__exit__()
     assert contents(path) == before
     monkeypatch.undo()
     with StoreWriter(path, RGB) as writer:
