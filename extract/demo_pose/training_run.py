@@ -23,7 +23,7 @@ def train(out: Path) -> None:
     """Trains in ``out``, or goes on from the last checkpoint there."""
     import_mmpose()
     # Importing these registers them with MMPose, which must have been imported before.
-    import extract.demo_pose.keypoint_error  # noqa: PLC0415
+    import extract.demo_pose.keypoint_metric  # noqa: PLC0415
     import extract.demo_pose.synthetic_dataset  # noqa: F401, PLC0415
 
     torch.set_num_threads(NUM_TORCH_THREADS)
