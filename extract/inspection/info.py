@@ -77,7 +77,7 @@ def _facts(description: dict[str, Any]) -> list[tuple[str, str]]:
         ("videos", f"{description['videos']:,} ({description['hours']:.2f} hours)"),
         ("rows", f"{description['rows']:,} of {description['frames']:,} frames"),
         ("on disk", f"{description['bytes'] / 1e6:,.1f} MB in {description['files']:,} files"),
-        ("weights", f"{weights['name']} (SHA-256 {weights['sha256'][:12]})"),
+        ("weights", f"{weights['name']} (SHA-256 {weights['sha256'][:12] or 'unknown'})"),
         ("failures", str(len(description["failures"]))),
     ]
     if description["superseded_rows"]:
