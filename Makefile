@@ -49,6 +49,8 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q --doctest-modules seds_core extract/decoding extract/pose extract/rgb \
+		extract/weights_cache.py
 	$(BIN)/pytest
 
 format:

@@ -29,6 +29,20 @@ def extract_videos(
     """Extracts the videos that no process has done yet, in order, into the writer's store."""
     jobs = {video.video_id: decode_job(video, stream, frames) for video in videos}
     writer.want(jobs)
+    num_done = -1
+    while num_done != report.num_done:  # look again: another process may have died since
+        num_done = report.num_done
+        _extract_claimed(jobs, stream, writer, pool, report)
+
+
+def _extract_claimed(
+    jobs: dict[str, DecodeJob],
+    stream: Stream,
+    writer: StoreWriter,
+    pool: DecodePool,
+    report: RunReport,
+) -> None:
+    """Extracts as long as there are videos to claim."""
     unexpected = 0
     for decoded in pool.stream(_claimed(jobs, writer)):
         job = decoded.job

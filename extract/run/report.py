@@ -57,6 +57,11 @@ class RunReport:
         self._advance()
 
     @property
+    def num_done(self) -> int:
+        """Videos that are finished or failed."""
+        return self.num_finished + len(self.failures)
+
+    @property
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self._began
