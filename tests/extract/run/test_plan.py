@@ -1,0 +1,65 @@
+import os
+from dataclasses import replace
+
+import pytest
+from finished_videos import finished
+
+from extract.decoding.source_identity import content_hash, quick_identity
+from extract.run.plan import has_changed, plan_run
+from extract.video_list import ListedVideo
+from seds_core.store.reader import VideoEntry
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"first")
+    return path
+
+
+@pytest.fixture
+def entry(source):
+    size_bytes, mtime_ns = quick_identity(source)
+    known = replace(
+        finished("a").source,
+        size_bytes=size_bytes,
+        mtime_ns=mtime_ns,
+        content_hash=content_hash(source),
+    )
+    return VideoEntry(**vars(known), first_row=0, num_rows=1, rows_checksum=0)
+
+
+def test_an_untouched_source_is_not_read(source, entry):
+    assert not has_changed(source, replace(entry, content_hash="never compared"))
+
+
+def test_a_touched_source_with_the_same_content_has_not_changed(source, entry):
+    os.utime(source, ns=(0, 0))
+    assert not has_changed(source, entry)
+
+
+def test_other_content_of_the_same_size_has_changed(source, entry):
+    source.write_bytes(b"other")
+    os.utime(source, ns=(0, 0))
+    assert has_changed(source, entry)
+
+
+def test_another_size_has_changed(source, entry):
+    source.write_bytes(b"longer than before")
+    assert has_changed(source, entry)
+
+
+def test_a_source_that_is_gone_has_changed(source, entry, tmp_path):
+    source.unlink()
+    assert has_changed(source, entry)
+    (tmp_path / "folder").mkdir()
+    assert has_changed(tmp_path / "folder", entry)
+
+
+def test_missing_videos_come_before_changed_ones(source, entry, tmp_path):
+    there, gone = ListedVideo("a", source), ListedVideo("b", tmp_path / "b.mp4")
+    plan = plan_run((there, gone), {"a": entry})
+    assert (plan.todo, plan.num_there) == ((gone,), 1)
+    source.write_bytes(b"longer than before")
+    plan = plan_run((there, gone), {"a": entry})
+    assert (plan.todo, plan.num_there) == ((gone, there), 0)
