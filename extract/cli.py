@@ -114,6 +114,8 @@ def pose(
 
     seds-extract pose --videos my_videos --out stores/pose.zarr --detector mediapipe
     """
+    if detector == "mediapipe":  # it follows the signer itself
+        person_box = person_box or "whole_frame"
     changes: dict[str, str | Path | None] = {
         "detector": detector, "model": model, "checkpoint": checkpoint,
         "person_box": person_box, "person_box_file": person_box_file,

@@ -41,6 +41,11 @@ def test_options_become_a_request(call):
     assert request.changes == {"backbone": None, "weights": "bsl5k", "clips": None}
 
 
+def test_mediapipe_looks_for_the_signer_itself(call):
+    call("pose", "--out", "s.zarr", "--videos", "a", "--detector", "mediapipe")
+    assert call.request.changes["person_box"] == "whole_frame"
+
+
 def test_names_that_the_shell_expands_are_all_taken(call):
     call("pose", "--out", "s.zarr", "--videos", "a.mp4", "b.mp4", "c.mp4")
     assert call.request.places == ("a.mp4", "b.mp4", "c.mp4")
