@@ -21,9 +21,6 @@ FACE = slice(23, 91)
 LEFT_HAND = slice(91, 112)
 RIGHT_HAND = slice(112, 133)
 
-NUM_HAND_KEYPOINTS = 21
-FINGERS = ("thumb", "index", "middle", "ring", "little")
-
 UPPER_BODY_LINES = ((5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (0, 5), (0, 6))
 """Pairs of body keypoints that a drawing joins: shoulders, arms, and the head to the shoulders."""
 

@@ -12,6 +12,7 @@ from extract.run import command
 from extract.run.request import ExtractionRequest
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
+from seds_core.store.staging import Staging, video_key
 
 
 @pytest.fixture
@@ -78,6 +79,15 @@ def test_a_changed_video_is_done_again_and_a_touched_one_is_not(run, corpus, tmp
     np.testing.assert_array_equal(
         store.rows("video1")["features"], store.rows("video4")["features"]
     )
+
+
+def test_the_video_of_a_process_that_dies_meanwhile_is_taken_over(run, corpus, monkeypatch):
+    """Another process holds a video until everything else is done, and is gone then."""
+    held = [{video_key("video3")}] * len(corpus.ids)
+    monkeypatch.setattr(Staging, "claimed_by_others", lambda _: held.pop() if held else set())
+    code, summary = run()
+    assert code == 0
+    assert (summary["finished"], summary["in_other_hands"]) == (6, 0)
 
 
 def test_an_unexpected_error_is_recorded_and_the_run_goes_on(run):
