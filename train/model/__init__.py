@@ -1,0 +1,1 @@
+"""The SEDS model: encoders, fusion, matching."""

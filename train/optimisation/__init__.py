@@ -1,0 +1,1 @@
+"""Optimiser, schedule, parameter groups."""

@@ -1,0 +1,200 @@
+"""The typed ``train`` section of a pipeline: every number that a training run depends on.
+
+The defaults are the published recipe: SEDS (arXiv 2407.16394), section 4.1. What the stores decide
+(size of RGB features, clip length, clip slots, image sizes) is read from them and stands nowhere
+here.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from seds_core.pipeline_file import Settings
+from train.model_settings import (
+    CgafSettings,
+    LossSettings,
+    PoseEncoderSettings,
+    SimilaritySettings,
+    StreamSettings,
+    TextSettings,
+)
+
+Stage = Literal["fusion", "pose", "rgb"]
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class DataSettings(Settings):
+    """Where the data lies, and how it is dealt out. Relative paths start at the working folder."""
+
+    index: Path | None = None
+    """CSV file of videos, sentences and splits; ``--index`` takes its place."""
+
+    rgb: Path | None = None
+    """Store of RGB features; ``--rgb`` takes its place."""
+
+    pose: Path | None = None
+    """Store of keypoints; ``--pose`` takes its place."""
+
+    train_split: str = "train"
+    """Videos of this split are trained on."""
+
+    validation_split: str = "dev"
+    """Videos of this split choose the best epoch."""
+
+    same_sentence: Literal["together", "apart"] = "together"
+    """``apart`` keeps videos of one sentence out of each other's batches, where each would count
+    as a wrong answer to the other; ``together`` deals at random, as published."""
+
+    workers: Annotated[int, Field(ge=0)] = 4
+    """Processes that read ahead; 0 reads in the main process."""
+
+
+class KeypointSettings(Settings):
+    """From stored keypoints to the pose encoder's input."""
+
+    rules: Literal["phoenix-2014t", "csl-daily", "how2sign", "custom"] = "custom"
+    """Which published rules say whether a hand is usable; ``custom`` asks nothing of its place."""
+
+    frames: Literal["all", "hands"] = "all"
+    """``all``: a frame without hands is zeros, and both streams share the raw timeline; ``hands``:
+    such frames are dropped, as published."""
+
+    max_clips: Count = 64
+    """Clips of a video where no RGB store decides it."""
+
+    clip_length: Count = 16
+    """Frames of a clip where no RGB store decides it."""
+
+
+class AugmentationSettings(Settings):
+    """Random changes of training examples; never of what is evaluated."""
+
+    swap_words: Share = 0.5
+    """Share of sentences that have two words swapped in their augmented twin (published)."""
+
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Hands and body are turned by a normal random angle of this standard deviation."""
+
+    scale: Share = 0.0
+    """Standard deviation of the logarithm of a random size."""
+
+    jitter: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of the noise on every point, in units of the encoder's 256-pixel box."""
+
+    mirror: Share = 0.0
+    """Share of videos whose hands are exchanged and whose body is mirrored."""
+
+    drop_frames: Share = 0.0
+    """Share of frames whose keypoints become zeros."""
+
+    drop_clips: Share = 0.0
+    """Share of a video's clips that are left out, of both streams alike; one always stays."""
+
+    rgb_noise: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of noise on RGB features, relative to each feature vector's own size."""
+
+
+class LearningRates(Settings):
+    """Highest learning rate of each part."""
+
+    text: Positive = 1e-5
+    """Text encoder and its projection."""
+
+    streams: Positive = 1e-5
+    """Both stream transformers and the logit scale."""
+
+    pose_encoder: Positive = 1e-4
+    """Graph and temporal networks over keypoints."""
+
+    fusion: Positive = 1e-4
+    """Cross gloss attention fusion."""
+
+
+class OptimisationSettings(Settings):
+    """Optimiser, schedule, batches and arithmetic."""
+
+    optimiser: Literal["published", "adamw"] = "published"
+    """``published``: Adam without bias correction and with a limit on each tensor's gradient."""
+
+    epochs: Count = 200
+    """Passes over the training split."""
+
+    batch_size: Count = 128
+    """Videos that are compared with each other in a step, over all processes."""
+
+    micro_batch: Count | None = None
+    """Videos of a process that are encoded at once; ``null`` encodes all of a step's together. The
+    step still compares the whole batch (cached gradients)."""
+
+    learning_rates: LearningRates = LearningRates()
+    """Highest rates."""
+
+    warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of all steps in which rates rise linearly from zero."""
+
+    schedule: Literal["cosine"] = "cosine"
+    """How rates fall after that."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 0.001
+    """Decay of everything but biases."""
+
+    beta1: Share = 0.9
+    """Decay of the gradients' running mean."""
+
+    beta2: Share = 0.98
+    """Decay of the squared gradients' running mean."""
+
+    epsilon: Positive = 1e-6
+    """Added to the root of the squares' running mean."""
+
+    clip_norm: Positive = 1.0
+    """Largest norm of all gradients together and, when published, of each tensor's alone."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Arithmetic of the forward pass; weights and optimiser stay in float32."""
+
+    gradient_checkpointing: bool = False
+    """Recomputes inner values in the backward pass: less memory, a third more time."""
+
+
+class EvaluationSettings(Settings):
+    """Validation while training."""
+
+    every_epochs: Count = 1
+    """Epochs from one validation to the next."""
+
+    batch_size: Count = 64
+    """Videos or sentences encoded at once."""
+
+
+class TrainSettings(Settings):
+    """The whole section."""
+
+    data: DataSettings = DataSettings()
+    """Stores, index, splits."""
+    keypoints: KeypointSettings = KeypointSettings()
+    """Encoder input."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+    """Random changes."""
+    embedding_dim: Count = 512
+    """Size of the tokens that are compared."""
+    text: TextSettings = TextSettings()
+    """Sentences."""
+    pose_encoder: PoseEncoderSettings = PoseEncoderSettings()
+    """Keypoints."""
+    streams: StreamSettings = StreamSettings()
+    """Stream transformers."""
+    cgaf: CgafSettings = CgafSettings()
+    """Fusion."""
+    similarity: SimilaritySettings = SimilaritySettings()
+    """Matching."""
+    losses: LossSettings = LossSettings()
+    """Weights of the losses."""
+    optimisation: OptimisationSettings = OptimisationSettings()
+    """Steps."""
+    evaluation: EvaluationSettings = EvaluationSettings()
+    """Validation."""
