@@ -1,0 +1,103 @@
+"""How alike a video and a sentence are, clip by clip and word by word; pose and RGB likewise.
+
+Symbols: s_ij = token i . token j of unit length, tau = temperature.
+SEDS (arXiv 2407.16394), section 3.4, on top of CiCo (arXiv 2303.12793), section 3.3.
+"""
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from train.model_settings import SimilaritySettings
+
+
+def unit_length(tokens: Float[Tensor, "row token dim"]) -> Float[Tensor, "row token dim"]:
+    """Every token divided by its length."""
+    return tokens / tokens.norm(dim=-1, keepdim=True)
+
+
+def token_similarities(
+    signs: Float[Tensor, "video token dim"], words: Float[Tensor, "text word dim"]
+) -> Float[Tensor, "video text token word"]:
+    """All s_ij of all pairs."""
+    return einsum(signs, words, "v i d, t j d -> v t i j")
+
+
+def video_to_text(
+    similarities: Float[Tensor, "video text token word"],
+    token_is_real: Bool[Tensor, "video token"],
+    word_is_real: Bool[Tensor, "text word"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text"]:
+    """Mean over real i of sum_j s_ij softmax_j(s_ij / tau). CiCo (arXiv 2303.12793), Eq. 4."""
+    counted = _counted(rearrange(word_is_real, "t j -> 1 t 1 j"), settings)
+    of_tokens = _softmax_weighted(similarities, counted, settings, dim=-1).sum(dim=-1)
+    return _mean_of_real(of_tokens, rearrange(token_is_real, "v i -> v 1 i"))
+
+
+def text_to_video(
+    similarities: Float[Tensor, "video text token word"],
+    token_is_real: Bool[Tensor, "video token"],
+    word_is_real: Bool[Tensor, "text word"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text"]:
+    """Mean over real j of sum_i s_ij softmax_i(s_ij / tau); rows are videos here too."""
+    counted = _counted(rearrange(token_is_real, "v i -> v 1 i 1"), settings)
+    of_words = _softmax_weighted(similarities, counted, settings, dim=-2).sum(dim=-2)
+    return _mean_of_real(of_words, rearrange(word_is_real, "t j -> 1 t j"))
+
+
+def retrieval_score(
+    signs: Float[Tensor, "video token dim"],
+    words: Float[Tensor, "text word dim"],
+    token_is_real: Bool[Tensor, "video token"],
+    word_is_real: Bool[Tensor, "text word"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text"]:
+    """What candidates are ranked by: the mean of both directions. Tokens are of unit length."""
+    values = (token_similarities(signs, words), token_is_real, word_is_real, settings)
+    return 0.5 * (video_to_text(*values) + text_to_video(*values))
+
+
+def clip_by_clip(
+    similarities: Float[Tensor, "video video token token"],
+    token_is_real: Bool[Tensor, "video token"],
+    settings: SimilaritySettings,
+    *,
+    dim: int,
+) -> Float[Tensor, "video video"]:
+    """Sum over real i of s_ii softmax(s / tau)_ii: how alike two streams are at the same clips.
+
+    ``similarities[a, b]`` compares one stream of video a with another stream of video b; ``dim``
+    is the softmax's axis, -1 with the tokens of a counted, -2 with those of b. A sum, not a mean,
+    as in the published code. SEDS (arXiv 2407.16394), section 3.5.
+    """
+    of_softmax = "b j -> 1 b 1 j" if dim == -1 else "a i -> a 1 i 1"
+    counted = _counted(rearrange(token_is_real, of_softmax), settings)
+    weighted = _softmax_weighted(similarities, counted, settings, dim=dim)
+    is_real = rearrange(token_is_real, "a i -> a 1 i" if dim == -1 else "b i -> 1 b i")
+    return (weighted.diagonal(dim1=-2, dim2=-1) * is_real).sum(dim=-1)
+
+
+def _softmax_weighted(
+    similarities: Float[Tensor, "video text token word"],
+    counted: Bool[Tensor, "_ _ _ _"],
+    settings: SimilaritySettings,
+    *,
+    dim: int,
+) -> Float[Tensor, "video text token word"]:
+    """s_ij softmax(s_ij / tau) along ``dim``, over what is counted."""
+    logits = (similarities / settings.temperature).masked_fill(~counted, -torch.inf)
+    return similarities * logits.softmax(dim=dim)
+
+
+def _counted(is_real: Bool[Tensor, "_ _ _ _"], settings: SimilaritySettings) -> Tensor:
+    """Whether the softmax sees a place. Published: padding too, as published weights learned."""
+    return is_real if settings.padding == "masked" else torch.ones_like(is_real)
+
+
+def _mean_of_real(
+    values: Float[Tensor, "video text row"], is_real: Bool[Tensor, "_ _ row"]
+) -> Float[Tensor, "video text"]:
+    return (values * is_real).sum(dim=-1) / is_real.sum(dim=-1)

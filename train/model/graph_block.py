@@ -1,0 +1,68 @@
+"""One block of a spatial graph network over the points of a skeleton."""
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from train.model.skeleton_graphs import NUM_SUBSETS, SkeletonGraph, adjacency
+
+
+def graph_convolution(
+    messages: Float[Tensor, "row joint channel"],
+    edges: Float[Tensor, "subset joint joint"],
+) -> Float[Tensor, "row joint dim"]:
+    """Sum over subsets of A_k applied to the k-th group of channels.
+
+    ``messages`` holds the subsets one after another: channel = subset x dim.
+    ST-GCN (arXiv 1801.07455), Eq. 10.
+    """
+    grouped = rearrange(messages, "n v (k c) -> n k v c", k=edges.shape[0])
+    return einsum(edges, grouped, "k v w, n k v c -> n w c")
+
+
+class PointNorm(nn.BatchNorm1d):
+    """Batch norm of channels over all points of all rows: (row, joint, channel) in and out."""
+
+    def forward(self, features: Float[Tensor, "row joint dim"]) -> Float[Tensor, "row joint dim"]:
+        """Normalised features."""
+        flat = super().forward(rearrange(features, "n v c -> (n v) c"))
+        return rearrange(flat, "(n v) c -> n v c", v=features.shape[1])
+
+
+class GraphBlock(nn.Module):
+    """Graph convolution, then a 1x1 convolution, each normalised, with a shortcut around both."""
+
+    edges: Tensor
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        graph: SkeletonGraph,
+        dropout: float,
+        *,
+        has_shortcut: bool = True,
+    ) -> None:
+        """A shortcut is the identity where sizes agree, and a 1x1 convolution where not."""
+        super().__init__()
+        edges = torch.from_numpy(adjacency(graph)).float()
+        self.register_buffer("edges", edges, persistent=False)
+        self.message = nn.Linear(in_dim, NUM_SUBSETS * out_dim)
+        self.message_norm = PointNorm(out_dim)
+        self.mix = nn.Linear(out_dim, out_dim)
+        self.mix_norm = PointNorm(out_dim)
+        self.dropout = nn.Dropout(dropout)
+        self.has_shortcut = has_shortcut
+        self.shortcut = (
+            nn.Sequential(nn.Linear(in_dim, out_dim), PointNorm(out_dim))
+            if has_shortcut and in_dim != out_dim
+            else nn.Identity()
+        )
+
+    def forward(self, features: Float[Tensor, "row joint _in"]) -> Float[Tensor, "row joint _out"]:
+        """Features of the same points."""
+        hidden = self.message_norm(graph_convolution(self.message(features), self.edges))
+        hidden = self.mix(self.dropout(torch.relu(hidden)))
+        hidden = self.dropout(self.mix_norm(hidden))
+        return torch.relu(hidden + self.shortcut(features) if self.has_shortcut else hidden)

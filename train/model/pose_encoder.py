@@ -1,0 +1,75 @@
+"""Keypoints of whole videos become one feature vector a clip."""
+
+from contextlib import nullcontext
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from train.batches import PoseBatch
+from train.model.running_statistics import still_statistics
+from train.model.skeleton_encoder import SkeletonEncoder
+from train.model.skeleton_graphs import BODY, HAND
+from train.model.temporal_block import TemporalBlock
+from train.model_settings import PoseEncoderSettings
+
+
+def frames_of_clips(
+    frames: Float[Tensor, "video frame dim"],
+    clip_starts: Int64[Tensor, "video clip"],
+    clip_length: int,
+) -> Float[Tensor, "video clip _frame dim"]:
+    """The frames of every clip; zeros in slots without one, whose start is -1."""
+    offsets = torch.arange(clip_length, device=frames.device)
+    places = clip_starts.clamp(min=0)[..., None] + offsets
+    of_video = torch.arange(frames.shape[0], device=frames.device)[:, None, None]
+    return frames[of_video, places] * (clip_starts >= 0)[..., None, None]
+
+
+class PoseEncoder(nn.Module):
+    """Hands and body, frame by frame, then clip by clip. SEDS (arXiv 2407.16394), section 3.2."""
+
+    def __init__(self, settings: PoseEncoderSettings, clip_length: int) -> None:
+        """Both hands share one network."""
+        super().__init__()
+        self.clip_length = clip_length
+        self.dim = 3 * settings.width
+        self.hand = SkeletonEncoder(HAND, settings)
+        self.body = SkeletonEncoder(BODY, settings)
+        self.clip_block = TemporalBlock(self.dim)
+        self.gradient_checkpointing = False
+
+    def frame_features(self, pose: PoseBatch) -> Float[Tensor, "video frame dim"]:
+        """Left hand, right hand and body of each frame, side by side."""
+        right, left = self.hand(pose.right), self.hand(pose.left)
+        return torch.cat([left, right, self.body(pose.body)], dim=-1)
+
+    def clip_features(
+        self,
+        frames: Float[Tensor, "video frame dim"],
+        clip_starts: Int64[Tensor, "video clip"],
+    ) -> Float[Tensor, "video clip dim"]:
+        """The mean over each clip's frames after one more temporal block inside the clip.
+
+        The block pads every clip with zeros at the clip's own ends. Slots without a clip hold the
+        block's answer to zeros, and in training count in its batch statistics, as published.
+        """
+        clips = frames_of_clips(frames, clip_starts, self.clip_length)
+        blocks = self.clip_block(rearrange(clips, "b l t c -> (b l) c t"))
+        return reduce(blocks, "(b l) c t -> b l c", "mean", b=clips.shape[0])
+
+    def forward(self, pose: PoseBatch) -> Float[Tensor, "video clip dim"]:
+        """One vector a clip slot."""
+        if self.gradient_checkpointing and self.training:
+            return checkpoint(
+                self._forward,
+                pose,
+                use_reentrant=False,
+                context_fn=lambda: (nullcontext(), still_statistics(self)),
+            )
+        return self._forward(pose)
+
+    def _forward(self, pose: PoseBatch) -> Float[Tensor, "video clip dim"]:
+        return self.clip_features(self.frame_features(pose), pose.clip_starts)

@@ -1,0 +1,80 @@
+"""The encoders of a stage put together: videos and sentences in, tokens out."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from train.batches import ClipLayout, SignBatch, SignTokens, TextBatch, TextTokens
+from train.model.cross_gloss_fusion import CrossGlossFusion
+from train.model.pose_encoder import PoseEncoder
+from train.model.stream_transformer import StreamTransformer
+from train.settings import Stage, TrainSettings
+from train.text.text_encoder import TextEncoder
+
+FIRST_SCALE = 1 / 0.07
+LARGEST_SCALE = 100.0
+
+
+class RetrievalModel(nn.Module):
+    """SEDS (arXiv 2407.16394), Figure 2; for the stages ``pose`` and ``rgb`` one stream of it.
+
+    The tokens of a video do not depend on what else is in its batch.
+    """
+
+    def __init__(
+        self, settings: TrainSettings, stage: Stage, layout: ClipLayout, text: TextEncoder
+    ) -> None:
+        """Random weights everywhere but in the text encoder."""
+        super().__init__()
+        dim, streams = settings.embedding_dim, settings.streams
+        self.text = text
+        self.pose_encoder: PoseEncoder | None = None
+        self.pose_stream: StreamTransformer | None = None
+        self.rgb_stream: StreamTransformer | None = None
+        self.fusion: CrossGlossFusion | None = None
+        if stage in ("pose", "fusion"):
+            self.pose_encoder = PoseEncoder(settings.pose_encoder, layout.clip_length)
+            self.pose_stream = StreamTransformer(
+                self.pose_encoder.dim, dim, layout.num_slots, streams
+            )
+        if stage in ("rgb", "fusion"):
+            if layout.rgb_dim is None:
+                raise ValueError(f"stage {stage} needs the size of RGB features, found none")
+            self.rgb_stream = StreamTransformer(layout.rgb_dim, dim, layout.num_slots, streams)
+        if stage == "fusion":
+            self.fusion = CrossGlossFusion(dim, settings.cgaf)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
+
+    @property
+    def scale(self) -> Float[Tensor, ""]:
+        """What cosines are multiplied by in the losses; at most 100."""
+        return self.logit_scale.exp().clamp(max=LARGEST_SCALE)
+
+    def encode_signs(self, signs: SignBatch) -> SignTokens:
+        """Tokens of the stage's streams, not yet of unit length."""
+        token_is_real = nn.functional.pad(signs.clip_is_real, (1, 0), value=True)
+        pose = rgb = fusion = None
+        if self.pose_encoder is not None and self.pose_stream is not None:
+            if signs.pose is None:
+                raise ValueError("the batch has no keypoints, which this stage needs")
+            pose = self.pose_stream(self.pose_encoder(signs.pose), token_is_real)
+        if self.rgb_stream is not None:
+            if signs.rgb is None:
+                raise ValueError("the batch has no RGB features, which this stage needs")
+            rgb = self.rgb_stream(signs.rgb, token_is_real)
+        if self.fusion is not None:
+            fusion = self.fusion(pose, rgb, token_is_real)
+        return SignTokens(token_is_real, pose, rgb, fusion)
+
+    def encode_text(self, text: TextBatch) -> TextTokens:
+        """One vector a place of each sentence, not yet of unit length."""
+        return TextTokens(self.text(text), text.word_is_real)
+
+    def use_gradient_checkpointing(self) -> None:
+        """Recomputes the encoders' inner values in the backward pass."""
+        for part in (self.pose_encoder, self.pose_stream, self.rgb_stream):
+            if part is not None:
+                part.gradient_checkpointing = True
+        self.text.use_gradient_checkpointing()
