@@ -4,7 +4,7 @@ Nothing heavy is imported before a command needs it, so that ``--help`` is insta
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -12,13 +12,46 @@ from rich.markup import escape
 from seds_core.command_line import run
 from seds_core.console import results, warn
 
+EXIT_CODES = "Exit codes: 0 trained, 2 usage, 130 or 143 stopped and saved, 1 anything else."
+
 app = typer.Typer(
     name="seds-train",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
+
+Stage = Annotated[
+    Literal["fusion", "pose", "rgb"] | None,
+    typer.Option(help="Both streams and their fusion, or one stream with its text loss."),
+]
+Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
+PipelineFile = Annotated[
+    Path,
+    typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
+]
+Index = Annotated[Path | None, typer.Option(help="CSV: video_id, path, split, text.")]
+RgbStore = Annotated[Path | None, typer.Option(help="Store of RGB features.")]
+PoseStore = Annotated[Path | None, typer.Option(help="Store of keypoints.")]
+Init = Annotated[
+    list[Path] | None,
+    typer.Option(help="Weights to begin with: an earlier run's, published ones. Repeatable."),
+]
+Freeze = Annotated[Literal["text"] | None, typer.Option(help="Leave this part as it is.")]
+Runs = Annotated[Path, typer.Option(help="Folder of all runs.")]
+Name = Annotated[
+    str | None,
+    typer.Option(help="Folder of this run.", show_default="PIPELINE-STAGE-seedSEED"),
+]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes that read ahead.", show_default="the pipeline's")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data and model; train nothing.")]
 
 
 def main() -> None:
@@ -26,9 +59,52 @@ def main() -> None:
     run(app)
 
 
-@app.callback()
-def seds_train() -> None:
-    """Stores become a retrieval model."""
+@app.callback(invoke_without_command=True, no_args_is_help=True, epilog=EXIT_CODES)
+def seds_train(
+    context: typer.Context,
+    stage: Stage = None,
+    pipeline: Pipeline = "custom",
+    pipelines: PipelineFile = PIPELINE_FILE,
+    index: Index = None,
+    rgb: RgbStore = None,
+    pose: PoseStore = None,
+    init: Init = None,
+    freeze: Freeze = None,
+    runs: Runs = Path("runs"),
+    name: Name = None,
+    seed: Seed = 42,
+    resume: Resume = False,
+    device: Device = "auto",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Stores become a retrieval model: trains one stage and keeps its run in a folder.
+
+    [bold]Examples[/]
+
+    seds-train --stage fusion --pipeline demo
+
+    seds-train --stage pose --index index.csv --pose pose.zarr --rgb rgb.zarr --name first
+
+    seds-train --stage fusion --pipeline phoenix-2014t --init ph_best_model.bin
+
+    seds-train --stage fusion --pipeline how2sign --resume
+
+    torchrun --nproc-per-node 4 -m train --stage fusion --pipeline how2sign
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if stage is None:
+        raise typer.BadParameter("choose fusion, pose or rgb", param_hint="--stage")
+    from train.training.run import TrainRequest, train
+
+    run_dir = runs / (name or f"{pipeline}-{stage}-seed{seed}")
+    request = TrainRequest(
+        stage, pipeline, pipelines, index, rgb, pose, run_dir, seed, device,
+        resume=resume, init=tuple(init or ()), freeze_text=bool(freeze), dry_run=dry_run,
+        workers=workers,
+    )  # fmt: skip
+    raise typer.Exit(train(request))
 
 
 @app.command()
@@ -42,7 +118,7 @@ def check(
 
     seds-train check --rgb demo/rgb.zarr --pose demo/pose.zarr
     """
-    from train.store_pair import open_pair
+    from train.data.store_pair import open_pair
 
     pair = open_pair(rgb, pose)
     for text in pair.warnings:

@@ -60,7 +60,7 @@ class GraphBlock(nn.Module):
             else nn.Identity()
         )
 
-    def forward(self, features: Float[Tensor, "row joint _in"]) -> Float[Tensor, "row joint _out"]:
+    def forward(self, features: Float[Tensor, "row joint _dim"]) -> Float[Tensor, "row joint _dim"]:
         """Features of the same points."""
         hidden = self.message_norm(graph_convolution(self.message(features), self.edges))
         hidden = self.mix(self.dropout(torch.relu(hidden)))

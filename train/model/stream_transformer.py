@@ -70,7 +70,7 @@ class StreamTransformer(nn.Module):
 
     def forward(
         self,
-        clips: Float[Tensor, "video clip _in"],
+        clips: Float[Tensor, "video clip _dim"],
         token_is_real: Bool[Tensor, "video token"],
     ) -> Float[Tensor, "video token dim"]:
         """The class token and one token a clip slot; slots without a clip are looked at by none."""

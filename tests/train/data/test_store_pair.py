@@ -7,7 +7,7 @@ from finished_videos import RGB, finished
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.records import FinishedVideo
 from seds_core.store.writer import StoreWriter
-from train.store_pair import open_pair
+from train.data.store_pair import open_pair
 
 POSE = replace(RGB, kind="pose", feature_dim=0)
 
@@ -55,3 +55,11 @@ def test_other_timelines_are_refused(tmp_path):
     pose = write(tmp_path / "pose.zarr", other, [pose_video("a")])
     with pytest.raises(StoreMismatchError, match=r"'max_frames': 300.*'max_frames': None"):
         open_pair(rgb, pose)
+
+
+def test_videos_read_with_another_number_of_frames_do_not_fit(tmp_path):
+    rgb = write(tmp_path / "rgb.zarr", RGB, [finished(v) for v in "ab"])
+    longer = pose_video("b")
+    longer = replace(longer, source=replace(longer.source, num_frames=21))
+    pose = write(tmp_path / "pose.zarr", POSE, [pose_video("a"), longer])
+    assert open_pair(rgb, pose).from_other_sources == {"b"}

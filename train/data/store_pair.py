@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seds_core.store.layout import StoreKind
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader
+from seds_core.store.reader import StoreReader, VideoEntry
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class StorePair:
 
     @cached_property
     def from_other_sources(self) -> frozenset[str]:
-        """Videos whose source changed between the two extractions: their rows do not belong
-        together."""
+        """Videos whose source, or the frames read from it, changed between the two extractions:
+        their rows do not belong together."""
         return frozenset(
             video_id
             for video_id in self.rgb.videos.keys() & self.pose.videos.keys()
-            if self.rgb.videos[video_id].content_hash != self.pose.videos[video_id].content_hash
+            if _timeline(self.rgb.videos[video_id]) != _timeline(self.pose.videos[video_id])
         )
 
     @property
@@ -60,7 +60,7 @@ def open_pair(rgb_path: Path, pose_path: Path) -> StorePair:
     Raises :class:`StoreMismatchError`, naming both sides, when one is of the wrong kind or when
     their timelines are made by different rules.
     """
-    pair = StorePair(_open("rgb", rgb_path), _open("pose", pose_path))
+    pair = StorePair(open_store("rgb", rgb_path), open_store("pose", pose_path))
     rgb_rule, pose_rule = (s.provenance.settings["frames"] for s in (pair.rgb, pair.pose))
     if rgb_rule != pose_rule:
         raise StoreMismatchError(
@@ -70,10 +70,16 @@ def open_pair(rgb_path: Path, pose_path: Path) -> StorePair:
     return pair
 
 
-def _open(kind: StoreKind, path: Path) -> StoreReader:
+def open_store(kind: StoreKind, path: Path) -> StoreReader:
+    """Opens a store; raises :class:`StoreMismatchError` when it is not one of this kind."""
     store = StoreReader(path)
     if store.provenance.kind != kind:
         raise StoreMismatchError(
             f"{path} is a {store.provenance.kind} store where a {kind} store is needed"
         )
     return store
+
+
+def _timeline(video: VideoEntry) -> tuple[str, int, int]:
+    """What two extractions of one video must agree on."""
+    return video.content_hash, video.num_frames, video.frame_step

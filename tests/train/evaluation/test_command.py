@@ -1,0 +1,80 @@
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+from seds_core.errors import UsageError
+from train.evaluation.command import evaluate
+from train.evaluation.request import EvaluationRequest
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Makes a request for the split ``train``, which has one sentence of two videos."""
+
+    def asked(*runs, **changes):
+        request = EvaluationRequest(runs, None, "train", tmp_path / "none.yaml", device="cpu")
+        return replace(request, **changes)
+
+    return asked
+
+
+def test_a_run_is_evaluated_and_its_results_are_kept(make_run, asked, capsys):
+    run = make_run("run")
+    assert evaluate(asked(run)) == 0
+    shown = capsys.readouterr().out
+    assert "6 videos of 5 sentences" in shown
+    assert "fusion" in shown
+    assert "chance" in shown
+    kept = run / "evaluation" / "train"
+    values = json.loads((kept / "scores.json").read_text())
+    assert values["checkpoint"] == str(run / "best.pt")
+    with (kept / "ranks.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3 * (6 + 5)
+
+
+def test_json_goes_to_standard_output_alone(make_run, asked, capsys):
+    evaluate(asked(make_run("run"), as_json=True, ties="published"))
+    values = json.loads(capsys.readouterr().out)
+    assert values["spread"] is None
+    assert values["models"][0]["ties"] == "published"
+
+
+def test_several_runs_have_a_spread(make_run, asked, capsys, tmp_path):
+    runs = [make_run(f"run{seed}", seed) for seed in (1, 2, 3)]
+    ranks = tmp_path / "all.csv"
+    evaluate(asked(*runs, as_json=True, ranks=ranks))
+    values = json.loads(capsys.readouterr().out)
+    assert [model["seed"] for model in values["models"]] == [1, 2, 3]
+    of_runs = [m["streams"]["fusion"]["text_to_video"]["MeanR"] for m in values["models"]]
+    spread = values["spread"]["fusion"]["text_to_video"]["MeanR"]
+    assert spread["mean"] == pytest.approx(sum(of_runs) / 3)
+    with ranks.open(newline="") as file:
+        assert {line["model"] for line in csv.DictReader(file)} == {str(run) for run in runs}
+    assert "differ" not in capsys.readouterr().err
+
+
+def test_a_checkpoint_file_is_enough(make_run, asked, tmp_path, capsys):
+    path = (make_run("run") / "best.pt").rename(tmp_path / "moved.pt")
+    assert evaluate(asked(checkpoint=path)) == 0
+    assert "moved.pt: split train" in capsys.readouterr().out
+
+
+def test_runs_of_other_stages_have_no_mean(make_run, asked):
+    with pytest.raises(UsageError, match="different stages"):
+        evaluate(asked(make_run("whole"), make_run("part", stage="rgb")))
+
+
+def test_requests_that_contradict_themselves(make_run, asked, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(UsageError, match="either with --run or with --checkpoint"):
+        evaluate(asked())
+    with pytest.raises(UsageError, match="either with --run or with --checkpoint"):
+        evaluate(asked(run, checkpoint=run / "best.pt"))
+    with pytest.raises(UsageError, match="a run has its own settings"):
+        evaluate(asked(run, pipeline="custom"))
+    with pytest.raises(UsageError, match="twice"):
+        evaluate(asked(run, run))
+    with pytest.raises(UsageError, match=r"there is no checkpoint .*last\.pt"):
+        evaluate(asked(make_run("run"), which="last"))

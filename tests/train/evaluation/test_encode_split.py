@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from train.evaluation.encode_split import encode_sentences, encode_videos, evaluating
+from train.model.fine_grained_similarity import unit_length
+
+CPU = torch.device("cpu")
+SENTENCES = ["a b", "rain", "x", "longer than eight", "sun"]
+
+
+@pytest.fixture
+def counted(small_model, monkeypatch):
+    """The model, and how many rows went through its encoders."""
+    seen = {"videos": 0, "sentences": 0}
+    signs, text = small_model.encode_signs, small_model.encode_text
+
+    def encode_signs(batch):
+        seen["videos"] += batch.num_videos
+        return signs(batch)
+
+    def encode_text(batch):
+        seen["sentences"] += len(batch.input_ids)
+        return text(batch)
+
+    monkeypatch.setattr(small_model, "encode_signs", encode_signs)
+    monkeypatch.setattr(small_model, "encode_text", encode_text)
+    return small_model, seen
+
+
+def test_videos_are_encoded_once_and_in_order(counted, sign_batches):
+    model, seen = counted
+    tokens = encode_videos(model, sign_batches, 7, device=CPU)
+    assert seen["videos"] == 7
+    model.eval()
+    alone = torch.cat([unit_length(model.encode_signs(batch).rgb) for batch in sign_batches])
+    torch.testing.assert_close(tokens.rgb, alone.detach())
+    assert list(tokens.streams) == ["rgb"]
+    assert not tokens.rgb.requires_grad
+    real = torch.cat([batch.clip_is_real for batch in sign_batches])
+    assert torch.equal(tokens.token_is_real[:, 1:], real)
+
+
+def test_sentences_are_encoded_once_and_without_dropout(counted, letters):
+    model, seen = counted
+    model.train()
+    tokens = encode_sentences(model, letters, SENTENCES, 2, device=CPU)
+    assert seen["sentences"] == 5
+    expected = unit_length(model.text.vectors(letters(SENTENCES).input_ids))
+    torch.testing.assert_close(tokens.words, expected.detach())
+    assert tokens.word_is_real.sum(dim=1).tolist() == [3, 4, 1, 8, 3]
+
+
+def test_tokens_may_be_kept_in_half_the_memory(small_model, sign_batches):
+    whole = encode_videos(small_model, sign_batches, 7, device=CPU)
+    half = encode_videos(small_model, sign_batches, 7, device=CPU, kept_as=torch.float16)
+    assert half.rgb.dtype == torch.float16
+    torch.testing.assert_close(half.rgb.float(), whole.rgb, atol=1e-3, rtol=0)
+
+
+def test_half_precision_is_used_where_asked_and_lengths_stay_exact(small_model, sign_batches):
+    whole = encode_videos(small_model, sign_batches, 7, device=CPU)
+    rough = encode_videos(small_model, sign_batches, 7, device=CPU, precision="bfloat16")
+    assert rough.rgb.dtype == torch.float32
+    assert not torch.equal(rough.rgb, whole.rgb)
+    torch.testing.assert_close(rough.rgb, whole.rgb, atol=0.05, rtol=0)
+    torch.testing.assert_close(rough.rgb.norm(dim=-1), torch.ones(7, 6))
+
+
+def test_every_part_trains_afterwards_as_before(small_model):
+    small_model.train()
+    small_model.text.vectors.eval()  # such as a frozen part
+    with evaluating(small_model, CPU, "float32"):
+        assert not any(part.training for part in small_model.modules())
+    resting = [name for name, part in small_model.named_modules() if not part.training]
+    assert resting == ["text.vectors"]

@@ -1,0 +1,89 @@
+import pytest
+import torch
+import yaml
+
+from seds_core.errors import UsageError
+from train.evaluation.load_model import load_published_model, load_run_model, settings_digest
+from train.evaluation.request import EvaluationRequest
+from train.evaluation.store_check import OtherStoresError
+
+CPU = torch.device("cpu")
+
+
+def asked(tmp_path, **changes):
+    return EvaluationRequest((), None, "test", tmp_path / "pipelines.yaml", **changes)
+
+
+def test_a_run_brings_its_settings_and_data(make_run, tmp_path, small_data):
+    path = make_run("run", seed=7) / "best.pt"
+    loaded = load_run_model(path, asked(tmp_path), CPU)
+    saved = torch.load(path, weights_only=True)["model"]
+    assert all(torch.equal(v, saved[name]) for name, v in loaded.model.state_dict().items())
+    assert loaded.data.index == small_data["index"]
+    facts = loaded.facts
+    assert (facts["stage"], facts["seed"], facts["position"]["epoch"]) == ("fusion", 7, 3)
+    assert facts["best_validation_score"] == 12.5
+    assert facts["settings_digest"] == settings_digest(loaded.settings)
+
+
+def test_a_store_made_otherwise_is_refused(make_run, tmp_path):
+    from dataclasses import replace
+
+    from small_stores import LENGTHS, POSE, pose_video, write_store
+
+    other = replace(POSE, weights=POSE.weights | {"sha256": "1" * 64})
+    store = write_store(
+        tmp_path / "other.zarr", other, [pose_video(v, n) for v, n in LENGTHS.items()]
+    )
+    with pytest.raises(OtherStoresError, match=r"other.zarr .*weights.sha256: 1+ / 0+"):
+        load_run_model(make_run("run") / "best.pt", asked(tmp_path, pose=store), CPU)
+
+
+def test_a_store_of_other_videos_is_taken(make_run, tmp_path):
+    from small_stores import POSE, pose_video, write_store
+
+    store = write_store(tmp_path / "fewer.zarr", POSE, [pose_video("a", 30)])
+    loaded = load_run_model(make_run("run") / "best.pt", asked(tmp_path, pose=store), CPU)
+    assert [video.video_id for video in loaded.data.videos] == ["a"]
+
+
+def test_weights_without_settings_take_a_pipeline(make_run, tmp_path, tiny_settings, small_data):
+    run = torch.load(make_run("run") / "best.pt", weights_only=True)
+    write_pipeline(tmp_path, tiny_settings, small_data)
+    torch.save(run["model"], tmp_path / "weights.bin")
+    request = asked(tmp_path, pipeline="tiny")
+    loaded = load_published_model(tmp_path / "weights.bin", "tiny", request, CPU)
+    assert all(torch.equal(v, run["model"][n]) for n, v in loaded.model.state_dict().items())
+
+
+def test_weights_of_a_part_are_refused(make_run, tmp_path, tiny_settings, small_data):
+    model = torch.load(make_run("run") / "best.pt", weights_only=True)["model"]
+    write_pipeline(tmp_path, tiny_settings, small_data)
+    part = {name: value for name, value in model.items() if not name.startswith("fusion")}
+    torch.save(part, tmp_path / "weights.bin")
+    request = asked(tmp_path, pipeline="tiny")
+    with pytest.raises(UsageError, match=r"lacks \d+ tensors of the model, such as fusion"):
+        load_published_model(tmp_path / "weights.bin", "tiny", request, CPU)
+
+
+def test_a_missing_index_is_named(tmp_path, tiny_settings):
+    write_pipeline(tmp_path, tiny_settings, {})
+    with pytest.raises(UsageError, match="--index FILE"):
+        load_published_model(tmp_path / "any.bin", "tiny", asked(tmp_path, pipeline="tiny"), CPU)
+
+
+def test_the_digest_leaves_out_where_data_lies(tiny_settings):
+    moved = tiny_settings.model_copy(
+        update={"data": tiny_settings.data.model_copy(update={"index": "elsewhere", "workers": 9})}
+    )
+    other = tiny_settings.model_copy(update={"embedding_dim": 8})
+    digests = {settings_digest(settings) for settings in (tiny_settings, moved)}
+    assert len(digests) == 1
+    assert settings_digest(other) not in digests
+
+
+def write_pipeline(folder, settings, data):
+    train = settings.model_dump(mode="json")
+    train["data"] |= {kind: str(path) for kind, path in data.items()}
+    text = yaml.safe_dump({"pipelines": {"tiny": {"train": train}}})
+    (folder / "pipelines.yaml").write_text(text)

@@ -1,0 +1,46 @@
+import csv
+import json
+
+import pytest
+
+from train.evaluation.result_files import describe, describe_spread, write_json, write_ranks
+
+
+def test_json_holds_every_rule_and_what_was_counted(evaluated, tmp_path):
+    write_json(tmp_path / "new" / "scores.json", describe(evaluated, "expected"))
+    values = json.loads((tmp_path / "new" / "scores.json").read_text())
+    assert (values["model"], values["stage"], values["seed"]) == ("runs/[a]", "fusion", 1)
+    assert (values["split"], values["ties"]) == ("test", "expected")
+    assert values["counts"] == {
+        "videos": 4, "sentences": 3, "sentences_with_several_videos": 1, "published_entries": 3,
+    }  # fmt: skip
+    shown = values["streams"]["rgb"]["video_to_text"]
+    assert shown["R@1"] == 37.5
+    assert shown["queries_with_ties"] == 2
+    assert {rule: of_rule["R@1"] for rule, of_rule in shown["by_rule"].items()} == {
+        "optimistic": 50.0, "expected": 37.5, "pessimistic": 25.0, "published": 25.0,
+    }  # fmt: skip
+    assert shown["intervals"]["R@1"][0] <= 37.5 <= shown["intervals"]["R@1"][1]
+    assert values["chance"]["video_to_text"]["R@1"] == pytest.approx(100 / 3)
+
+
+def test_the_spread_is_told(evaluated):
+    spread = describe_spread([evaluated, evaluated], "expected")
+    assert spread["rgb"]["video_to_text"]["R@1"] == {"mean": 37.5, "deviation": 0.0}
+
+
+def test_ranks_of_every_query(evaluated, tmp_path):
+    path = tmp_path / "new" / "ranks.csv"
+    write_ranks(path, [evaluated])
+    with path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 2 * (3 + 4)
+    by_query = {(line["stream"], line["direction"], line["query"]): line for line in lines}
+    assert by_query["rgb", "video_to_text", "v3"] == {
+        "model": "runs/[a]", "stream": "rgb", "direction": "video_to_text", "query": "v3",
+        "optimistic_rank": "1", "expected_rank": "1.5", "pessimistic_rank": "2",
+        "best_correct": "[wind]", "top_candidate": "rain",
+    }  # fmt: skip
+    asked = by_query["rgb", "text_to_video", "sun"]
+    assert (asked["best_correct"], asked["top_candidate"]) == ("v0", "v1")
+    assert asked["optimistic_rank"] == "2"

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from seds_core.store.provenance import Provenance
+from train.evaluation.store_check import OtherStoresError, refuse_other_stores
+
+RUN = Path("run/best.pt")
+
+
+def stores(max_frames=300, path="rgb.zarr", source="a file"):
+    weights = {"name": "kinetics400", "source": source, "sha256": "ab", "is_random": False}
+    made = Provenance("rgb", {"frames": {"max_frames": max_frames}}, weights, 1024)
+    return {"rgb": {"path": path, **made.to_attributes()}}
+
+
+def test_a_store_made_in_the_same_way_is_taken():
+    refuse_other_stores(stores(), stores(path="test.zarr", source="elsewhere"), RUN)
+
+
+def test_another_setting_is_named():
+    expected = r"rgb store rgb.zarr .* run/best.pt .*settings.frames.max_frames: 200 / 300"
+    with pytest.raises(OtherStoresError, match=expected):
+        refuse_other_stores(stores(), stores(max_frames=200), RUN)
+
+
+def test_other_kinds_of_stores_are_named():
+    pose = {"pose": stores()["rgb"] | {"kind": "pose"}}
+    with pytest.raises(OtherStoresError, match=r"kind rgb; .* found rgb and pose"):
+        refuse_other_stores(stores(), stores() | pose, RUN)

@@ -1,0 +1,129 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from training_stand_in import StandInModel, random_batch
+
+from train.model.matching_losses import retrieval_losses
+from train.model_settings import LossSettings, SimilaritySettings
+from train.training.gradients import GradientPass, micro_batches
+from train.training.precision import loss_scaler
+from train.training.processes import Processes
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+SETTINGS = (SimilaritySettings(), LossSettings())
+UNSCALED = loss_scaler(ALONE.device, "float32")
+
+
+def model_with(dropout=0.0, *, training_norms=False):
+    torch.manual_seed(0)
+    model = StandInModel(dropout)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.train(training_norms)
+    return model
+
+
+def run(model, batch, micro_batch=None, **options):
+    gradient_pass = GradientPass(model, ALONE, *SETTINGS, micro_batch=micro_batch, **options)
+    losses = gradient_pass(batch, UNSCALED)
+    return losses, {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def plain(model, batch):
+    """Loss and gradients by one backward pass through everything."""
+    losses = retrieval_losses(
+        model.encode_signs(batch.signs),
+        model.encode_text(batch.text),
+        model.encode_text(batch.augmented),
+        model.scale,
+        *SETTINGS,
+    )
+    losses.total.backward()
+    return losses, {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def assert_same(one, other):
+    (losses, gradients), (other_losses, other_gradients) = one, other
+    torch.testing.assert_close(losses.total, other_losses.total.detach(), rtol=1e-5, atol=1e-6)
+    assert losses.parts.keys() == other_losses.parts.keys()
+    for name, gradient in gradients.items():
+        expected = other_gradients[name]
+        difference = (gradient - expected).norm() / (expected.norm() + 1e-12)
+        assert difference < 1e-5, name
+
+
+def test_tokens_as_leaves_change_nothing():
+    model, batch = model_with(), random_batch(16)
+    assert_same(run(copy.deepcopy(model), batch), plain(model, batch))
+
+
+@pytest.mark.parametrize("size", [2, 5, 16])
+def test_micro_batches_have_the_gradients_of_the_whole_batch(size):
+    model, batch = model_with(), random_batch(16)
+    assert_same(run(copy.deepcopy(model), batch, size), plain(model, batch))
+
+
+def test_the_second_encoding_has_the_dropout_of_the_first():
+    """The gradients are those of the function whose value the loss is: found by differences."""
+    model, batch = model_with(dropout=0.5), random_batch(6)
+
+    def loss_at(shift):
+        moved = copy.deepcopy(model)
+        with torch.no_grad():
+            moved.pose_encoder[0].weight[0, 0] += shift
+        torch.manual_seed(3)
+        losses, gradients = run(moved.double(), to_double(batch), 2)
+        return losses.total.item(), gradients["pose_encoder.0.weight"][0, 0].item()
+
+    # Losses are computed in float32: a wide difference, and a loose bound that wrong masks break.
+    slope = (loss_at(0.02)[0] - loss_at(-0.02)[0]) / 0.04
+    assert loss_at(0.0)[1] == pytest.approx(slope, rel=0.02)
+
+
+def to_double(batch):
+    from train.training.tensor_tree import map_tensors
+
+    return map_tensors(lambda t: t.double() if t.is_floating_point() else t, batch)
+
+
+def test_random_numbers_go_on_as_if_all_were_encoded_once():
+    model, batch = model_with(dropout=0.5), random_batch(6)
+    torch.manual_seed(3)
+    run(model, batch, 2)
+    after = torch.get_rng_state()
+    torch.manual_seed(3)
+    for piece in micro_batches(batch, 2):
+        model.encode_signs(piece.signs)
+    assert torch.equal(after, torch.get_rng_state())
+
+
+def test_running_statistics_move_once_a_step():
+    batch = random_batch(6)
+    whole, parts, single = (model_with(training_norms=True) for _ in range(3))
+    run(whole, batch)
+    run(parts, batch, 3)
+    norms = [model.pose_encoder[1] for model in (whole, parts)]
+    # The mean of equally large parts is the mean of the whole.
+    torch.testing.assert_close(norms[1].running_mean, norms[0].running_mean)
+    assert norms[1].momentum == norms[0].momentum == 0.1
+    assert not torch.equal(norms[0].running_mean, single.pose_encoder[1].running_mean)
+
+
+def test_half_precision_is_close_and_losses_are_float32():
+    model, batch = model_with(), random_batch(8)
+    losses, gradients = run(copy.deepcopy(model), batch, precision="bfloat16")
+    expected, _ = run(model, batch)
+    assert losses.total.dtype == torch.float32
+    assert losses.total.item() != expected.total.item()
+    torch.testing.assert_close(losses.total, expected.total, rtol=0.05, atol=0.05)
+    assert {gradient.dtype for gradient in gradients.values()} == {torch.float32}
+
+
+def test_a_frozen_text_encoder_gets_no_gradients():
+    model = model_with()
+    model.text.requires_grad_(False)
+    GradientPass(model, ALONE, *SETTINGS, micro_batch=2)(random_batch(4), UNSCALED)
+    assert all(p.grad is None for p in model.text.parameters())
+    assert model.fusion.weight.grad is not None

@@ -1,0 +1,40 @@
+"""Two processes have the loss and the gradients of one, for the same global batch."""
+
+import process_group_gradients
+import pytest
+import torch
+from process_group import run_in_two_processes
+from torch import nn
+from training_stand_in import StandInModel, random_batch
+
+from train.model_settings import LossSettings, SimilaritySettings
+from train.training.gradients import GradientPass
+from train.training.precision import loss_scaler
+from train.training.processes import Processes
+
+
+def without_batch_statistics(model):
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.eval()
+    return model
+
+
+@pytest.mark.parametrize("micro_batch", [None, 3])
+def test_two_processes_are_as_one(tmp_path, micro_batch):
+    torch.manual_seed(0)
+    model, batch = without_batch_statistics(StandInModel()), random_batch(16)
+    case = {"model": model, "batch": batch, "micro_batch": micro_batch}
+    torch.save(case, tmp_path / "case.pt")
+    run_in_two_processes(process_group_gradients.__file__, tmp_path, tmp_path / "case.pt")
+
+    alone = Processes(0, 1, torch.device("cpu"))
+    gradient_pass = GradientPass(model, alone, SimilaritySettings(), LossSettings())
+    losses = gradient_pass(batch, loss_scaler(alone.device, "float32"))
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(found["loss"], losses.total, rtol=1e-5, atol=1e-6)
+        for name, parameter in model.named_parameters():
+            gradient = found["gradients"][name]
+            difference = (gradient - parameter.grad).norm() / (parameter.grad.norm() + 1e-12)
+            assert difference < 1e-5, name

@@ -1,0 +1,22 @@
+"""A tokenizer for tests: each word is the number of its letters' codes."""
+
+import torch
+
+from train.batches import TextBatch
+
+
+class WordTokenizer:
+    """Start 1, a number for each word, end 2, padding 0."""
+
+    def __init__(self, max_words=8):
+        self.max_words = max_words
+
+    def __call__(self, sentences):
+        rows = torch.zeros(len(sentences), self.max_words, dtype=torch.int64)
+        for row, sentence in zip(rows, sentences, strict=True):
+            words = [3 + sum(word.encode()) for word in sentence.split()][: self.max_words - 2]
+            row[: len(words) + 2] = torch.tensor([1, *words, 2])
+        return TextBatch(rows, rows != 0)
+
+    def num_too_long(self, sentences):
+        return sum(len(sentence.split()) > self.max_words - 2 for sentence in sentences)

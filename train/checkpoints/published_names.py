@@ -1,0 +1,147 @@
+"""The one map between tensor names of the published checkpoints and of our model.
+
+A pattern stands for a name and everything below it; ``*`` stands for a number. Read from left to
+right it imports weights, from right to left it reports ours under published names.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+Pairs = tuple[tuple[str, str], ...]
+
+UNUSED = (
+    r".*\.A(_pool)?",
+    r"fusion\.pe\.pe",
+    r"clip\.logit_scale_(first|sec)_softmax",
+    r"clip(_rgb)?\.visual\.conv2_trans\.weight",
+)
+"""Published tensors that no output depends on: graphs and positions that are computed here, and
+parameters that the published code never reads."""
+
+
+def _below(published: str, ours: str, pairs: Iterable[tuple[str, str]]) -> Pairs:
+    return tuple((f"{published}.{theirs}", f"{ours}.{own}") for theirs, own in pairs)
+
+
+_ATTENTION_BLOCK = (
+    ("ln_1", "attention_norm"),
+    ("attn", "attention"),
+    ("ln_2", "perceptron_norm"),
+    ("mlp.c_fc", "expand"),
+    ("mlp.c_proj", "contract"),
+)
+_STREAM = (
+    ("conv1", "embed"),
+    ("class_embedding", "class_token"),
+    ("positional_embedding", "positions"),
+    ("ln_pre", "norm_before"),
+    *_below("transformer.resblocks.*", "blocks.*", _ATTENTION_BLOCK),
+    ("ln_post", "norm_after"),
+    ("proj", "projection"),
+)
+_TEXT = tuple(
+    (name, name)
+    for name in (
+        "token_embedding",
+        "positional_embedding",
+        "transformer",
+        "ln_final",
+        "text_projection",
+    )
+)
+_TEMPORAL_BLOCK = (
+    ("conv1d_5.0", "wide"),
+    ("conv1d_3_1.0", "narrow_first"),
+    ("conv1d_3_2.0", "narrow_second"),
+    ("conv1x1", "join"),
+    ("bn", "norm"),
+)
+_GRAPH_BLOCK = (
+    ("gcn.conv", "message"),
+    ("tcn.0", "message_norm"),
+    ("tcn.3", "mix"),
+    ("tcn.4", "mix_norm"),
+    ("residual", "shortcut"),
+)
+_SKELETON = (
+    ("data_bn", "data_norm"),
+    *_below("st_gcn_networks.*", "point_blocks.*", _GRAPH_BLOCK),
+    *_below("st_gcn_pool.*", "part_blocks.*", _GRAPH_BLOCK),
+    ("conv4.0", "head"),
+    ("conv4.1", "head_norm"),
+    *_below("tcn_full_b1", "temporal_blocks.0", _TEMPORAL_BLOCK),
+    *_below("tcn_full_b2", "temporal_blocks.1", _TEMPORAL_BLOCK),
+)
+_FUSION_LAYER = (
+    ("layer_norm", "own_norm"),
+    ("src_src_att.q_layer", "attention.query"),
+    ("src_src_att.k_layer", "attention.key"),
+    ("src_src_att.v_layer", "attention.value"),
+    ("src_src_att.sample_offsets", "attention.offsets"),
+    ("src_src_att.output_layer", "attention.output"),
+    ("feed_forward.layer_norm", "perceptron_norm"),
+    ("feed_forward.pwff_layer.0", "expand"),
+    ("feed_forward.pwff_layer.3", "contract"),
+)
+_FUSION = (
+    *_below("P2R_layers.*", "pose_layers.*", _FUSION_LAYER),
+    *_below("R2P_layers.*", "rgb_layers.*", _FUSION_LAYER),
+    ("P2R_layer_norm", "pose_norm"),
+    ("R2P_layer_norm", "rgb_norm"),
+    ("mlp_fusion.mlp.c_fc", "perceptron.expand"),
+    ("mlp_fusion.mlp.c_proj", "perceptron.contract"),
+    ("mlp_fusion.mlp.c_proj1", "perceptron.join"),
+    ("mlp_fusion.ln", "perceptron.norm"),
+)
+NAMES: Pairs = (
+    ("clip.logit_scale", "logit_scale"),
+    *_below("clip", "text.network", _TEXT),
+    *_below("clip.visual", "pose_stream", _STREAM),
+    *_below("clip_rgb.visual", "rgb_stream", _STREAM),
+    *_below("signbert.embed.st_gcn_hand", "pose_encoder.hand", _SKELETON),
+    *_below("signbert.embed.st_gcn_body", "pose_encoder.body", _SKELETON),
+    *_below("signbert.GCN_Conv", "pose_encoder.clip_block", _TEMPORAL_BLOCK),
+    *_below("fusion", "fusion", _FUSION),
+)
+"""All pairs of patterns: published, ours."""
+
+
+def our_name(published: str) -> str | None:
+    """Our name of a published tensor; ``None`` for one that our model does not have.
+
+    >>> our_name("clip.visual.transformer.resblocks.3.mlp.c_fc.bias")
+    'pose_stream.blocks.3.expand.bias'
+    """
+    return _translated(published, NAMES)
+
+
+def published_name(ours: str) -> str | None:
+    """The published name of one of our tensors; ``None`` for one that was not published.
+
+    >>> published_name("fusion.rgb_layers.1.attention.query.weight")
+    'fusion.R2P_layers.1.src_src_att.q_layer.weight'
+    """
+    return _translated(ours, _REVERSED)
+
+
+def is_unused(published: str) -> bool:
+    """Whether a published tensor is known to have no part in any output."""
+    return any(re.fullmatch(pattern, published) for pattern in UNUSED)
+
+
+_REVERSED: Pairs = tuple((own, theirs) for theirs, own in NAMES)
+
+
+def _translated(name: str, pairs: Pairs) -> str | None:
+    for source, target in pairs:
+        if match := _expression(source).fullmatch(name):
+            *numbers, rest = match.groups(default="")
+            return target.replace("*", "{}").format(*numbers) + rest
+    return None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    """The pattern and what may stand below it; numbers and the rest are groups."""
+    return re.compile(re.escape(pattern).replace(r"\*", r"(\d+)") + r"(\..+)?")

@@ -1,0 +1,112 @@
+"""Reads the tensors of a weights file without running anything that the file says.
+
+A PyTorch file is a pickle, and a pickle may call any function it names. PyTorch's ``weights_only``
+reader calls none but those that make tensors; safetensors files hold nothing else.
+"""
+
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seds_core.errors import UsageError
+
+WRAPPERS = ("model", "state_dict")
+"""Under one of these a training checkpoint keeps the network; the rest of the file is left out."""
+
+_ZIP_START = b"PK\x03\x04"
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.bin``, ``.pth``, ``.pt`` or ``.safetensors`` file by name, on the CPU.
+
+    Names inside nested dictionaries are joined by dots; a leading ``module.`` is taken off. Number
+    types stay as they are. Raises :class:`UsageError` for a file that is not what it should be.
+    """
+    start = _start_of(path)
+    content = _read_safetensors(path) if start[8:9] == b"{" else _read_torch(path, start)
+    if isinstance(content, Mapping):
+        wrapper = next((key for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        content = content if wrapper is None else content[wrapper]
+    tensors = {name.removeprefix("module."): tensor for name, tensor in _named(content)}
+    if not tensors:
+        raise UsageError(
+            f"{path} is no file of weights: expected tensors by name, at the top or under "
+            f"'{WRAPPERS[0]}' or '{WRAPPERS[1]}', found {type(content).__name__} without any"
+        )
+    return tensors
+
+
+def _start_of(path: Path) -> bytes:
+    """The first bytes, once they do not say that this is another kind of file."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(256)
+    except FileNotFoundError:
+        raise UsageError(f"there is no weights file {path}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read as a weights file ({error.strerror})") from None
+    if start.startswith(b"version https://git-lfs"):
+        raise UsageError(f"{path} is a Git LFS pointer, not the file itself: run 'git lfs pull'")
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise UsageError(
+            f"{path} is a web page, not a weights file: download the file itself, perhaps logged in"
+        )
+    return start
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UsageError(
+            f"{path} is damaged or cut off: not a whole safetensors file ({_first_line(error)})"
+        ) from error
+
+
+def _read_torch(path: Path, start: bytes) -> Any:  # noqa: ANN401 - whatever the file holds
+    is_zip = start.startswith(_ZIP_START)
+    if is_zip:
+        _refuse_bad_archive(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"{path} is damaged, or holds more than tensors and was not read, because such a file "
+            f"can run code. Expected what torch.save makes of a state dict ({_first_line(error)})"
+        ) from error
+    except Exception as error:  # Damaged bytes end PyTorch's reader in every way there is.
+        raise UsageError(
+            f"{path} cannot be read as a PyTorch or safetensors file; it may be cut off "
+            f"({_first_line(error)})"
+        ) from error
+
+
+def _refuse_bad_archive(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        raise UsageError(f"{path} is cut off: fetch the file again")
+    with zipfile.ZipFile(path) as archive:
+        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+            raise UsageError(
+                f"{path} is a TorchScript archive, which is a program. If you trust it, save its "
+                f"tensors once: torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE)"
+            )
+
+
+def _named(content: object, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested mappings."""
+    if isinstance(content, Tensor) and prefix:
+        yield prefix, content
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _named(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,134 @@
+"""Turns the stored keypoints of a video into what the pose encoder sees: two hands and a body.
+
+Every frame at once, in float64. The published rules: SEDS (arXiv 2407.16394), section 4.1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int
+
+from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
+from train.data.hand_boxes import HandBoxes, hand_boxes
+from train.data.keypoint_rules import (
+    BODY_POINTS,
+    ENCODER_SIZE,
+    LEFT_ARM,
+    RIGHT_ARM,
+    SHOWN_POINT_CONFIDENCE,
+    lowest_wrist,
+)
+
+
+@dataclass(frozen=True)
+class PoseInput:
+    """Some frames of one video; what cannot be seen is zeros."""
+
+    right: Float32[np.ndarray, "frame joint=21 coordinate=2"]
+    """The right hand in its own 256-pixel box."""
+    left: Float32[np.ndarray, "frame joint=21 coordinate=2"]
+    """The left hand, mirrored to look like a right one."""
+    body: Float32[np.ndarray, "frame joint=7 coordinate=2"]
+    """Nose and arms, 256 the size of the image; zeros in frames without hands."""
+    right_is_usable: Bool[np.ndarray, " frame"]
+    left_is_usable: Bool[np.ndarray, " frame"]
+
+    @property
+    def num_frames(self) -> int:
+        """Frames that are held."""
+        return len(self.body)
+
+    @property
+    def has_hand(self) -> Bool[np.ndarray, " frame"]:
+        """Frames in which at least one hand can be used."""
+        return self.right_is_usable | self.left_is_usable
+
+
+def encoder_input(
+    keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],
+    image_size: tuple[int, int],
+    rules: str,
+) -> PoseInput:
+    """All frames of a video's timeline.
+
+    ``keypoints`` are pixels of an image of ``image_size`` (width, height); points that are not
+    finite count as not seen. ``rules`` is a name of :mod:`train.data.keypoint_rules`.
+    """
+    points = _only_finite(keypoints)
+    right, left = points[:, RIGHT_HAND], points[:, LEFT_HAND]
+    limit = lowest_wrist(rules, image_size[1])
+    right_boxes = hand_boxes(right, points[:, RIGHT_ARM], image_size, limit)
+    left_boxes = hand_boxes(left, points[:, LEFT_ARM], image_size, limit)
+    has_hand = right_boxes.is_usable | left_boxes.is_usable
+    body = points[:, BODY_POINTS, :2] / np.array(image_size) * ENCODER_SIZE
+    return PoseInput(
+        right=hand_in_box(right, right_boxes).astype(np.float32),
+        left=mirrored(hand_in_box(left, left_boxes)).astype(np.float32),
+        body=np.where(has_hand[:, None, None], body, 0).astype(np.float32),
+        right_is_usable=right_boxes.is_usable,
+        left_is_usable=left_boxes.is_usable,
+    )
+
+
+def hand_in_box(
+    hand: Float64[np.ndarray, "frame joint=21 coordinate=3"], boxes: HandBoxes
+) -> Float64[np.ndarray, "frame joint=21 coordinate=2"]:
+    """A hand's points in units of a 256th of its box, from the box's top left.
+
+    Points that are not seen well are (0, 0), and so are all points of a hand without a box.
+    """
+    # Published: an unseen point is moved to the image's corner, left and above of every box, and
+    # whatever lies left of a box or above it is then set to its edge.
+    is_shown = (hand[..., 2:] > SHOWN_POINT_CONFIDENCE) & boxes.is_usable[:, None, None]
+    points = np.where(is_shown, hand[..., :2], 0)
+    inside = (points - boxes.origin[:, None]) / boxes.side[:, None, None] * ENCODER_SIZE
+    return np.maximum(inside, 0)
+
+
+def mirrored(
+    hand: Float64[np.ndarray, "frame joint=21 coordinate=2"],
+) -> Float64[np.ndarray, "frame joint=21 coordinate=2"]:
+    """A left hand that looks like a right one; points that are not seen stay (0, 0).
+
+    As published, the far edges of the box, from 255 on, count as not seen too.
+    """
+    flipped = np.stack([ENCODER_SIZE - hand[..., 0], hand[..., 1]], axis=-1)
+    return np.where(flipped >= ENCODER_SIZE - 1, 0, flipped)
+
+
+def hand_frames(pose: PoseInput) -> PoseInput:
+    """Only the frames in which at least one hand can be used; there may be none."""
+    return _at(pose, np.flatnonzero(pose.has_hand))
+
+
+def at_least(pose: PoseInput, num_frames: int) -> PoseInput:
+    """The frames, the last one repeated until there are ``num_frames``; of none, zeros."""
+    if not pose.num_frames:
+        return _zeros(num_frames)
+    count = max(num_frames, pose.num_frames)
+    return _at(pose, np.minimum(np.arange(count), pose.num_frames - 1))
+
+
+def _at(pose: PoseInput, frames: Int[np.ndarray, " frame"]) -> PoseInput:
+    return PoseInput(
+        right=pose.right[frames],
+        left=pose.left[frames],
+        body=pose.body[frames],
+        right_is_usable=pose.right_is_usable[frames],
+        left_is_usable=pose.left_is_usable[frames],
+    )
+
+
+def _zeros(num_frames: int) -> PoseInput:
+    hand = np.zeros((num_frames, 21, 2), np.float32)
+    body = np.zeros((num_frames, len(BODY_POINTS), 2), np.float32)
+    unusable = np.zeros(num_frames, bool)
+    return PoseInput(hand, hand, body, unusable, unusable)
+
+
+def _only_finite(
+    keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],
+) -> Float64[np.ndarray, "frame keypoint=133 coordinate=3"]:
+    """Points with any number that is not finite become (0, 0) with confidence 0."""
+    is_finite = np.isfinite(keypoints).all(axis=-1, keepdims=True)
+    return np.where(is_finite, keypoints, 0).astype(np.float64)

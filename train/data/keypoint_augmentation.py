@@ -1,0 +1,106 @@
+"""Changes the keypoints of training videos at random, in the units of the encoder's 256-pixel box.
+
+Every change is made to the whole video alike, except for noise and lost frames. (0, 0) means that
+a point is not seen, and stays (0, 0).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from train.data.encoder_input import PoseInput
+from train.data.keypoint_rules import ENCODER_SIZE
+from train.settings import AugmentationSettings
+
+_MIRRORED_BODY = (0, 4, 5, 6, 1, 2, 3)
+"""For each point of the body, the one in whose place it is seen in a mirror."""
+
+
+def change_keypoints(
+    pose: PoseInput, settings: AugmentationSettings, generator: np.random.Generator
+) -> PoseInput:
+    """The video with the changes that the settings ask for."""
+    if generator.random() < settings.mirror:
+        pose = mirror(pose)
+    turned = np.deg2rad(settings.rotate_degrees) * generator.standard_normal()
+    scaled = np.exp(settings.scale * generator.standard_normal())
+    pose = transform(pose, turned, scaled)
+    if settings.jitter:
+        pose = _with_noise(pose, settings.jitter, generator)
+    return lose_frames(pose, generator.random(pose.num_frames) < settings.drop_frames)
+
+
+def mirror(pose: PoseInput) -> PoseInput:
+    """The video as a mirror shows it.
+
+    Left hands are held mirrored already, so that the mirrored signer's right hand is the left one
+    as it stands, and the other way round.
+    """
+    flipped = np.stack([ENCODER_SIZE - pose.body[..., 0], pose.body[..., 1]], axis=-1)
+    body = _where_seen(pose.body, flipped)[:, _MIRRORED_BODY]
+    return PoseInput(
+        right=pose.left,
+        left=pose.right,
+        body=body,
+        right_is_usable=pose.left_is_usable,
+        left_is_usable=pose.right_is_usable,
+    )
+
+
+def transform(pose: PoseInput, angle: float, size: float) -> PoseInput:
+    """Turns the image by ``angle`` radians about the middle of each box, and makes it ``size``
+    times as large."""
+    if angle == 0 and size == 1:
+        return pose
+    return replace(
+        pose,
+        right=_turned(pose.right, angle, size),
+        left=_turned(pose.left, -angle, size),  # It is held mirrored, and so is its turn.
+        body=_turned(pose.body, angle, size),
+    )
+
+
+def lose_frames(pose: PoseInput, is_lost: Bool[np.ndarray, " frame"]) -> PoseInput:
+    """The video with all keypoints of some frames not seen."""
+    kept = ~is_lost
+    factors = kept.astype(np.float32)[:, None, None]
+    return PoseInput(
+        right=pose.right * factors,
+        left=pose.left * factors,
+        body=pose.body * factors,
+        right_is_usable=pose.right_is_usable & kept,
+        left_is_usable=pose.left_is_usable & kept,
+    )
+
+
+def _with_noise(pose: PoseInput, deviation: float, generator: np.random.Generator) -> PoseInput:
+    noisy = {
+        part: _where_seen(points, points + deviation * _noise(points, generator))
+        for part, points in (("right", pose.right), ("left", pose.left), ("body", pose.body))
+    }
+    return replace(pose, **noisy)
+
+
+def _noise(
+    points: Float32[np.ndarray, "frame joint coordinate"], generator: np.random.Generator
+) -> Float32[np.ndarray, "frame joint coordinate"]:
+    return generator.standard_normal(points.shape, dtype=np.float32)
+
+
+def _turned(
+    points: Float32[np.ndarray, "frame joint coordinate=2"], angle: float, size: float
+) -> Float32[np.ndarray, "frame joint coordinate=2"]:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    rotation = size * np.array([[cosine, -sine], [sine, cosine]])
+    middle = ENCODER_SIZE / 2
+    return _where_seen(points, (points - middle) @ rotation.T + middle)
+
+
+def _where_seen(
+    points: Float32[np.ndarray, "frame joint coordinate=2"],
+    changed: Float[np.ndarray, "frame joint coordinate=2"],
+) -> Float32[np.ndarray, "frame joint coordinate=2"]:
+    """The changed points; (0, 0) where the unchanged ones are."""
+    is_seen = (points != 0).any(axis=-1, keepdims=True)
+    return np.where(is_seen, changed, 0).astype(np.float32)

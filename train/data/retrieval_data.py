@@ -1,0 +1,92 @@
+"""A data set for retrieval: which videos have sentences and rows, and how they are read."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from seds_core.dataset_index import IndexedVideo, read_index
+from seds_core.errors import UsageError
+from train.batches import ClipLayout
+from train.data.sign_reader import SignReader
+from train.data.stage_stores import StageStores, open_stage_stores
+from train.data.store_rows import StoreRows
+from train.settings import Stage, TrainSettings
+
+SplitVideos: TypeAlias = tuple[IndexedVideo, ...]
+"""Videos with a sentence and with rows in every store that is used, in the order of the index."""
+
+_NAMES_SHOWN = 3
+
+
+class SplitError(UsageError):
+    """A split without usable videos; the message lists the splits that have some."""
+
+
+@dataclass(frozen=True)
+class RetrievalData:
+    """What a stage trains on or is evaluated on."""
+
+    index: Path
+    videos: SplitVideos
+    """Of all splits."""
+    layout: ClipLayout
+    reader: SignReader
+    warnings: tuple[str, ...]
+    """To be shown before anything is computed."""
+    provenance: dict[str, Any]
+    """Of the stores; only what JSON can hold."""
+
+    def split(self, name: str) -> SplitVideos:
+        """The usable videos of a split; raises :class:`SplitError` when there are none."""
+        videos = tuple(video for video in self.videos if video.split == name)
+        if videos:
+            return videos
+        sizes = Counter(video.split for video in self.videos)
+        found = ", ".join(f"'{split}' ({count:,})" for split, count in sizes.items() if split)
+        raise SplitError(
+            f"{self.index} has no usable videos of the split '{name}'. Splits (videos) with some: "
+            f"{found or 'none; the column split names the split of each video'}"
+        )
+
+
+def open_data(
+    settings: TrainSettings, stage: Stage, *, index: Path, rgb: Path | None, pose: Path | None
+) -> RetrievalData:
+    """Opens what a stage needs and holds it against the pipeline.
+
+    Raises ``UsageError`` for an index or stores that cannot be used, naming what differs.
+    """
+    stores = open_stage_stores(stage, settings.keypoints, rgb=rgb, pose=pose)
+    listed = read_index(index)
+    usable = tuple(video for video in listed if video.text and video.video_id in stores.video_ids)
+    return RetrievalData(
+        index=index,
+        videos=usable,
+        layout=stores.layout,
+        reader=SignReader(
+            rgb=StoreRows.of(stores.rgb, "first_frame") if stores.rgb else None,
+            pose=StoreRows.of(stores.pose) if stores.pose else None,
+            layout=stores.layout,
+            keypoints=settings.keypoints,
+        ),
+        warnings=(*stores.warnings, *_left_out(listed, stores)),
+        provenance=stores.provenance,
+    )
+
+
+def _left_out(listed: Sequence[IndexedVideo], stores: StageStores) -> Iterator[str]:
+    """What must be said about videos of the index that are not used."""
+    missing = [video.video_id for video in listed if video.video_id not in stores.video_ids]
+    if missing:
+        yield f"videos of the index without usable rows in the stores, left out: {_named(missing)}"
+    silent = [video.video_id for video in listed if not video.text]
+    if silent:
+        yield f"videos of the index without a sentence, left out: {_named(silent)}"
+
+
+def _named(video_ids: Sequence[str]) -> str:
+    names = ", ".join(video_ids[:_NAMES_SHOWN])
+    more = ", ..." if len(video_ids) > _NAMES_SHOWN else ""
+    return f"{len(video_ids):,} ({names}{more})"

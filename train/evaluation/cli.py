@@ -1,0 +1,82 @@
+"""The command ``seds-eval``: options in, one call of the library, an exit code out.
+
+Nothing heavy is imported before the command needs it, so that ``--help`` is instant.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seds_core.command_line import run
+from train.evaluation.request import EvaluationRequest, TieRule, Which
+
+PIPELINE_FILE = Path(__file__).resolve().parents[2] / "pipelines.yaml"
+
+app = typer.Typer(
+    name="seds-eval",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The program."""
+    run(app)
+
+
+@app.command(no_args_is_help=True, epilog="Exit codes: 0 done, 2 usage, 1 anything else.")
+def seds_eval(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--run", help="Folder of a run; several for mean and spread."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A run's checkpoint, or a published one with --pipeline.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the index to search in.")] = "test",
+    pipeline: Annotated[
+        str | None, typer.Option(help="Named pipeline, for a published checkpoint.")
+    ] = None,
+    pipelines: Annotated[
+        Path,
+        typer.Option(help="Pipeline file.", show_default="the project's pipelines.yaml"),
+    ] = PIPELINE_FILE,
+    index: Annotated[Path | None, typer.Option(help="Another index than in training.")] = None,
+    rgb: Annotated[Path | None, typer.Option(help="Another store of RGB features.")] = None,
+    pose: Annotated[Path | None, typer.Option(help="Another store of keypoints.")] = None,
+    which: Annotated[Which, typer.Option(help="Checkpoint of a run.")] = "best",
+    ties: Annotated[TieRule, typer.Option(help="How equal scores are ranked.")] = "expected",
+    ranks: Annotated[
+        Path | None, typer.Option(help="CSV file to write: every query's rank.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read ahead.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on standard output, no table.")
+    ] = False,
+) -> None:
+    """Retrieval scores of a trained model: R@1, R@5, R@10, median and mean rank, both ways.
+
+    With --run, the scores and every query's rank are also kept in RUN/evaluation/SPLIT/.
+
+    [bold]Examples[/]
+
+    seds-eval --run runs/demo
+
+    seds-eval --run runs/seed1 --run runs/seed2 --run runs/seed3 --split test
+
+    seds-eval --checkpoint ph_best_model.bin --pipeline phoenix-2014t --ties published
+
+    seds-eval --run runs/demo --split dev --which last --json --ranks ranks.csv
+    """
+    from train.evaluation.command import evaluate
+
+    request = EvaluationRequest(
+        runs=tuple(runs or ()), checkpoint=checkpoint, split=split, pipelines=pipelines,
+        pipeline=pipeline, index=index, rgb=rgb, pose=pose, workers=workers, which=which,
+        ties=ties, device=device, as_json=as_json, ranks=ranks,
+    )  # fmt: skip
+    raise typer.Exit(evaluate(request))

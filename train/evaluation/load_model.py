@@ -1,0 +1,126 @@
+"""A checkpoint becomes a model with the data that it can be evaluated on."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from rich.markup import escape
+
+from seds_core.console import messages
+from seds_core.errors import UsageError
+from seds_core.pipeline_file import read_section
+from train.checkpoints.import_weights import import_weights
+from train.data.retrieval_data import RetrievalData, open_data
+from train.evaluation.request import EvaluationRequest
+from train.evaluation.store_check import refuse_other_stores
+from train.model.retrieval_model import RetrievalModel
+from train.settings import Stage, TrainSettings
+from train.text.text_encoder import build_text_encoder
+from train.training.run_checkpoint import RunCheckpoint, read_checkpoint
+
+PUBLISHED_STAGE: Stage = "fusion"
+"""Published checkpoints hold all three streams."""
+
+DECIDE_NOTHING = {"data": {"index", "rgb", "pose", "workers"}, "evaluation": {"batch_size"}}
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its weights, on the device, and what it is evaluated on."""
+
+    model: RetrievalModel
+    settings: TrainSettings
+    data: RetrievalData
+    facts: dict[str, Any]
+    """For the report: plain values."""
+
+
+def load_run_model(path: Path, request: EvaluationRequest, device: torch.device) -> LoadedModel:
+    """The model of a run's ``best.pt`` or ``last.pt``, with the settings inside it.
+
+    Raises ``UsageError`` for another file, and for stores made otherwise than those of the run.
+    """
+    checkpoint = read_checkpoint(path)
+    settings = TrainSettings.model_validate(checkpoint.settings)
+    stage = cast("Stage", checkpoint.stage)
+    data = _open_data(settings, stage, request)
+    refuse_other_stores(checkpoint.provenance, data.provenance, path)
+    if asdict(data.layout) != checkpoint.layout:
+        raise UsageError(
+            f"{path} is made for the clips {checkpoint.layout}, "
+            f"but the stores have {asdict(data.layout)}"
+        )
+    model = _build(settings, stage, data)
+    model.load_state_dict(checkpoint.model)
+    facts = _facts(path, stage, settings, data) | _facts_of_run(checkpoint)
+    return LoadedModel(model.to(device), settings, data, facts)
+
+
+def load_published_model(
+    path: Path, pipeline: str, request: EvaluationRequest, device: torch.device
+) -> LoadedModel:
+    """The model of a weights file without settings, with those of a pipeline.
+
+    Raises ``UsageError`` for a file that lacks tensors of the model: the rest would be random.
+    """
+    settings = read_section(request.pipelines, pipeline, "train", TrainSettings)
+    data = _open_data(settings, PUBLISHED_STAGE, request)
+    model = _build(settings, PUBLISHED_STAGE, data)
+    report = import_weights(model, path)
+    messages.print(escape("\n".join([report.summary(), *report.details()])))
+    if report.missing:
+        raise UsageError(
+            f"{path} ({report.layout}) cannot be evaluated: it lacks {len(report.missing)} tensors "
+            f"of the model, such as {report.missing[0]}"
+        )
+    facts = _facts(path, PUBLISHED_STAGE, settings, data) | {"layout": report.layout}
+    return LoadedModel(model.to(device), settings, data, facts)
+
+
+def settings_digest(settings: TrainSettings) -> str:
+    """SHA-256 of all settings but those that decide nothing: where data lies, how it is read."""
+    values = settings.model_dump(mode="json", exclude=DECIDE_NOTHING)
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _open_data(settings: TrainSettings, stage: Stage, request: EvaluationRequest) -> RetrievalData:
+    index = request.index or settings.data.index
+    if index is None:
+        raise UsageError("no index is named: give --index FILE, or set data.index in the pipeline")
+    return open_data(
+        settings,
+        stage,
+        index=index,
+        rgb=request.rgb or settings.data.rgb,
+        pose=request.pose or settings.data.pose,
+    )
+
+
+def _build(settings: TrainSettings, stage: Stage, data: RetrievalData) -> RetrievalModel:
+    text = build_text_encoder(settings.text, settings.embedding_dim, with_weights=False)
+    return RetrievalModel(settings, stage, data.layout, text)
+
+
+def _facts(
+    path: Path, stage: Stage, settings: TrainSettings, data: RetrievalData
+) -> dict[str, Any]:
+    return {
+        "checkpoint": str(path),
+        "stage": stage,
+        "index": str(data.index),
+        "settings_digest": settings_digest(settings),
+        "settings": settings.model_dump(mode="json"),
+        "stores": data.provenance,
+    }
+
+
+def _facts_of_run(checkpoint: RunCheckpoint) -> dict[str, Any]:
+    return {
+        "seed": checkpoint.seed,
+        "position": checkpoint.position,
+        "best_validation_score": checkpoint.best_score,
+    }

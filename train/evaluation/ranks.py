@@ -1,0 +1,147 @@
+"""Where every query's correct answer stands among all candidates, with ties left open.
+
+Two directions: text to video (T2V) asks with each sentence of a split and is answered by any of its
+videos, the best ranked of which counts; video to text (V2T) asks with each video and is answered by
+its sentence. Sentences are unique, so that V2T has one correct answer.
+
+A rank counts from 1. Candidates of exactly equal scores have no order. Let ``b`` candidates stand
+above a query's best correct one, and ``w`` wrong and ``r >= 1`` correct ones have its score:
+
+- the optimistic rank is ``b + 1``, the pessimistic one ``b + 1 + w``;
+- the expected rank is the mean over all orders of the tied ones. Each of the ``w`` stands before
+  all of the ``r`` with probability ``1 / (r + 1)``, so it is ``b + 1 + w / (r + 1)``;
+- the rank is at most ``k`` with the probability that ``f = k - b`` places, filled from the tied
+  ones at random, are not all wrong: ``1 - C(w, f) / C(w + r, f)``, and 0 for ``f <= 0``.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from seds_core.errors import UnavailableError
+
+Direction = Literal["text_to_video", "video_to_text"]
+DIRECTIONS: tuple[Direction, Direction] = ("text_to_video", "video_to_text")
+
+BLOCK_VALUES = 2**22
+"""Scores that are looked at together: a bound on the memory beside the scores themselves."""
+
+
+class ScoreError(UnavailableError):
+    """Scores that cannot be ranked."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The places of all queries of one direction; the module's text defines them."""
+
+    num_better: Int64[np.ndarray, " query"]
+    """Candidates above the best correct one."""
+    num_tied_wrong: Int64[np.ndarray, " query"]
+    """Wrong candidates with its score."""
+    num_tied_correct: Int64[np.ndarray, " query"]
+    """Correct candidates with its score, itself among them."""
+    best_correct: Int64[np.ndarray, " query"]
+    """The best correct candidate; of equal ones the first."""
+    top_candidate: Int64[np.ndarray, " query"]
+    """The best candidate of all; of equal ones the first."""
+
+    @property
+    def optimistic(self) -> Int64[np.ndarray, " query"]:
+        """Ranks when ties are broken in favour of the correct answer."""
+        return self.num_better + 1
+
+    @property
+    def pessimistic(self) -> Int64[np.ndarray, " query"]:
+        """Ranks when ties are broken against it."""
+        return self.num_better + 1 + self.num_tied_wrong
+
+    @property
+    def expected(self) -> Float[np.ndarray, " query"]:
+        """Mean ranks over all orders of tied candidates."""
+        return self.num_better + 1 + self.num_tied_wrong / (self.num_tied_correct + 1)
+
+    def probability_within(self, k: int) -> Float[np.ndarray, " query"]:
+        """Share of all orders of tied candidates in which the rank is at most ``k``."""
+        places = k - self.num_better
+        all_wrong = np.ones(len(places))
+        for taken in range(k):
+            wrong = np.maximum(self.num_tied_wrong - taken, 0)
+            left = np.maximum(self.num_tied_wrong + self.num_tied_correct - taken, 1)
+            all_wrong *= np.where(taken < places, wrong / left, 1.0)
+        return 1.0 - all_wrong
+
+
+def rank_both_ways(
+    scores: Float[np.ndarray, "video text"], text_of_video: Int64[np.ndarray, " video"]
+) -> dict[Direction, Ranks]:
+    """Ranks of every sentence among the videos and of every video among the sentences.
+
+    ``text_of_video[v]`` is the column of the one sentence of video ``v``; every sentence has a
+    video. Raises :class:`ScoreError` for scores that are not finite and for other indices.
+    """
+    texts = np.arange(scores.shape[1])
+    if not np.array_equal(np.unique(text_of_video), texts):
+        raise ScoreError(
+            f"each of the {len(texts)} sentences must have a video, and each video one of them"
+        )
+    return {
+        "text_to_video": _rank(scores.T, texts, text_of_video),
+        "video_to_text": _rank(scores, text_of_video, texts),
+    }
+
+
+def chance_ranks(
+    num_texts: int, text_of_video: Int64[np.ndarray, " video"]
+) -> dict[Direction, Ranks]:
+    """Ranks of a system that knows nothing: everything is tied with everything."""
+    nothing = np.broadcast_to(np.float32(0), (len(text_of_video), num_texts))
+    return rank_both_ways(nothing, text_of_video)
+
+
+def _rank(
+    scores: Float[np.ndarray, "query candidate"],
+    text_of_query: Int64[np.ndarray, " query"],
+    text_of_candidate: Int64[np.ndarray, " candidate"],
+) -> Ranks:
+    """Ranks of queries among candidates, of which those with the same sentence are correct."""
+    size = max(1, BLOCK_VALUES // len(text_of_candidate))
+    starts = range(0, len(text_of_query), size)
+    blocks = [
+        _rank_block(
+            scores[start : start + size], text_of_query[start : start + size], text_of_candidate
+        )
+        for start in starts
+    ]
+    return Ranks(
+        **{
+            field.name: np.concatenate([getattr(block, field.name) for block in blocks])
+            for field in fields(Ranks)
+        }
+    )
+
+
+def _rank_block(
+    scores: Float[np.ndarray, "query candidate"],
+    text_of_query: Int64[np.ndarray, " query"],
+    text_of_candidate: Int64[np.ndarray, " candidate"],
+) -> Ranks:
+    if not np.isfinite(scores).all():
+        raise ScoreError(
+            "some scores are not finite numbers: the model's output is broken, as it is after "
+            "training that diverged"
+        )
+    is_correct = text_of_query[:, None] == text_of_candidate[None, :]
+    best_correct = np.where(is_correct, scores, -np.inf).argmax(axis=1)
+    best = scores[np.arange(len(scores)), best_correct][:, None]
+    is_tied = scores == best
+    num_tied_correct = np.count_nonzero(is_tied & is_correct, axis=1)
+    return Ranks(
+        num_better=np.count_nonzero(scores > best, axis=1),
+        num_tied_wrong=np.count_nonzero(is_tied, axis=1) - num_tied_correct,
+        num_tied_correct=num_tied_correct,
+        best_correct=best_correct,
+        top_candidate=scores.argmax(axis=1),
+    )

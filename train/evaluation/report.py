@@ -1,0 +1,88 @@
+"""Tables for people: one run with intervals and chance, several runs with their spread."""
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from train.evaluation.evaluated_model import EvaluatedModel
+from train.evaluation.figures import (
+    Figures,
+    StreamFigures,
+    chance_figures,
+    figures_of,
+    named_values,
+    spread_of,
+)
+from train.evaluation.gallery import Gallery
+from train.evaluation.ranks import DIRECTIONS, Direction
+from train.evaluation.request import TieRule
+from train.evaluation.retrieval_metrics import CUT_OFFS, RetrievalMetrics
+
+SHORT: dict[Direction, str] = {"text_to_video": "T2V", "video_to_text": "V2T"}
+INTERVAL_WIDTH = len("(100.0-100.0)")
+"""So that a narrow terminal puts an interval below its value, and cuts nothing off."""
+
+
+def model_table(model: EvaluatedModel, rule: TieRule) -> Table:
+    """R@k with 95 % intervals, median and mean rank of every stream, and what chance gives."""
+    gallery = model.scores.gallery
+    table = _table(f"{escape(model.name)}: {_described(gallery)}", _footnote(rule))
+    for stream, directions in figures_of(model.scores, rule).items():
+        for direction in DIRECTIONS:
+            table.add_row(stream, SHORT[direction], *_with_intervals(directions[direction]))
+        table.add_section()
+    for direction, metrics in chance_figures(gallery).items():
+        table.add_row("chance", SHORT[direction], *_plain(metrics), style="dim")
+    return table
+
+
+def spread_table(models: Sequence[EvaluatedModel], rule: TieRule) -> Table:
+    """Mean and standard deviation over several models, and what chance gives."""
+    gallery = models[0].scores.gallery
+    title = f"mean ± standard deviation of {len(models)} runs: {_described(gallery)}"
+    table = _table(title, "Deviation between the runs (n - 1); ties: " + rule)
+    runs: list[StreamFigures] = [figures_of(model.scores, rule) for model in models]
+    for stream, directions in spread_of(runs).items():
+        for direction in DIRECTIONS:
+            spreads = directions[direction].values()
+            cells = (f"{spread.mean:.1f} ± {spread.deviation:.1f}" for spread in spreads)
+            table.add_row(stream, SHORT[direction], *cells)
+        table.add_section()
+    for direction, metrics in chance_figures(gallery).items():
+        table.add_row("chance", SHORT[direction], *_plain(metrics), style="dim")
+    return table
+
+
+def _table(title: str, caption: str) -> Table:
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table.add_column("stream")
+    table.add_column("task")
+    for k in CUT_OFFS:
+        table.add_column(f"R@{k}", justify="right", min_width=INTERVAL_WIDTH)
+    table.add_column("MedR", justify="right")
+    table.add_column("MeanR", justify="right")
+    return table
+
+
+def _described(gallery: Gallery) -> str:
+    videos, sentences = len(gallery.video_ids), len(gallery.sentences)
+    return f"split {escape(gallery.split)}, {videos:,} videos of {sentences:,} sentences"
+
+
+def _footnote(rule: TieRule) -> str:
+    return f"R@k in percent, with 95 % bootstrap intervals over queries; ties: {rule}"
+
+
+def _with_intervals(figures: Figures) -> list[str]:
+    intervals = {f"R@{k}": ends for k, ends in figures.intervals.items()}
+    cells = []
+    for name, value in named_values(figures.metrics).items():
+        low, high = intervals.get(name, (None, None))
+        cells.append(f"{value:.1f}" if low is None else f"{value:.1f} ({low:.1f}-{high:.1f})")
+    return cells
+
+
+def _plain(metrics: RetrievalMetrics) -> list[str]:
+    """Chance needs more digits than one: R@1 of a thousand videos is 0.1."""
+    return [f"{value:.3g}" for value in named_values(metrics).values()]

@@ -1,0 +1,138 @@
+"""Results for programs: all figures as JSON, the ranks of every query as CSV."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.evaluation.confidence import NUM_RESAMPLES, PERCENTILES, SEED
+from train.evaluation.evaluated_model import EvaluatedModel
+from train.evaluation.figures import (
+    StreamFigures,
+    chance_figures,
+    figures_of,
+    named_values,
+    spread_of,
+)
+from train.evaluation.gallery import Gallery
+from train.evaluation.ranks import DIRECTIONS, Direction
+from train.evaluation.request import TieRule
+from train.evaluation.retrieval_metrics import RetrievalMetrics, measure
+from train.evaluation.split_scores import SplitScores
+
+RANK_COLUMNS = (
+    "model", "stream", "direction", "query",
+    "optimistic_rank", "expected_rank", "pessimistic_rank", "best_correct", "top_candidate",
+)  # fmt: skip
+OTHER_RULES: tuple[TieRule, ...] = ("optimistic", "expected", "pessimistic", "published")
+
+
+def describe(model: EvaluatedModel, rule: TieRule) -> dict[str, Any]:
+    """Everything about one model's scores as plain values; the published rule is told as well."""
+    gallery = model.scores.gallery
+    streams = figures_of(model.scores, rule)
+    return {
+        "model": model.name,
+        **model.facts,
+        "split": gallery.split,
+        "counts": _counts(gallery),
+        "ties": rule,
+        "bootstrap": {"resamples": NUM_RESAMPLES, "seed": SEED, "percentiles": list(PERCENTILES)},
+        "streams": {stream: _both_ways(model.scores, stream, streams) for stream in streams},
+        "chance": {
+            direction: named_values(metrics)
+            for direction, metrics in chance_figures(gallery).items()
+        },
+    }
+
+
+def describe_spread(models: Sequence[EvaluatedModel], rule: TieRule) -> dict[str, Any]:
+    """Mean and standard deviation of every figure over several models, as plain values."""
+    spreads = spread_of([figures_of(model.scores, rule) for model in models])
+    return {
+        stream: {
+            direction: {name: asdict(spread) for name, spread in values.items()}
+            for direction, values in directions.items()
+        }
+        for stream, directions in spreads.items()
+    }
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Writes plain values, readable by eye; makes the folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_ranks(path: Path, models: Sequence[EvaluatedModel]) -> None:
+    """Writes one line a query, stream and model; makes the folders.
+
+    A candidate of text to video is a video, one of video to text a sentence.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(RANK_COLUMNS)
+        for model in models:
+            for stream in model.scores.streams:
+                for direction in DIRECTIONS:
+                    writer.writerows(_lines(model, stream, direction))
+
+
+def _lines(model: EvaluatedModel, stream: str, direction: Direction) -> Iterator[tuple[Any, ...]]:
+    ranks, gallery = model.scores.ranks[stream][direction], model.scores.gallery
+    videos_and_texts = gallery.video_ids, gallery.sentences
+    candidates, queries = (
+        videos_and_texts if direction == "text_to_video" else videos_and_texts[::-1]
+    )
+    columns = zip(
+        queries,
+        ranks.optimistic.tolist(),
+        ranks.expected.round(6).tolist(),
+        ranks.pessimistic.tolist(),
+        (candidates[place] for place in ranks.best_correct),
+        (candidates[place] for place in ranks.top_candidate),
+        strict=True,
+    )
+    for values in columns:
+        yield (model.name, stream, direction, *values)
+
+
+def _counts(gallery: Gallery) -> dict[str, int]:
+    videos_of_text = np.bincount(gallery.text_of_video)
+    return {
+        "videos": len(gallery.video_ids),
+        "sentences": len(gallery.sentences),
+        "sentences_with_several_videos": int(np.count_nonzero(videos_of_text > 1)),
+        "published_entries": int(gallery.entry_of_video.max()) + 1,
+    }
+
+
+def _both_ways(scores: SplitScores, stream: str, figures: StreamFigures) -> dict[str, Any]:
+    return {
+        direction: {
+            **_values(figures[stream][direction].metrics),
+            "intervals": {
+                f"R@{k}": ends for k, ends in figures[stream][direction].intervals.items()
+            },
+            "queries_with_ties": int(
+                np.count_nonzero(scores.ranks[stream][direction].num_tied_wrong)
+            ),
+            "by_rule": {
+                rule: _values(measure(scores.settled(stream, direction, rule)))
+                for rule in OTHER_RULES
+            },
+        }
+        for direction in DIRECTIONS
+    }
+
+
+def _values(metrics: RetrievalMetrics) -> dict[str, float]:
+    return named_values(metrics) | {
+        "rank_deviation": metrics.rank_deviation,
+        "num_ranks": metrics.num_ranks,
+    }

@@ -1,0 +1,85 @@
+"""The optimiser that the published weights were made with: Adam as in the first BERT code."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class PublishedAdam(Optimizer):
+    """Adam without bias correction, with weight decay beside the gradient and a limit on each
+    tensor's gradient.
+
+    With gradient g, after it has been shortened to a norm of at most ``clip_norm``:
+
+        m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
+        w <- w - rate (m / (sqrt(v) + epsilon) + decay w)
+
+    It differs from ``torch.optim.AdamW`` in that m and v start at zero and are used as they are,
+    which makes first steps larger (``sqrt(v)`` is too small by more than ``m`` is), and in that the
+    limit is on every tensor alone. Groups may have a ``weight_decay`` and an ``lr`` of their own.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
+        *,
+        rate: float,
+        betas: tuple[float, float],
+        epsilon: float,
+        weight_decay: float,
+        clip_norm: float,
+    ) -> None:
+        """Remembers the parameters; their state begins with the first step."""
+        defaults = {
+            "lr": rate,
+            "betas": betas,
+            "eps": epsilon,
+            "weight_decay": weight_decay,
+            "clip_norm": clip_norm,
+        }
+        super().__init__(parameters, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Changes every parameter that has a gradient; gradients are shortened in place."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                self._step_group(parameters, group)
+        return loss
+
+    def _step_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        shorten_each(gradients, group["clip_norm"])
+        means, squares = self._moments(parameters)
+        beta1, beta2 = group["betas"]
+        torch._foreach_mul_(means, beta1)
+        torch._foreach_add_(means, gradients, alpha=1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+        roots = torch._foreach_sqrt(squares)
+        torch._foreach_add_(roots, group["eps"])
+        updates = torch._foreach_div(means, roots)
+        torch._foreach_add_(updates, parameters, alpha=group["weight_decay"])
+        torch._foreach_add_(parameters, updates, alpha=-group["lr"])
+
+    def _moments(self, parameters: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state["mean"] = torch.zeros_like(parameter)
+                state["square"] = torch.zeros_like(parameter)
+        states = [self.state[parameter] for parameter in parameters]
+        return [s["mean"] for s in states], [s["square"] for s in states]
+
+
+def shorten_each(gradients: list[Tensor], limit: float) -> None:
+    """Scales every tensor whose norm is above ``limit`` down to it, in place."""
+    norms = torch.stack(torch._foreach_norm(gradients))
+    # 1e-6 as in torch.nn.utils.clip_grad_norm_, which the published optimiser calls.
+    factors = torch.clamp(limit / (norms + 1e-6), max=1.0)
+    torch._foreach_mul_(gradients, list(factors.unbind()))

@@ -1,0 +1,85 @@
+"""Saves a run as it stands, and puts it back."""
+
+import time
+from dataclasses import asdict
+
+from seds_core.console import warn
+from train.training.batch_norm import average_running_statistics
+from train.training.environment import package_versions
+from train.training.processes import Processes
+from train.training.random_states import random_states, restore_random_states
+from train.training.run_checkpoint import (
+    Position,
+    RunCheckpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from train.training.run_folder import RunFolder
+from train.training.run_identity import RunIdentity
+from train.training.step import TrainingStep
+
+SAVE_EVERY_MINUTES = 10.0
+"""Also within an epoch: what a killed run loses at most."""
+
+
+class CheckpointKeeper:
+    """Between a run's parts and its files ``last.pt`` and ``best.pt``."""
+
+    def __init__(
+        self, folder: RunFolder, identity: RunIdentity, step: TrainingStep, processes: Processes
+    ) -> None:
+        """Saves and restores what the step trains."""
+        self._folder = folder
+        self._identity = identity
+        self._step = step
+        self._processes = processes
+        self._saved_at = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the newest checkpoint is too old."""
+        return time.monotonic() > self._saved_at + 60 * SAVE_EVERY_MINUTES
+
+    def save(self, position: Position, best_score: float | None, *, is_best: bool = False) -> None:
+        """Writes ``last.pt``, and the same as ``best.pt``; all processes call it together."""
+        model = self._step.gradient_pass.model
+        average_running_statistics(model, self._processes)
+        states = self._processes.gather_values(random_states(self._processes.device))
+        if self._processes.is_first:
+            checkpoint = RunCheckpoint(
+                **self._identity.as_values(),
+                versions=package_versions(),
+                position=asdict(position),
+                best_score=best_score,
+                model=model.state_dict(),
+                optimiser=self._step.optimiser.state_dict(),
+                scaler=self._step.scaler.state_dict(),
+                random_states=states,
+            )
+            write_checkpoint(self._folder.last, checkpoint)
+            if is_best:
+                write_checkpoint(self._folder.best, checkpoint)
+        self._saved_at = time.monotonic()
+
+    def restore(self) -> tuple[Position, float | None]:
+        """Puts back ``last.pt``; gives the position and the best score so far.
+
+        Raises ``UsageError`` when the file cannot be read or belongs to another run.
+        """
+        checkpoint = read_checkpoint(self._folder.last)
+        self._identity.refuse_changes(checkpoint, self._folder.last)
+        self._step.gradient_pass.model.load_state_dict(checkpoint.model)
+        self._step.optimiser.load_state_dict(checkpoint.optimiser)
+        self._step.scaler.load_state_dict(checkpoint.scaler)
+        self._restore_random_states(checkpoint)
+        return Position(**checkpoint.position), checkpoint.best_score
+
+    def _restore_random_states(self, checkpoint: RunCheckpoint) -> None:
+        saved, processes = checkpoint.random_states, self._processes
+        if len(saved) == processes.size:
+            restore_random_states(saved[processes.rank], processes.device)
+        elif processes.is_first:
+            warn(
+                f"{self._folder.last} was written by {len(saved)} processes and {processes.size} "
+                "go on: dropout and the order of sums are not what they would have been"
+            )

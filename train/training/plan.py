@@ -1,0 +1,63 @@
+"""What is about to be trained, in a table, before anything is."""
+
+from rich.markup import escape
+from rich.table import Table
+from torch import nn
+
+from train.data.retrieval_data import SplitVideos
+from train.optimisation.parameter_groups import RATE_OF_PART
+from train.settings import LearningRates
+from train.training.preparation import PreparedRun
+
+
+def plan_table(run: PreparedRun) -> Table:
+    """Videos, steps, arithmetic, and the parameters of each part with their learning rate."""
+    table = Table(title=f"Stage {run.identity.stage}", title_justify="left", show_header=False)
+    settings, length = run.settings.optimisation, run.length
+    rows = {
+        "training videos": _split_text(run.settings.data.train_split, run.training),
+        "validation videos": _split_text(run.settings.data.validation_split, run.validation),
+        "steps": f"{length.steps:,}: {length.epochs:,} epochs of {length.steps_per_epoch:,}",
+        "batch": _batch_text(run),
+        "device": f"{run.processes.device}, {settings.precision}",
+        "optimiser": f"{settings.optimiser}, seed {run.identity.seed}",
+        **parameter_rows(run.model, settings.learning_rates),
+    }
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    return table
+
+
+def parameter_rows(model: nn.Module, rates: LearningRates) -> dict[str, str]:
+    """Part of the model -> how many parameters it has and how fast they learn, in words."""
+    trained: dict[str, int] = {}
+    frozen: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        part = name.split(".")[0]
+        counts, others = (trained, frozen) if parameter.requires_grad else (frozen, trained)
+        counts[part] = counts.get(part, 0) + parameter.numel()
+        others.setdefault(part, 0)
+    rows = {}
+    for part in trained:
+        rate = getattr(rates, RATE_OF_PART[part])
+        texts = [f"{trained[part]:,} parameters, learning rate {rate:g}"] * (trained[part] > 0)
+        texts += [f"{frozen[part]:,} frozen"] * (frozen[part] > 0)
+        rows[part] = ", ".join(texts)
+    total = sum(trained.values()) + sum(frozen.values())
+    return rows | {"in all": f"{total:,} parameters"}
+
+
+def _split_text(name: str, videos: SplitVideos) -> str:
+    if not videos:
+        return f"none in '{name}'"
+    sentences = {video.text for video in videos}
+    return f"{len(videos):,} of {len(sentences):,} sentences ('{name}')"
+
+
+def _batch_text(run: PreparedRun) -> str:
+    size, num_processes = run.batch_size, run.processes.size
+    text = f"{size:,} videos"
+    if num_processes > 1:
+        text += f", {size // num_processes:,} in each of {num_processes} processes"
+    micro_batch = run.settings.optimisation.micro_batch
+    return text if micro_batch is None else f"{text}, {micro_batch:,} encoded at once"

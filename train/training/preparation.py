@@ -1,0 +1,163 @@
+"""From a request to everything that a run is made of, before its first step."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+
+from seds_core.console import warn
+from seds_core.errors import UsageError
+from seds_core.pipeline_file import read_section, with_changes
+from train.data.loading import TrainingBatches, training_batches
+from train.data.retrieval_data import RetrievalData, SplitError, SplitVideos, open_data
+from train.data.sampler import EpochBatches
+from train.model.retrieval_model import RetrievalModel
+from train.settings import TrainSettings
+from train.text.text_encoder import build_tokenizer
+from train.text.tokenizer import Tokenizer
+from train.training.building import build_model, fill_from_files, set_training_mode
+from train.training.gradients import GradientPass
+from train.training.observer import RunLength
+from train.training.processes import Processes
+from train.training.random_states import seed_all
+from train.training.request import TrainRequest
+from train.training.run_identity import RunIdentity, digest_of_videos
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """The parts of a run."""
+
+    identity: RunIdentity
+    processes: Processes
+    data: RetrievalData
+    training: SplitVideos
+    validation: SplitVideos
+    """Empty where the index has none; the newest epoch is the best, then."""
+    tokenizer: Tokenizer
+    batches: TrainingBatches
+    length: RunLength
+    model: RetrievalModel
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The resolved ones."""
+        return self.identity.settings
+
+    @property
+    def batch_size(self) -> int:
+        """Videos of a step, over all processes."""
+        size = min(self.settings.optimisation.batch_size, len(self.training))
+        return size - size % self.processes.size
+
+    @property
+    def gradient_pass(self) -> GradientPass:
+        """From batches to gradients."""
+        optimisation = self.settings.optimisation
+        return GradientPass(
+            self.model,
+            self.processes,
+            self.settings.similarity,
+            self.settings.losses,
+            optimisation.precision,
+            optimisation.micro_batch,
+        )
+
+
+def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
+    """Reads settings, data and weights; all processes get the same model.
+
+    Raises ``UsageError`` for what does not fit, and ``UnavailableError`` for weights that cannot
+    be had. Warnings are shown.
+    """
+    settings = read_settings(request)
+    data = open_data(
+        settings,
+        request.stage,
+        index=_named_index(settings),
+        rgb=settings.data.rgb,
+        pose=settings.data.pose,
+    )
+    for text in data.warnings:
+        warn(escape(text))
+    training = data.split(settings.data.train_split)
+    tokenizer = build_tokenizer(settings.text)
+    sampler = _sampler(training, settings, request.seed, processes)
+    return PreparedRun(
+        identity=RunIdentity(
+            request.stage,
+            request.seed,
+            settings,
+            data.layout,
+            data.provenance,
+            digest_of_videos(training),
+        ),
+        processes=processes,
+        data=data,
+        training=training,
+        validation=_validation_videos(data, settings),
+        tokenizer=tokenizer,
+        batches=training_batches(
+            data,
+            training,
+            tokenizer,
+            settings=settings.augmentation,
+            sampler=sampler,
+            seed=request.seed,
+            workers=settings.data.workers,
+            pin_memory=processes.device.type == "cuda",
+        ),
+        length=RunLength(settings.optimisation.epochs, sampler.num_steps),
+        model=_model(request, settings, data, processes),
+    )
+
+
+def read_settings(request: TrainRequest) -> TrainSettings:
+    """The pipeline's settings with what the request puts in their place."""
+    settings = read_section(request.pipelines, request.pipeline, "train", TrainSettings)
+    places = {name: getattr(request, name) for name in ("index", "rgb", "pose", "workers")}
+    settings = with_changes(settings, "data", places)
+    return with_changes(settings, "text", {"frozen": True}) if request.freeze_text else settings
+
+
+def _named_index(settings: TrainSettings) -> Path:
+    if settings.data.index is None:
+        raise UsageError("no index is named: give --index FILE, or set data.index in the pipeline")
+    return settings.data.index
+
+
+def _sampler(
+    training: SplitVideos, settings: TrainSettings, seed: int, processes: Processes
+) -> EpochBatches:
+    return EpochBatches(
+        tuple(video.text for video in training),
+        settings.optimisation.batch_size,
+        seed,
+        settings.data.same_sentence,
+        rank=processes.rank,
+        num_processes=processes.size,
+    )
+
+
+def _validation_videos(data: RetrievalData, settings: TrainSettings) -> SplitVideos:
+    try:
+        return data.split(settings.data.validation_split)
+    except SplitError as error:
+        warn(escape(f"no validation: {error}. The last epoch will count as the best"))
+        return ()
+
+
+def _model(
+    request: TrainRequest, settings: TrainSettings, data: RetrievalData, processes: Processes
+) -> RetrievalModel:
+    seed_all(request.seed)
+    model = build_model(
+        settings, request.stage, data.layout, processes, with_weights=not request.resume
+    )
+    if not request.resume:
+        fill_from_files(model, request.init)
+    processes.copy_from_first([*model.parameters(), *model.buffers()])
+    set_training_mode(model, settings)
+    # From here on the processes differ: each has dropout of its own.
+    seed_all(request.seed + processes.rank)
+    return model

@@ -1,0 +1,145 @@
+"""The processes of a training run: one, or as many as ``torchrun`` has started."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Shaped
+from torch import Tensor
+
+from seds_core.console import messages
+from seds_core.errors import UsageError
+
+LONGEST_WAIT = timedelta(hours=2)
+"""For another process: as long as the first one may take for a validation."""
+
+BUCKET_ELEMENTS = 8 * 2**20
+"""Numbers that are summed over the processes at once: 32 MiB of float32."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all that train one model. A single one needs no process group."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process speaks and writes for all."""
+        return self.rank == 0
+
+    def gather_rows(self, rows: Shaped[Tensor, "row ..."]) -> Shaped[Tensor, "_ ..."]:
+        """The rows of all processes, in their order; every one has equally many. No gradient."""
+        if self.size == 1:
+            return rows
+        # Not every backend carries booleans.
+        dtype = torch.uint8 if rows.dtype == torch.bool else rows.dtype
+        sent = rows.detach().contiguous().to(dtype)
+        gathered = [torch.empty_like(sent) for _ in range(self.size)]
+        dist.all_gather(gathered, sent)
+        return torch.cat(gathered).to(rows.dtype)
+
+    def sum_in_place(self, tensors: list[Tensor]) -> None:
+        """Replaces each tensor with its sum over the processes."""
+        if self.size == 1:
+            return
+        for bucket in _buckets(tensors):
+            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
+            dist.all_reduce(flat)
+            sums = torch.split(flat, [tensor.numel() for tensor in bucket])
+            for tensor, total in zip(bucket, sums, strict=True):
+                tensor.copy_(total.view_as(tensor))
+
+    def copy_from_first(self, tensors: list[Tensor]) -> None:
+        """Replaces each tensor with the first process's."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor.detach(), src=0)
+
+    def largest(self, number: int) -> int:
+        """The largest number that a process has, such as 1 if any of them wants to stop."""
+        if self.size == 1:
+            return number
+        shared = torch.tensor(number, device=self.device)
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return int(shared)
+
+    def gather_values(self, value: Any) -> list[Any]:  # noqa: ANN401 - whatever pickle takes
+        """A small value of each process, in their order."""
+        values = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(values, value)
+        return values
+
+    def value_of_first(self, value: Any) -> Any:  # noqa: ANN401 - whatever pickle takes
+        """The first process's value; the others wait for it."""
+        values = [value]
+        if self.size > 1:
+            dist.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
+
+
+@contextmanager
+def joined_processes(device: str) -> Iterator[Processes]:
+    """Joins the process group that ``torchrun`` describes in the environment, and leaves it.
+
+    Inside, only the first process shows messages.
+    Raises :class:`UsageError` for a device that is not there.
+    """
+    size, rank = (int(os.environ.get(name, default)) for name, default in _COUNTS)
+    own = chosen_device(device, int(os.environ.get("LOCAL_RANK", 0)))
+    if size == 1:
+        yield Processes(0, 1, own)
+        return
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
+    messages.quiet = rank > 0
+    try:
+        yield Processes(rank, size, own)
+    except BaseException:
+        messages.quiet = False  # what a single process fails of must be told
+        raise
+    finally:
+        dist.destroy_process_group()
+
+
+_COUNTS = (("WORLD_SIZE", 1), ("RANK", 0))
+
+
+def chosen_device(name: str, local_rank: int) -> torch.device:
+    """The device of a process: ``auto`` is a GPU of its own where there is one."""
+    has_gpu = torch.cuda.is_available()
+    if name == "auto":
+        name = "cuda" if has_gpu else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"there is no device '{name}'; use auto, cpu, cuda or cuda:1") from None
+    if device.type != "cuda":
+        return device
+    if not has_gpu:
+        raise UsageError(f"--device {name} needs a CUDA device and none is there; use --device cpu")
+    if device.index is None:
+        device = torch.device("cuda", local_rank)
+    if device.index >= torch.cuda.device_count():
+        raise UsageError(f"there is no {device}: {torch.cuda.device_count()} CUDA devices are here")
+    return device
+
+
+def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        if bucket and sum(t.numel() for t in bucket) + tensor.numel() > BUCKET_ELEMENTS:
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket

@@ -1,0 +1,130 @@
+"""One ``seds-train`` command: from the request to the exit code."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from rich.markup import escape
+
+from seds_core.console import messages, results
+from train.model.running_statistics import still_statistics
+from train.optimisation.optimiser import build_optimiser
+from train.training.checkpoint_keeper import CheckpointKeeper
+from train.training.environment import environment
+from train.training.live_view import training_view
+from train.training.loop import TrainingLoop
+from train.training.observer import RunObserver
+from train.training.plan import plan_table
+from train.training.precision import loss_scaler
+from train.training.preparation import PreparedRun, prepare
+from train.training.processes import joined_processes
+from train.training.request import TrainRequest
+from train.training.run_checkpoint import Position
+from train.training.run_folder import RunFolder
+from train.training.run_log import RunLog
+from train.training.step import TrainingStep
+from train.training.stopping import exit_code, noted_stop_requests
+from train.training.tensor_tree import on_device
+from train.training.validation import Validation
+
+__all__ = ["TrainRequest", "train"]
+
+EXIT_DONE = 0
+
+
+def train(request: TrainRequest) -> int:
+    """Trains, or goes on training, and gives the exit code: 0, or 130 or 143 after a signal.
+
+    Raises ``UsageError`` for a request that does not fit its files, and ``UnavailableError`` when
+    weights cannot be had or the training diverges.
+    """
+    folder = RunFolder(request.run_dir)
+    if not request.dry_run:
+        folder.check(resume=request.resume)
+    with joined_processes(request.device) as processes:
+        run = prepare(request, processes)
+        messages.print(plan_table(run))
+        if request.dry_run:
+            try_a_batch(run)
+            return EXIT_DONE
+        return _carry_out(run, folder, request)
+
+
+def try_a_batch(run: PreparedRun) -> None:
+    """Sends the first batch through model and losses, and prints the loss."""
+    gradient_pass = run.gradient_pass
+    batch = on_device(next(run.batches.epoch(0)), run.processes.device)
+    with torch.no_grad(), still_statistics(run.model):
+        losses = gradient_pass.losses(gradient_pass.encode(batch))
+    if run.processes.is_first:
+        results.print(
+            f"Nothing was trained. One batch went through the model: loss {losses.total:.4f}"
+        )
+
+
+def _carry_out(run: PreparedRun, folder: RunFolder, request: TrainRequest) -> int:
+    settings, processes = run.settings.optimisation, run.processes
+    optimiser = build_optimiser(run.model, settings)
+    scaler = loss_scaler(processes.device, settings.precision)
+    step = TrainingStep(run.gradient_pass, optimiser, scaler, settings, run.length.steps)
+    keeper = CheckpointKeeper(folder, run.identity, step, processes)
+    position, best_score = keeper.restore() if request.resume else (Position(), None)
+    if processes.is_first:
+        begun_with = () if request.resume else request.init
+        folder.begin(run.identity, environment(processes.device, processes.size, begun_with))
+    if not request.resume:
+        keeper.save(position, best_score)
+    with noted_stop_requests() as stop, _observers(run, folder, position) as observers:
+        loop = TrainingLoop(
+            stage=run.identity.stage,
+            length=run.length,
+            step=step,
+            batches=run.batches,
+            keeper=keeper,
+            validation=_validation(run),
+            every_epochs=run.settings.evaluation.every_epochs,
+            processes=processes,
+            observers=observers,
+            stop=stop,
+            position=position,
+            best_score=best_score,
+        )
+        number = loop.run()
+    _tell_end(loop, folder, number)
+    return exit_code(number) if number else EXIT_DONE
+
+
+@contextmanager
+def _observers(
+    run: PreparedRun, folder: RunFolder, position: Position
+) -> Iterator[tuple[RunObserver, ...]]:
+    """The files and the screen for the first process, nobody for the others."""
+    if not run.processes.is_first:
+        yield ()
+        return
+    log, view = RunLog(folder, position.step), training_view(run.length)
+    try:
+        yield (log, view)
+    finally:
+        view.pause()
+        log.close()
+
+
+def _validation(run: PreparedRun) -> Validation | None:
+    if not run.validation:
+        return None
+    return Validation(run.model, run.data, run.tokenizer, run.settings, run.processes)
+
+
+def _tell_end(loop: TrainingLoop, folder: RunFolder, number: int) -> None:
+    path, done = escape(str(folder.path)), f"{loop.position.step:,} of {loop.length.steps:,} steps"
+    if number:
+        name = signal.Signals(number).name
+        messages.print(
+            f"Stopped by {name} after {done}. Everything is saved: the same command with --resume "
+            f"goes on from {escape(str(folder.last))}."
+        )
+        return
+    score = "" if loop.best_score is None else f", best validation R@1 {loop.best_score:.1f} %"
+    messages.print(f"Trained {done}{score}. To evaluate it: seds-eval --run {path}")

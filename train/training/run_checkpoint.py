@@ -1,0 +1,106 @@
+"""The checkpoint file of a training run: everything that going on as if never stopped needs.
+
+It holds plain containers, numbers and tensors only, so that it is read without running any code.
+"""
+
+import os
+import pickle
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seds_core.errors import UsageError
+
+FORMAT_VERSION = 1
+
+
+class RunCheckpointError(UsageError):
+    """A checkpoint file that cannot be used; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a run is; at first, at its beginning."""
+
+    epoch: int = 0
+    """Epochs that are over."""
+    step_in_epoch: int = 0
+    """Steps of the epoch after them that are done."""
+    step: int = 0
+    """Steps done in all."""
+
+
+@dataclass(frozen=True)
+class RunCheckpoint:
+    """The contents of ``last.pt`` and ``best.pt``."""
+
+    stage: str
+    seed: int
+    settings: dict[str, Any]
+    """The resolved settings, as ``TrainSettings.model_dump(mode="json")`` gives them."""
+    layout: dict[str, Any]
+    """The fields of the ``ClipLayout`` that the model is built for."""
+    provenance: dict[str, Any]
+    """Of the stores, by kind."""
+    training_videos: str
+    """SHA-256 of the ids and sentences that are trained on, in their order."""
+    versions: dict[str, str]
+    """Of this program and the packages that it ran with."""
+    position: dict[str, int]
+    """The fields of :class:`Position`."""
+    best_score: float | None
+    """Highest validation score so far, in percent."""
+    model: dict[str, Tensor]
+    """State dict of the ``RetrievalModel``."""
+    optimiser: dict[str, Any]
+    scaler: dict[str, Any]
+    random_states: list[dict[str, Any]]
+    """Of every process."""
+    format_version: int = FORMAT_VERSION
+
+
+def write_checkpoint(path: Path, checkpoint: RunCheckpoint) -> None:
+    """Writes or replaces a file; however the process ends, the old or the new one is whole."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    _sync_folder(path.parent)
+
+
+def read_checkpoint(path: Path) -> RunCheckpoint:
+    """Reads a file onto the CPU.
+
+    Raises :class:`RunCheckpointError` for a file that is missing, damaged, no checkpoint of a run,
+    or of another version of the format.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RunCheckpointError(f"there is no checkpoint {path}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RunCheckpointError(f"{path} is damaged or no checkpoint: {reason}") from None
+    names = {f.name for f in fields(RunCheckpoint)}
+    if not isinstance(content, dict) or "format_version" not in content:
+        raise RunCheckpointError(f"{path} is no checkpoint of a seds-train run")
+    if content["format_version"] != FORMAT_VERSION or content.keys() != names:
+        raise RunCheckpointError(
+            f"{path} has checkpoint format {content['format_version']}, this program reads "
+            f"{FORMAT_VERSION}: use the version of the program that wrote it"
+        )
+    return RunCheckpoint(**content)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename outlive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""One training step: gradients, their limits, the optimiser, the schedule."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.optim import Optimizer
+
+from seds_core.errors import UnavailableError
+from train.batches import TrainingBatch
+from train.optimisation.optimiser import current_rates, set_rates
+from train.optimisation.parameter_groups import trained_parameters
+from train.optimisation.schedule import rate_share
+from train.settings import OptimisationSettings
+from train.training.batch_norm import restore_statistics, saved_statistics
+from train.training.gradients import GradientPass
+from train.training.tensor_tree import on_device
+
+LARGEST_LOGIT_SCALE = math.log(100.0) - 1e-6
+"""A little below the logarithm of 100: in float32 its exponential would be above 100, where the
+model cuts the scale off and it would never learn again."""
+
+MOST_SKIPPED_IN_A_ROW = 25
+"""Steps without a finite result. A float16 run begins with a few; its loss scale then falls."""
+
+
+class DivergedError(UnavailableError):
+    """Loss or gradients are not finite, step after step."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did."""
+
+    loss: float
+    parts: dict[str, float]
+    gradient_norm: float
+    """Before it was limited."""
+    rates: dict[str, float]
+    scale: float
+    """Of the scores, after the step."""
+    is_skipped: bool
+    """Loss or gradients were not finite, and the model is as it was."""
+
+
+class TrainingStep:
+    """Takes steps; holds the optimiser and the loss scale between them."""
+
+    def __init__(
+        self,
+        gradient_pass: GradientPass,
+        optimiser: Optimizer,
+        scaler: torch.amp.GradScaler,
+        settings: OptimisationSettings,
+        total_steps: int,
+    ) -> None:
+        """``total_steps`` of the whole run decide the schedule."""
+        self.gradient_pass = gradient_pass
+        self.optimiser = optimiser
+        self.scaler = scaler
+        self.settings = settings
+        self.total_steps = total_steps
+        self.skipped_in_a_row = 0
+        self._parameters = [p for _, p in trained_parameters(gradient_pass.model)]
+
+    def __call__(self, batch: TrainingBatch, step: int) -> StepReport:
+        """Trains on this process's share of a batch; ``step`` counts those before.
+
+        Raises :class:`DivergedError` after too many steps without a finite result.
+        """
+        model = self.gradient_pass.model
+        set_rates(self.optimiser, rate_share(step, self.total_steps, self.settings.warm_up))
+        self.optimiser.zero_grad()
+        statistics = saved_statistics(model)
+        device = self.gradient_pass.processes.device
+        losses = self.gradient_pass(on_device(batch, device), self.scaler)
+        loss, norm = losses.total.item(), self._limit_gradients()
+        is_finite = math.isfinite(loss) and math.isfinite(norm)
+        if is_finite:
+            self.scaler.step(self.optimiser)
+        else:
+            restore_statistics(model, statistics)
+        self.scaler.update()
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=LARGEST_LOGIT_SCALE)
+        self._count(step, loss, norm, is_finite=is_finite)
+        parts = {name: part.item() for name, part in losses.parts.items()}
+        rates = current_rates(self.optimiser)
+        return StepReport(loss, parts, norm, rates, model.scale.item(), not is_finite)
+
+    def _limit_gradients(self) -> float:
+        """Scales all gradients together to ``clip_norm`` at most, and gives their norm before."""
+        self.scaler.unscale_(self.optimiser)
+        return torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip_norm).item()
+
+    def _count(self, step: int, loss: float, norm: float, *, is_finite: bool) -> None:
+        self.skipped_in_a_row = 0 if is_finite else self.skipped_in_a_row + 1
+        if self.skipped_in_a_row > MOST_SKIPPED_IN_A_ROW:
+            raise DivergedError(
+                f"training has diverged: {self.skipped_in_a_row} steps in a row up to step {step} "
+                f"gave no finite result (loss {loss:g}, gradient norm {norm:g}); lower "
+                "optimisation.learning_rates, or use precision bfloat16 or float32"
+            )
