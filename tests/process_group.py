@@ -9,8 +9,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def run_in_two_processes(script, *arguments):
-    """Runs a Python file twice, and fails with its messages if one of them does."""
+def start_two_processes(script, *arguments):
+    """Starts a Python file twice; each copy finds in its environment what torchrun would put."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -21,7 +21,7 @@ def run_in_two_processes(script, *arguments):
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "tests"))),
     }
-    running = [
+    return [
         subprocess.Popen(
             [sys.executable, str(script), *map(str, arguments)],
             env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -30,6 +30,16 @@ def run_in_two_processes(script, *arguments):
         )
         for rank in range(2)
     ]
-    outputs = [process.communicate(timeout=120)[1] for process in running]
+
+
+def wait_for_both(running, code=0):
+    """Waits for both, and fails with their messages unless both end with an exit code."""
+    outputs = [process.communicate(timeout=180)[1] for process in running]
     for process, output in zip(running, outputs, strict=True):
-        assert process.returncode == 0, output
+        assert process.returncode == code, output
+    return outputs
+
+
+def run_in_two_processes(script, *arguments):
+    """Runs a Python file twice, and fails with its messages if one of them does."""
+    return wait_for_both(start_two_processes(script, *arguments))

@@ -1,9 +1,11 @@
 """A pipeline of a model as small as can be, and training runs with it on the small stores.
 
-Run as a program with a folder, a run's name and further options, it is ``seds-train`` on them.
+Run as a program with a folder, a run's name and ``--resume``, ``--slowly`` or
+``--save-every-step``, it trains there in a process of its own.
 """
 
 import sys
+import time
 from pathlib import Path
 
 from small_stores import small_data_set
@@ -60,17 +62,27 @@ def change_settings(folder, old, new):
 
 def main():
     """Trains in a process of its own, so that it can be killed."""
-    from functools import partial
-
     import torch
 
     from seds_core.command_line import run
+    from train.training import checkpoint_keeper
     from train.training.run import train
+    from train.training.step import TrainingStep
 
     torch.set_num_threads(1)
     folder, name, *options = sys.argv[1:]
     request = small_request(Path(folder), name, resume="--resume" in options)
-    run(lambda: sys.exit(partial(train, request)()))
+    if "--save-every-step" in options:
+        checkpoint_keeper.SAVE_EVERY_MINUTES = 0.0
+    if "--slowly" in options:
+        take_step = TrainingStep.__call__
+
+        def slow_step(self, batch, step):
+            time.sleep(0.3)
+            return take_step(self, batch, step)
+
+        TrainingStep.__call__ = slow_step
+    run(lambda: sys.exit(train(request)))
 
 
 if __name__ == "__main__":

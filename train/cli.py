@@ -96,13 +96,13 @@ def seds_train(
         return
     if stage is None:
         raise typer.BadParameter("choose fusion, pose or rgb", param_hint="--stage")
-    from train.training.run import TrainRequest, train
+    from train.training.request import TrainRequest
+    from train.training.run import train
 
     run_dir = runs / (name or f"{pipeline}-{stage}-seed{seed}")
     request = TrainRequest(
-        stage, pipeline, pipelines, index, rgb, pose, run_dir, seed, device,
+        stage, pipeline, pipelines, run_dir, index, rgb, pose, workers, seed, device,
         resume=resume, init=tuple(init or ()), freeze_text=bool(freeze), dry_run=dry_run,
-        workers=workers,
     )  # fmt: skip
     raise typer.Exit(train(request))
 

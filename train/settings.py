@@ -102,7 +102,7 @@ class LearningRates(Settings):
     """Highest learning rate of each part."""
 
     text: Positive = 1e-5
-    """Text encoder and its projection."""
+    """Text encoder; with CLIP, its projection too."""
 
     streams: Positive = 1e-5
     """Both stream transformers and the logit scale."""
@@ -111,7 +111,7 @@ class LearningRates(Settings):
     """Graph and temporal networks over keypoints."""
 
     fusion: Positive = 1e-4
-    """Cross gloss attention fusion."""
+    """Cross gloss attention fusion, and the new projection of a text encoder that is not CLIP."""
 
 
 class OptimisationSettings(Settings):

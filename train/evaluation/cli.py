@@ -21,6 +21,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Runs = Annotated[
+    list[Path] | None, typer.Option("--run", help="Folder of a run; several for mean and spread.")
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="A run's checkpoint, or a published one with --pipeline.")
+]
+Split = Annotated[str, typer.Option(help="Split of the index to search in.")]
+Pipeline = Annotated[str | None, typer.Option(help="Named pipeline, for a published checkpoint.")]
+PipelineFile = Annotated[
+    Path, typer.Option(help="Pipeline file.", show_default="the project's pipelines.yaml")
+]
+Index = Annotated[Path | None, typer.Option(help="Another index than in training.")]
+Rgb = Annotated[Path | None, typer.Option(help="Another store of RGB features.")]
+Pose = Annotated[Path | None, typer.Option(help="Another store of keypoints.")]
+OfRun = Annotated[Which, typer.Option(help="Checkpoint of a run.")]
+Ties = Annotated[TieRule, typer.Option(help="How equal scores are ranked.")]
+Ranks = Annotated[Path | None, typer.Option(help="CSV file to write: every query's rank.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read ahead.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, no table.")]
+
 
 def main() -> None:
     """The program."""
@@ -29,34 +50,20 @@ def main() -> None:
 
 @app.command(no_args_is_help=True, epilog="Exit codes: 0 done, 2 usage, 1 anything else.")
 def seds_eval(
-    runs: Annotated[
-        list[Path] | None,
-        typer.Option("--run", help="Folder of a run; several for mean and spread."),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="A run's checkpoint, or a published one with --pipeline.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split of the index to search in.")] = "test",
-    pipeline: Annotated[
-        str | None, typer.Option(help="Named pipeline, for a published checkpoint.")
-    ] = None,
-    pipelines: Annotated[
-        Path,
-        typer.Option(help="Pipeline file.", show_default="the project's pipelines.yaml"),
-    ] = PIPELINE_FILE,
-    index: Annotated[Path | None, typer.Option(help="Another index than in training.")] = None,
-    rgb: Annotated[Path | None, typer.Option(help="Another store of RGB features.")] = None,
-    pose: Annotated[Path | None, typer.Option(help="Another store of keypoints.")] = None,
-    which: Annotated[Which, typer.Option(help="Checkpoint of a run.")] = "best",
-    ties: Annotated[TieRule, typer.Option(help="How equal scores are ranked.")] = "expected",
-    ranks: Annotated[
-        Path | None, typer.Option(help="CSV file to write: every query's rank.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read ahead.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output, no table.")
-    ] = False,
+    runs: Runs = None,
+    checkpoint: Checkpoint = None,
+    split: Split = "test",
+    pipeline: Pipeline = None,
+    pipelines: PipelineFile = PIPELINE_FILE,
+    index: Index = None,
+    rgb: Rgb = None,
+    pose: Pose = None,
+    which: OfRun = "best",
+    ties: Ties = "expected",
+    ranks: Ranks = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
     """Retrieval scores of a trained model: R@1, R@5, R@10, median and mean rank, both ways.
 

@@ -4,7 +4,8 @@ Queries are drawn again, with replacement: sentences for text to video, videos f
 The interval says how far R@k would move with other queries of the same kind against the same
 candidates (percentile method, 95 %). It does *not* cover what another training seed changes (run
 several), other candidates or a larger gallery, the choice of the checkpoint, or that queries of one
-signer or one sentence resemble each other: it is too narrow where they do.
+signer or one sentence resemble each other: it is too narrow where they do. Where all queries hit,
+or none does, it has no width at all, which is no certainty.
 """
 
 import numpy as np

@@ -38,6 +38,7 @@ def encode_videos(
                 _keep(kept, stream, unit, rows, num_videos)
             first = rows.stop
             progress.update(task, completed=first)
+    assert first == num_videos, f"{first} of {num_videos} videos were encoded"
     return SignTokens(**kept)
 
 

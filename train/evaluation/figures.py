@@ -50,7 +50,8 @@ def figures_of(scores: SplitScores, rule: TieRule, *, seed: int = SEED) -> Strea
 
 
 def chance_figures(gallery: Gallery) -> dict[Direction, RetrievalMetrics]:
-    """What random order reaches, exactly: the expectation over all orders of the gallery."""
+    """What random order reaches. R@k and the mean rank are exact: means over all orders of the
+    gallery; the median is that of the queries' mean ranks."""
     ranks = chance_ranks(len(gallery.sentences), gallery.text_of_video)
     return {direction: measure(settle(ranks[direction], "expected")) for direction in DIRECTIONS}
 

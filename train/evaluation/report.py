@@ -27,7 +27,7 @@ INTERVAL_WIDTH = len("(100.0-100.0)")
 def model_table(model: EvaluatedModel, rule: TieRule) -> Table:
     """R@k with 95 % intervals, median and mean rank of every stream, and what chance gives."""
     gallery = model.scores.gallery
-    table = _table(f"{escape(model.name)}: {_described(gallery)}", _footnote(rule))
+    table = _table(f"{escape(model.name)}: {_described(gallery)}", _footnote(rule), INTERVAL_WIDTH)
     for stream, directions in figures_of(model.scores, rule).items():
         for direction in DIRECTIONS:
             table.add_row(stream, SHORT[direction], *_with_intervals(directions[direction]))
@@ -41,7 +41,7 @@ def spread_table(models: Sequence[EvaluatedModel], rule: TieRule) -> Table:
     """Mean and standard deviation over several models, and what chance gives."""
     gallery = models[0].scores.gallery
     title = f"mean ± standard deviation of {len(models)} runs: {_described(gallery)}"
-    table = _table(title, "Deviation between the runs (n - 1); ties: " + rule)
+    table = _table(title, "Deviation between the runs (n - 1); ties: " + rule, None)
     runs: list[StreamFigures] = [figures_of(model.scores, rule) for model in models]
     for stream, directions in spread_of(runs).items():
         for direction in DIRECTIONS:
@@ -54,12 +54,12 @@ def spread_table(models: Sequence[EvaluatedModel], rule: TieRule) -> Table:
     return table
 
 
-def _table(title: str, caption: str) -> Table:
+def _table(title: str, caption: str, recall_width: int | None) -> Table:
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("stream")
     table.add_column("task")
     for k in CUT_OFFS:
-        table.add_column(f"R@{k}", justify="right", min_width=INTERVAL_WIDTH)
+        table.add_column(f"R@{k}", justify="right", min_width=recall_width)
     table.add_column("MedR", justify="right")
     table.add_column("MeanR", justify="right")
     return table

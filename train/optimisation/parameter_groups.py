@@ -8,6 +8,7 @@ from torch import nn
 from train.settings import LearningRates
 
 RATE_OF_PART = {
+    "text.projection": "fusion",
     "text": "text",
     "pose_stream": "streams",
     "rgb_stream": "streams",
@@ -15,7 +16,8 @@ RATE_OF_PART = {
     "pose_encoder": "pose_encoder",
     "fusion": "fusion",
 }
-"""Parts of the retrieval model, and the field of the learning rates that says theirs."""
+"""Parts of the retrieval model, and the field of the learning rates that says theirs; the first
+part that a parameter belongs to counts."""
 
 
 def parameter_groups(
@@ -54,4 +56,7 @@ def rate_name(parameter_name: str) -> str:
     >>> rate_name("pose_stream.blocks.0.attention.out.weight")
     'streams'
     """
-    return RATE_OF_PART[parameter_name.split(".")[0]]
+    for part, rate in RATE_OF_PART.items():
+        if f"{parameter_name}.".startswith(f"{part}."):
+            return rate
+    raise KeyError(parameter_name)

@@ -1,7 +1,10 @@
 """How good a model is on the validation split, while it trains."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from seds_core.console import messages
 from train.data.retrieval_data import RetrievalData
 from train.evaluation.evaluate_split import evaluate_split
 from train.model.retrieval_model import RetrievalModel
@@ -27,7 +30,8 @@ class Validation:
         The first process computes it; all of them call this at the same time and get it.
         """
         average_running_statistics(self.model, self.processes)
-        scores = self._scores() if self.processes.is_first else {}
+        with _without_bars_in_files():
+            scores = self._scores() if self.processes.is_first else {}
         return self.processes.value_of_first(scores)
 
     def _scores(self) -> dict[str, float]:
@@ -41,3 +45,14 @@ class Validation:
             workers=self.settings.data.workers,
         )
         return {stream: scores.mean_r1(stream) for stream in scores.streams}
+
+
+@contextmanager
+def _without_bars_in_files() -> Iterator[None]:
+    """Keeps the progress of each validation out of a log that is no terminal."""
+    before = messages.quiet
+    messages.quiet = before or not messages.is_terminal
+    try:
+        yield
+    finally:
+        messages.quiet = before

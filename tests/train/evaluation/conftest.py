@@ -138,7 +138,7 @@ def make_run(tmp_path, tiny_settings, small_data, monkeypatch):
     monkeypatch.setattr(load_model, "build_text_encoder", small_text)
     monkeypatch.setattr(command, "build_tokenizer", lambda settings: LetterTokenizer())
 
-    def make(name, seed=0, stage="fusion"):
+    def make(name, seed=0, stage="rgb"):
         torch.manual_seed(seed)
         values = tiny_settings.model_dump(mode="json")
         values["data"] |= {kind: str(path) for kind, path in small_data.items()}

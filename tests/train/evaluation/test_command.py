@@ -21,7 +21,7 @@ def asked(tmp_path):
 
 
 def test_a_run_is_evaluated_and_its_results_are_kept(make_run, asked, capsys):
-    run = make_run("run")
+    run = make_run("run", stage="fusion")
     assert evaluate(asked(run)) == 0
     shown = capsys.readouterr().out
     assert "6 videos of 5 sentences" in shown
@@ -47,8 +47,8 @@ def test_several_runs_have_a_spread(make_run, asked, capsys, tmp_path):
     evaluate(asked(*runs, as_json=True, ranks=ranks))
     values = json.loads(capsys.readouterr().out)
     assert [model["seed"] for model in values["models"]] == [1, 2, 3]
-    of_runs = [m["streams"]["fusion"]["text_to_video"]["MeanR"] for m in values["models"]]
-    spread = values["spread"]["fusion"]["text_to_video"]["MeanR"]
+    of_runs = [m["streams"]["rgb"]["text_to_video"]["MeanR"] for m in values["models"]]
+    spread = values["spread"]["rgb"]["text_to_video"]["MeanR"]
     assert spread["mean"] == pytest.approx(sum(of_runs) / 3)
     with ranks.open(newline="") as file:
         assert {line["model"] for line in csv.DictReader(file)} == {str(run) for run in runs}
@@ -63,7 +63,7 @@ def test_a_checkpoint_file_is_enough(make_run, asked, tmp_path, capsys):
 
 def test_runs_of_other_stages_have_no_mean(make_run, asked):
     with pytest.raises(UsageError, match="different stages"):
-        evaluate(asked(make_run("whole"), make_run("part", stage="rgb")))
+        evaluate(asked(make_run("rgb"), make_run("pose", stage="pose")))
 
 
 def test_requests_that_contradict_themselves(make_run, asked, tmp_path):

@@ -15,7 +15,7 @@ def asked(tmp_path, **changes):
 
 
 def test_a_run_brings_its_settings_and_data(make_run, tmp_path, small_data):
-    path = make_run("run", seed=7) / "best.pt"
+    path = make_run("run", seed=7, stage="fusion") / "best.pt"
     loaded = load_run_model(path, asked(tmp_path), CPU)
     saved = torch.load(path, weights_only=True)["model"]
     assert all(torch.equal(v, saved[name]) for name, v in loaded.model.state_dict().items())
@@ -36,19 +36,23 @@ def test_a_store_made_otherwise_is_refused(make_run, tmp_path):
         tmp_path / "other.zarr", other, [pose_video(v, n) for v, n in LENGTHS.items()]
     )
     with pytest.raises(OtherStoresError, match=r"other.zarr .*weights.sha256: 1+ / 0+"):
-        load_run_model(make_run("run") / "best.pt", asked(tmp_path, pose=store), CPU)
+        load_run_model(
+            make_run("run", stage="fusion") / "best.pt", asked(tmp_path, pose=store), CPU
+        )
 
 
 def test_a_store_of_other_videos_is_taken(make_run, tmp_path):
     from small_stores import POSE, pose_video, write_store
 
     store = write_store(tmp_path / "fewer.zarr", POSE, [pose_video("a", 30)])
-    loaded = load_run_model(make_run("run") / "best.pt", asked(tmp_path, pose=store), CPU)
+    loaded = load_run_model(
+        make_run("run", stage="fusion") / "best.pt", asked(tmp_path, pose=store), CPU
+    )
     assert [video.video_id for video in loaded.data.videos] == ["a"]
 
 
 def test_weights_without_settings_take_a_pipeline(make_run, tmp_path, tiny_settings, small_data):
-    run = torch.load(make_run("run") / "best.pt", weights_only=True)
+    run = torch.load(make_run("run", stage="fusion") / "best.pt", weights_only=True)
     write_pipeline(tmp_path, tiny_settings, small_data)
     torch.save(run["model"], tmp_path / "weights.bin")
     request = asked(tmp_path, pipeline="tiny")
@@ -57,7 +61,7 @@ def test_weights_without_settings_take_a_pipeline(make_run, tmp_path, tiny_setti
 
 
 def test_weights_of_a_part_are_refused(make_run, tmp_path, tiny_settings, small_data):
-    model = torch.load(make_run("run") / "best.pt", weights_only=True)["model"]
+    model = torch.load(make_run("run", stage="fusion") / "best.pt", weights_only=True)["model"]
     write_pipeline(tmp_path, tiny_settings, small_data)
     part = {name: value for name, value in model.items() if not name.startswith("fusion")}
     torch.save(part, tmp_path / "weights.bin")

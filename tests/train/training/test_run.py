@@ -1,0 +1,114 @@
+import json
+
+import pytest
+import yaml
+from run_comparison import assert_same_run, losses, metric_lines
+from small_training import change_settings, small_request
+
+from seds_core.errors import UsageError
+from train.training.run import train
+from train.training.run_checkpoint import read_checkpoint
+from train.training.run_folder import RunFolder
+
+
+def test_a_seed_decides_every_bit(small_folder):
+    change_settings(small_folder, "epochs: 4", "epochs: 7")  # 21 steps
+    for name, seed in (("one", 0), ("two", 0), ("other", 1)):
+        assert train(small_request(small_folder, name, seed=seed)) == 0
+    runs = small_folder / "runs"
+    assert len(losses(runs / "one")) == 21
+    assert_same_run(runs / "one", runs / "two")
+    assert losses(runs / "one") != losses(runs / "other")
+
+
+def test_a_run_explains_itself(whole_run):
+    folder = RunFolder(whole_run / "runs" / "whole")
+    settings = yaml.safe_load(folder.settings.read_text())
+    assert settings["stage"] == "fusion"
+    assert settings["train"]["cgaf"]["hidden"] == 32
+    assert settings["train"]["optimisation"]["beta2"] == 0.98
+    assert set(json.loads(folder.provenance.read_text())["provenance"]) == {"rgb", "pose"}
+    (begun, *_) = json.loads(folder.environment.read_text())
+    assert begun["versions"]["torch"]
+    steps = metric_lines(folder.path)
+    assert [line["step"] for line in steps] == list(range(1, 13))
+    assert [line["epoch"] for line in metric_lines(folder.path, "validation")] == [1, 2, 3, 4]
+    assert list(folder.tensorboard.glob("events*"))
+
+
+def test_training_lowers_the_loss(whole_run):
+    found = losses(whole_run / "runs" / "whole")
+    assert sum(found[-3:]) < sum(found[:3])
+
+
+def test_the_best_epoch_is_kept(whole_run):
+    run_dir = whole_run / "runs" / "whole"
+    scores = [line["mean_r1"]["fusion"] for line in metric_lines(run_dir, "validation")]
+    best = read_checkpoint(RunFolder(run_dir).best)
+    assert best.best_score == max(scores)
+    assert best.position["epoch"] == scores.index(max(scores)) + 1
+
+
+def test_a_run_is_not_overwritten(whole_run):
+    with pytest.raises(UsageError, match="exists; resume with --resume or name another"):
+        train(small_request(whole_run, "whole"))
+
+
+def test_nothing_to_resume_is_an_error(whole_run):
+    with pytest.raises(UsageError, match=r"no last\.pt to resume"):
+        train(small_request(whole_run, "absent", resume=True))
+
+
+def test_a_changed_run_is_not_resumed(whole_run):
+    with pytest.raises(UsageError, match=r"last\.pt cannot be resumed.*seed: 0 there, 5 now"):
+        train(small_request(whole_run, "whole", resume=True, seed=5))
+
+
+def test_a_dry_run_writes_nothing(small_folder, capsys):
+    assert train(small_request(small_folder, dry_run=True)) == 0
+    told = capsys.readouterr()
+    assert "Nothing was trained. One batch went through the model" in told.out
+    assert "6 of 5 sentences" in told.err
+    assert not (small_folder / "runs").exists()
+
+
+def test_a_frozen_text_encoder_stays(small_folder):
+    change_settings(small_folder, "epochs: 4", "epochs: 1")
+    assert train(small_request(small_folder, freeze_text=True)) == 0
+    assert train(small_request(small_folder, "free")) == 0
+    frozen, free = (
+        read_checkpoint(RunFolder(small_folder / "runs" / name).last).model
+        for name in ("run", "free")
+    )
+    name = next(name for name in frozen if name.startswith("text.") and name.endswith("weight"))
+    assert not frozen[name].equal(free[name])
+    fresh = small_request(small_folder, "fresh", freeze_text=True, seed=0)
+    assert train(fresh) == 0
+    again = read_checkpoint(RunFolder(small_folder / "runs" / "fresh").last).model
+    assert again[name].equal(frozen[name])
+
+
+def test_without_validation_videos_the_last_epoch_is_the_best(small_folder, capsys):
+    change_settings(small_folder, "workers: 0", "workers: 0, validation_split: none")
+    assert train(small_request(small_folder)) == 0
+    told = capsys.readouterr().err
+    assert told.count("no validation") == 1
+    folder = RunFolder(small_folder / "runs" / "run")
+    assert read_checkpoint(folder.best).position["epoch"] == 4
+    assert metric_lines(folder.path, "validation") == []
+
+
+@pytest.mark.parametrize("stage", ["pose", "rgb"])
+def test_single_streams_are_trained_and_can_begin_a_fusion(small_folder, stage, capsys):
+    change_settings(small_folder, "epochs: 4", "epochs: 1")
+    assert train(small_request(small_folder, "single", stage=stage)) == 0
+    best = RunFolder(small_folder / "runs" / "single").best
+    assert train(small_request(small_folder, "both", init=(best,))) == 0
+    assert "tensors loaded" in capsys.readouterr().err
+    (begun,) = json.loads(RunFolder(small_folder / "runs" / "both").environment.read_text())
+    assert len(begun["weights"][str(best)]) == 64
+
+
+def test_an_index_has_to_be_named(small_folder):
+    with pytest.raises(UsageError, match="give --index FILE"):
+        train(small_request(small_folder, index=None))
