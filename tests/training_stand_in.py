@@ -5,8 +5,18 @@ import math
 import torch
 from torch import nn
 
-from train.batches import PoseBatch, SignBatch, SignTokens, TextBatch, TextTokens, TrainingBatch
+from train.batches import (
+    ClipLayout,
+    PoseBatch,
+    SignBatch,
+    SignTokens,
+    TextBatch,
+    TextTokens,
+    TrainingBatch,
+)
 from train.model.retrieval_model import RetrievalModel
+from train.settings import TrainSettings
+from train.text.text_encoder import build_text_encoder
 
 NUM_SLOTS, NUM_FRAMES, RGB_DIM, DIM, NUM_WORDS, VOCABULARY = 5, 12, 6, 8, 7, 30
 
@@ -35,6 +45,29 @@ class StandInModel(RetrievalModel):
 
     def encode_text(self, text):
         return TextTokens(self.text(text.input_ids), text.word_is_real)
+
+
+def small_model():
+    """The real model, small, without dropout; it takes the same batches."""
+    settings = TrainSettings.model_validate(
+        {
+            "embedding_dim": 32,
+            "text": {"weights": "random", "width": 64, "layers": 1},
+            "pose_encoder": {"width": 8, "dropout": 0.0, "head_dropout": 0.0},
+            "streams": {"width": 64, "layers": 1, "initial": "random"},
+            "cgaf": {"neighbours": [3], "heads": 2, "hidden": 16, "dropout": 0.0},
+        }
+    )
+    text = build_text_encoder(settings.text, settings.embedding_dim, with_weights=False)
+    return RetrievalModel(settings, "fusion", ClipLayout(NUM_SLOTS, 4, RGB_DIM), text)
+
+
+def without_batch_statistics(model):
+    """The model with every batch norm in evaluation mode, so that videos do not see each other."""
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.eval()
+    return model
 
 
 def random_batch(num_videos, seed=0):

@@ -1,6 +1,6 @@
 """The typed ``train`` section of a pipeline: every number that a training run depends on.
 
-The defaults are the published recipe: SEDS (arXiv 2407.16394), section 4.1. What the stores decide
+The defaults are the published recipe: SEDS (arXiv 2407.16394). What the stores decide
 (size of RGB features, clip length, clip slots, image sizes) is read from them and stands nowhere
 here.
 """

@@ -1,6 +1,6 @@
 """Turns the stored keypoints of a video into what the pose encoder sees: two hands and a body.
 
-Every frame at once, in float64. The published rules: SEDS (arXiv 2407.16394), section 4.1.
+Every frame at once, in float64. The published rules: SEDS (arXiv 2407.16394).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Finds the square around a hand in every frame of a video.
 
 A hand's own points decide where enough of them are seen; otherwise the arm, prolonged beyond its
-wrist. The published rules: SEDS (arXiv 2407.16394), section 4.1.
+wrist. The published rules: SEDS (arXiv 2407.16394).
 """
 
 from dataclasses import dataclass

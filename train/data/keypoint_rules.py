@@ -1,6 +1,6 @@
 """The published rules by which stored keypoints become encoder input, as names and numbers.
 
-SEDS (arXiv 2407.16394), section 4.1, as its published code has it. Confidences are those of the
+SEDS (arXiv 2407.16394), as its published code has it. Confidences are those of the
 keypoint detector, 0 to 1; lengths are pixels of the video.
 """
 

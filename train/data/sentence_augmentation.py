@@ -7,7 +7,7 @@ def swap_two_words(sentence: str, probability: float, generator: np.random.Gener
     """The sentence with two of its words, chosen at random, in each other's place.
 
     Happens with ``probability``; a sentence of fewer than two words stays as it is.
-    SEDS (arXiv 2407.16394), section 4.1.
+    SEDS (arXiv 2407.16394).
     """
     words = sentence.split()
     if len(words) < 2 or generator.random() >= probability:

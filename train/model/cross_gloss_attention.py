@@ -1,6 +1,6 @@
 """Attention of one stream's tokens to a few places of the other stream, found by learned offsets.
 
-SEDS (arXiv 2407.16394), section 3.3 (cross gloss attention fusion, CGAF).
+SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
 """
 
 import torch
@@ -19,7 +19,7 @@ def attend_to_places(
     keys: Float[Tensor, "video token head neighbour dim"],
     values: Float[Tensor, "video token head neighbour dim"],
 ) -> Float[Tensor, "video token head dim"]:
-    """Softmax over the K neighbours of q.k / sqrt(c), then the weighted sum of v."""
+    """Softmax over the K neighbours of q.k / sqrt(c), then the weighted sum of v. Equation 9."""
     scores = einsum(queries, keys, "b t h c, b t h n c -> b t h n") * queries.shape[-1] ** -0.5
     return einsum(scores.softmax(dim=-1), values, "b t h n, b t h n c -> b t h c")
 

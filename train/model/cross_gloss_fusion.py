@@ -1,6 +1,6 @@
 """Pose and RGB tokens become fusion tokens: two mirrored branches and a joining perceptron.
 
-SEDS (arXiv 2407.16394), section 3.3.
+SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
 """
 
 import math
@@ -19,7 +19,7 @@ JOINED_NORM_EPSILON = 1e-12
 def sinusoidal_positions(num_tokens: int, dim: int) -> Float[Tensor, "token dim"]:
     """Sine and cosine of the place at geometrically falling frequencies, in turns.
 
-    Vaswani et al. (arXiv 1706.03762), section 3.5.
+    Equation 10; Vaswani et al. (arXiv 1706.03762), section 3.5.
     """
     places = torch.arange(num_tokens)[:, None]
     frequencies = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000) / dim))
@@ -41,7 +41,7 @@ class JoiningPerceptron(nn.Module):
     def forward(
         self, pose: Float[Tensor, "video token dim"], rgb: Float[Tensor, "video token dim"]
     ) -> Float[Tensor, "video token dim"]:
-        """One token for every pair."""
+        """One token for every pair. Equation 11."""
         hidden = quick_gelu(self.expand(torch.cat([pose, rgb], dim=-1)))
         return self.norm(self.join(quick_gelu(self.contract(hidden))) + pose + rgb)
 
@@ -67,7 +67,10 @@ class CrossGlossFusion(nn.Module):
         rgb: Float[Tensor, "video token dim"],
         token_is_real: Bool[Tensor, "video token"],
     ) -> Float[Tensor, "video token dim"]:
-        """Fusion tokens; both branches of a layer read the other's input of that layer."""
+        """Fusion tokens; both branches of a layer read the other's input of that layer.
+
+        Equation 12.
+        """
         num_real = token_is_real.sum(dim=-1)
         positions = sinusoidal_positions(*pose.shape[1:]).to(pose)
         of_pose, of_rgb = pose + positions, rgb + positions

@@ -1,7 +1,7 @@
 """How alike a video and a sentence are, clip by clip and word by word; pose and RGB likewise.
 
 Symbols: s_ij = token i . token j of unit length, tau = temperature.
-SEDS (arXiv 2407.16394), section 3.4, on top of CiCo (arXiv 2303.12793), section 3.3.
+SEDS (arXiv 2407.16394), on top of CiCo (arXiv 2303.12793).
 """
 
 import torch
@@ -30,7 +30,7 @@ def video_to_text(
     word_is_real: Bool[Tensor, "text word"],
     settings: SimilaritySettings,
 ) -> Float[Tensor, "video text"]:
-    """Mean over real i of sum_j s_ij softmax_j(s_ij / tau). CiCo (arXiv 2303.12793), Eq. 4."""
+    """Mean over real i of sum_j s_ij softmax_j(s_ij / tau). Equation 13."""
     counted = _counted(rearrange(word_is_real, "t j -> 1 t 1 j"), settings)
     of_tokens = _softmax_weighted(similarities, counted, settings, dim=-1).sum(dim=-1)
     return _mean_of_real(of_tokens, rearrange(token_is_real, "v i -> v 1 i"))
@@ -42,7 +42,10 @@ def text_to_video(
     word_is_real: Bool[Tensor, "text word"],
     settings: SimilaritySettings,
 ) -> Float[Tensor, "video text"]:
-    """Mean over real j of sum_i s_ij softmax_i(s_ij / tau); rows are videos here too."""
+    """Mean over real j of sum_i s_ij softmax_i(s_ij / tau); rows are videos here too.
+
+    Equation 14.
+    """
     counted = _counted(rearrange(token_is_real, "v i -> v 1 i 1"), settings)
     of_words = _softmax_weighted(similarities, counted, settings, dim=-2).sum(dim=-2)
     return _mean_of_real(of_words, rearrange(word_is_real, "t j -> 1 t j"))
@@ -55,7 +58,10 @@ def retrieval_score(
     word_is_real: Bool[Tensor, "text word"],
     settings: SimilaritySettings,
 ) -> Float[Tensor, "video text"]:
-    """What candidates are ranked by: the mean of both directions. Tokens are of unit length."""
+    """What candidates are ranked by: the mean of both directions. Tokens are of unit length.
+
+    Equation 15.
+    """
     values = (token_similarities(signs, words), token_is_real, word_is_real, settings)
     return 0.5 * (video_to_text(*values) + text_to_video(*values))
 
@@ -71,7 +77,7 @@ def clip_by_clip(
 
     ``similarities[a, b]`` compares one stream of video a with another stream of video b; ``dim``
     is the softmax's axis, -1 with the tokens of a counted, -2 with those of b. A sum, not a mean,
-    as in the published code. SEDS (arXiv 2407.16394), section 3.5.
+    as in the published code. Equation 16; SEDS (arXiv 2407.16394), pose-RGB matching.
     """
     of_softmax = "b j -> 1 b 1 j" if dim == -1 else "a i -> a 1 i 1"
     counted = _counted(rearrange(token_is_real, of_softmax), settings)

@@ -15,7 +15,7 @@ def neighbour_places(
 ) -> Float[Tensor, "video token head neighbour"]:
     """Place of every token's n-th neighbour: (t + n - ceil(K/2) + offset) mod (R - 1).
 
-    SEDS (arXiv 2407.16394), section 3.3: a window around the token, moved by learned offsets.
+    A window around the token, moved by learned offsets. Equation 6; SEDS (arXiv 2407.16394), CGAF.
     """
     num_tokens, num_neighbours = offsets.shape[1], offsets.shape[3]
     tokens = torch.arange(num_tokens, device=offsets.device)
@@ -28,7 +28,10 @@ def sample_exact(
     values: Float[Tensor, "video token head dim"],
     places: Float[Tensor, "video token head neighbour"],
 ) -> Float[Tensor, "video token head neighbour dim"]:
-    """The values at the places, by linear interpolation between the tokens beside them."""
+    """The values at the places, by linear interpolation between the tokens beside them.
+
+    Equation 7.
+    """
     before = places.floor()
     share = (places - before)[..., None]
     first = before.long()
@@ -43,7 +46,7 @@ def sample_published(
 
     It asks ``grid_sample`` for pixels of an image one pixel high with ``align_corners=False`` and
     coordinates made for ``align_corners=True``: place p falls on p L / (L - 1) - 1/2, and the row
-    on the image's lower edge, where half of every value is the zeros outside.
+    on the image's lower edge, where half of every value is the zeros outside. Equation 8.
     """
     num_tokens = values.shape[1]
     return 0.5 * sample_exact(values, places * (num_tokens / (num_tokens - 1)) - 0.5)

@@ -15,7 +15,7 @@ def graph_convolution(
     """Sum over subsets of A_k applied to the k-th group of channels.
 
     ``messages`` holds the subsets one after another: channel = subset x dim.
-    ST-GCN (arXiv 1801.07455), Eq. 10.
+    Equation 2; ST-GCN (arXiv 1801.07455).
     """
     grouped = rearrange(messages, "n v (k c) -> n k v c", k=edges.shape[0])
     return einsum(edges, grouped, "k v w, n k v c -> n w c")

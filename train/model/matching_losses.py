@@ -1,6 +1,6 @@
 """The losses of a batch: every stream against the sentences, and pose against RGB.
 
-SEDS (arXiv 2407.16394), section 3.5. Row k of the videos and row k of the sentences belong
+SEDS (arXiv 2407.16394). Row k of the videos and row k of the sentences belong
 together; every other row counts as a wrong answer.
 """
 
@@ -38,7 +38,7 @@ def retrieval_losses(
     similarity: SimilaritySettings,
     weights: LossSettings,
 ) -> Losses:
-    """The weighted sum of the losses of the streams that are there."""
+    """The weighted sum of the losses of the streams that are there. Equation 19."""
     words, twin = unit_length(text.words), unit_length(augmented.words)
     streams = {name: unit_length(tokens) for name, tokens in signs.streams.items()}
     parts = {
@@ -65,13 +65,16 @@ def retrieval_losses(
 def stream_loss(
     one: Float[Tensor, "video video"], other: Float[Tensor, "video video"]
 ) -> Float[Tensor, ""]:
-    """Mean of four cross entropies: rows and columns of both directions' scores."""
+    """Mean of four cross entropies: rows and columns of both directions' scores.
+
+    Equation 18.
+    """
     scores = (one, one.T, other, other.T)
     return torch.stack([diagonal_cross_entropy(score) for score in scores]).mean()
 
 
 def diagonal_cross_entropy(scores: Float[Tensor, "video video"]) -> Float[Tensor, ""]:
-    """Mean over rows of -log softmax at the row's own place. CiCo (arXiv 2303.12793), Eq. 6."""
+    """Mean over rows of -log softmax at the row's own place. Equation 17."""
     return -scores.log_softmax(dim=-1).diagonal().mean()
 
 

@@ -29,7 +29,7 @@ def frames_of_clips(
 
 
 class PoseEncoder(nn.Module):
-    """Hands and body, frame by frame, then clip by clip. SEDS (arXiv 2407.16394), section 3.2."""
+    """Hands and body, frame by frame, then clip by clip. SEDS (arXiv 2407.16394), pose encoder."""
 
     def __init__(self, settings: PoseEncoderSettings, clip_length: int) -> None:
         """Both hands share one network."""
@@ -55,6 +55,7 @@ class PoseEncoder(nn.Module):
 
         The block pads every clip with zeros at the clip's own ends. Slots without a clip hold the
         block's answer to zeros, and in training count in its batch statistics, as published.
+        Equation 5.
         """
         clips = frames_of_clips(frames, clip_starts, self.clip_length)
         blocks = self.clip_block(rearrange(clips, "b l t c -> (b l) c t"))

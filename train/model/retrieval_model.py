@@ -18,7 +18,7 @@ LARGEST_SCALE = 100.0
 
 
 class RetrievalModel(nn.Module):
-    """SEDS (arXiv 2407.16394), Figure 2; for the stages ``pose`` and ``rgb`` one stream of it.
+    """SEDS (arXiv 2407.16394); for the stages ``pose`` and ``rgb`` one stream of it.
 
     The tokens of a video do not depend on what else is in its batch.
     """

@@ -17,7 +17,7 @@ DATA_NORM_EPSILON = 0.1
 def largest_of_parts(
     features: Float[Tensor, "row joint dim"], parts: tuple[tuple[int, ...], ...]
 ) -> Float[Tensor, "row part dim"]:
-    """The largest value among each part's points, channel by channel."""
+    """The largest value among each part's points, channel by channel. Equation 3."""
     return torch.stack([features[:, list(part)].amax(dim=1) for part in parts], dim=1)
 
 

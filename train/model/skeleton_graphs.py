@@ -1,8 +1,8 @@
 """The graphs over a hand's and a body's points, and over their parts.
 
 Edges fall into K = 4 subsets: a point itself, towards the centre, away from it, and sideways to a
-point at the same distance from the centre (SEDS, arXiv 2407.16394, section 3.2; the partition is
-ST-GCN's, arXiv 1801.07455, section 3.4, with sideways edges kept apart).
+point at the same distance from the centre. The partition is that of ST-GCN (arXiv
+1801.07455) with sideways edges kept apart.
 """
 
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ def adjacency(graph: SkeletonGraph) -> Float64[np.ndarray, "subset=4 joint joint
     """The stack A: ``A[k, v, w]`` weighs what point w receives from its k-neighbour v.
 
     Every column of the sum over k is divided by the number of its point's edges, itself included.
+    Equation 1.
     """
     count = len(graph.parents)
     edges = np.zeros((NUM_SUBSETS, count, count))

@@ -1,6 +1,6 @@
 """A stream's clip features become tokens: the image transformer of CLIP over clips.
 
-CLIP (arXiv 2103.00020), ViT-B/32; SEDS (arXiv 2407.16394), section 3.2.
+CLIP (arXiv 2103.00020), ViT-B/32; SEDS (arXiv 2407.16394).
 """
 
 import torch

@@ -11,7 +11,7 @@ REACH = 2
 class TemporalBlock(nn.Module):
     """A width-5 convolution beside two of width 3, joined by a 1x1 convolution.
 
-    Time is padded with zeros at both ends. SEDS (arXiv 2407.16394), section 3.2.
+    Time is padded with zeros at both ends. Equation 4; SEDS (arXiv 2407.16394), pose encoder.
     """
 
     def __init__(self, dim: int) -> None:

@@ -15,7 +15,7 @@ class PublishedAdam(Optimizer):
     With gradient g, after it has been shortened to a norm of at most ``clip_norm``:
 
         m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
-        w <- w - rate (m / (sqrt(v) + epsilon) + decay w)
+        w <- w - rate (m / (sqrt(v) + epsilon) + decay w)    (Equation 20.)
 
     It differs from ``torch.optim.AdamW`` in that m and v start at zero and are used as they are,
     which makes first steps larger (``sqrt(v)`` is too small by more than ``m`` is), and in that the

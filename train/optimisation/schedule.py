@@ -9,6 +9,7 @@ def rate_share(step: int, total_steps: int, warm_up: float) -> float:
     ``step`` counts the steps done before, so that the very first one has a rate of zero where there
     is a warm-up; ``warm_up`` is a share of all steps. The cosine is one of all steps, not of those
     after the warm-up: the share jumps down where the warm-up ends. As published.
+    Equation 21.
 
     >>> [round(rate_share(step, 100, 0.1), 4) for step in (0, 5, 10, 50, 100)]
     [0.0, 0.5, 0.9755, 0.5, 0.0]

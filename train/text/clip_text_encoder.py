@@ -1,6 +1,6 @@
 """CLIP's causal text transformer, read out at every place of a sentence.
 
-CLIP (arXiv 2103.00020), section 2.4; SEDS (arXiv 2407.16394), section 3.2.
+CLIP (arXiv 2103.00020); SEDS (arXiv 2407.16394).
 """
 
 from collections.abc import Iterator

@@ -2,8 +2,7 @@ import copy
 
 import pytest
 import torch
-from torch import nn
-from training_stand_in import StandInModel, random_batch
+from training_stand_in import StandInModel, random_batch, small_model, without_batch_statistics
 
 from train.model.matching_losses import retrieval_losses
 from train.model_settings import LossSettings, SimilaritySettings
@@ -19,10 +18,7 @@ UNSCALED = loss_scaler(ALONE.device, "float32")
 def model_with(dropout=0.0, *, training_norms=False):
     torch.manual_seed(0)
     model = StandInModel(dropout)
-    for part in model.modules():
-        if isinstance(part, nn.BatchNorm1d):
-            part.train(training_norms)
-    return model
+    return model if training_norms else without_batch_statistics(model)
 
 
 def run(model, batch, micro_batch=None, **options):
@@ -54,15 +50,33 @@ def assert_same(one, other):
         assert difference < 1e-5, name
 
 
-def test_tokens_as_leaves_change_nothing():
-    model, batch = model_with(), random_batch(16)
+@pytest.fixture(params=[StandInModel, small_model])
+def model(request):
+    torch.manual_seed(0)
+    return without_batch_statistics(request.param())
+
+
+def test_tokens_as_leaves_change_nothing(model):
+    batch = random_batch(16)
     assert_same(run(copy.deepcopy(model), batch), plain(model, batch))
 
 
-@pytest.mark.parametrize("size", [2, 5, 16])
-def test_micro_batches_have_the_gradients_of_the_whole_batch(size):
-    model, batch = model_with(), random_batch(16)
+@pytest.mark.parametrize("size", [2, 5])
+def test_micro_batches_have_the_gradients_of_the_whole_batch(model, size):
+    batch = random_batch(16)
     assert_same(run(copy.deepcopy(model), batch, size), plain(model, batch))
+
+
+@pytest.mark.parametrize("size", [None, 3])
+def test_recomputed_values_change_nothing(size):
+    """Gradient checkpointing: the same gradients, and statistics that move once."""
+    torch.manual_seed(0)
+    kept, batch = small_model(), random_batch(6)
+    recomputed = copy.deepcopy(kept)
+    recomputed.use_gradient_checkpointing()
+    assert_same(run(recomputed, batch, size), run(kept, batch, size))
+    for name, buffer in kept.named_buffers():
+        assert torch.equal(buffer, recomputed.get_buffer(name)), name
 
 
 def test_the_second_encoding_has_the_dropout_of_the_first():

@@ -4,8 +4,7 @@ import process_group_gradients
 import pytest
 import torch
 from process_group import run_in_two_processes
-from torch import nn
-from training_stand_in import StandInModel, random_batch
+from training_stand_in import StandInModel, random_batch, small_model, without_batch_statistics
 
 from train.model_settings import LossSettings, SimilaritySettings
 from train.training.gradients import GradientPass
@@ -13,17 +12,12 @@ from train.training.precision import loss_scaler
 from train.training.processes import Processes
 
 
-def without_batch_statistics(model):
-    for part in model.modules():
-        if isinstance(part, nn.BatchNorm1d):
-            part.eval()
-    return model
-
-
-@pytest.mark.parametrize("micro_batch", [None, 3])
-def test_two_processes_are_as_one(tmp_path, micro_batch):
+@pytest.mark.parametrize(
+    ("kind", "micro_batch"), [(StandInModel, None), (StandInModel, 3), (small_model, None)]
+)
+def test_two_processes_are_as_one(tmp_path, kind, micro_batch):
     torch.manual_seed(0)
-    model, batch = without_batch_statistics(StandInModel()), random_batch(16)
+    model, batch = without_batch_statistics(kind()), random_batch(16)
     case = {"model": model, "batch": batch, "micro_batch": micro_batch}
     torch.save(case, tmp_path / "case.pt")
     run_in_two_processes(process_group_gradients.__file__, tmp_path, tmp_path / "case.pt")

@@ -13,12 +13,11 @@ from train.training.run_folder import RunFolder
 
 def test_a_seed_decides_every_bit(small_folder):
     change_settings(small_folder, "epochs: 4", "epochs: 7")  # 21 steps
-    for name, seed in (("one", 0), ("two", 0), ("other", 1)):
-        assert train(small_request(small_folder, name, seed=seed)) == 0
+    for name in ("one", "two"):
+        assert train(small_request(small_folder, name)) == 0
     runs = small_folder / "runs"
     assert len(losses(runs / "one")) == 21
     assert_same_run(runs / "one", runs / "two")
-    assert losses(runs / "one") != losses(runs / "other")
 
 
 def test_a_run_explains_itself(whole_run):
@@ -74,18 +73,21 @@ def test_a_dry_run_writes_nothing(small_folder, capsys):
 
 def test_a_frozen_text_encoder_stays(small_folder):
     change_settings(small_folder, "epochs: 4", "epochs: 1")
-    assert train(small_request(small_folder, freeze_text=True)) == 0
+    assert train(small_request(small_folder, "frozen", freeze_text=True)) == 0
+    change_settings(small_folder, "text: 0.001", "text: 0.1")
+    assert train(small_request(small_folder, "frozen too", freeze_text=True)) == 0
     assert train(small_request(small_folder, "free")) == 0
-    frozen, free = (
-        read_checkpoint(RunFolder(small_folder / "runs" / name).last).model
-        for name in ("run", "free")
+    frozen, frozen_too, free = (
+        text_weights(small_folder / "runs" / name) for name in ("frozen", "frozen too", "free")
     )
-    name = next(name for name in frozen if name.startswith("text.") and name.endswith("weight"))
-    assert not frozen[name].equal(free[name])
-    fresh = small_request(small_folder, "fresh", freeze_text=True, seed=0)
-    assert train(fresh) == 0
-    again = read_checkpoint(RunFolder(small_folder / "runs" / "fresh").last).model
-    assert again[name].equal(frozen[name])
+    assert frozen.keys() == free.keys() != set()
+    assert all(frozen[name].equal(frozen_too[name]) for name in frozen)
+    assert not any(frozen[name].equal(free[name]) for name in frozen if "weight" in name)
+
+
+def text_weights(run_dir):
+    model = read_checkpoint(RunFolder(run_dir).last).model
+    return {name: tensor for name, tensor in model.items() if name.startswith("text.")}
 
 
 def test_without_validation_videos_the_last_epoch_is_the_best(small_folder, capsys):
