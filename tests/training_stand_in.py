@@ -17,6 +17,7 @@ from train.batches import (
 from train.model.retrieval_model import RetrievalModel
 from train.settings import TrainSettings
 from train.text.text_encoder import build_text_encoder
+from train.training.tensor_tree import map_tensors
 
 NUM_SLOTS, NUM_FRAMES, RGB_DIM, DIM, NUM_WORDS, VOCABULARY = 5, 12, 6, 8, 7, 30
 
@@ -94,3 +95,7 @@ def random_batch(num_videos, seed=0):
     )
     signs = SignBatch(clip_is_real, pose, normal(NUM_SLOTS, RGB_DIM))
     return TrainingBatch(signs, sentences(word_is_real), sentences(word_is_real))
+
+
+def in_float64(batch):
+    return map_tensors(lambda t: t.double() if t.is_floating_point() else t, batch)

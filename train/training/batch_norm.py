@@ -7,16 +7,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from train.model.graph_block import PointNorm
 from train.training.processes import Processes
 
 
-def synchronised(model: nn.Module, processes: Processes) -> None:
-    """Makes batch statistics those of all processes' videos, where the device can: on GPUs."""
-    if processes.size > 1 and processes.device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+class SynchronisedPointNorm(nn.SyncBatchNorm):
+    """:class:`~train.model.graph_block.PointNorm` over the points of all processes."""
+
+    def forward(self, features: Float[Tensor, "row joint dim"]) -> Float[Tensor, "row joint dim"]:
+        """Normalised features."""
+        flat = super().forward(rearrange(features, "n v c -> (n v) c"))
+        return rearrange(flat, "(n v) c -> n v c", v=features.shape[1])
+
+
+def synchronise(model: nn.Module) -> None:
+    """Makes batch statistics those of all processes' videos; only GPUs can compute them."""
+    point_norms = [name for name, part in model.named_modules() if isinstance(part, PointNorm)]
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    # The conversion knows torch's own classes only, and forgets how these arrange their input.
+    for name in point_norms:
+        plain = model.get_submodule(name)
+        assert isinstance(plain, nn.SyncBatchNorm)
+        norm = SynchronisedPointNorm(plain.num_features, plain.eps, plain.momentum)
+        norm.load_state_dict(plain.state_dict())
+        model.set_submodule(name, norm.train(plain.training))
 
 
 def average_running_statistics(model: nn.Module, processes: Processes) -> None:

@@ -12,7 +12,7 @@ from train.model.retrieval_model import RetrievalModel
 from train.settings import Stage, TrainSettings
 from train.text.clip_weights import clip_tensors
 from train.text.text_encoder import build_text_encoder
-from train.training.batch_norm import synchronised
+from train.training.batch_norm import synchronise
 from train.training.processes import Processes
 
 CLIP_IMAGE_TRANSFORMER = "visual."
@@ -40,7 +40,8 @@ def build_model(
             parameter.requires_grad_(False)  # noqa: FBT003 - torch's signature
     if settings.optimisation.gradient_checkpointing:
         model.use_gradient_checkpointing()
-    synchronised(model, processes)
+    if processes.size > 1 and processes.device.type == "cuda":
+        synchronise(model)
     return model.to(processes.device)
 
 

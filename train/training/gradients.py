@@ -28,7 +28,7 @@ from train.training.tensor_tree import concatenated, map_tensors, rows_of, tenso
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """The tokens of videos and sentences in float32, or the gradients of these tokens."""
+    """The tokens of videos and sentences, not in half precision; or the tokens' gradients."""
 
     signs: SignTokens
     text: TextTokens
@@ -73,7 +73,7 @@ class GradientPass:
                 self.model.encode_text(batch.text),
                 self.model.encode_text(batch.augmented),
             )
-        return map_tensors(_in_float32, encoded)
+        return map_tensors(_without_half_precision, encoded)
 
     def losses(self, encoded: EncodedBatch) -> Losses:
         """The losses of a whole batch."""
@@ -143,8 +143,8 @@ def micro_batches(batch: Rows, size: int | None) -> Iterator[Rows]:
         yield rows_of(batch, slice(first, first + (size or num_rows)))
 
 
-def _in_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _without_half_precision(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _leaf(tensor: Tensor) -> Tensor:

@@ -1,0 +1,155 @@
+"""The order in which a loop trains, validates and saves, with parts that only note it."""
+
+from dataclasses import asdict
+
+import pytest
+from training_stand_in import random_batch
+
+from train.data.loading import TrainingBatches
+from train.training.checkpoint_keeper import CheckpointKeeper
+from train.training.loop import TrainingLoop
+from train.training.observer import RunLength, RunObserver
+from train.training.processes import Processes
+from train.training.run_checkpoint import Position
+from train.training.step import StepReport, TrainingStep
+from train.training.stopping import StopRequest
+from train.training.validation import Validation
+
+REPORT = StepReport(1.0, {}, 1.0, {}, 1.0, is_skipped=False)
+
+
+class Batches(TrainingBatches):
+    def __init__(self):
+        self.asked = []
+
+    def epoch(self, epoch, *, first_step=0):
+        self.asked.append((epoch, first_step))
+        return iter([random_batch(2)] * (3 - first_step))
+
+
+class Step(TrainingStep):
+    def __init__(self):
+        self.steps = []
+
+    def __call__(self, batch, step):
+        self.steps.append(step)
+        return REPORT
+
+
+class Keeper(CheckpointKeeper):
+    is_due = False
+
+    def __init__(self):
+        self.saved = []
+
+    def save(self, position, best_score, *, is_best=False):
+        self.saved.append((*asdict(position).values(), best_score, is_best))
+
+
+class Scores(Validation):
+    def __init__(self, scores):
+        object.__setattr__(self, "scores", iter(scores))
+
+    def __call__(self):
+        return {"fusion": next(self.scores), "pose": 99.0}
+
+
+class Notes(RunObserver):
+    def __init__(self):
+        self.notes = []
+
+    def step(self, record):
+        self.notes.append(record.step)
+
+    def validation(self, record):
+        self.notes.append((record.epoch, record.score, record.best_score))
+
+    def pause(self):
+        self.notes.append("pause")
+
+
+def loop(scores, cpu, **changes):
+    validation = None if scores is None else Scores(scores)
+    values = {
+        "stage": "fusion",
+        "length": RunLength(epochs=3, steps_per_epoch=3),
+        "step": Step(),
+        "batches": Batches(),
+        "keeper": Keeper(),
+        "validation": validation,
+        "every_epochs": 1,
+        "processes": Processes(0, 1, cpu),
+        "observers": (Notes(),),
+        "stop": StopRequest(),
+        "position": Position(),
+        "best_score": None,
+    }
+    return TrainingLoop(**(values | changes))
+
+
+@pytest.fixture
+def cpu():
+    import torch
+
+    return torch.device("cpu")
+
+
+def test_epochs_are_trained_validated_and_saved(cpu):
+    run = loop([10.0, 30.0, 20.0], cpu)
+    assert run.run() == 0
+    assert run.step.steps == list(range(9))
+    assert run.keeper.saved == [
+        (1, 0, 3, 10.0, True),
+        (2, 0, 6, 30.0, True),
+        (3, 0, 9, 30.0, False),
+    ]
+    assert run.observers[0].notes == [
+        *(1, 2, 3, "pause", (1, 10.0, 10.0)),
+        *(4, 5, 6, "pause", (2, 30.0, 30.0)),
+        *(7, 8, 9, "pause", (3, 20.0, 30.0)),
+    ]
+
+
+def test_an_equal_score_is_no_improvement(cpu):
+    run = loop([10.0, 10.0, 10.0], cpu)
+    run.run()
+    assert [is_best for *_, is_best in run.keeper.saved] == [True, False, False]
+
+
+def test_not_every_epoch_is_validated_but_the_last_one_is(cpu):
+    run = loop([10.0, 20.0], cpu, every_epochs=2)
+    run.run()
+    assert [note for note in run.observers[0].notes if isinstance(note, tuple)] == [
+        (2, 10.0, 10.0),
+        (3, 20.0, 20.0),
+    ]
+    assert [is_best for *_, is_best in run.keeper.saved] == [False, True, True]
+
+
+def test_without_validation_the_newest_epoch_is_the_best(cpu):
+    run = loop(None, cpu)
+    run.run()
+    assert [(score, is_best) for *_, score, is_best in run.keeper.saved] == [(None, True)] * 3
+
+
+def test_a_run_goes_on_within_its_epoch(cpu):
+    run = loop([10.0, 10.0], cpu, position=Position(1, 2, 5), best_score=15.0)
+    run.run()
+    assert run.batches.asked == [(1, 2), (2, 0)]
+    assert run.step.steps == [5, 6, 7, 8]
+    assert [is_best for *_, is_best in run.keeper.saved] == [False, False]
+
+
+def test_what_is_due_is_saved_within_an_epoch(cpu):
+    run = loop(None, cpu, length=RunLength(1, 3))
+    run.keeper.is_due = True
+    run.run()
+    assert [saved[:3] for saved in run.keeper.saved] == [(0, 1, 1), (0, 2, 2), (0, 3, 3), (1, 0, 3)]
+
+
+def test_a_signal_lets_the_step_end_and_saves(cpu):
+    run = loop([10.0], cpu)
+    run.stop.signal_number = 15
+    assert run.run() == 15
+    assert run.step.steps == [0]
+    assert run.keeper.saved == [(0, 1, 1, None, False)]

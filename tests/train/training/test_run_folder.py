@@ -1,0 +1,52 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from train.batches import ClipLayout
+from train.settings import TrainSettings
+from train.training.run_folder import RunFolder, RunFolderError
+from train.training.run_identity import RunIdentity
+
+RUN = RunIdentity(
+    stage="pose",
+    seed=3,
+    settings=TrainSettings.model_validate({"data": {"index": Path("index.csv")}}),
+    layout=ClipLayout(64, 16, None),
+    provenance={"pose": {"path": "pose.zarr"}},
+    training_videos="abc",
+)
+
+
+def test_the_settings_file_is_a_section_of_a_pipeline(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(RUN, {"command": ["one"]})
+    written = yaml.safe_load(folder.settings.read_text())
+    assert (written["stage"], written["seed"]) == ("pose", 3)
+    assert TrainSettings.model_validate(written["train"]) == RUN.settings
+
+
+def test_every_start_is_recorded(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(RUN, {"command": ["one"]})
+    folder.begin(RUN, {"command": ["two"]})
+    starts = json.loads(folder.environment.read_text())
+    assert [start["command"] for start in starts] == [["one"], ["two"]]
+    assert json.loads(folder.provenance.read_text())["layout"]["rgb_dim"] is None
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        "environment.json",
+        "provenance.json",
+        "settings.yaml",
+    ]
+
+
+def test_a_run_begins_once_and_resumes_what_is_there(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.check(resume=False)
+    with pytest.raises(RunFolderError, match="start the run without --resume"):
+        folder.check(resume=True)
+    folder.last.write_bytes(b"")
+    folder.check(resume=True)
+    with pytest.raises(RunFolderError, match="resume with --resume or name another with --name"):
+        folder.check(resume=False)

@@ -1,0 +1,83 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seds_core.dataset_index import IndexedVideo
+from train.batches import ClipLayout
+from train.settings import TrainSettings
+from train.training.run_checkpoint import RunCheckpoint
+from train.training.run_identity import ChangedRunError, RunIdentity, digest_of_videos
+
+RUN = RunIdentity(
+    stage="fusion",
+    seed=1,
+    settings=TrainSettings(),
+    layout=ClipLayout(64, 16, 1024),
+    provenance={"rgb": {"path": "/a/rgb.zarr", "settings": {"backbone": "i3d"}}},
+    training_videos="abc",
+)
+PATH = Path("runs/x/last.pt")
+
+
+def checkpoint_of(run):
+    others = {name: {} for name in ("versions", "position", "model", "optimiser", "scaler")}
+    return RunCheckpoint(**run.as_values(), **others, best_score=None, random_states=[])
+
+
+def settings(part, **values):
+    return TrainSettings.model_validate({part: values})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"settings": settings("data", workers=9, index=Path("elsewhere.csv"))},
+        {"provenance": {"rgb": {"path": "/b/rgb.zarr", "settings": {"backbone": "i3d"}}}},
+    ],
+    ids=["nothing", "places and workers", "place of a store"],
+)
+def test_a_run_may_go_on_elsewhere(change):
+    replace(RUN, **change).refuse_changes(checkpoint_of(RUN), PATH)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stage": "pose"}, "stage: fusion there, pose now"),
+        ({"seed": 2}, "seed: 1 there, 2 now"),
+        ({"settings": settings("losses", pose=0.8)}, "settings.losses.pose: 1.0 there, 0.8 now"),
+        ({"layout": ClipLayout(32, 16, 1024)}, "layout.num_slots: 64 there, 32 now"),
+        ({"training_videos": "xyz"}, "training_videos: abc there, xyz now"),
+        (
+            {"provenance": {"rgb": {"settings": {"backbone": "s3d"}}}},
+            "provenance.rgb.settings.backbone: i3d there, s3d now",
+        ),
+    ],
+)
+def test_a_changed_run_is_refused(change, told):
+    with pytest.raises(ChangedRunError) as error:
+        replace(RUN, **change).refuse_changes(checkpoint_of(RUN), PATH)
+    assert told in str(error.value)
+    assert str(PATH) in str(error.value)
+
+
+def test_the_digest_knows_sentences_and_their_order():
+    one, two = (IndexedVideo(v, Path(v), "train", t) for v, t in (("a", "hello"), ("b", "rain")))
+    digests = {
+        digest_of_videos(videos)
+        for videos in ([one, two], [two, one], [one], [one, replace(two, text="sun")])
+    }
+    assert len(digests) == 4
+    assert digest_of_videos([one, two]) == digest_of_videos([replace(one, split="x"), two])
+
+
+def test_values_hold_what_a_file_can():
+    values = RUN.as_values()
+    assert values["settings"]["cgaf"]["neighbours"] == [5, 3]
+    assert values["layout"] == {
+        "num_slots": 64,
+        "clip_length": 16,
+        "rgb_dim": 1024,
+    }
