@@ -82,11 +82,18 @@ class AugmentationSettings(Settings):
     scale: Share = 0.0
     """Standard deviation of the logarithm of a random size."""
 
+    shift: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of a displacement of the whole body, in units of the encoder's 256-pixel
+    box."""
+
     jitter: Annotated[float, Field(ge=0)] = 0.0
     """Standard deviation of the noise on every point, in units of the encoder's 256-pixel box."""
 
     mirror: Share = 0.0
     """Share of videos whose hands are exchanged and whose body is mirrored."""
+
+    warp_time: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation, in frames, of a smooth displacement of the keypoints in time."""
 
     drop_frames: Share = 0.0
     """Share of frames whose keypoints become zeros."""

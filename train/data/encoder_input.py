@@ -98,7 +98,7 @@ def mirrored(
 
 def hand_frames(pose: PoseInput) -> PoseInput:
     """Only the frames in which at least one hand can be used; there may be none."""
-    return _at(pose, np.flatnonzero(pose.has_hand))
+    return at_frames(pose, np.flatnonzero(pose.has_hand))
 
 
 def at_least(pose: PoseInput, num_frames: int) -> PoseInput:
@@ -106,10 +106,11 @@ def at_least(pose: PoseInput, num_frames: int) -> PoseInput:
     if not pose.num_frames:
         return _zeros(num_frames)
     count = max(num_frames, pose.num_frames)
-    return _at(pose, np.minimum(np.arange(count), pose.num_frames - 1))
+    return at_frames(pose, np.minimum(np.arange(count), pose.num_frames - 1))
 
 
-def _at(pose: PoseInput, frames: Int[np.ndarray, " frame"]) -> PoseInput:
+def at_frames(pose: PoseInput, frames: Int[np.ndarray, " _frame"]) -> PoseInput:
+    """The named frames, in their order."""
     return PoseInput(
         right=pose.right[frames],
         left=pose.left[frames],

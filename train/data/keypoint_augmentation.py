@@ -7,11 +7,14 @@ a point is not seen, and stays (0, 0).
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Float64
 
-from train.data.encoder_input import PoseInput
+from train.data.encoder_input import PoseInput, at_frames
 from train.data.keypoint_rules import ENCODER_SIZE
 from train.settings import AugmentationSettings
+
+TIME_KNOTS = 4
+"""Moments of a video whose displacements in time are drawn; the frames between them follow."""
 
 _MIRRORED_BODY = (0, 4, 5, 6, 1, 2, 3)
 """For each point of the body, the one in whose place it is seen in a mirror."""
@@ -26,6 +29,10 @@ def change_keypoints(
     turned = np.deg2rad(settings.rotate_degrees) * generator.standard_normal()
     scaled = np.exp(settings.scale * generator.standard_normal())
     pose = transform(pose, turned, scaled)
+    if settings.shift:
+        pose = shift(pose, settings.shift * generator.standard_normal(2))
+    if settings.warp_time:
+        pose = warp_time(pose, settings.warp_time * generator.standard_normal(TIME_KNOTS))
     if settings.jitter:
         pose = _with_noise(pose, settings.jitter, generator)
     return lose_frames(pose, generator.random(pose.num_frames) < settings.drop_frames)
@@ -59,6 +66,23 @@ def transform(pose: PoseInput, angle: float, size: float) -> PoseInput:
         left=_turned(pose.left, -angle, size),  # It is held mirrored, and so is its turn.
         body=_turned(pose.body, angle, size),
     )
+
+
+def shift(pose: PoseInput, displacement: Float64[np.ndarray, " coordinate=2"]) -> PoseInput:
+    """The signer elsewhere in the image; hands keep their boxes, which follow them."""
+    return replace(pose, body=_where_seen(pose.body, pose.body + displacement))
+
+
+def warp_time(pose: PoseInput, displacements: Float64[np.ndarray, " _"]) -> PoseInput:
+    """Every frame shows what was seen some frames earlier or later.
+
+    ``displacements`` are frames at evenly spread moments of the video, linear in between. Clips
+    stay where they are, so that both streams still show the same moments, roughly.
+    """
+    frames = np.arange(pose.num_frames)
+    moments = np.linspace(0, pose.num_frames - 1, len(displacements))
+    places = np.round(frames + np.interp(frames, moments, displacements)).astype(np.int64)
+    return at_frames(pose, places.clip(0, pose.num_frames - 1))
 
 
 def lose_frames(pose: PoseInput, is_lost: Bool[np.ndarray, " frame"]) -> PoseInput:

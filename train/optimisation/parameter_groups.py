@@ -56,7 +56,12 @@ def rate_name(parameter_name: str) -> str:
     >>> rate_name("pose_stream.blocks.0.attention.out.weight")
     'streams'
     """
-    for part, rate in RATE_OF_PART.items():
+    return RATE_OF_PART[part_of(parameter_name)]
+
+
+def part_of(parameter_name: str) -> str:
+    """The first part that a parameter belongs to. Raises ``KeyError`` where there is none."""
+    for part in RATE_OF_PART:
         if f"{parameter_name}.".startswith(f"{part}."):
-            return rate
+            return part
     raise KeyError(parameter_name)

@@ -3,20 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.markup import escape
-
-from seds_core.console import messages, warn
+from seds_core.console import messages
 from train.batches import ClipLayout
-from train.checkpoints.import_weights import import_tensors, import_weights
+from train.checkpoints.import_weights import import_weights
+from train.checkpoints.stream_start import start_streams
 from train.model.retrieval_model import RetrievalModel
 from train.settings import Stage, TrainSettings
-from train.text.clip_weights import clip_tensors
 from train.text.text_encoder import build_text_encoder
 from train.training.batch_norm import synchronise
 from train.training.processes import Processes
-
-CLIP_IMAGE_TRANSFORMER = "visual."
-"""What the names of CLIP's image half begin with."""
 
 
 def build_model(
@@ -34,7 +29,9 @@ def build_model(
     text = build_text_encoder(settings.text, settings.embedding_dim, with_weights=with_weights)
     model = RetrievalModel(settings, stage, layout, text)
     if with_weights:
-        fill_streams(model, settings)
+        report = start_streams(model, settings.streams, settings.text)
+        if report is not None:
+            messages.print(report.summary(), markup=False)
     if settings.text.frozen:
         for parameter in text.pretrained_parameters():
             parameter.requires_grad_(False)  # noqa: FBT003 - torch's signature
@@ -43,23 +40,6 @@ def build_model(
     if processes.size > 1 and processes.device.type == "cuda":
         synchronise(model)
     return model.to(processes.device)
-
-
-def fill_streams(model: RetrievalModel, settings: TrainSettings) -> None:
-    """Puts CLIP's image transformer into both streams, where the settings ask for it."""
-    if settings.streams.initial == "random":
-        return
-    if settings.text.encoder != "clip" or settings.text.weights == "random":
-        warn(
-            "the stream transformers start with random weights, because the text encoder does not "
-            "have CLIP's; streams.initial: random says that this is meant"
-        )
-        return
-    tensors = clip_tensors(settings.text.weights)
-    image_half = {n: t for n, t in tensors.items() if n.startswith(CLIP_IMAGE_TRANSFORMER)}
-    report = import_tensors(model, image_half, f"streams.initial '{settings.streams.initial}'")
-    if report.misfits:
-        warn(f"of the stream transformers, some stay random: {escape(report.summary())}")
 
 
 def fill_from_files(model: RetrievalModel, paths: Sequence[Path]) -> None:

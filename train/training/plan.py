@@ -5,7 +5,7 @@ from rich.table import Table
 from torch import nn
 
 from train.data.retrieval_data import SplitVideos
-from train.optimisation.parameter_groups import RATE_OF_PART
+from train.optimisation.parameter_groups import RATE_OF_PART, part_of
 from train.settings import LearningRates
 from train.training.preparation import PreparedRun
 
@@ -33,7 +33,7 @@ def parameter_rows(model: nn.Module, rates: LearningRates) -> dict[str, str]:
     trained: dict[str, int] = {}
     frozen: dict[str, int] = {}
     for name, parameter in model.named_parameters():
-        part = name.split(".")[0]
+        part = part_of(name)
         counts, others = (trained, frozen) if parameter.requires_grad else (frozen, trained)
         counts[part] = counts.get(part, 0) + parameter.numel()
         others.setdefault(part, 0)

@@ -82,6 +82,8 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
         warn(escape(text))
     training = data.split(settings.data.train_split)
     tokenizer = build_tokenizer(settings.text)
+    if too_long := tokenizer.num_too_long([video.text for video in training]):
+        warn(f"{too_long:,} sentences have more than {settings.text.max_words} words: cut short")
     sampler = _sampler(training, settings, request.seed, processes)
     return PreparedRun(
         identity=RunIdentity(

@@ -8,6 +8,7 @@ import torch
 from rich.markup import escape
 
 from seds_core.console import messages, results
+from train.data.unseen_hands import count_unseen_hands
 from train.model.running_statistics import still_statistics
 from train.optimisation.optimiser import build_optimiser
 from train.training.checkpoint_keeper import CheckpointKeeper
@@ -58,6 +59,9 @@ def try_a_batch(run: PreparedRun) -> None:
     with torch.no_grad(), still_statistics(run.model):
         losses = gradient_pass.losses(gradient_pass.encode(batch))
     if run.processes.is_first:
+        if run.data.reader.pose is not None:
+            hands = count_unseen_hands(run.data, run.training)
+            results.print(f"Hands: {hands}")
         results.print(
             f"Nothing was trained. One batch went through the model: loss {losses.total:.4f}"
         )

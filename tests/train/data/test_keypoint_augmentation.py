@@ -3,7 +3,14 @@ import pytest
 from small_stores import SIZE, signer
 
 from train.data.encoder_input import encoder_input
-from train.data.keypoint_augmentation import change_keypoints, lose_frames, mirror, transform
+from train.data.keypoint_augmentation import (
+    change_keypoints,
+    lose_frames,
+    mirror,
+    shift,
+    transform,
+    warp_time,
+)
 from train.settings import AugmentationSettings
 
 PARTS = ("right", "left", "body")
@@ -34,7 +41,8 @@ def test_nothing_is_changed_by_default(pose):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"rotate_degrees": 20.0}, {"scale": 0.2}, {"jitter": 3.0}, {"mirror": 1.0}]
+    "settings",
+    [{"rotate_degrees": 20.0}, {"scale": 0.2}, {"jitter": 3.0}, {"mirror": 1.0}, {"shift": 9.0}],
 )
 def test_what_is_not_seen_stays_zero(pose, settings):
     other = changed(pose, **settings)
@@ -79,6 +87,27 @@ def test_a_quarter_turn(pose):
 def test_size_is_about_the_middle(pose):
     larger = transform(pose, 0.0, 2.0)
     np.testing.assert_allclose(larger.body[0] - 128, 2 * (pose.body[0] - 128), atol=1e-3)
+
+
+def test_the_body_moves_and_hands_stay_in_their_boxes(pose):
+    moved = shift(pose, np.array([10.0, -5.0]))
+    seen = pose.body.any(axis=-1)
+    np.testing.assert_allclose((moved.body - pose.body)[seen], [(10, -5)] * seen.sum(), atol=1e-4)
+    assert moved.right is pose.right
+    assert not moved.body[~seen].any()
+
+
+def test_time_runs_faster_in_the_middle(pose):
+    frames = warp_time(pose, np.array([0.0, -2.0, 2.0, 0.0]))
+    places = [0, 0, 1, 1, 2, 4, 7, 9, 10, 10, 11, 11]
+    for part in PARTS:
+        expected = getattr(pose, part)[places]
+        np.testing.assert_array_equal(getattr(frames, part), expected)
+
+
+def test_time_never_leaves_the_video(pose):
+    still = warp_time(pose, np.array([100.0, 100.0]))
+    np.testing.assert_array_equal(still.body, pose.body[[-1] * pose.num_frames])
 
 
 def test_noise_has_the_asked_deviation(pose):

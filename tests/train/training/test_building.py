@@ -43,6 +43,7 @@ def test_streams_begin_with_the_image_transformer_of_the_text_encoders_file(tmp_
     text = build()[0].text.network
     image = {f"visual.transformer.resblocks.0.mlp.c_fc.{name}": torch.full(shape, 0.5)
              for name, shape in (("weight", (256, 64)), ("bias", (256,)))}  # fmt: skip
+    image["visual.class_embedding"] = torch.full((64,), 0.25)
     file = tmp_path / "clip.safetensors"
     save_file({**{k: v.clone() for k, v in text.state_dict().items()}, **image}, file)
     clip = {
@@ -60,7 +61,7 @@ def test_streams_begin_with_the_image_transformer_of_the_text_encoders_file(tmp_
 
 def test_streams_without_clips_weights_are_random_with_a_warning(capsys):
     build(streams=SMALL["streams"] | {"initial": "clip"})
-    assert "stream transformers start with random weights" in capsys.readouterr().err
+    assert "streams start with random weights" in capsys.readouterr().err
 
 
 def test_files_are_imported_in_their_order_and_told_about(tmp_path, capsys):
