@@ -55,14 +55,19 @@ def pipeline_names(path: Path) -> list[str]:
     return list(_entry(_load(path), "pipelines", path, "the file"))
 
 
+MERGE_TAG = "tag:yaml.org,2002:merge"
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML silently keeps the last of two equal keys; this loader refuses them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == MERGE_TAG:  # "<<: *anchor": its keys may be given anew
+                continue
             key = self.construct_object(key_node, deep=True)
-            if key in seen and key != "<<":
+            if key in seen:
                 line = key_node.start_mark.line + 1
                 raise PipelineError(f"{self.name}, line {line}: key '{key}' is given twice")
             seen.add(key)

@@ -48,3 +48,14 @@ def test_mistakes_are_named(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PipelineError, match=r"nowhere\.yaml"):
         pipeline_names(tmp_path / "nowhere.yaml")
+
+
+def test_a_pipeline_may_build_on_another(tmp_path):
+    text = """
+    pipelines:
+      first: {extract: &one {frames: {max_frames: 7}}}
+      demo: {extract: {<<: *one, rate: 2.0}}
+    """
+    settings = read(tmp_path, text)
+    assert settings.frames.max_frames == 7
+    assert settings.rate == 2.0
