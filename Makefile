@@ -1,4 +1,4 @@
-# make demo: installs, then turns the drawn signers' videos into two stores and shows them
+# make demo: installs, turns the drawn signers' videos into two stores, trains on them, and searches
 # make test: installs, then runs every check
 # Both create and use .venv in this folder, with uv where it is installed and pip elsewhere.
 
@@ -40,6 +40,9 @@ demo: $(INSTALLED)
 	$(BIN)/python -m extract.demo_pose.compare demo/pose.zarr demo/corpus
 	$(BIN)/seds-extract show demo/pose.zarr "$$(sed -n '2s/,.*//p' demo/corpus/index.csv)" \
 		--also demo/rgb.zarr --out demo/contact_sheet.png --video
+	$(BIN)/seds-train --stage fusion --pipeline demo --runs demo/runs --name fusion \
+		$$(test -e demo/runs/fusion/last.pt && echo --resume)
+	$(BIN)/seds-eval --run demo/runs/fusion --split test
 
 test: $(INSTALLED)
 	$(MAKE) check
