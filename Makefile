@@ -53,7 +53,7 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q --doctest-modules seds_core extract/decoding extract/pose extract/rgb \
-		extract/weights_cache.py train/data train/text train/checkpoints
+		extract/weights_cache.py train
 	$(BIN)/pytest
 
 format:

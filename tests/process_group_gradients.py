@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from train.model_settings import LossSettings, SimilaritySettings
+from train.precision import loss_scaler
+from train.tensor_tree import rows_of
 from train.training.gradients import GradientPass
-from train.training.precision import loss_scaler
 from train.training.processes import joined_processes
-from train.training.tensor_tree import rows_of
 
 
 def main(folder, case_path):

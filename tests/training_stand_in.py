@@ -16,8 +16,8 @@ from train.batches import (
 )
 from train.model.retrieval_model import RetrievalModel
 from train.settings import TrainSettings
+from train.tensor_tree import map_tensors
 from train.text.text_encoder import build_text_encoder
-from train.training.tensor_tree import map_tensors
 
 NUM_SLOTS, NUM_FRAMES, RGB_DIM, DIM, NUM_WORDS, VOCABULARY = 5, 12, 6, 8, 7, 30
 

@@ -1,6 +1,7 @@
 """What made a store, and in which points two makers differ."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -73,10 +74,10 @@ class Provenance:
         ]
 
 
-def software_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that rows depend on."""
+def software_versions(packages: Sequence[str] = RECORDED_PACKAGES) -> dict[str, str]:
+    """Versions of Python and of packages, by default those that rows depend on."""
     found = {"python": platform.python_version()}
-    for package in RECORDED_PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

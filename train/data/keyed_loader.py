@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from train.training.tensor_tree import map_tensors
+from train.tensor_tree import map_tensors
 
 BATCHES_AHEAD = 2
 """Batches that each worker keeps ready."""

@@ -10,9 +10,9 @@ from seds_core.console import progress_bar, track
 from train.batches import SignBatch, SignTokens, TextTokens
 from train.model.fine_grained_similarity import unit_length
 from train.model.retrieval_model import RetrievalModel
+from train.precision import Precision, autocast
+from train.tensor_tree import on_device
 from train.text.tokenizer import Tokenizer
-from train.training.precision import Precision, autocast
-from train.training.tensor_tree import on_device
 
 
 def encode_videos(

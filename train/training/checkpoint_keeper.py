@@ -4,8 +4,9 @@ import time
 from dataclasses import asdict
 
 from seds_core.console import warn
+from seds_core.store.provenance import software_versions
 from train.training.batch_norm import average_running_statistics
-from train.training.environment import package_versions
+from train.training.environment import RECORDED_PACKAGES
 from train.training.processes import Processes
 from train.training.random_states import random_states, restore_random_states
 from train.training.run_checkpoint import (
@@ -48,7 +49,7 @@ class CheckpointKeeper:
         if self._processes.is_first:
             checkpoint = RunCheckpoint(
                 **self._identity.as_values(),
-                versions=package_versions(),
+                versions=software_versions(RECORDED_PACKAGES),
                 position=asdict(position),
                 best_score=best_score,
                 model=model.state_dict(),

@@ -5,26 +5,17 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from seds_core.store.provenance import software_versions
+
 RECORDED_PACKAGES = (
     "seds", "torch", "numpy", "zarr", "einops", "open-clip-torch", "transformers", "safetensors",
 )  # fmt: skip
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for package in RECORDED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+"""What results depend on."""
 
 
 def environment(
@@ -37,7 +28,7 @@ def environment(
     on_gpu = device.type == "cuda"
     return {
         "command": sys.argv,
-        "versions": package_versions(),
+        "versions": software_versions(RECORDED_PACKAGES),
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name(device) if on_gpu else platform.machine(),
         "cuda": torch.version.cuda if on_gpu else None,

@@ -11,13 +11,14 @@ from seds_core.console import messages, results
 from train.data.unseen_hands import count_unseen_hands
 from train.model.running_statistics import still_statistics
 from train.optimisation.optimiser import build_optimiser
+from train.precision import loss_scaler
+from train.tensor_tree import on_device
 from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.environment import environment
 from train.training.live_view import training_view
 from train.training.loop import TrainingLoop
 from train.training.observer import RunObserver
 from train.training.plan import plan_table
-from train.training.precision import loss_scaler
 from train.training.preparation import PreparedRun, prepare
 from train.training.processes import joined_processes
 from train.training.request import TrainRequest
@@ -26,7 +27,6 @@ from train.training.run_folder import RunFolder
 from train.training.run_log import RunLog
 from train.training.step import TrainingStep
 from train.training.stopping import exit_code, noted_stop_requests
-from train.training.tensor_tree import on_device
 from train.training.validation import Validation
 
 __all__ = ["TrainRequest", "train"]

@@ -12,9 +12,9 @@ from train.optimisation.optimiser import current_rates, set_rates
 from train.optimisation.parameter_groups import trained_parameters
 from train.optimisation.schedule import rate_share
 from train.settings import OptimisationSettings
+from train.tensor_tree import on_device
 from train.training.batch_norm import restore_statistics, saved_statistics
 from train.training.gradients import GradientPass
-from train.training.tensor_tree import on_device
 
 LARGEST_LOGIT_SCALE = math.log(100.0) - 1e-6
 """A little below the logarithm of 100: in float32 its exponential would be above 100, where the

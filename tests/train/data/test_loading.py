@@ -10,7 +10,7 @@ from train.data.loading import sign_batches, training_batches
 from train.data.retrieval_data import open_data
 from train.data.sampler import EpochBatches
 from train.settings import AugmentationSettings, TrainSettings
-from train.training.tensor_tree import tensors_of
+from train.tensor_tree import tensors_of
 
 CHANGED = AugmentationSettings(rotate_degrees=10, jitter=1.0, drop_clips=0.3, rgb_noise=0.1)
 

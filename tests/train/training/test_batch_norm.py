@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from training_stand_in import random_batch, small_model
 
+from train.tensor_tree import on_device
 from train.training.batch_norm import (
     average_running_statistics,
     restore_statistics,
@@ -13,7 +14,6 @@ from train.training.batch_norm import (
     synchronise,
 )
 from train.training.processes import Processes
-from train.training.tensor_tree import on_device
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 

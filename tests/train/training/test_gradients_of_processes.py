@@ -17,8 +17,8 @@ from training_stand_in import (
 )
 
 from train.model_settings import LossSettings, SimilaritySettings
+from train.precision import loss_scaler
 from train.training.gradients import GradientPass
-from train.training.precision import loss_scaler
 from train.training.processes import Processes
 
 

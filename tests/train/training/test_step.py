@@ -6,10 +6,10 @@ from training_stand_in import StandInModel, random_batch
 
 from train.model_settings import LossSettings, SimilaritySettings
 from train.optimisation.optimiser import build_optimiser
+from train.precision import loss_scaler
 from train.settings import LearningRates, OptimisationSettings
 from train.training import step as module
 from train.training.gradients import GradientPass
-from train.training.precision import loss_scaler
 from train.training.processes import Processes
 from train.training.step import LARGEST_LOGIT_SCALE, DivergedError, TrainingStep
 

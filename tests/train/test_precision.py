@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from train.training.precision import autocast, loss_scaler
+from train.precision import autocast, loss_scaler
 
 CPU = torch.device("cpu")
 
