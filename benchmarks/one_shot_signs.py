@@ -33,9 +33,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--init", type=Path, help="Weights that every run begins with.")
     options = parser.parse_args()
-    index, rgb, pose = (
-        options.data / "index.csv", options.work / "rgb.zarr", options.work / "pose.zarr",
-    )  # fmt: skip
+    index = options.data / "index.csv"
+    rgb, pose = options.work / "rgb.zarr", options.work / "pose.zarr"
     extract = ("seds-extract", "rgb", "--index", index, "--out", rgb)
     call(*extract, "--pipelines", RECIPES, "--pipeline", "augmented")
     if not pose.exists():
@@ -45,12 +44,12 @@ def main() -> None:
     for recipe in options.recipes:
         runs = [options.work / "runs" / f"{recipe}-{seed}" for seed in options.seeds]
         for run, seed in zip(runs, options.seeds, strict=True):
-            if not (run / "best.pt").exists():
-                call(
-                    "seds-train", "--stage", "fusion", "--pipelines", RECIPES, "--pipeline", recipe,
-                    "--index", index, "--rgb", rgb, "--pose", pose, "--seed", seed, *begin_with,
-                    "--runs", run.parent, "--name", run.name,
-                )  # fmt: skip
+            going_on = ("--resume",) if (run / "last.pt").exists() else begin_with
+            call(
+                "seds-train", "--stage", "fusion", "--pipelines", RECIPES, "--pipeline", recipe,
+                "--index", index, "--rgb", rgb, "--pose", pose, "--seed", seed, *going_on,
+                "--runs", run.parent, "--name", run.name,
+            )  # fmt: skip
         call("seds-eval", *(word for run in runs for word in ("--run", run)))
 
 
