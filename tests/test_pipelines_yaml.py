@@ -6,6 +6,7 @@ from shared_data import REPOSITORY
 from extract.settings import ExtractSettings
 from extract.synthetic.corpus import SyntheticCorpus
 from seds_core.pipeline_file import pipeline_names, read_section
+from train.settings import TrainSettings
 
 PATH = REPOSITORY / "pipelines.yaml"
 
@@ -21,6 +22,22 @@ def test_every_extract_section_is_valid(name):
     assert settings.rgb.clip_length == 16
 
 
+@pytest.mark.parametrize("name", ["phoenix-2014t", "csl-daily", "how2sign"])
+def test_published_sets_have_the_published_recipe(name):
+    settings = read_section(PATH, name, "train", TrainSettings)
+    optimisation, published = settings.optimisation, TrainSettings().optimisation
+    assert settings.keypoints.rules == name
+    same = {"micro_batch": None, "precision": "float32"}
+    assert optimisation.model_copy(update=same) == published
+    assert (published.epochs, published.batch_size, published.optimiser) == (200, 128, "published")
+    assert (settings.cgaf.sampling, settings.similarity.padding) == ("published", "published")
+
+
+@pytest.mark.parametrize("name", ["demo", "custom"])
+def test_embedded_sets_train_offline(name):
+    assert read_section(PATH, name, "train", TrainSettings).text.encoder == "minilm"
+
+
 def test_the_published_clip_plan_is_kept():
     for name in ("phoenix-2014t", "csl-daily", "how2sign"):
         rgb = read_section(PATH, name, "extract", ExtractSettings).rgb
@@ -33,7 +50,7 @@ def test_the_demo_corpus_has_unseen_test_signers():
     assert corpus.test_signers > 0
 
 
-@pytest.mark.parametrize("schema", [ExtractSettings, SyntheticCorpus])
+@pytest.mark.parametrize("schema", [ExtractSettings, SyntheticCorpus, TrainSettings])
 def test_every_setting_is_documented(schema):
     undocumented = []
 
