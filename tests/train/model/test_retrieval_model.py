@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.batches import ClipLayout, PoseBatch, SignBatch
+from train.batches import ClipLayout, PoseBatch, SignBatch, TextBatch
 from train.model.retrieval_model import RetrievalModel
 from train.settings import TrainSettings
 from train.text.text_encoder import TextEncoder
@@ -19,9 +19,11 @@ SETTINGS = TrainSettings(
 )
 
 
-class NoText(TextEncoder):
+class CodeText(TextEncoder):
+    """Every place's vector is its number, over and over."""
+
     def forward(self, text):
-        raise NotImplementedError
+        return text.input_ids[..., None].expand(-1, -1, 16).float()
 
     def pretrained_parameters(self):
         return self.parameters()
@@ -42,7 +44,7 @@ def signs():
 
 
 def model(stage):
-    return RetrievalModel(SETTINGS, stage, LAYOUT, NoText()).eval()
+    return RetrievalModel(SETTINGS, stage, LAYOUT, CodeText()).eval()
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_a_stream_without_its_data_is_named(stage, missing):
 
 def test_rgb_needs_a_feature_size():
     with pytest.raises(ValueError, match="needs the size of RGB features"):
-        RetrievalModel(SETTINGS, "rgb", replace(LAYOUT, rgb_dim=None), NoText())
+        RetrievalModel(SETTINGS, "rgb", replace(LAYOUT, rgb_dim=None), CodeText())
 
 
 def test_the_scale_begins_at_the_temperature_and_ends_at_100():
@@ -72,3 +74,10 @@ def test_the_scale_begins_at_the_temperature_and_ends_at_100():
     assert scaled.scale.item() == pytest.approx(1 / 0.07)
     nn.init.constant_(scaled.logit_scale, math.log(1000))
     assert scaled.scale.item() == pytest.approx(100)
+
+
+def test_sentences_keep_their_mask():
+    text = TextBatch(torch.tensor([[1, 5, 2, 0]]), torch.tensor([[True, True, True, False]]))
+    tokens = model("pose").encode_text(text)
+    assert tokens.words[0, :, 3].tolist() == [1, 5, 2, 0]
+    assert tokens.word_is_real is text.word_is_real
