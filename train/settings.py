@@ -141,10 +141,7 @@ class OptimisationSettings(Settings):
     """Highest rates."""
 
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of all steps in which rates rise linearly from zero."""
-
-    schedule: Literal["cosine"] = "cosine"
-    """How rates fall after that."""
+    """Share of all steps in which rates rise linearly from zero; then they fall as a cosine."""
 
     weight_decay: Annotated[float, Field(ge=0)] = 0.001
     """Decay of everything but biases."""

@@ -122,11 +122,9 @@ class GradientPass:
     def _backward(self, encoded: EncodedBatch, gradients: EncodedBatch) -> None:
         pairs = zip(tensors_of(encoded), tensors_of(gradients), strict=True)
         trained = [(tokens, gradient) for tokens, gradient in pairs if tokens.requires_grad]
-        # Gradient checkpointing encodes once more in the backward pass.
-        with still_statistics(self.model):
-            torch.autograd.backward(
-                [tokens for tokens, _ in trained], [gradient for _, gradient in trained]
-            )
+        torch.autograd.backward(
+            [tokens for tokens, _ in trained], [gradient for _, gradient in trained]
+        )
 
     def _sum_over_processes(self) -> None:
         scale = self.model.logit_scale
