@@ -3,23 +3,17 @@
     python benchmarks/one_shot_signs.py DATA --work WORK --recipes augmented plain --seeds 1 2 3
 
 DATA holds ``index.csv`` with its videos, and ``keypoints/VIDEO_ID.pkl`` in the published format:
-``{'keypoints': (frame, 133, 3), ...}``. They are read with pickle: run it on files you trust. What
-is in WORK already is not computed again.
+``{'keypoints': (frame, 133, 3), ...}``. What is in WORK already is not computed again.
 """
 
 import argparse
-import pickle
 import subprocess
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from seds_core.dataset_index import read_index
-from seds_core.store.provenance import Provenance
-from seds_core.store.reader import StoreReader, VideoEntry
-from seds_core.store.records import FinishedVideo, VideoSource
-from seds_core.store.writer import StoreWriter
+from seds_core.store.reader import StoreReader
 
 RECIPES = Path(__file__).with_suffix(".yaml")
 
@@ -35,10 +29,10 @@ def main() -> None:
     options = parser.parse_args()
     index = options.data / "index.csv"
     rgb, pose = options.work / "rgb.zarr", options.work / "pose.zarr"
-    extract = ("seds-extract", "rgb", "--index", index, "--out", rgb)
-    call(*extract, "--pipelines", RECIPES, "--pipeline", "augmented")
-    if not pose.exists():
-        write_pose_store(pose, StoreReader(rgb), options.data / "keypoints")
+    shared = ("--index", index, "--pipelines", RECIPES, "--pipeline", "augmented")
+    call("seds-extract", "rgb", "--out", rgb, *shared)
+    keypoints = options.data / "keypoints"
+    call("seds-extract", "import", "published-keypoints", keypoints, "--out", pose, *shared)
     print(f"untrained nearest neighbour by RGB features: R@1 {nearest_neighbour(index, rgb):.3f}")
     begin_with = ("--init", options.init) if options.init else ()
     for recipe in options.recipes:
@@ -56,34 +50,6 @@ def main() -> None:
 def call(*words: object) -> None:
     """Run one of the project's commands."""
     subprocess.run([str(word) for word in words], check=True)
-
-
-def write_pose_store(path: Path, rgb: StoreReader, keypoints: Path) -> None:
-    """Keypoints that were found elsewhere, for the videos of an RGB store."""
-    provenance = Provenance(
-        kind="pose",
-        settings={"frames": rgb.provenance.settings["frames"], "pose": {"detector": "elsewhere"}},
-        weights={"name": "elsewhere", "source": str(keypoints), "sha256": "", "is_random": False},
-    )
-    with StoreWriter(path, provenance) as writer:
-        writer.want(rgb.videos)
-        while (video_id := writer.claim()) is not None:
-            points = pickle.loads((keypoints / f"{video_id}.pkl").read_bytes())["keypoints"]
-            writer.finish(pose_video(rgb.videos[video_id], points))
-
-
-def pose_video(entry: VideoEntry, keypoints: np.ndarray) -> FinishedVideo:
-    """The rows of a video: the frames of its timeline."""
-    frames = np.arange(0, entry.num_frames, entry.frame_step, dtype=np.int32)
-    points = keypoints[frames].astype(np.float32)
-    rows = {
-        "keypoints": points,
-        "person_found": points[..., 2].any(axis=1),
-        "person_box": np.full((len(frames), 4), np.nan, np.float32),
-        "frame": frames,
-    }
-    values = {field.name: getattr(entry, field.name) for field in fields(VideoSource)}
-    return FinishedVideo(VideoSource(**values), rows)
 
 
 def nearest_neighbour(index: Path, rgb: Path) -> float:

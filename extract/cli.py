@@ -10,11 +10,24 @@ from typing import Annotated
 
 import typer
 
+from extract.cli_options import (
+    EXIT_CODES,
+    PIPELINE_FILE,
+    Device,
+    DryRun,
+    Index,
+    Json,
+    MoreVideos,
+    Out,
+    Pipeline,
+    PipelineFile,
+    Store,
+    Videos,
+)
+from extract.data_cli import add_data_commands
 from extract.run.request import ExtractionRequest
 from seds_core.command_line import EXIT_ERROR, run
 from seds_core.console import results
-
-EXIT_CODES = "Exit codes: 0 all there, 3 some videos failed, 2 usage, 1 anything else."
 
 app = typer.Typer(
     name="seds-extract",
@@ -25,26 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Videos = Annotated[
-    list[str] | None,
-    typer.Option("--videos", help="Folders, files or quoted patterns.", metavar="DIR|FILE|GLOB..."),
-]
-MoreVideos = Annotated[list[str] | None, typer.Argument(hidden=True, metavar="[VIDEO]...")]
-"""What the shell makes of ``--videos *.mp4``: all names but the first are left over."""
-Index = Annotated[
-    Path | None, typer.Option(help="CSV with columns video_id and path, instead of --videos.")
-]
-Out = Annotated[Path, typer.Option(help="Store to create or to go on with.")]
-Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
-PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
-PipelineFile = Annotated[
-    Path,
-    typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
-Store = Annotated[Path, typer.Argument(help="A store made by rgb or pose.")]
+
+add_data_commands(app)
 
 
 def main() -> None:
@@ -63,6 +58,12 @@ def rgb(
     backbone: Annotated[str | None, typer.Option(help="i3d, s3d or mvit_v2_s.")] = None,
     weights: Annotated[str | None, typer.Option(help="Name or file, such as bsl5k.")] = None,
     clips: Annotated[str | None, typer.Option(help="planned (a bounded number) or all.")] = None,
+    frames: Annotated[
+        str | None, typer.Option(help="all, or hands: only frames with a usable hand (--pose).")
+    ] = None,
+    pose: Annotated[
+        Path | None, typer.Option(help="Pose store that says which frames show a hand.")
+    ] = None,
     device: Device = "auto",
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -73,16 +74,18 @@ def rgb(
 
     seds-extract rgb --videos my_videos --out stores/rgb.zarr
 
-    seds-extract rgb --index index.csv --out stores/rgb.zarr --pipeline phoenix-2014t
+    seds-extract rgb --index a.csv --out a/rgb.zarr --pipeline phoenix-2014t --pose a/pose.zarr
 
     seds-extract rgb --videos "takes/**/*.mp4" --out stores/rgb.zarr --clips all --dry-run
     """
     changes: dict[str, str | Path | None] = {
-        "backbone": backbone, "weights": weights, "clips": clips,
+        "backbone": backbone, "weights": weights, "clips": clips, "frames": frames,
     }  # fmt: skip
     places = (*(videos or ()), *(more_videos or ()))
     _run(
-        ExtractionRequest("rgb", out, places, index, pipelines, pipeline, changes, device, as_json),
+        ExtractionRequest(
+            "rgb", out, places, index, pipelines, pipeline, changes, device, as_json, pose
+        ),
         dry_run,
     )
 
@@ -157,6 +160,9 @@ def info(store: Store, as_json: Json = False) -> None:
 def verify(
     store: Store,
     sample: Annotated[int, typer.Option(min=0, help="Videos to extract again.")] = 0,
+    pose: Annotated[
+        Path | None, typer.Option(help="Pose store that an RGB store was made with.")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Checks a store's structure and checksums; with --sample, extracts some videos again.
@@ -168,7 +174,7 @@ def verify(
     from extract.inspection.verify import print_verification, verify_store
     from seds_core.store.reader import StoreReader
 
-    verification = verify_store(StoreReader(store), sample=sample, device=device)
+    verification = verify_store(StoreReader(store), sample=sample, device=device, pose_store=pose)
     print_verification(verification)
     if verification.problems:
         raise typer.Exit(EXIT_ERROR)

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from extract.imports.settings import ImportSettings
 from extract.pose.settings import PoseSettings
+from seds_core.hand_rules import HandRules
 from seds_core.pipeline_file import Settings
 
 
@@ -41,6 +43,15 @@ class RgbSettings(Settings):
 
     max_clips: Annotated[int, Field(ge=1)] = 64
     """Clips of a video when they are planned."""
+
+    frames: Literal["all", "hands"] = "all"
+    """``all``: clips are windows over the timeline; ``hands``: frames in which no hand can be used
+    are left out first, as published. That needs ``--pose``, and the training pipeline's
+    ``keypoints.frames`` must say the same."""
+
+    hand_rules: HandRules = "custom"
+    """Which published rules say, for ``frames: hands``, whether a hand can be used; the training
+    pipeline's ``keypoints.rules`` must be the same."""
 
     store_dtype: Literal["float32", "float16"] = "float32"
     """Precision of the stored features."""
@@ -76,5 +87,7 @@ class ExtractSettings(Settings):
     """For ``seds-extract rgb``."""
     pose: PoseSettings = PoseSettings()
     """For ``seds-extract pose``."""
+    imports: ImportSettings = ImportSettings()
+    """For ``seds-extract import``."""
     run: RunSettings = RunSettings()
     """Speed."""

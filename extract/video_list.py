@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extract.decoding.frame_folder import IMAGE_SUFFIXES
-from seds_core.dataset_index import read_index
+from extract.decoding.video_part import WHOLE, VideoPart, read_part
+from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError
 
 VIDEO_SUFFIXES = frozenset(
@@ -28,6 +29,8 @@ class ListedVideo:
 
     video_id: str
     path: Path
+    part: VideoPart = WHOLE
+    """What of the file or folder at ``path`` the video is."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,19 @@ class VideoList:
 
 
 def videos_of_index(path: Path) -> VideoList:
-    """The videos of an index file, in its order."""
-    return VideoList(tuple(ListedVideo(line.video_id, line.path) for line in read_index(path)))
+    """The videos of an index file, in its order; its columns may say that one is a part.
+
+    Raises :class:`VideoListError` for columns that name no part of a recording.
+    """
+    return VideoList(tuple(_listed_video(path, line) for line in read_index(path)))
+
+
+def _listed_video(index: Path, line: IndexedVideo) -> ListedVideo:
+    """A line of an index as a video. Raises like :func:`videos_of_index`."""
+    try:
+        return ListedVideo(line.video_id, line.path, read_part(line.other))
+    except ValueError as error:
+        raise VideoListError(f"the index {index}, video '{line.video_id}': {error}") from None
 
 
 def find_videos(places: Iterable[str]) -> VideoList:

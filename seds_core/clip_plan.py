@@ -1,13 +1,14 @@
 """From a number of frames to the clips of a video: the only window arithmetic of the project.
 
-A video's *timeline* is every ``frame_step``-th of its frames; a *clip* is a run of consecutive
-timeline frames. SEDS (arXiv 2407.16394), section 4.1; CiCo (arXiv 2303.12793), section 3.2.
+A video's *timeline* is every ``frame_step``-th of its frames, or, as published, those of them that
+show a usable hand; a *clip* is a run of consecutive timeline frames. SEDS (arXiv 2407.16394),
+section 4.1; CiCo (arXiv 2303.12793), section 3.2.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ def timeline_length(num_frames: int, step: int) -> int:
     return -(-num_frames // step)
 
 
+def timeline_frames(num_frames: int, step: int) -> Int32[np.ndarray, " frame"]:
+    """Numbers, in the video, of every ``step``-th frame, from frame 0 on.
+
+    >>> timeline_frames(7, 3).tolist()
+    [0, 3, 6]
+    """
+    return np.arange(0, num_frames, step, dtype=np.int32)
+
+
 def clip_starts(
     num_timeline_frames: int, clip_length: int, max_clips: int | None
 ) -> Int32[np.ndarray, " clip"]:
@@ -73,3 +83,29 @@ def clip_starts(
     if max_clips is None or count <= max_clips:
         return np.arange(count, dtype=np.int32)
     return np.linspace(0, count - 1, max_clips, dtype=int).astype(np.int32)
+
+
+def clip_frames(
+    frames: Int32[np.ndarray, " row"], starts: Int32[np.ndarray, " clip"], clip_length: int
+) -> Int32[np.ndarray, "clip frame"]:
+    """Numbers, in the video, of every clip's frames.
+
+    ``frames`` are those of its timeline, whose last one is repeated for a clip that reaches beyond.
+
+    >>> clip_frames(np.array([0, 4, 5], np.int32), np.array([1], np.int32), 4).tolist()
+    [[4, 5, 5, 5]]
+    """
+    places = starts[:, None] + np.arange(clip_length)
+    return frames[np.minimum(places, len(frames) - 1)]
+
+
+def places_of(
+    wanted: Int32[np.ndarray, " frame"], held: Int32[np.ndarray, " row"]
+) -> Int64[np.ndarray, " frame"] | None:
+    """Where each of some frames stands among others, which ascend; ``None`` when one is not there.
+
+    >>> held = np.array([0, 4, 5, 9], np.int32)
+    >>> places_of(np.array([4, 9], np.int32), held).tolist()
+    [1, 3]
+    """
+    return np.searchsorted(held, wanted) if np.isin(wanted, held).all() else None

@@ -6,12 +6,16 @@ CSV file's own folder.
 """
 
 import csv
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seds_core.errors import UsageError
 
 REQUIRED_COLUMNS = ("video_id", "path")
+COLUMNS = (*REQUIRED_COLUMNS, "split", "text")
+"""What every index that is written here has; the other columns come behind."""
 
 
 class IndexFileError(UsageError):
@@ -49,6 +53,39 @@ def read_index(path: Path) -> list[IndexedVideo]:
         raise IndexFileError(f"the index {path} lists no videos")
     _check_unique(path, videos)
     return videos
+
+
+def write_index(path: Path, videos: Sequence[IndexedVideo]) -> None:
+    """Writes an index as a whole or not at all; :func:`read_index` reads the same videos from it.
+
+    Paths below the index's own folder are written relative to it, others in full. Columns of
+    ``other`` are written in the order in which the videos bring them. Raises
+    :class:`IndexFileError` where the file cannot be written.
+    """
+    others = dict.fromkeys(name for video in videos for name in video.other)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, (*COLUMNS, *others), restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(_line(video, path.parent) for video in videos)
+        unfinished.replace(path)
+    except OSError as error:
+        raise IndexFileError(f"the index {path} cannot be written: {error.strerror}") from None
+
+
+def _line(video: IndexedVideo, folder: Path) -> dict[str, str]:
+    whole = Path(os.path.abspath(video.path))  # links keep their names
+    base = os.path.abspath(folder)
+    place = whole.relative_to(base) if whole.is_relative_to(base) else whole
+    return {
+        "video_id": video.video_id,
+        "path": str(place),
+        "split": video.split,
+        "text": video.text,
+        **video.other,
+    }
 
 
 def _check_columns(path: Path, columns: object) -> None:

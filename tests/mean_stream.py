@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from finished_videos import RGB
 
-from extract.decoding.confirmed_frames import confirmed_frames
+from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
 from seds_core.clip_plan import timeline_length, timeline_step
 from seds_core.store.provenance import Provenance
 
@@ -28,7 +28,8 @@ class MeanStream:
     seconds: float = 0.0
     break_on: str = ""
 
-    def num_rows(self, num_frames):
+    def num_rows(self, video):
+        num_frames = expected_frames(video)
         return timeline_length(num_frames, timeline_step(num_frames, 30))
 
     def rows(self, video):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seds_core.clip_plan import plan_clips
+from seds_core.clip_plan import clip_frames, clip_starts, plan_clips, timeline_step
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import FinishedVideo, VideoSource
 from seds_core.store.writer import StoreWriter
@@ -23,6 +23,18 @@ RGB = Provenance(
 )
 POSE = replace(RGB, kind="pose", settings={"frames": FRAMES, "pose": {}}, feature_dim=0)
 
+WHOLE_POSE = replace(
+    POSE, settings={"frames": {"max_frames": None, "folder_fps": 25.0}, "pose": {}}
+)
+"""Of a store that holds every frame, as imported ones do."""
+
+HANDS_RGB = replace(
+    RGB,
+    settings={"frames": FRAMES, "rgb": CLIPS | {"frames": "hands", "hand_rules": "custom"}},
+    clip_frames=CLIPS["clip_length"],
+)
+"""Of a store whose clips are windows over the frames with a usable hand."""
+
 
 def signer(num_frames, generator):
     """Keypoints (frame, 133, 3) of somebody whose arms and hands are seen in every frame."""
@@ -35,6 +47,14 @@ def signer(num_frames, generator):
         keypoints[:, first : first + 21, :2] = np.array(wrist) + shape + drift
     keypoints[..., :2] += generator.normal(0, 0.3, (num_frames, 133, 2))
     keypoints[..., 2] = generator.uniform(0.5, 1, (num_frames, 133))
+    return keypoints
+
+
+def resting(keypoints, frames):
+    """The same signer, whose hands and arms cannot be seen in some frames."""
+    keypoints = keypoints.copy()
+    keypoints[frames, 5:11, 2] = 0
+    keypoints[frames, 91:, 2] = 0
     return keypoints
 
 
@@ -77,6 +97,40 @@ def pose_video(video_id, num_frames, keypoints=None, content="c0"):
         "person_found": np.ones(length, bool),
         "person_box": np.zeros((length, 4), np.float32),
         "frame": np.arange(length, dtype=np.int32) * np.int32(clips.frame_step),
+    }
+    return FinishedVideo(source(video_id, num_frames, content), rows)
+
+
+def whole_pose_video(video_id, num_frames, without_hands=(), content="c0"):
+    """Every frame's keypoints; the hands rest in some."""
+    keypoints = signer(num_frames, np.random.default_rng(num_frames))
+    rows = {
+        "keypoints": resting(keypoints, list(without_hands)),
+        "person_found": np.ones(num_frames, bool),
+        "person_box": np.zeros((num_frames, 4), np.float32),
+        "frame": np.arange(num_frames, dtype=np.int32),
+    }
+    return FinishedVideo(replace(source(video_id, num_frames, content), frame_step=1), rows)
+
+
+def kept_frames(num_frames, without_hands=()):
+    """The published timeline of such a video."""
+    step = timeline_step(num_frames, FRAMES["max_frames"])
+    kept = [frame for frame in range(0, num_frames, step) if frame not in set(without_hands)]
+    return np.array(kept, np.int32)
+
+
+def hands_rgb_video(video_id, num_frames, without_hands=(), content="c0"):
+    """Like :func:`rgb_video`, over the frames with a usable hand."""
+    kept = kept_frames(num_frames, without_hands)
+    starts = clip_starts(len(kept), CLIPS["clip_length"], CLIPS["max_clips"])
+    frames = clip_frames(kept, starts, CLIPS["clip_length"])
+    features = np.random.default_rng(num_frames).normal(size=(len(starts), RGB_DIM))
+    rows = {
+        "features": features.astype(np.float32),
+        "first_frame": frames[:, 0],
+        "frame_step": np.zeros(len(starts), np.int32),
+        "frames": frames,
     }
     return FinishedVideo(source(video_id, num_frames, content), rows)
 

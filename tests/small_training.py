@@ -43,7 +43,7 @@ def small_request(folder, name="run", **changes):
         "pipeline": "small",
         "pipelines": folder / "pipelines.yaml",
         "index": folder / "index.csv",
-        "rgb": folder / "rgb.zarr",
+        "rgb": (folder / "rgb.zarr",),
         "pose": folder / "pose.zarr",
         "run_dir": folder / "runs" / name,
         "device": "cpu",

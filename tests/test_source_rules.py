@@ -42,6 +42,15 @@ def test_names_of_files_say_what_they_are_about():
     [
         ("zarr", ["seds_core/store/arrays.py"]),
         ("decord", ["extract/decoding/decord_frames.py"]),
+        ("numcodecs", ["seds_core/store/shard_files.py"]),
+        (
+            "pose_format",
+            [
+                "extract/exports/pose_files.py",
+                "extract/imports/keypoints/header_points.py",
+                "extract/imports/keypoints/pose_files.py",
+            ],
+        ),
         ("mediapipe", ["extract/pose/mediapipe_estimator.py"]),
     ],
 )

@@ -33,7 +33,12 @@ PipelineFile = Annotated[
     typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
 ]
 Index = Annotated[Path | None, typer.Option(help="CSV: video_id, path, split, text.")]
-RgbStore = Annotated[Path | None, typer.Option(help="Store of RGB features.")]
+RgbStores = Annotated[
+    list[Path] | None, typer.Option(help="Store of RGB features; several are mixed.")
+]
+Mix = Annotated[
+    list[float] | None, typer.Option(help="Weight of each RGB store; together they are 1.")
+]
 PoseStore = Annotated[Path | None, typer.Option(help="Store of keypoints.")]
 Init = Annotated[
     list[Path] | None,
@@ -66,7 +71,8 @@ def seds_train(
     pipeline: Pipeline = "custom",
     pipelines: PipelineFile = PIPELINE_FILE,
     index: Index = None,
-    rgb: RgbStore = None,
+    rgb: RgbStores = None,
+    mix: Mix = None,
     pose: PoseStore = None,
     init: Init = None,
     freeze: Freeze = None,
@@ -88,6 +94,8 @@ def seds_train(
 
     seds-train --stage fusion --pipeline phoenix-2014t --init ph_best_model.bin
 
+    seds-train --stage rgb --index index.csv --rgb a.zarr --mix 0.8 --rgb b.zarr --mix 0.2
+
     seds-train --stage fusion --pipeline how2sign --resume
 
     torchrun --nproc-per-node 4 -m train --stage fusion --pipeline how2sign
@@ -101,8 +109,9 @@ def seds_train(
 
     run_dir = runs / (name or f"{pipeline}-{stage}-seed{seed}")
     request = TrainRequest(
-        stage, pipeline, pipelines, run_dir, index, rgb, pose, workers, seed, device,
+        stage, pipeline, pipelines, run_dir, index, tuple(rgb or ()), pose, workers, seed, device,
         resume=resume, init=tuple(init or ()), freeze_text=bool(freeze), dry_run=dry_run,
+        mix=tuple(mix or ()),
     )  # fmt: skip
     raise typer.Exit(train(request))
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from seds_core.hand_rules import HandRules
 from seds_core.pipeline_file import Settings
 from train.model_settings import (
     CgafSettings,
@@ -27,14 +28,25 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
+class MixedStore(Settings):
+    """One of several RGB stores whose features are added up: two backbones, as CiCo has it."""
+
+    store: Path
+    """Store of RGB features."""
+
+    mix: Share
+    """Weight of its features in the sum; all weights together are 1."""
+
+
 class DataSettings(Settings):
     """Where the data lies, and how it is dealt out. Relative paths start at the working folder."""
 
     index: Path | None = None
     """CSV file of videos, sentences and splits; ``--index`` takes its place."""
 
-    rgb: Path | None = None
-    """Store of RGB features; ``--rgb`` takes its place."""
+    rgb: Path | tuple[MixedStore, ...] | None = None
+    """Store of RGB features, or several of the same clips that are mixed; ``--rgb`` (with
+    ``--mix`` for several) takes its place."""
 
     pose: Path | None = None
     """Store of keypoints; ``--pose`` takes its place."""
@@ -56,12 +68,16 @@ class DataSettings(Settings):
 class KeypointSettings(Settings):
     """From stored keypoints to the pose encoder's input."""
 
-    rules: Literal["phoenix-2014t", "csl-daily", "how2sign", "custom"] = "custom"
+    rules: HandRules = "custom"
     """Which published rules say whether a hand is usable; ``custom`` asks nothing of its place."""
 
     frames: Literal["all", "hands"] = "all"
     """``all``: a frame without hands is zeros, and both streams share the raw timeline; ``hands``:
     such frames are dropped, as published."""
+
+    max_frames: Annotated[int, Field(ge=16)] | None = 300
+    """Where no RGB store decides it, a longer video keeps every k-th frame, with the smallest k
+    that leaves at most this many."""
 
     max_clips: Count = 64
     """Clips of a video where no RGB store decides it."""

@@ -11,7 +11,7 @@ from extract.decoding.decode_job import DecodeEvent, DecodeJob, FrameChunk, Vide
 from extract.decoding.frame import Frame, Frames
 from extract.decoding.frame_fit import FrameFit
 from extract.decoding.frame_source import FrameSource, open_frames
-from extract.decoding.source_identity import SourceIdentity, content_hash, quick_identity
+from extract.decoding.source_identity import SourceIdentity, part_hash, quick_identity
 from extract.decoding.video_error import FrameCountChanged, VideoError
 from seds_core.clip_plan import timeline_step
 
@@ -45,7 +45,7 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
     the last chunk when the number of frames makes another timeline than the one handed out.
     """
     try:
-        source = open_frames(job.path, job.folder_fps, job.max_pixels)
+        source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part)
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)
         yield VideoOpened(source.properties, step)
         identity = _identity(job, memory)
@@ -59,7 +59,7 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
 
 def _identity(job: DecodeJob, memory: ChunkMemory) -> SourceIdentity:
     size_bytes, mtime_ns = quick_identity(job.path)
-    digest = content_hash(job.path, memory.progress) if job.hash else ""
+    digest = part_hash(job.path, job.part, memory.progress) if job.hash else ""
     return SourceIdentity(size_bytes, mtime_ns, digest)
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from extract.decoding.frame import Frames
 from extract.decoding.frame_fit import FrameFit
 from extract.decoding.source_identity import SourceIdentity
+from extract.decoding.video_part import WHOLE, VideoPart, part_name
 from extract.decoding.video_properties import MAX_PIXELS, VideoProperties
 
 
@@ -17,6 +18,8 @@ class DecodeJob:
     video_id: str
     path: Path
     """A video file, or a folder of frame images."""
+    part: VideoPart = WHOLE
+    """What of it the video is; frames and their numbers below are those of the part."""
     folder_fps: float = 25.0
     """Frame rate of a folder of images."""
     max_frames: int | None = None
@@ -31,6 +34,11 @@ class DecodeJob:
     """Whether the content hash of the source is wanted."""
     max_pixels: int = MAX_PIXELS
     """Pixels of the largest frame that is accepted."""
+
+    @property
+    def source_name(self) -> str:
+        """The path as it was given, with the part."""
+        return part_name(self.path, self.part)
 
 
 @dataclass(frozen=True)

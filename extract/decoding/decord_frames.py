@@ -9,12 +9,14 @@ What was found out about decord 0.6.0, and why :func:`suits` is a list of what i
 - Rotation is applied in MP4 and QuickTime files and ignored in Matroska.
 - MPEG transport streams and AV1 cannot be read, nor animated GIFs.
 - It decodes ahead without bound: whoever takes frames slowly finds the whole video in memory.
+- Loaded before OpenCV it lends it a zlib of its own, and OpenCV then writes broken PNG files.
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2  # noqa: F401 - has to be loaded before decord
 import decord
 from decord import DECORDError
 

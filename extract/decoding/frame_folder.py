@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from extract.decoding.frame import Frame, Progress, unwatched
 from extract.decoding.video_error import VideoError
+from extract.decoding.video_part import WHOLE, VideoPart, part_frames
 from extract.decoding.video_properties import MAX_PIXELS, VideoProperties, over_size_limit
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp"))
@@ -37,10 +38,18 @@ class FrameFolder:
     Pillow reads them: unlike OpenCV it refuses an image that is cut off.
     """
 
-    def __init__(self, folder: Path, fps: float, max_pixels: int = MAX_PIXELS) -> None:
-        """Looks at the first image. Raises ``VideoError`` when there is none or it is too large."""
+    def __init__(
+        self, folder: Path, fps: float, max_pixels: int = MAX_PIXELS, part: VideoPart = WHOLE
+    ) -> None:
+        """Looks at the first image of a part.
+
+        Raises ``VideoError`` when there is none or it is too large, and for a part that the folder
+        has not got.
+        """
         self._folder = folder
-        self._images = image_files(folder)
+        images = image_files(folder)
+        numbers = part_frames(part, folder, fps, len(images))
+        self._images = images[numbers.start : numbers.stop]
         width, height = self._size_of_first(max_pixels)
         self._properties = VideoProperties(
             width=width,

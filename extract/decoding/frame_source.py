@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from extract.decoding.cropped_frames import CroppedFrames
 from extract.decoding.frame import Frame, Progress, unwatched
 from extract.decoding.frame_folder import FrameFolder
+from extract.decoding.recording_part import RecordingPart
 from extract.decoding.video_file import VideoFile
+from extract.decoding.video_part import WHOLE, VideoPart
 from extract.decoding.video_properties import MAX_PIXELS, VideoProperties
 
 
@@ -25,11 +28,21 @@ class FrameSource(Protocol):
         """
 
 
-def open_frames(path: Path, folder_fps: float, max_pixels: int = MAX_PIXELS) -> FrameSource:
-    """Opens a video file, or a folder of frame images as a video of ``folder_fps``.
+def open_frames(
+    path: Path, folder_fps: float, max_pixels: int = MAX_PIXELS, part: VideoPart = WHOLE
+) -> FrameSource:
+    """Opens a video file, or a folder of frame images as a video of ``folder_fps``, or a part.
 
-    Raises ``VideoError`` for what is neither, and for frames of more than ``max_pixels`` pixels.
+    Raises ``VideoError`` for what is neither, for frames of more than ``max_pixels`` pixels, and
+    for a part that it has not got.
     """
+    source = _open_times(path, folder_fps, max_pixels, part)
+    if part.crop is None and part.size is None:
+        return source
+    return CroppedFrames(path, source, part.crop, part.size)
+
+
+def _open_times(path: Path, folder_fps: float, max_pixels: int, part: VideoPart) -> FrameSource:
     if path.is_dir():
-        return FrameFolder(path, folder_fps, max_pixels)
-    return VideoFile(path, max_pixels)
+        return FrameFolder(path, folder_fps, max_pixels, part)
+    return RecordingPart(path, part, max_pixels) if part.has_times else VideoFile(path, max_pixels)

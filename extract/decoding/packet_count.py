@@ -7,8 +7,8 @@ video than there is. A container may promise up to :data:`OVERSTATED_FRAMES` fra
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import av
 from av.container import InputContainer
@@ -37,6 +37,14 @@ _JOINED_AT_WILL = ("mpegts",)
 _VP8_IS_SHOWN = 0x10  # RFC 6386, section 9.1: a frame that is only a reference is not shown
 
 
+class FramePacket(NamedTuple):
+    """A packet that gives a frame; times in the stream's own unit, where it has them."""
+
+    shown: int | None
+    decoded: int | None
+    is_keyframe: bool
+
+
 @dataclass
 class PacketCount:
     """The packets of a video stream, as far as they can be read."""
@@ -57,16 +65,22 @@ class PacketCount:
     """Seconds between two neighbouring packets of the video stream."""
     complaint: str = ""
     """What FFmpeg first complained about; reading stopped there."""
+    frame_packets: list[FramePacket] = field(default_factory=list)
+    """The packets that give frames, in the order of decoding, if they are to be kept."""
+    keeps_packets: bool = False
     _last_dts: int | None = None
     _found_keyframe: bool = False
 
     @classmethod
-    def of(cls, container: InputContainer, stream: VideoStream) -> "PacketCount":
+    def of(
+        cls, container: InputContainer, stream: VideoStream, *, keep_packets: bool = False
+    ) -> "PacketCount":
         """Reads a container from its beginning to its end, or to the first damage."""
         end = container.duration / av.time_base if container.duration else None
         has_stated_end = container.format.name in _HEADERS_WITH_DURATION
         name = container.format.name
         count = cls(name, _num_listed(container, stream), end if has_stated_end else None)
+        count.keeps_packets = keep_packets
         with _logged_errors() as log:
             try:
                 for packet in container.demux():
@@ -108,7 +122,11 @@ class PacketCount:
         if packet.is_keyframe and not self._found_keyframe:
             self._found_keyframe = True
             self.num_frames = 0
-        self.num_frames += not packet.is_discard and not _is_only_reference(packet)
+            self.frame_packets.clear()
+        if not packet.is_discard and not _is_only_reference(packet):
+            self.num_frames += 1
+            if self.keeps_packets:
+                self.frame_packets.append(FramePacket(packet.pts, packet.dts, packet.is_keyframe))
         if packet.is_corrupt and self.format_name not in _JOINED_AT_WILL:
             self.complaint = "a frame's data is incomplete"
         if packet.dts is not None and packet.time_base is not None:

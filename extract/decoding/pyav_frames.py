@@ -7,6 +7,7 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 from extract.decoding.frame import Frame, Progress, unwatched
 from extract.decoding.packet_count import OVERSTATED_FRAMES
@@ -23,9 +24,10 @@ def pyav_frames(
     that cannot be decoded whole, and when more than :data:`OVERSTATED_FRAMES` are missing.
     """
     num_decoded = 0
-    upright = _Upright()
+    upright: Upright | None = None
     for frame in _decoded(path, num_promised):
         progress()
+        upright = upright or Upright(frame.width, frame.height, _rotation(frame))
         if num_decoded >= skip:
             yield upright(frame)
         num_decoded += 1
@@ -39,16 +41,20 @@ def stored_rotation(path: Path, num_promised: int) -> int:
     Raises ``VideoError`` when the first frame cannot be decoded.
     """
     for frame in _decoded(path, num_promised):
-        return 90 * _quarter_turns(frame)
+        return _rotation(frame)
     raise VideoError(path, f"damaged: none of {num_promised} frames can be decoded")
+
+
+def decode_in_one_thread(stream: VideoStream) -> None:
+    """Sets up a stream's decoder: several videos are decoded at once, each in its own process."""
+    stream.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
 
 
 def _decoded(path: Path, num_promised: int) -> Iterator[VideoFrame]:
     num_decoded = 0
     with open_container(path) as (container, stream):
-        # One thread: several videos are decoded at once, each in a process of its own.
-        stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
+        decode_in_one_thread(stream)
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
@@ -62,24 +68,23 @@ def _decoded(path: Path, num_promised: int) -> Iterator[VideoFrame]:
             raise VideoError(path, f"damaged: {where} ({error.strerror})") from error
 
 
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise; angles between are left to the nearest."""
-    return round(frame.rotation / 90) % 4
+def _rotation(frame: VideoFrame) -> int:
+    """Degrees counter-clockwise; angles between quarter turns are left to the nearest."""
+    return 90 * (round(frame.rotation / 90) % 4)
 
 
-class _Upright:
-    """Converts decoded frames to RGB arrays of the size and rotation of the first one.
+class Upright:
+    """Converts decoded frames to RGB arrays of the size and rotation of the video's first one.
 
     A stream may change its size on the way (browsers record so); players scale back, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, height: int, rotation: int) -> None:
+        """Of a video whose first frame is stored so: pixels, and degrees counter-clockwise."""
         self._convert = VideoReformatter()  # one for all frames: it keeps FFmpeg's scaler
-        self._width = self._height = self._turns = 0
+        self._width, self._height, self._turns = width, height, rotation // 90
 
     def __call__(self, frame: VideoFrame) -> Frame:
-        if not self._width:
-            self._width, self._height = frame.width, frame.height
-            self._turns = _quarter_turns(frame)
+        """The frame as a player shows it."""
         rgb = self._convert.reformat(frame, self._width, self._height, "rgb24", threads=1)
         return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), self._turns))

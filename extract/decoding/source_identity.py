@@ -7,9 +7,13 @@ from pathlib import Path
 
 from extract.decoding.frame import Progress, unwatched
 from extract.decoding.frame_folder import image_files
+from extract.decoding.recent_values import RecentValues
+from extract.decoding.video_part import WHOLE, VideoPart
 
 _BLOCK_BYTES = 1 << 20
 _DIGEST_BYTES = 16
+
+_RECORDING_HASHES = RecentValues[str](64)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,20 @@ def content_hash(path: Path, progress: Progress = unwatched) -> str:
             digest.update(block)
             progress()
     return digest.hexdigest()
+
+
+def part_hash(path: Path, part: VideoPart, progress: Progress = unwatched) -> str:
+    """The :func:`content_hash` of what is whole, else one of the recording's and the part.
+
+    A recording is read once for all its parts. Raises ``OSError`` or ``VideoError`` for what cannot
+    be read.
+    """
+    if part == WHOLE:
+        return content_hash(path, progress)
+    key = (path, *quick_identity(path))
+    recording = _RECORDING_HASHES.get(key, lambda: content_hash(path, progress))
+    name = f"{recording}#{part.fragment}".encode()
+    return hashlib.blake2b(name, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def _files(path: Path) -> list[Path]:

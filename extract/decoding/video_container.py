@@ -91,18 +91,29 @@ def container_facts(path: Path, max_pixels: int) -> ContainerFacts:
     Raises ``VideoError`` for what is no video, for frames of more than ``max_pixels`` pixels, and
     for a file that is cut off or whose packets are damaged.
     """
+    facts, packets = read_packets(path, max_pixels, keep=False)
+    if damage := packets.damage():
+        raise VideoError(path, damage)
+    return facts
+
+
+def read_packets(path: Path, max_pixels: int, *, keep: bool) -> tuple[ContainerFacts, PacketCount]:
+    """Reads a video file's packets up to the first damage, and keeps those of frames if asked to.
+
+    Raises ``VideoError`` for what is no video or has no frames before the damage, and for frames of
+    more than ``max_pixels`` pixels.
+    """
     with open_container(path, max_pixels) as (container, stream):
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > max_pixels or not width * height:
             raise VideoError(path, over_size_limit(width, height, max_pixels))
-        packets = PacketCount.of(container, stream)
-        if damage := packets.damage():
-            raise VideoError(path, damage)
+        packets = PacketCount.of(container, stream, keep_packets=keep)
         rate = stream.average_rate or stream.guessed_rate
         if not rate or not packets.num_frames:
-            raise VideoError(path, "holds no frames" if rate else "has no frame rate")
+            reason = "holds no frames" if rate else "has no frame rate"
+            raise VideoError(path, packets.damage() or reason)
         fps = float(rate)
-        return ContainerFacts(
+        facts = ContainerFacts(
             format_name=container.format.name,
             codec=stream.codec_context.name,
             width=width,
@@ -112,6 +123,7 @@ def container_facts(path: Path, max_pixels: int) -> ContainerFacts:
             num_frames=packets.num_frames,
             has_edits=packets.num_hidden > 0,
         )
+        return facts, packets
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:

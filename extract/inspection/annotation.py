@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from extract.decoding.frame import Frame
+from extract.decoding.video_part import VideoPart, read_part_name
 from extract.inspection.drawing import Picture, draw_clip_bar, draw_keypoints, write_label
 from seds_core.store.reader import StoreReader
 
@@ -17,8 +18,8 @@ class Clips:
     """The clips of a video in an RGB store."""
 
     first_frames: Int32[np.ndarray, " clip"]
-    num_frames: int
-    """Frames of the video that a clip spans."""
+    end_frames: Int32[np.ndarray, " clip"]
+    """The frame after the last one of each clip."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Annotation:
     """All that is to be drawn for one video."""
 
     path: Path
+    part: VideoPart
     num_frames: int
     fps: float
     clips: Clips | None
@@ -64,7 +66,7 @@ class Annotation:
             return picture
         clips = self.clips
         return draw_clip_bar(
-            picture, frame_index, self.num_frames, clips.first_frames, clips.num_frames
+            picture, frame_index, self.num_frames, clips.first_frames, clips.end_frames
         )
 
 
@@ -75,9 +77,18 @@ def read_annotation(stores: list[StoreReader], video_id: str) -> Annotation:
     for store in stores:
         rows = store.rows(video_id)
         if store.provenance.kind == "rgb":
-            length = int(store.provenance.settings["rgb"]["clip_length"])
-            clips = Clips(rows["first_frame"], length * int(rows["frame_step"][0]))
+            clips = _clips(rows, int(store.provenance.settings["rgb"]["clip_length"]))
         else:
             keypoints = Keypoints(rows["frame"], rows["keypoints"], rows["person_found"])
     entry = stores[0].videos[video_id]
-    return Annotation(Path(entry.path), entry.num_frames, entry.fps, clips, keypoints)
+    return Annotation(*read_part_name(entry.path), entry.num_frames, entry.fps, clips, keypoints)
+
+
+def _clips(rows: dict[str, np.ndarray], clip_length: int) -> Clips | None:
+    """``None`` for imported features whose frames nobody knows."""
+    first_frames = rows["first_frame"]
+    if (first_frames < 0).any():
+        return None
+    if "frames" in rows:
+        return Clips(first_frames, rows["frames"][:, -1] + np.int32(1))
+    return Clips(first_frames, first_frames + np.int32(clip_length) * rows["frame_step"])

@@ -47,18 +47,18 @@ def draw_clip_bar(
     frame_index: int,
     num_frames: int,
     first_frames: Int32[np.ndarray, " clip"],
-    clip_frames: int,
+    end_frames: Int32[np.ndarray, " clip"],
 ) -> Picture:
     """The frame with a bar below: one line a clip, bright where the frame lies in the clip.
 
-    ``clip_frames`` is the number of frames of the video that a clip spans.
+    A clip spans the frames of the video from its first one up to its end, which is not in it.
     """
     width = frame.shape[1]
     height = max(2, MIN_BAR_HEIGHT // len(first_frames))
     bar = np.full((height * len(first_frames), width, 3), 24, np.uint8)
-    for row, first in enumerate(first_frames.tolist()):
-        left, right = (round(f / num_frames * width) for f in (first, first + clip_frames))
-        inside = first <= frame_index < first + clip_frames
+    for row, (first, end) in enumerate(zip(first_frames, end_frames, strict=True)):
+        left, right = (round(int(frame) / num_frames * width) for frame in (first, end))
+        inside = bool(first <= frame_index < end)
         line = bar[height * row : height * (row + 1) - 1]
         line[:, left : max(right, left + 1)] = _hue(row / len(first_frames), bright=inside)
     now = min(width - 1, round(frame_index / num_frames * width))

@@ -72,7 +72,8 @@ def write_film(path: Path, annotation: Annotation) -> None:
 
 
 def _frames(annotation: Annotation) -> Iterator[tuple[int, Frame]]:
-    return enumerate(open_frames(annotation.path, annotation.fps).frames())
+    source = open_frames(annotation.path, annotation.fps, part=annotation.part)
+    return enumerate(source.frames())
 
 
 def _grid(tiles: list[Picture]) -> Picture:

@@ -9,11 +9,13 @@ from rich.markup import escape
 
 from extract.decoding.decode_pool import DecodePool
 from extract.decoding.video_error import VideoError
+from extract.decoding.video_part import read_part_name
 from extract.run.loop import decode_job
 from extract.run.streams import load_stream
 from extract.settings import ExtractSettings
 from extract.video_list import ListedVideo
 from seds_core.console import fail, results, track
+from seds_core.errors import UsageError
 from seds_core.store.integrity import checksum_problem, structure_problems
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
@@ -34,12 +36,17 @@ class Verification:
     problems: tuple[str, ...]
 
 
-def verify_store(store: StoreReader, *, sample: int, device: str) -> Verification:
-    """Checks all videos' checksums and extracts ``sample`` of them again."""
+def verify_store(
+    store: StoreReader, *, sample: int, device: str, pose_store: Path | None = None
+) -> Verification:
+    """Checks all videos' checksums and extracts ``sample`` of them again.
+
+    ``pose_store`` is the one that an RGB store of frames with hands was made with.
+    """
     problems = structure_problems(store)
     found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
     problems += [problem for problem in found if problem]
-    differences = dict(_sample_differences(store, sample, device)) if sample else {}
+    differences = dict(_sample_differences(store, sample, device, pose_store)) if sample else {}
     problems += [
         f"'{video_id}': extracted again, its rows differ by {difference:.2g} of the largest value"
         for video_id, difference in differences.items()
@@ -65,11 +72,16 @@ def print_verification(verification: Verification) -> None:
 
 
 def _sample_differences(
-    store: StoreReader, sample: int, device: str
+    store: StoreReader, sample: int, device: str, pose_store: Path | None
 ) -> Iterator[tuple[str, float]]:
     """Video -> largest relative difference between its stored rows and new ones."""
+    if "imported" in store.provenance.settings:
+        raise UsageError(
+            f"{store.path} was imported, so there is nothing to extract again: verify without "
+            "--sample"
+        )
     settings = ExtractSettings.model_validate(store.provenance.settings)
-    stream = load_stream(store.provenance.kind, settings, device)
+    stream = load_stream(store.provenance.kind, settings, device, pose_store)
     if differences := store.provenance.differences(stream.provenance):
         raise StoreMismatchError(
             f"{store.path} cannot be extracted again in the same way (store / now):\n"
@@ -80,7 +92,8 @@ def _sample_differences(
     with DecodePool(num_workers=0, timeout_s=settings.run.decode_timeout) as pool:
         for video_id in (ids[index] for index in chosen):
             entry = store.videos[video_id]
-            job = decode_job(ListedVideo(video_id, Path(entry.path)), stream, settings.frames)
+            video = ListedVideo(video_id, *read_part_name(entry.path))
+            job = decode_job(video, stream, settings.frames)
             try:
                 rows = stream.rows(pool.decode(job))
             except VideoError:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from extract.decoding.confirmed_frames import confirmed_frames
+from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
 from extract.decoding.decoded_video import DecodedVideo
 from extract.pose.estimate import PoseEstimator, PoseRows, estimate_video
 from extract.pose.loading import load_estimator, load_person_boxes
@@ -46,8 +46,9 @@ class PoseStream:
         )
         return cls(estimator, boxes, provenance, settings)
 
-    def num_rows(self, num_frames: int) -> int:
-        """Timeline frames of a video of so many frames."""
+    def num_rows(self, video: DecodedVideo) -> int:
+        """Frames of the video's timeline."""
+        num_frames = expected_frames(video)
         return timeline_length(num_frames, timeline_step(num_frames, self._max_frames))
 
     def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:

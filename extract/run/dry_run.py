@@ -83,16 +83,16 @@ def _estimate(plan: Plan, stream: Stream, settings: ExtractSettings) -> Estimate
         for decoded in pool.stream(jobs):
             progress.update(task, advance=1)
             try:
-                num_frames = decoded.properties.num_frames
+                num_rows = stream.num_rows(decoded)
                 if not estimate.rows:
                     _measure(estimate, stream, decoded)
             except (VideoError, FrameCountChanged) as error:
-                messages.print(str(error), markup=False)
+                messages.print(f"{decoded.job.video_id}: {error}", markup=False)
                 estimate.unreadable += 1
                 continue
             estimate.videos += 1
-            estimate.frames += num_frames
-            estimate.rows += stream.num_rows(num_frames)
+            estimate.frames += decoded.properties.num_frames
+            estimate.rows += num_rows
     return estimate
 
 

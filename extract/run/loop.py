@@ -7,6 +7,7 @@ from extract.decoding.decode_job import DecodeJob
 from extract.decoding.decode_pool import DecodePool
 from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.decoding.video_part import part_name
 from extract.run.report import RunReport
 from extract.run.stream import Stream
 from extract.settings import FrameSettings
@@ -50,13 +51,13 @@ def _extract_claimed(
         try:
             video = _extract(decoded, stream, pool)
         except VideoError as error:
-            failure = FailedVideo.now(job.video_id, str(job.path), error.reason)
+            failure = FailedVideo.now(job.video_id, job.source_name, error.reason)
         except Exception as error:
             unexpected += 1
             if unexpected >= MAX_UNEXPECTED_ERRORS:
                 raise
             reason = f"unexpected {type(error).__name__}: {error}"
-            failure = FailedVideo.now(job.video_id, str(job.path), reason)
+            failure = FailedVideo.now(job.video_id, job.source_name, reason)
         else:
             unexpected = 0
             writer.finish(video)
@@ -71,6 +72,7 @@ def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> Dec
     return DecodeJob(
         video_id=video.video_id,
         path=video.path,
+        part=video.part,
         folder_fps=frames.folder_fps,
         max_frames=frames.max_frames,
         fit=stream.fit,
@@ -97,7 +99,7 @@ def _source(decoded: DecodedVideo) -> VideoSource:
     properties, identity = decoded.properties, decoded.identity
     return VideoSource(
         video_id=decoded.job.video_id,
-        path=str(decoded.job.path.resolve()),
+        path=part_name(decoded.job.path.resolve(), decoded.job.part),
         size_bytes=identity.size_bytes,
         mtime_ns=identity.mtime_ns,
         content_hash=identity.content_hash,

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from extract.decoding.source_identity import content_hash, quick_identity
+from extract.decoding.source_identity import part_hash, quick_identity
 from extract.decoding.video_error import VideoError
+from extract.decoding.video_part import read_part_name
 from extract.video_list import ListedVideo
 from seds_core.store.reader import StoreReader, VideoEntry
 
@@ -30,22 +31,28 @@ def plan_run(videos: tuple[ListedVideo, ...], entries: Mapping[str, VideoEntry])
     changed = tuple(
         video
         for video in videos
-        if video.video_id in entries and has_changed(video.path, entries[video.video_id])
+        if video.video_id in entries and has_changed(video, entries[video.video_id])
     )
     return Plan(missing, changed, len(videos) - len(missing) - len(changed))
 
 
-def has_changed(path: Path, entry: VideoEntry) -> bool:
-    """Whether a source is another than the one extracted.
+def has_changed(video: ListedVideo, entry: VideoEntry) -> bool:
+    """Whether a video is another than the one extracted.
 
-    Size and time settle it cheaply when they are equal; otherwise the content decides. A source
-    that cannot be looked at counts as changed, so that the run meets it and reports it.
+    Another part of the same recording is another video. Size and time of the source settle the rest
+    cheaply when they are equal; otherwise the content decides. A source that cannot be looked at
+    counts as changed, so that the run meets it and reports it.
     """
+    _, extracted_part = read_part_name(entry.path)
+    if video.part != extracted_part:
+        return True
     try:
-        size_bytes, mtime_ns = quick_identity(path)
+        size_bytes, mtime_ns = quick_identity(video.path)
         if (size_bytes, mtime_ns) == (entry.size_bytes, entry.mtime_ns):
             return False
-        return size_bytes != entry.size_bytes or content_hash(path) != entry.content_hash
+        if size_bytes != entry.size_bytes:
+            return True
+        return part_hash(video.path, video.part) != entry.content_hash
     except (OSError, VideoError):
         return True
 

@@ -21,3 +21,5 @@ class ExtractionRequest:
     """Settings of the stream that differ from the pipeline's; ``None`` leaves one as it is."""
     device: str = "auto"
     as_json: bool = False
+    pose_store: Path | None = None
+    """Which frames show a hand, for RGB features with ``frames: hands``."""

@@ -21,8 +21,11 @@ class Stream(Protocol):
     def fit(self) -> FrameFit | None:
         """How the decoder resizes frames; ``None`` leaves them as they are."""
 
-    def num_rows(self, num_frames: int) -> int:
-        """Rows that a video of so many frames gives."""
+    def num_rows(self, video: DecodedVideo) -> int:
+        """Rows that the video gives if its container tells the truth; reads no frame.
+
+        Raises ``VideoError`` for a video that cannot be opened or would give no rows.
+        """
 
     def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
         """Reads the video's frames and gives its rows: array name -> values, first axis ``row``.

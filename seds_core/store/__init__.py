@@ -5,10 +5,13 @@ file                 responsibility
 ===================  ====================================================================
 ``layout``           the contract: arrays, axes, units, layout version (data, no I/O)
 ``provenance``       what made a store, and whether two of them agree
-``arrays``           the Zarr arrays themselves; the only file that imports zarr
+``arrays``           the arrays: create, append, commit; the only file that imports zarr
+``shard_files``      reads a run of rows in a fraction of the time that zarr takes
 ``records``          one finished or failed video, as a file that is whole or absent
 ``staging``          which process works on which video; what waits to be packed
+``packed_store``     the committed store that finished videos are appended to
 ``writer``           claim, finish, fail, pack: everything an extraction does to a store
+``bulk_writer``      add, fail: everything an import does to a store
 ``reader``           open a store, list its videos, read a video's rows
 ``integrity``        structure and checksums
 ===================  ====================================================================

@@ -6,6 +6,7 @@ end only. The group's attribute ``committed`` says how many entries count: whate
 was being written when a process died, and is overwritten by the next one.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,26 +33,57 @@ class ArraySpec:
     """Entries in one file; a whole number of chunks."""
 
 
-def row_arrays(kind: StoreKind, *, feature_dim: int, feature_dtype: str) -> tuple[ArraySpec, ...]:
-    """The arrays below ``rows/`` of a store; a pose store has no use for the feature arguments."""
-    return _rgb_rows(feature_dim, feature_dtype) if kind == "rgb" else _POSE_ROWS
+def row_arrays(
+    kind: StoreKind, *, feature_dim: int, feature_dtype: str, clip_frames: int
+) -> tuple[ArraySpec, ...]:
+    """The arrays below ``rows/`` of a store; a pose store has no use for the other arguments.
+
+    ``clip_frames`` other than 0 adds ``frames``, for clips whose frames are not evenly spaced.
+    """
+    return _rgb_rows(feature_dim, feature_dtype, clip_frames) if kind == "rgb" else _POSE_ROWS
+
+
+ELEMENT_BYTES = {"bool": 1, "float16": 2, "float32": 4, "int32": 4}
+"""Of the types that row arrays have; the command lines read this file, and load no NumPy."""
+
+CHUNK_BYTES = 256 * 1024
+"""At most; a video's rows lie in two or three chunks."""
+
+CHUNK_ROWS = 4_096
+"""At most, for arrays with small rows."""
+
+CHUNKS_PER_SHARD = 256
+"""With the above a file of features has 64 MiB, and a store of 30,000 videos hundreds of files."""
 
 
 def _row(
     name: str, dtype: str, axes: tuple[str, ...], sizes: tuple[int, ...], unit: str, text: str
 ) -> ArraySpec:
-    """A row array: many rows a file where rows are small, so that files stay few and even."""
-    wide = bool(sizes) and max(sizes) > 4
-    chunk, shard = (64, 16_384) if wide else (4_096, 1_048_576)
-    return ArraySpec(name, dtype, ("row", *axes), sizes, unit, text, chunk, shard)
+    """A row array; chunks are powers of two, so that the shards of two arrays end together."""
+    fitting = CHUNK_BYTES // (ELEMENT_BYTES[dtype] * math.prod(sizes))
+    chunk = min(CHUNK_ROWS, 2 ** (max(fitting, 1).bit_length() - 1))
+    return ArraySpec(
+        name, dtype, ("row", *axes), sizes, unit, text, chunk, chunk * CHUNKS_PER_SHARD
+    )
 
 
-def _rgb_rows(feature_dim: int, feature_dtype: str) -> tuple[ArraySpec, ...]:
-    return (
+def _rgb_rows(feature_dim: int, feature_dtype: str, clip_frames: int) -> tuple[ArraySpec, ...]:
+    evenly_spaced = (
         _row("features", feature_dtype, ("rgb",), (feature_dim,), "1", "features of one clip"),
-        _row("first_frame", "int32", (), (), "frame", "frame of the video that the clip begins with, from 0"),
-        _row("frame_step", "int32", (), (), "frame", "frames of the video from one frame of the clip to the next"),
+        _row("first_frame", "int32", (), (), "frame", "frame of the video that the clip begins with, from 0; -1 where that is not known"),
+        _row("frame_step", "int32", (), (), "frame", "frames of the video from one frame of the clip to the next; 0 where they are not evenly spaced"),
     )  # fmt: skip
+    if not clip_frames:
+        return evenly_spaced
+    frames = _row(
+        "frames",
+        "int32",
+        ("frame",),
+        (clip_frames,),
+        "frame",
+        "frames of the video that make the clip, from 0",
+    )
+    return (*evenly_spaced, frames)
 
 
 _POSE_ROWS = (

@@ -40,6 +40,9 @@ class Provenance:
     that decide rows."""
     feature_dim: int = 0
     feature_dtype: str = "float32"
+    clip_frames: int = 0
+    """Frames that the row array ``frames`` names for every clip; 0 for a store without it, whose
+    clips are evenly spaced."""
     layout_version: int = LAYOUT_VERSION
 
     def to_attributes(self) -> dict[str, Any]:
@@ -55,7 +58,8 @@ class Provenance:
                 f"the store has layout version {found}, this program reads {LAYOUT_VERSION}: "
                 "extract into a new store, or use the version that wrote it"
             )
-        return cls(**{name: attributes[name] for name in cls.__dataclass_fields__})
+        known = {"clip_frames": 0} | attributes  # stores of evenly spaced clips may lack it
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__})
 
     @property
     def warning(self) -> str | None:

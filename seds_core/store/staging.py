@@ -3,6 +3,7 @@
 Beside a store ``NAME`` lies the folder ``NAME.staging``::
 
     lock                  held for moments: to claim, to finish, to pack
+    alone                 held by an import, from its beginning to its end
     writers/<writer>/     one folder a process; its file ``alive`` is locked as long as it lives
         <key>             a claim: this process works on that video
     finished/<number>-<key>.npz    finished videos, in the order of finishing
@@ -21,6 +22,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from seds_core.errors import UsageError
 from seds_core.store.records import (
     FailedVideo,
     FinishedVideo,
@@ -29,6 +31,17 @@ from seds_core.store.records import (
     write_failed,
     write_finished,
 )
+
+
+class StoreInUseError(UsageError):
+    """A store that another process is writing to in a way that lets nobody join."""
+
+    def __init__(self, store_path: Path) -> None:
+        """The message names the store and what to do."""
+        super().__init__(
+            f"{store_path}: another import or extraction is writing to this store. "
+            "Wait until it has ended, or give another --out."
+        )
 
 
 def video_key(video_id: str) -> str:
@@ -41,6 +54,7 @@ class Staging:
 
     def __init__(self, store_path: Path) -> None:
         """Joins the staging folder of a store, creating it when it is not there."""
+        self._store_path = store_path
         root = store_path.with_name(f"{store_path.name}.staging")
         self._writers = root / "writers"
         self._finished = root / "finished"
@@ -48,6 +62,7 @@ class Staging:
         for folder in (self._writers, self._finished, self._failed):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root / "lock", thread_local=False)
+        self._alone = FileLock(root / "alone", thread_local=False)
         self._own = self._writers / uuid4().hex
         self._alive = FileLock(self._own / "alive", thread_local=False)
 
@@ -66,9 +81,29 @@ class Staging:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps all other writers of the store out."""
+        """Keeps all other writers of the store out for a moment.
+
+        Raises :class:`StoreInUseError` when another process is :meth:`alone` in it.
+        """
         with self._lock:
+            if not self._alone.is_locked and _is_held(self._alone):
+                raise StoreInUseError(self._store_path)
             yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps all other writers of the store out for long: they are refused instead of waiting.
+
+        Raises :class:`StoreInUseError` when there is another already.
+        """
+        with self.lock():
+            if self._living_writers():
+                raise StoreInUseError(self._store_path)
+            self._alone.acquire()
+        try:
+            yield
+        finally:
+            self._alone.release()
 
     def claim(self, video_id: str) -> None:
         """Says that this process works on a video."""
@@ -80,15 +115,20 @@ class Staging:
 
     def claimed_by_others(self) -> set[str]:
         """Keys of the videos that other living processes work on."""
-        claimed: set[str] = set()
+        living = self._living_writers()
+        return {path.name for writer in living for path in writer.iterdir()} - {"alive"}
+
+    def _living_writers(self) -> list[Path]:
+        """Folders of the other processes; those of dead ones are removed."""
+        living = []
         for writer in self._writers.iterdir():
             if writer == self._own:
                 continue
-            if _is_alive(writer):
-                claimed |= {path.name for path in writer.iterdir()} - {"alive"}
+            if _is_held(FileLock(writer / "alive", thread_local=False)):
+                living.append(writer)
             else:
                 shutil.rmtree(writer, ignore_errors=True)
-        return claimed
+        return living
 
     def add_finished(self, video: FinishedVideo) -> None:
         """Keeps a finished video, behind those that are waiting already."""
@@ -125,8 +165,8 @@ class Staging:
                 path.unlink()
 
 
-def _is_alive(writer: Path) -> bool:
-    lock = FileLock(writer / "alive", thread_local=False)
+def _is_held(lock: FileLock) -> bool:
+    """Whether somebody else holds a lock."""
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -38,7 +38,9 @@ def test_options_become_a_request(call):
     assert code == 0
     assert (request.kind, request.store, request.places) == ("rgb", Path("s.zarr"), ("a",))
     assert request.pipeline == "how2sign"
-    assert request.changes == {"backbone": None, "weights": "bsl5k", "clips": None}
+    assert request.changes == {
+        "backbone": None, "weights": "bsl5k", "clips": None, "frames": None,
+    }  # fmt: skip
 
 
 def test_mediapipe_looks_for_the_signer_itself(call):
@@ -90,12 +92,29 @@ def test_the_options_do_not_grow_by_accident():
     shared = ["as_json", "device", "dry_run", "index", "more_videos", "out", "pipeline"]
     shared += ["pipelines", "videos"]
     assert options == {
-        "rgb": sorted([*shared, "backbone", "weights", "clips"]),
+        "captions": [
+            "as_json", "boxes", "dev_share", "language", "max_tokens", "out", "release", "report",
+            "source", "videos",
+        ],
+        "boxes": [
+            "as_json", "device", "index", "margin", "out", "pipeline", "pipelines", "samples",
+            "size",
+        ],
+        "plan": [
+            "as_json", "device", "index", "more_videos", "pipeline", "pipelines", "sample",
+            "videos",
+        ],
+        "import": [
+            "as_json", "dry_run", "format_name", "fps", "frame_map", "image_size", "index", "out",
+            "pipeline", "pipelines", "pose", "source",
+        ],
+        "export": ["as_json", "form", "out", "overwrite", "store"],
+        "rgb": sorted([*shared, "backbone", "weights", "clips", "frames", "pose"]),
         "pose": sorted(
             [*shared, "detector", "model", "checkpoint", "person_box", "person_box_file"]
         ),
         "info": ["as_json", "store"],
-        "verify": ["device", "sample", "store"],
+        "verify": ["device", "pose", "sample", "store"],
         "show": ["also", "out", "store", "video", "video_id"],
         "demo-videos": ["out", "pipeline", "pipelines"],
-    }
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 import pytest
 
+from extract.decoding.video_part import WHOLE, Crop, VideoPart
 from extract.video_list import ListedVideo, VideoListError, find_videos, videos_of_index
 
 
@@ -65,3 +66,25 @@ def test_an_index_decides_ids_and_order(folder):
         ListedVideo("second", folder / "b.mp4"),
         ListedVideo("first", folder / "sub/c.webm"),
     )
+
+
+def test_an_index_names_parts_of_recordings(folder):
+    index = folder / "index.csv"
+    index.write_text(
+        "video_id,path,start,end,crop,size\n"
+        'first,b.mp4,7.27,20.3,"10,0,700,700",256x256\n'
+        "second,b.mp4,20.3,,,\n"
+        "whole,sub/c.webm,,,,\n"
+    )
+    assert [(video.path.name, video.part) for video in videos_of_index(index).videos] == [
+        ("b.mp4", VideoPart(7.27, 20.3, Crop(10, 0, 700, 700), (256, 256))),
+        ("b.mp4", VideoPart(20.3)),
+        ("c.webm", WHOLE),
+    ]
+
+
+def test_a_part_that_is_none_is_named_with_its_index_and_video(folder):
+    index = folder / "index.csv"
+    index.write_text("video_id,path,start,end\ngood,b.mp4,0,1\nbad,b.mp4,0:07,9\n")
+    with pytest.raises(VideoListError, match=r"index\.csv, video 'bad': start is '0:07'; expected"):
+        videos_of_index(index)

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from seds_core.dataset_index import IndexedVideo, IndexFileError, read_index
+from seds_core.dataset_index import IndexedVideo, IndexFileError, read_index, write_index
 
 
 def write(tmp_path, text, encoding="utf-8"):
@@ -39,3 +41,32 @@ def test_a_missing_index_is_named(tmp_path):
 def test_another_encoding_is_named(tmp_path):
     with pytest.raises(IndexFileError, match="UTF-8"):
         read_index(write(tmp_path, "video_id,path\nä,x\n", "latin-1"))
+
+
+def test_a_written_index_is_read_as_it_was(tmp_path, monkeypatch):
+    videos = [
+        IndexedVideo(
+            "a", tmp_path / "out/v/a.mp4", "train", 'Hello, "you"\nthere', {"signer": "s1"}
+        ),
+        IndexedVideo("-b", tmp_path / "other/b", "", "über", {"crop": "1,2,3,4"}),
+    ]
+    path = tmp_path / "out/index.csv"
+    write_index(path, videos)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "video_id,path,split,text,signer,crop"
+    assert lines[1].startswith("a,v/a.mp4,train,")
+    assert [(v.video_id, v.path, v.split, v.text) for v in read_index(path)] == [
+        (v.video_id, v.path, v.split, v.text) for v in videos
+    ]
+    assert [v.other for v in read_index(path)] == [
+        {"signer": "s1", "crop": ""}, {"signer": "", "crop": "1,2,3,4"},
+    ]  # fmt: skip
+    monkeypatch.chdir(tmp_path / "out")
+    write_index(Path("again.csv"), read_index(Path("index.csv")))
+    assert (tmp_path / "out/again.csv").read_bytes() == path.read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexFileError, match=r"index\.csv cannot be written"):
+        write_index(tmp_path / "file/index.csv", [IndexedVideo("a", tmp_path / "a")])

@@ -35,13 +35,15 @@ def call(*arguments, answer="0"):
 
 def test_options_become_a_request():
     done = call(
-        "--stage", "fusion", "--pipeline", "how2sign", "--rgb", "r.zarr", "--init", "a.bin",
+        "--stage", "fusion", "--pipeline", "how2sign", "--rgb", "r.zarr", "--mix", "0.8",
+        "--rgb", "s.zarr", "--mix", "0.2", "--init", "a.bin",
         "--init", "b.pt", "--freeze", "text", "--seed", "3", "--workers", "0",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for text in (
         "stage='fusion', pipeline='how2sign'",
-        "rgb=PosixPath('r.zarr')",
+        "rgb=(PosixPath('r.zarr'), PosixPath('s.zarr'))",
+        "mix=(0.8, 0.2)",
         "init=(PosixPath('a.bin'), PosixPath('b.pt'))",
         "freeze_text=True",
         "seed=3",
@@ -89,6 +91,6 @@ def test_check_names_the_store_that_is_none(tmp_path):
 def test_the_options_do_not_grow_by_accident():
     """Numbers belong into the pipeline file; the command line says what, where and how."""
     assert list(inspect.signature(cli.seds_train).parameters) == [
-        "context", "stage", "pipeline", "pipelines", "index", "rgb", "pose", "init", "freeze",
-        "runs", "name", "seed", "resume", "device", "workers", "dry_run",
+        "context", "stage", "pipeline", "pipelines", "index", "rgb", "mix", "pose", "init",
+        "freeze", "runs", "name", "seed", "resume", "device", "workers", "dry_run",
     ]  # fmt: skip

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int
 
+from seds_core.hand_boxes import HandBoxes
+from seds_core.hand_rules import HandRules
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
-from train.data.hand_boxes import HandBoxes, hand_boxes
-from train.data.keypoint_rules import (
-    BODY_POINTS,
-    ENCODER_SIZE,
-    LEFT_ARM,
-    RIGHT_ARM,
-    SHOWN_POINT_CONFIDENCE,
-    lowest_wrist,
-)
+from seds_core.usable_hands import only_finite, usable_hands
+
+BODY_POINTS = (0, 5, 7, 9, 6, 8, 10)
+"""Nose, then shoulder, elbow and wrist of the left and of the right arm."""
+
+ENCODER_SIZE = 256.0
+"""Side of the square that a hand's box, or the whole image, is stretched to."""
+
+SHOWN_POINT_CONFIDENCE = 0.4
+"""A hand's point with more than this is shown to the encoder; another one is (0, 0)."""
 
 
 @dataclass(frozen=True)
@@ -47,26 +50,22 @@ class PoseInput:
 def encoder_input(
     keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],
     image_size: tuple[int, int],
-    rules: str,
+    rules: HandRules,
 ) -> PoseInput:
     """All frames of a video's timeline.
 
     ``keypoints`` are pixels of an image of ``image_size`` (width, height); points that are not
-    finite count as not seen. ``rules`` is a name of :mod:`train.data.keypoint_rules`.
+    finite count as not seen.
     """
-    points = _only_finite(keypoints)
-    right, left = points[:, RIGHT_HAND], points[:, LEFT_HAND]
-    limit = lowest_wrist(rules, image_size[1])
-    right_boxes = hand_boxes(right, points[:, RIGHT_ARM], image_size, limit)
-    left_boxes = hand_boxes(left, points[:, LEFT_ARM], image_size, limit)
-    has_hand = right_boxes.is_usable | left_boxes.is_usable
+    points = only_finite(keypoints)
+    hands = usable_hands(keypoints, image_size, rules)
     body = points[:, BODY_POINTS, :2] / np.array(image_size) * ENCODER_SIZE
     return PoseInput(
-        right=hand_in_box(right, right_boxes).astype(np.float32),
-        left=mirrored(hand_in_box(left, left_boxes)).astype(np.float32),
-        body=np.where(has_hand[:, None, None], body, 0).astype(np.float32),
-        right_is_usable=right_boxes.is_usable,
-        left_is_usable=left_boxes.is_usable,
+        right=hand_in_box(points[:, RIGHT_HAND], hands.right).astype(np.float32),
+        left=mirrored(hand_in_box(points[:, LEFT_HAND], hands.left)).astype(np.float32),
+        body=np.where(hands.has_hand[:, None, None], body, 0).astype(np.float32),
+        right_is_usable=hands.right.is_usable,
+        left_is_usable=hands.left.is_usable,
     )
 
 
@@ -96,11 +95,6 @@ def mirrored(
     return np.where(flipped >= ENCODER_SIZE - 1, 0, flipped)
 
 
-def hand_frames(pose: PoseInput) -> PoseInput:
-    """Only the frames in which at least one hand can be used; there may be none."""
-    return at_frames(pose, np.flatnonzero(pose.has_hand))
-
-
 def at_least(pose: PoseInput, num_frames: int) -> PoseInput:
     """The frames, the last one repeated until there are ``num_frames``; of none, zeros."""
     if not pose.num_frames:
@@ -125,11 +119,3 @@ def _zeros(num_frames: int) -> PoseInput:
     body = np.zeros((num_frames, len(BODY_POINTS), 2), np.float32)
     unusable = np.zeros(num_frames, bool)
     return PoseInput(hand, hand, body, unusable, unusable)
-
-
-def _only_finite(
-    keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],
-) -> Float64[np.ndarray, "frame keypoint=133 coordinate=3"]:
-    """Points with any number that is not finite become (0, 0) with confidence 0."""
-    is_finite = np.isfinite(keypoints).all(axis=-1, keepdims=True)
-    return np.where(is_finite, keypoints, 0).astype(np.float64)

@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
-from train.data.encoder_input import PoseInput, at_frames
-from train.data.keypoint_rules import ENCODER_SIZE
+from train.data.encoder_input import ENCODER_SIZE, PoseInput, at_frames
 from train.settings import AugmentationSettings
 
 TIME_KNOTS = 4

@@ -12,6 +12,7 @@ from train.batches import ClipLayout
 from train.data.sign_reader import SignReader
 from train.data.stage_stores import StageStores, open_stage_stores
 from train.data.store_rows import StoreRows
+from train.rgb_choice import RgbChoice
 from train.settings import Stage, TrainSettings
 
 SplitVideos: TypeAlias = tuple[IndexedVideo, ...]
@@ -52,7 +53,7 @@ class RetrievalData:
 
 
 def open_data(
-    settings: TrainSettings, stage: Stage, *, index: Path, rgb: Path | None, pose: Path | None
+    settings: TrainSettings, stage: Stage, *, index: Path, rgb: RgbChoice | None, pose: Path | None
 ) -> RetrievalData:
     """Opens what a stage needs and holds it against the pipeline.
 
@@ -66,10 +67,11 @@ def open_data(
         videos=usable,
         layout=stores.layout,
         reader=SignReader(
-            rgb=StoreRows.of(stores.rgb, "first_frame") if stores.rgb else None,
-            pose=StoreRows.of(stores.pose) if stores.pose else None,
+            rgb=stores.rgb.rows("first_frame") if stores.rgb else None,
+            pose=StoreRows.of(stores.pose, "frame") if stores.pose else None,
             layout=stores.layout,
-            keypoints=settings.keypoints,
+            keypoints=stores.keypoints,
+            names_clip_frames=bool(stores.rgb and stores.rgb.clips.provenance.clip_frames),
         ),
         warnings=(*stores.warnings, *_left_out(listed, stores)),
         provenance=stores.provenance,

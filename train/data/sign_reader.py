@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from seds_core.clip_plan import clip_starts
+from seds_core.clip_plan import clip_starts, timeline_step
 from seds_core.store.provenance import StoreMismatchError
 from train.batches import ClipLayout
-from train.data.encoder_input import PoseInput, at_least, encoder_input, hand_frames
+from train.data.encoder_input import PoseInput, at_least
+from train.data.pose_timeline import PoseTimeline, read_timeline
+from train.data.rgb_stores import RgbRows
 from train.data.store_rows import StoreRows
 from train.settings import KeypointSettings
 
@@ -41,11 +43,13 @@ class SignExample:
 class SignReader:
     """Where videos are read from; it may be sent to another process."""
 
-    rgb: StoreRows | None
+    rgb: RgbRows | None
     """Decides the clips where it is there."""
     pose: StoreRows | None
     layout: ClipLayout
     keypoints: KeypointSettings
+    names_clip_frames: bool = False
+    """Whether the RGB store names every frame of its clips, which are not evenly spaced."""
 
     def read(self, video_id: str) -> SignExample:
         """A video that the stores hold.
@@ -57,29 +61,39 @@ class SignReader:
 
     def read_frames(self, pose: StoreRows, video_id: str) -> PoseInput:
         """The video's timeline before any frame is repeated."""
-        entry = pose.videos[video_id]
-        keypoints = pose.read(video_id, "keypoints")
-        frames = encoder_input(keypoints, (entry.width, entry.height), self.keypoints.rules)
-        return hand_frames(frames) if self.keypoints.frames == "hands" else frames
+        return self._read_timeline(pose, video_id).frames
 
     def _read_pose(self, pose: StoreRows, video_id: str) -> PoseExample:
-        frames = at_least(self.read_frames(pose, video_id), self.layout.clip_length)
-        starts = self._clip_starts(video_id, frames.num_frames)
-        if starts[-1] + self.layout.clip_length > frames.num_frames:
+        timeline = self._read_timeline(pose, video_id)
+        starts = self._clip_starts(timeline, video_id)
+        if starts is None:
             raise StoreMismatchError(
-                f"the last clip of video '{video_id}' begins at timeline frame {starts[-1]}, but "
-                f"{pose.path} holds {frames.num_frames} frames of it: extract one of the stores "
-                "again from the same videos"
+                f"the clips of the video '{video_id}' are not made of the frames that {pose.path} "
+                f"has of it: its timeline there has {timeline.frames.num_frames} frames, by the "
+                f"rules '{self.keypoints.rules}' for frames '{self.keypoints.frames}'; extract "
+                "the features again with this pose store"
             )
-        return PoseExample(frames, starts)
+        return PoseExample(at_least(timeline.frames, self.layout.clip_length), starts)
 
-    def _clip_starts(self, video_id: str, num_frames: int) -> Int64[np.ndarray, " clip"]:
-        if self.rgb is None:
-            starts = clip_starts(num_frames, self.layout.clip_length, self.layout.num_slots)
+    def _read_timeline(self, pose: StoreRows, video_id: str) -> PoseTimeline:
+        if self.rgb is not None and self.keypoints.frames == "all":
+            step = self.rgb.videos[video_id].frame_step
         else:
-            first_frames = self.rgb.read(video_id, "first_frame")
-            starts = first_frames // self.rgb.videos[video_id].frame_step
-        return starts.astype(np.int64)
+            step = timeline_step(pose.videos[video_id].num_frames, self.keypoints.max_frames)
+        return read_timeline(pose, video_id, step, self.keypoints)
+
+    def _clip_starts(
+        self, timeline: PoseTimeline, video_id: str
+    ) -> Int64[np.ndarray, " clip"] | None:
+        """Where the clips begin on the timeline; ``None`` when they do not lie on it."""
+        length = self.layout.clip_length
+        if self.rgb is None:
+            starts = clip_starts(timeline.frames.num_frames, length, self.layout.num_slots)
+            return starts.astype(np.int64)
+        found = timeline.starts_of(self.rgb.read(video_id, "first_frame"), length)
+        if found is None or not self.names_clip_frames:
+            return found
+        return found if timeline.has_clips(self.rgb.read(video_id, "frames"), found) else None
 
     def _read_features(self, video_id: str) -> Float32[np.ndarray, "clip rgb"] | None:
         if self.rgb is None or self.layout.rgb_dim is None:

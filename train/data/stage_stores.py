@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seds_core.clip_plan import timeline_step
 from seds_core.errors import UsageError
 from seds_core.store.layout import StoreKind
 from seds_core.store.reader import StoreReader
 from train.batches import ClipLayout
-from train.data.store_pair import open_pair, open_store
+from train.data.rgb_stores import RgbStores, open_rgb, open_store
+from train.data.store_pair import first_without_rows, leaves_out_frames, pair_stores
+from train.rgb_choice import RgbChoice
 from train.settings import KeypointSettings, Stage
 
 
@@ -20,82 +23,128 @@ class StageStoresError(UsageError):
 class StageStores:
     """The stores that a stage uses, the videos that all of them hold, and the clips' sizes."""
 
-    rgb: StoreReader | None
+    rgb: RgbStores | None
     """Decides the clips where it is there; only some stages also use its features."""
     pose: StoreReader | None
     video_ids: frozenset[str]
     layout: ClipLayout
+    keypoints: KeypointSettings
+    """The pipeline's, with the ``max_frames`` that the stores decide."""
     warnings: tuple[str, ...]
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Store -> path and everything that decides its rows; only what JSON can hold."""
-        stores = {"rgb": self.rgb, "pose": self.pose}
-        return {
-            kind: {"path": str(store.path), **store.provenance.to_attributes()}
-            for kind, store in stores.items()
-            if store is not None
-        }
+        found: dict[str, Any] = {} if self.rgb is None else dict(self.rgb.provenance)
+        if self.pose is not None:
+            found["pose"] = {"path": str(self.pose.path), **self.pose.provenance.to_attributes()}
+        return found
 
 
 def open_stage_stores(
-    stage: Stage, settings: KeypointSettings, *, rgb: Path | None, pose: Path | None
+    stage: Stage, settings: KeypointSettings, *, rgb: RgbChoice | None, pose: Path | None
 ) -> StageStores:
     """The stores of a stage.
 
     ``rgb`` does not look at the pose store. ``pose`` takes its clips from the RGB store where one
-    is given, so that the model fits a later fusion; without one, and for ``frames: hands``, the
-    settings decide.
+    is given, so that the model fits a later fusion; without one the settings decide.
 
     Raises :class:`StageStoresError` for a store that is missing or does not fit the settings, and
     ``StoreMismatchError`` for two that do not fit each other.
     """
     if stage == "rgb":
-        return _rgb_only(_needed(rgb, "rgb", stage))
-    pose = _needed(pose, "pose", stage)
-    if stage == "fusion":
-        rgb = _needed(rgb, "rgb", stage)
-        _refuse_dropped_frames(settings, rgb)
-    if rgb is None or settings.frames == "hands":
-        return _pose_only(pose, settings)
-    pair = open_pair(rgb, pose)
-    layout = _layout_of(pair.rgb, rgb_dim=_feature_dim(pair.rgb) if stage == "fusion" else None)
-    return StageStores(pair.rgb, pair.pose, frozenset(pair.video_ids), layout, pair.warnings)
+        return _rgb_only(rgb, settings)
+    if pose is None:
+        raise _missing("pose", stage)
+    pose_store = open_store("pose", pose)
+    if rgb is None and stage == "fusion":
+        raise _missing("rgb", stage)
+    if rgb is None:
+        return _pose_only(pose_store, settings)
+    stores = open_rgb(rgb)
+    _refuse_other_frames(settings, stores.clips)
+    pair = pair_stores(stores.clips, pose_store)
+    return StageStores(
+        stores,
+        pose_store,
+        stores.video_ids.intersection(pair.video_ids),
+        _layout_of(stores.clips, with_features=stage == "fusion"),
+        _with_max_frames(settings, stores.clips),
+        tuple(dict.fromkeys((*stores.warnings, *pair.warnings))),
+    )
 
 
-def _rgb_only(path: Path) -> StageStores:
-    store = open_store("rgb", path)
-    layout = _layout_of(store, rgb_dim=_feature_dim(store))
-    return StageStores(store, None, frozenset(store.videos), layout, _marks(store))
+def _rgb_only(rgb: RgbChoice | None, settings: KeypointSettings) -> StageStores:
+    if rgb is None:
+        raise _missing("rgb", "rgb")
+    stores = open_rgb(rgb)
+    _refuse_other_frames(settings, stores.clips)
+    layout = _layout_of(stores.clips, with_features=True)
+    return StageStores(stores, None, stores.video_ids, layout, settings, stores.warnings)
 
 
-def _pose_only(path: Path, settings: KeypointSettings) -> StageStores:
-    store = open_store("pose", path)
+def _pose_only(store: StoreReader, settings: KeypointSettings) -> StageStores:
+    held, wanted = store.provenance.settings["frames"]["max_frames"], settings.max_frames
+    if held is not None and (wanted is None or wanted >= held):
+        settings = _with_max_frames(settings, store)  # more frames than there are cannot be had
+    lacking = first_without_rows(
+        store.videos,
+        store,
+        lambda video: timeline_step(store.videos[video].num_frames, settings.max_frames),
+    )
+    if lacking is not None:
+        raise StageStoresError(
+            f"the pipeline's keypoints.max_frames is {wanted}, but {store.path} was made with "
+            f"frames.max_frames {held} and lacks frames of '{lacking}' that are needed: set "
+            f"keypoints.max_frames to {held}, or extract with frames.max_frames {wanted}"
+        )
     layout = ClipLayout(settings.max_clips, settings.clip_length, None)
-    return StageStores(None, store, frozenset(store.videos), layout, _marks(store))
+    mark = store.provenance.warning
+    marks = (mark,) if mark else ()
+    return StageStores(None, store, frozenset(store.videos), layout, settings, marks)
 
 
-def _needed(path: Path | None, kind: StoreKind, stage: Stage) -> Path:
-    if path is None:
-        raise StageStoresError(
-            f"stage {stage} needs a store of kind {kind}, and none is named: give --{kind} STORE, "
-            f"or set data.{kind} in the pipeline"
-        )
-    return path
+def _missing(kind: StoreKind, stage: Stage) -> StageStoresError:
+    return StageStoresError(
+        f"stage {stage} needs a store of kind {kind}, and none is named: give --{kind} STORE, "
+        f"or set data.{kind} in the pipeline"
+    )
 
 
-def _refuse_dropped_frames(settings: KeypointSettings, rgb: Path) -> None:
-    if settings.frames == "hands":
-        raise StageStoresError(
-            "the pipeline's keypoints.frames is 'hands', which leaves out frames without hands, "
-            f"but the clips of {rgb} are windows over all frames: set keypoints.frames to 'all', "
-            "or train --stage pose"
-        )
+def _refuse_other_frames(settings: KeypointSettings, rgb: StoreReader) -> None:
+    """Both streams must leave out the same frames."""
+    rules = rgb.provenance.settings["rgb"].get("hand_rules")
+    match settings.frames, leaves_out_frames(rgb):
+        case "hands", False:
+            raise StageStoresError(
+                "the pipeline's keypoints.frames is 'hands', which leaves out frames without "
+                f"hands, but the clips of {rgb.path} are windows over all frames: set "
+                "keypoints.frames to 'all', or extract the features again with --frames hands "
+                "--pose STORE"
+            )
+        case "all", True:
+            raise StageStoresError(
+                f"the pipeline's keypoints.frames is 'all', but the clips of {rgb.path} leave out "
+                f"frames without hands: set keypoints.frames to 'hands' and keypoints.rules to "
+                f"'{rules}', or extract the features again with --frames all"
+            )
+        case "hands", True if settings.rules != rules:
+            raise StageStoresError(
+                f"the pipeline's keypoints.rules are '{settings.rules}', but the frames of "
+                f"{rgb.path} were chosen by '{rules}': set keypoints.rules to '{rules}', or "
+                f"extract the features again with rgb.hand_rules '{settings.rules}'"
+            )
 
 
-def _layout_of(store: StoreReader, *, rgb_dim: int | None) -> ClipLayout:
+def _with_max_frames(settings: KeypointSettings, store: StoreReader) -> KeypointSettings:
+    frames = store.provenance.settings["frames"]
+    return settings.model_copy(update={"max_frames": frames["max_frames"]})
+
+
+def _layout_of(store: StoreReader, *, with_features: bool) -> ClipLayout:
     """As many slots as the RGB store's settings allow a video clips."""
     frames, rgb = (store.provenance.settings[part] for part in ("frames", "rgb"))
+    rgb_dim = store.provenance.feature_dim if with_features else None
     if rgb["clips"] == "planned":
         return ClipLayout(rgb["max_clips"], rgb["clip_length"], rgb_dim)
     if frames["max_frames"] is None:
@@ -105,12 +154,3 @@ def _layout_of(store: StoreReader, *, rgb_dim: int | None) -> ClipLayout:
         )
     num_slots = max(1, frames["max_frames"] - rgb["clip_length"] + 1)
     return ClipLayout(num_slots, rgb["clip_length"], rgb_dim)
-
-
-def _feature_dim(store: StoreReader) -> int:
-    return store.provenance.feature_dim
-
-
-def _marks(store: StoreReader) -> tuple[str, ...]:
-    mark = store.provenance.warning
-    return (mark,) if mark else ()

@@ -1,12 +1,14 @@
 """The RGB and the pose store of one data set, opened together and held against each other."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from seds_core.store.layout import StoreKind
+from seds_core.clip_plan import timeline_step
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoEntry
+from train.data.rgb_stores import first_frames_of, open_store
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class StorePair:
 
     @cached_property
     def from_other_sources(self) -> frozenset[str]:
-        """Videos whose source, or the frames read from it, changed between the two extractions:
+        """Videos whose source changed between the two extractions, or was read to another end:
         their rows do not belong together."""
+        imported = any("imported" in s.provenance.settings for s in (self.rgb, self.pose))
+        same = _same_length if imported else _same_content
         return frozenset(
             video_id
             for video_id in self.rgb.videos.keys() & self.pose.videos.keys()
-            if _timeline(self.rgb.videos[video_id]) != _timeline(self.pose.videos[video_id])
+            if not same(self.rgb.videos[video_id], self.pose.videos[video_id])
         )
 
     @property
@@ -55,31 +59,61 @@ class StorePair:
 
 
 def open_pair(rgb_path: Path, pose_path: Path) -> StorePair:
-    """Opens two stores that fit each other.
+    """Opens two stores that fit each other. Raises like :func:`pair_stores`, and for another kind
+    of store."""
+    return pair_stores(open_store("rgb", rgb_path), open_store("pose", pose_path))
 
-    Raises :class:`StoreMismatchError`, naming both sides, when one is of the wrong kind or when
-    their timelines are made by different rules.
+
+def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
+    """Holds two stores against each other.
+
+    Raises :class:`StoreMismatchError`, naming both, when it is not known which frames the clips
+    are made of, and when the pose store leaves out frames of the clips' timeline.
     """
-    pair = StorePair(open_store("rgb", rgb_path), open_store("pose", pose_path))
-    rgb_rule, pose_rule = (s.provenance.settings["frames"] for s in (pair.rgb, pair.pose))
-    if rgb_rule != pose_rule:
+    if (first_frames_of(rgb) < 0).any():
         raise StoreMismatchError(
-            f"the timelines differ: {rgb_path} was made with frames {rgb_rule}, "
-            f"{pose_path} with {pose_rule}; extract one of them again with the other's pipeline"
+            f"{rgb.path} does not say which frames its clips are made of, so the keypoints of "
+            f"{pose.path} cannot be matched with them: import the features again with --pose "
+            f"{pose.path}, or train --stage rgb, which needs no keypoints"
+        )
+    pair = StorePair(rgb, pose)
+    lacking = first_without_rows(pair.video_ids, pose, lambda video: clip_timeline_step(rgb, video))
+    if lacking is not None:
+        rules = [store.provenance.settings["frames"] for store in (rgb, pose)]
+        raise StoreMismatchError(
+            f"the timelines differ: {rgb.path} was made with frames {rules[0]}, {pose.path} with "
+            f"{rules[1]}, and lacks frames of the video '{lacking}' that are needed; extract one "
+            "of them again with the other's pipeline"
         )
     return pair
 
 
-def open_store(kind: StoreKind, path: Path) -> StoreReader:
-    """Opens a store; raises :class:`StoreMismatchError` when it is not one of this kind."""
-    store = StoreReader(path)
-    if store.provenance.kind != kind:
-        raise StoreMismatchError(
-            f"{path} is a {store.provenance.kind} store where a {kind} store is needed"
-        )
-    return store
+def clip_timeline_step(rgb: StoreReader, video_id: str) -> int:
+    """Frames of a video from one frame of its clips' timeline to the next, before any is dropped
+    for want of a hand."""
+    entry = rgb.videos[video_id]
+    if leaves_out_frames(rgb):
+        return timeline_step(entry.num_frames, rgb.provenance.settings["frames"]["max_frames"])
+    return entry.frame_step
 
 
-def _timeline(video: VideoEntry) -> tuple[str, int, int]:
-    """What two extractions of one video must agree on."""
-    return video.content_hash, video.num_frames, video.frame_step
+def leaves_out_frames(rgb: StoreReader) -> bool:
+    """Whether clips are windows over the frames with a usable hand, and not over all."""
+    return bool(rgb.provenance.settings["rgb"].get("frames", "all") == "hands")
+
+
+def first_without_rows(
+    video_ids: Iterable[str], pose: StoreReader, step: Callable[[str], int]
+) -> str | None:
+    """The first video of whose every ``step(video)``-th frame there are not always keypoints."""
+    return next((v for v in video_ids if step(v) % pose.videos[v].frame_step), None)
+
+
+def _same_content(first: VideoEntry, second: VideoEntry) -> bool:
+    return (first.content_hash, first.num_frames) == (second.content_hash, second.num_frames)
+
+
+def _same_length(first: VideoEntry, second: VideoEntry) -> bool:
+    """For imported rows, of whose video nothing else is known; sometimes not even that."""
+    lengths = {first.num_frames, second.num_frames}
+    return len(lengths) == 1 or min(lengths) < 1

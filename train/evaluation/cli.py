@@ -4,7 +4,7 @@ Nothing heavy is imported before the command needs it, so that ``--help`` is ins
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,11 +33,17 @@ PipelineFile = Annotated[
     Path, typer.Option(help="Pipeline file.", show_default="the project's pipelines.yaml")
 ]
 Index = Annotated[Path | None, typer.Option(help="Another index than in training.")]
-Rgb = Annotated[Path | None, typer.Option(help="Another store of RGB features.")]
+Rgb = Annotated[
+    list[Path] | None, typer.Option(help="Another store of RGB features; several are mixed.")
+]
+Mix = Annotated[list[float] | None, typer.Option(help="Weight of each of several RGB stores.")]
 Pose = Annotated[Path | None, typer.Option(help="Another store of keypoints.")]
 OfRun = Annotated[Which, typer.Option(help="Checkpoint of a run.")]
 Ties = Annotated[TieRule, typer.Option(help="How equal scores are ranked.")]
 Ranks = Annotated[Path | None, typer.Option(help="CSV file to write: every query's rank.")]
+Compare = Annotated[
+    Literal["published"] | None, typer.Option(help="Scores of papers on the same data set.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read ahead.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, no table.")]
@@ -57,9 +63,11 @@ def seds_eval(
     pipelines: PipelineFile = PIPELINE_FILE,
     index: Index = None,
     rgb: Rgb = None,
+    mix: Mix = None,
     pose: Pose = None,
     which: OfRun = "best",
     ties: Ties = "expected",
+    compare: Compare = None,
     ranks: Ranks = None,
     device: Device = "auto",
     workers: Workers = None,
@@ -77,13 +85,16 @@ def seds_eval(
 
     seds-eval --checkpoint ph_best_model.bin --pipeline phoenix-2014t --ties published
 
+    seds-eval --run runs/phoenix --compare published
+
     seds-eval --run runs/demo --split dev --which last --json --ranks ranks.csv
     """
     from train.evaluation.command import evaluate
 
     request = EvaluationRequest(
         runs=tuple(runs or ()), checkpoint=checkpoint, split=split, pipelines=pipelines,
-        pipeline=pipeline, index=index, rgb=rgb, pose=pose, workers=workers, which=which,
-        ties=ties, device=device, as_json=as_json, ranks=ranks,
+        pipeline=pipeline, index=index, rgb=tuple(rgb or ()), mix=tuple(mix or ()), pose=pose,
+        workers=workers, which=which, ties=ties, device=device, as_json=as_json, ranks=ranks,
+        compare=compare,
     )  # fmt: skip
     raise typer.Exit(evaluate(request))

@@ -11,12 +11,19 @@ from rich.markup import escape
 
 from seds_core.console import results, warn
 from seds_core.errors import UsageError
+from train.evaluation.comparison import compare_with_published, data_set_of
 from train.evaluation.evaluate_split import evaluate_split
 from train.evaluation.evaluated_model import EvaluatedModel
 from train.evaluation.load_model import LoadedModel, load_published_model, load_run_model
-from train.evaluation.report import model_table, spread_table
+from train.evaluation.report import comparison_table, model_table, spread_table
 from train.evaluation.request import EvaluationRequest
-from train.evaluation.result_files import describe, describe_spread, write_json, write_ranks
+from train.evaluation.result_files import (
+    describe,
+    describe_comparison,
+    describe_spread,
+    write_json,
+    write_ranks,
+)
 from train.text.text_encoder import build_tokenizer
 from train.training.processes import chosen_device
 from train.training.run_folder import RunFolder
@@ -32,6 +39,8 @@ def evaluate(request: EvaluationRequest) -> int:
     device = chosen_device(request.device, 0)
     models = []
     for name, loaded in _load_all(request, device):
+        if request.compare:
+            data_set_of(name, loaded.facts)  # an error comes before the work
         models.append(_evaluate_model(name, loaded, request, device))
         _refuse_incomparable(models)
     for folder, model in zip(request.runs, models, strict=False):
@@ -104,13 +113,19 @@ def _refuse_incomparable(models: Sequence[EvaluatedModel]) -> None:
 
 
 def _print(models: Sequence[EvaluatedModel], request: EvaluationRequest) -> None:
+    comparison = compare_with_published(models, request.ties) if request.compare else None
+    if comparison and comparison.other_size:
+        warn(escape(comparison.other_size))
     if request.as_json:
-        sys.stdout.write(json.dumps(_as_json(models, request)) + "\n")
+        published = {"published": describe_comparison(comparison)} if comparison else {}
+        sys.stdout.write(json.dumps(_as_json(models, request) | published) + "\n")
         return
     for model in models:
         results.print(model_table(model, request.ties))
     if len(models) > 1:
         results.print(spread_table(models, request.ties))
+    if comparison:
+        results.print(comparison_table(comparison))
 
 
 def _as_json(models: Sequence[EvaluatedModel], request: EvaluationRequest) -> dict[str, Any]:

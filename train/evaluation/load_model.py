@@ -17,6 +17,7 @@ from train.data.retrieval_data import RetrievalData, open_data
 from train.evaluation.request import EvaluationRequest
 from train.evaluation.store_check import refuse_other_stores
 from train.model.retrieval_model import RetrievalModel
+from train.rgb_choice import rgb_choice
 from train.settings import Stage, TrainSettings
 from train.text.text_encoder import build_text_encoder
 from train.training.run_checkpoint import RunCheckpoint, read_checkpoint
@@ -95,7 +96,7 @@ def _open_data(settings: TrainSettings, stage: Stage, request: EvaluationRequest
         settings,
         stage,
         index=index,
-        rgb=request.rgb or settings.data.rgb,
+        rgb=rgb_choice(request.rgb, request.mix) or settings.data.rgb,
         pose=request.pose or settings.data.pose,
     )
 

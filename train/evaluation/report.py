@@ -1,10 +1,11 @@
-"""Tables for people: one run with intervals and chance, several runs with their spread."""
+"""Tables for people: one run with intervals and chance, runs with their spread, and papers."""
 
 from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
+from train.evaluation.comparison import COLUMNS, Comparison, OwnScores, by_column
 from train.evaluation.evaluated_model import EvaluatedModel
 from train.evaluation.figures import (
     Figures,
@@ -15,6 +16,7 @@ from train.evaluation.figures import (
     spread_of,
 )
 from train.evaluation.gallery import Gallery
+from train.evaluation.published_scores import PUBLISHED_SYSTEMS
 from train.evaluation.ranks import DIRECTIONS, Direction
 from train.evaluation.request import TieRule
 from train.evaluation.retrieval_metrics import CUT_OFFS, RetrievalMetrics
@@ -52,6 +54,46 @@ def spread_table(models: Sequence[EvaluatedModel], rule: TieRule) -> Table:
     for direction, metrics in chance_figures(gallery).items():
         table.add_row("chance", SHORT[direction], *_plain(metrics), style="dim")
     return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Published scores, then ours by stream, each with its difference from the paper's."""
+    table = Table(
+        title=f"published scores on {comparison.data_set}, and ours",
+        caption=_comparison_footnote(comparison),
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("system")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for system in PUBLISHED_SYSTEMS:
+        scores = by_column(system.scores[comparison.data_set])
+        table.add_row(system.name, *(_or_dash(scores[column], ".1f") for column in COLUMNS))
+    for own in comparison.own:
+        table.add_section()
+        table.add_row(f"ours, {own.stream}", *(_own_cell(own, column) for column in COLUMNS))
+        differences = (_or_dash(own.difference[column], "+.1f") for column in COLUMNS)
+        table.add_row(f"  minus {own.repeats}, points", *differences, style="dim")
+    return table
+
+
+def _comparison_footnote(comparison: Comparison) -> str:
+    repeat = "" if comparison.rule == "published" else "; --ties published repeats their rule"
+    runs = "" if comparison.num_runs == 1 else f", mean ± deviation of {comparison.num_runs} runs"
+    return (
+        "Published: the epoch that is best on the test set itself, ties by the published rule. "
+        f"Ours: the checkpoint that was named{runs}, ties: {comparison.rule}{repeat}"
+    )
+
+
+def _own_cell(own: OwnScores, column: str) -> str:
+    deviation = "" if own.deviation is None else f" ± {own.deviation[column]:.1f}"
+    return f"{own.mean[column]:.1f}{deviation}"
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _table(title: str, caption: str, recall_width: int | None) -> Table:

@@ -27,7 +27,10 @@ class EvaluationRequest:
     """For published checkpoints, which hold no settings."""
     index: Path | None = None
     """``None``, here and below: as the run was trained, or as the pipeline says."""
-    rgb: Path | None = None
+    rgb: tuple[Path, ...] = ()
+    """Several are mixed; empty: as for ``None``."""
+    mix: tuple[float, ...] = ()
+    """Weights of several RGB stores, in their order."""
     pose: Path | None = None
     workers: int | None = None
     which: Which = "best"
@@ -36,3 +39,5 @@ class EvaluationRequest:
     as_json: bool = False
     ranks: Path | None = None
     """File for the ranks of all queries."""
+    compare: Literal["published"] | None = None
+    """``published`` shows the scores of papers on the same data set beside these."""

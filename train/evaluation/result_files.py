@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from train.evaluation.comparison import Comparison, by_column
 from train.evaluation.confidence import NUM_RESAMPLES, PERCENTILES, SEED
 from train.evaluation.evaluated_model import EvaluatedModel
 from train.evaluation.figures import (
@@ -19,6 +20,7 @@ from train.evaluation.figures import (
     spread_of,
 )
 from train.evaluation.gallery import Gallery
+from train.evaluation.published_scores import PUBLISHED_SYSTEMS, TEST_SETS
 from train.evaluation.ranks import DIRECTIONS, Direction
 from train.evaluation.request import TieRule
 from train.evaluation.retrieval_metrics import RetrievalMetrics, measure
@@ -59,6 +61,27 @@ def describe_spread(models: Sequence[EvaluatedModel], rule: TieRule) -> dict[str
             for direction, values in directions.items()
         }
         for stream, directions in spreads.items()
+    }
+
+
+def describe_comparison(comparison: Comparison) -> dict[str, Any]:
+    """Published scores with their sources and ours beside them, as plain values."""
+    data_set = comparison.data_set
+    return {
+        "data_set": data_set,
+        "test_set": asdict(TEST_SETS[data_set]),
+        "other_size": comparison.other_size or None,
+        "systems": [
+            {
+                "name": system.name,
+                "source": system.source,
+                "scores": by_column(system.scores[data_set]),
+            }
+            for system in PUBLISHED_SYSTEMS
+        ],
+        "ties": comparison.rule,
+        "num_runs": comparison.num_runs,
+        "ours": [asdict(own) for own in comparison.own],
     }
 
 

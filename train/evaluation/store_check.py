@@ -17,25 +17,34 @@ def refuse_other_stores(
 ) -> None:
     """Compares the stores of a training run with others; which videos they hold may differ.
 
-    Both map ``rgb`` and ``pose`` to a store's path and provenance; other keys are passed over.
-    Raises :class:`OtherStoresError`, naming every setting that differs.
+    Both map ``rgb`` and ``pose`` (``rgb_1``, ``rgb_2`` where features are mixed) to a store's path
+    and provenance, and its weight in a mix; other keys are passed over. Raises
+    :class:`OtherStoresError`, naming every setting that differs.
     """
-    kinds, own_kinds = _kinds(trained_on), _kinds(found)
-    if kinds != own_kinds:
+    names, own_names = _names(trained_on), _names(found)
+    if names != own_names:
         raise OtherStoresError(
-            f"{checkpoint} was trained on stores of kind {' and '.join(kinds)}; "
-            f"evaluate it on the same kinds, found {' and '.join(own_kinds)}"
+            f"{checkpoint} was trained on stores of kind {' and '.join(names)}; "
+            f"evaluate it on the same kinds, found {' and '.join(own_names)}"
         )
-    for kind in kinds:
-        ours, theirs = (Provenance.from_attributes(side[kind]) for side in (found, trained_on))
-        differences = ours.differences(theirs)
-        if differences:
+    for name in names:
+        if differences := _differences(found[name], trained_on[name]):
             raise OtherStoresError(
-                f"the {kind} store {found[kind]['path']} was made otherwise than the one that "
+                f"the {name} store {found[name]['path']} was made otherwise than the one that "
                 f"{checkpoint} was trained on (this store / trained on): {'; '.join(differences)}. "
-                "Extract with the settings of the training data"
+                "Extract with the settings of the training data, and mix with the same weights"
             )
 
 
-def _kinds(provenance: dict[str, Any]) -> list[str]:
-    return [kind for kind in get_args(StoreKind) if kind in provenance]
+def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    made, expected = (Provenance.from_attributes(side) for side in (ours, theirs))
+    differences = made.differences(expected)
+    if ours.get("mix") != theirs.get("mix"):
+        differences.append(f"mix: {ours.get('mix')} / {theirs.get('mix')}")
+    return differences
+
+
+def _names(provenance: dict[str, Any]) -> list[str]:
+    """Names of the stores: kinds, numbered where there are several of one."""
+    kinds = get_args(StoreKind)
+    return [n for kind in kinds for n in sorted(provenance) if n.split("_")[0] == kind]

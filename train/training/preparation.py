@@ -12,6 +12,7 @@ from train.data.loading import TrainingBatches, training_batches
 from train.data.retrieval_data import RetrievalData, SplitError, SplitVideos, open_data
 from train.data.sampler import EpochBatches
 from train.model.retrieval_model import RetrievalModel
+from train.rgb_choice import rgb_choice
 from train.settings import TrainSettings
 from train.text.text_encoder import build_tokenizer
 from train.text.tokenizer import Tokenizer
@@ -117,7 +118,8 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
 def read_settings(request: TrainRequest) -> TrainSettings:
     """The pipeline's settings with what the request puts in their place."""
     settings = read_section(request.pipelines, request.pipeline, "train", TrainSettings)
-    places = {name: getattr(request, name) for name in ("index", "rgb", "pose", "workers")}
+    places = {name: getattr(request, name) for name in ("index", "pose", "workers")}
+    places["rgb"] = rgb_choice(request.rgb, request.mix)
     settings = with_changes(settings, "data", places)
     return with_changes(settings, "text", {"frozen": True}) if request.freeze_text else settings
 

@@ -18,7 +18,8 @@ class TrainRequest:
     """Folder of the run, such as ``runs/NAME``."""
     index: Path | None = None
     """``None``, here and below: as the pipeline says."""
-    rgb: Path | None = None
+    rgb: tuple[Path, ...] = ()
+    """Several are mixed; empty: as the pipeline says."""
     pose: Path | None = None
     workers: int | None = None
     seed: int = 42
@@ -28,3 +29,5 @@ class TrainRequest:
     """Files of weights to start from, in their order."""
     freeze_text: bool = False
     dry_run: bool = False
+    mix: tuple[float, ...] = ()
+    """Weights of several RGB stores, in their order."""

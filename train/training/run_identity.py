@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,11 +21,12 @@ DECIDES_NOTHING = frozenset(
         "settings.data.pose",
         "settings.data.workers",
         "settings.evaluation.batch_size",
-        "provenance.rgb.path",
-        "provenance.pose.path",
     }
 )
 """Where files lie and how fast they are read: may differ when a run goes on."""
+
+PLACE_OF_STORE = re.compile(r"provenance\.\w+\.path")
+"""Decides nothing either, whatever the store's name."""
 
 
 class ChangedRunError(UsageError):
@@ -62,7 +64,7 @@ class RunIdentity:
         differing = [
             f"{name}: {theirs.get(name, 'not set')} there, {ours.get(name, 'not set')} now"
             for name in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING)
-            if ours.get(name) != theirs.get(name)
+            if ours.get(name) != theirs.get(name) and not PLACE_OF_STORE.fullmatch(name)
         ]
         if differing:
             raise ChangedRunError(

@@ -6,8 +6,9 @@ from extract.decoding import decode_events as module
 from extract.decoding.decode_events import OwnMemory, decode_events
 from extract.decoding.decode_job import DecodeJob, FrameChunk, VideoEnded, VideoOpened
 from extract.decoding.frame_fit import FrameFit
-from extract.decoding.source_identity import content_hash, quick_identity
+from extract.decoding.source_identity import content_hash, part_hash, quick_identity
 from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.decoding.video_part import Crop, VideoPart
 
 
 def job(path, **wishes):
@@ -97,7 +98,7 @@ def test_a_disk_that_fails_is_an_error_of_the_video(tmp_path, monkeypatch):
     def fail(*_args):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(module, "content_hash", fail)
+    monkeypatch.setattr(module, "part_hash", fail)
     path = numbered_video(tmp_path / "v.mp4", 2)
     with pytest.raises(VideoError, match=r"cannot be read: .*Input/output error"):
         list(decode_events(job(path), OwnMemory()))
@@ -118,3 +119,15 @@ def test_does_not_gather_more_than_a_chunk(tmp_path):
         if isinstance(event, FrameChunk):
             assert 8 * len(sizes) == event.first + len(event.frames)
     assert sizes == [8] * 5
+
+
+def test_a_part_is_a_video_with_a_timeline_of_its_own(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 100, options={"g": "10"})
+    part = VideoPart(1.0, 2.36, Crop(0, 0, 128, 96), (64, 48))
+    opened, *chunks, ended = decode_events(job(path, part=part, max_frames=18), OwnMemory())
+    assert (opened.frame_step, opened.properties.num_frames) == (2, 35)
+    assert (opened.properties.width, opened.properties.height) == (64, 48)
+    assert read(chunks) == list(range(25, 60, 2))
+    assert (chunks[0].first, chunks[0].frames.shape[1:]) == (0, (48, 64, 3))
+    assert ended.num_frames == 35
+    assert ended.identity.content_hash == part_hash(path, part)

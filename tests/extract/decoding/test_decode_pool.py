@@ -9,6 +9,7 @@ from extract.decoding.decode_job import DecodeJob
 from extract.decoding.decode_pool import DecodePool
 from extract.decoding.frame_fit import FrameFit
 from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.decoding.video_part import VideoPart
 
 COUNTS = (40, 1, 75, 20, 33, 60)
 
@@ -84,6 +85,22 @@ def test_a_bad_file_costs_only_itself(pool, videos, tmp_path):
         except VideoError as error:
             results.append(error.reason)
     assert results == [40, "looks like a web page (HTML): the download failed or needs a login", 1]
+
+
+def test_parts_of_one_recording_come_in_order_and_fail_alone(pool, videos):
+    parts = [VideoPart(0.0, 0.4), VideoPart(9.0), VideoPart(1.0, 1.2), VideoPart(1.0, 1.08)]
+    results = []
+    for video in pool.stream([DecodeJob(part.fragment, videos[2], part) for part in parts]):
+        try:
+            results.append(read(video))
+        except VideoError as error:
+            results.append(error.reason.split(":")[0].split(",")[0])
+    assert results == [
+        list(range(11)),
+        "the part begins at 9 s",
+        list(range(25, 31)),
+        "the part is too short",
+    ]
 
 
 def test_a_wrong_count_is_told_and_the_video_can_be_decoded_again(pool, videos):

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -36,3 +38,12 @@ def test_reads_only_what_suits_it(tmp_path):
     assert not suits(replace(facts, format_name="matroska,webm"), 90)
     assert suits(replace(facts, num_frames=7000), 0)
     assert not suits(replace(facts, num_frames=8000), 0)  # 128x96 pixels each: over 256 MB
+
+
+def test_leaves_opencv_able_to_write_pictures(tmp_path):
+    program = (
+        "import sys, extract.decoding.decord_frames, cv2, numpy\n"
+        "cv2.imwrite(sys.argv[1], numpy.zeros((400, 1280, 3), numpy.uint8))\n"
+        "assert cv2.imread(sys.argv[1]) is not None\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.png")], check=True)

@@ -7,6 +7,7 @@ from video_files import numbered_frame, numbered_frames, read_number
 
 from extract.decoding.frame_folder import FrameFolder
 from extract.decoding.video_error import VideoError
+from extract.decoding.video_part import VideoPart
 
 
 def write_folder(folder, names, width=64, height=48):
@@ -96,3 +97,13 @@ def test_a_folder_that_may_not_be_read_is_an_error(tmp_path):
             FrameFolder(tmp_path, 25.0)
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_part_has_its_images_only(tmp_path):
+    folder = write_folder(tmp_path / "video", [f"{i}.png" for i in range(30)])
+    Image.fromarray(numbered_frame(3, 32, 32)).save(folder / "3.png")  # beside the part
+    source = FrameFolder(folder, 10.0, part=VideoPart(1.0, 1.95))
+    assert [read_number(frame) for frame in source.frames()] == list(range(10, 21))
+    assert (source.properties.num_frames, source.properties.duration) == (11, 1.1)
+    with pytest.raises(VideoError, match="begins at 3 s, the recording has 30 frames"):
+        FrameFolder(folder, 10.0, part=VideoPart(3.0, 4.0))

@@ -3,8 +3,10 @@ import os
 
 import pytest
 
-from extract.decoding.source_identity import content_hash, quick_identity
+from extract.decoding import source_identity as module
+from extract.decoding.source_identity import content_hash, part_hash, quick_identity
 from extract.decoding.video_error import VideoError
+from extract.decoding.video_part import WHOLE, Crop, VideoPart
 
 
 def test_hashes_a_files_bytes(tmp_path):
@@ -64,3 +66,35 @@ def test_what_is_not_there_has_no_identity(tmp_path):
         quick_identity(tmp_path / "missing.mp4")
     with pytest.raises(VideoError, match="without images"):
         content_hash(tmp_path)
+
+
+PARTS = (
+    WHOLE,
+    VideoPart(1.0, 2.0),
+    VideoPart(1.0, 3.0),
+    VideoPart(1.0, 2.0, Crop(0, 0, 9, 9)),
+    VideoPart(1.0, 2.0, size=(9, 9)),
+)
+
+
+def test_every_part_has_a_hash_of_its_own(tmp_path):
+    first, second = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    first.write_bytes(b"first")
+    second.write_bytes(b"other")
+    hashes = [part_hash(path, part) for path in (first, second) for part in PARTS]
+    assert len(set(hashes)) == len(hashes)
+    assert hashes[0] == content_hash(first)
+    assert [part_hash(first, part) for part in PARTS] == hashes[: len(PARTS)]
+
+
+def test_a_recording_is_read_once_for_all_its_parts(tmp_path, monkeypatch):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"first")
+    read = []
+    monkeypatch.setattr(module, "content_hash", lambda path, _progress: read.append(path) or "0")
+    for part in PARTS[1:]:
+        part_hash(path, part)
+    assert read == [path]
+    path.write_bytes(b"longer than before")
+    part_hash(path, PARTS[1])
+    assert read == [path, path]

@@ -30,7 +30,7 @@ def test_weak_points_and_nobody_leave_the_frame_as_it_is():
 
 def test_the_clip_bar_is_bright_in_the_clips_of_the_frame():
     starts = np.array([0, 50], np.int32)
-    picture = draw_clip_bar(grey_frame(), 10, 100, starts, clip_frames=50)
+    picture = draw_clip_bar(grey_frame(), 10, 100, starts, starts + np.int32(50))
     first, second = picture[100], picture[-2]
     assert first[:99].max() > 200
     assert first[101:].max() == 24

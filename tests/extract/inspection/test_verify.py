@@ -1,6 +1,12 @@
-import numpy as np
+from dataclasses import replace
 
-from extract.inspection.verify import largest_difference
+import numpy as np
+import pytest
+from small_stores import POSE, pose_video, write_store
+
+from extract.inspection.verify import largest_difference, verify_store
+from seds_core.errors import UsageError
+from seds_core.store.reader import StoreReader
 
 
 def test_equal_rows_do_not_differ():
@@ -17,3 +23,11 @@ def test_other_shapes_and_other_gaps_are_infinitely_different():
     stored = {"a": np.array([1.0, np.nan])}
     assert largest_difference(stored, {"a": np.array([1.0])}) == np.inf
     assert largest_difference(stored, {"a": np.array([1.0, 2.0])}) == np.inf
+
+
+def test_an_imported_store_has_nothing_to_extract_again(tmp_path):
+    imported = replace(POSE, settings=POSE.settings | {"imported": {"format": "pose"}})
+    path = write_store(tmp_path / "pose.zarr", imported, [pose_video("a", 20)])
+    assert not verify_store(StoreReader(path), sample=0, device="cpu").problems
+    with pytest.raises(UsageError, match="was imported"):
+        verify_store(StoreReader(path), sample=1, device="cpu")

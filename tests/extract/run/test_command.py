@@ -8,6 +8,7 @@ import pytest
 from finished_videos import RGB
 from mean_stream import MeanStream, write_pipeline
 
+from extract.decoding.video_error import VideoError
 from extract.run import command
 from extract.run.request import ExtractionRequest
 from seds_core.errors import UsageError
@@ -125,3 +126,16 @@ def test_a_dry_run_counts_and_writes_nothing(run, corpus, tmp_path):
 def test_videos_must_be_named_one_way(run):
     with pytest.raises(UsageError, match="either with --videos or with --index"):
         run(places=("somewhere",))
+
+
+def test_a_dry_run_counts_videos_that_would_fail(run, corpus):
+    class Lacking(MeanStream):
+        def num_rows(self, video):
+            if video.job.video_id == "video2":
+                raise VideoError(video.job.path, "which frames show a hand is not known")
+            return super().num_rows(video)
+
+    _, whole = run(command.run_dry)
+    _, summary = run(command.run_dry, stream=Lacking())
+    assert (whole["unreadable"], summary["unreadable"]) == (0, 1)
+    assert whole["rows"] - summary["rows"] == 30  # of its 30 frames, all on the timeline

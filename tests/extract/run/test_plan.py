@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 from finished_videos import finished
 
-from extract.decoding.source_identity import content_hash, quick_identity
+from extract.decoding.source_identity import content_hash, part_hash, quick_identity
+from extract.decoding.video_part import WHOLE, Crop, VideoPart, part_name
 from extract.run.plan import has_changed, plan_run
 from extract.video_list import ListedVideo
 from seds_core.store.reader import VideoEntry
@@ -30,30 +31,30 @@ def entry(source):
 
 
 def test_an_untouched_source_is_not_read(source, entry):
-    assert not has_changed(source, replace(entry, content_hash="never compared"))
+    assert not has_changed(ListedVideo("a", source), replace(entry, content_hash="never compared"))
 
 
 def test_a_touched_source_with_the_same_content_has_not_changed(source, entry):
     os.utime(source, ns=(0, 0))
-    assert not has_changed(source, entry)
+    assert not has_changed(ListedVideo("a", source), entry)
 
 
 def test_other_content_of_the_same_size_has_changed(source, entry):
     source.write_bytes(b"other")
     os.utime(source, ns=(0, 0))
-    assert has_changed(source, entry)
+    assert has_changed(ListedVideo("a", source), entry)
 
 
 def test_another_size_has_changed(source, entry):
     source.write_bytes(b"longer than before")
-    assert has_changed(source, entry)
+    assert has_changed(ListedVideo("a", source), entry)
 
 
 def test_a_source_that_is_gone_has_changed(source, entry, tmp_path):
     source.unlink()
-    assert has_changed(source, entry)
+    assert has_changed(ListedVideo("a", source), entry)
     (tmp_path / "folder").mkdir()
-    assert has_changed(tmp_path / "folder", entry)
+    assert has_changed(ListedVideo("a", tmp_path / "folder"), entry)
 
 
 def test_missing_videos_come_before_changed_ones(source, entry, tmp_path):
@@ -63,3 +64,25 @@ def test_missing_videos_come_before_changed_ones(source, entry, tmp_path):
     source.write_bytes(b"longer than before")
     plan = plan_run((there, gone), {"a": entry})
     assert (plan.todo, plan.num_there) == ((gone, there), 0)
+
+
+PARTS = (
+    WHOLE,
+    VideoPart(1.0, 2.0),
+    VideoPart(1.0, 2.5),
+    VideoPart(1.0, 2.0, Crop(0, 0, 9, 9)),
+    VideoPart(1.0, 2.0, Crop(0, 0, 9, 9), (8, 8)),
+)
+
+
+@pytest.mark.parametrize("extracted", PARTS)
+@pytest.mark.parametrize("listed", PARTS)
+def test_another_part_of_the_same_file_has_changed(source, entry, extracted, listed):
+    known = replace(
+        entry, path=part_name(source, extracted), content_hash=part_hash(source, extracted)
+    )
+    assert has_changed(ListedVideo("a", source, listed), known) == (listed != extracted)
+    os.utime(source, ns=(0, 0))
+    assert has_changed(ListedVideo("a", source, listed), known) == (listed != extracted)
+    source.write_bytes(b"other")
+    assert has_changed(ListedVideo("a", source, listed), known)

@@ -26,7 +26,7 @@ def test_a_changed_row_is_found_and_named(tmp_path):
         while (video_id := writer.claim()) is not None:
             writer.finish(finished(video_id))
         writer.pack()
-        writer._arrays._array("rows", "features")[4] = 7
+        writer._store.arrays._array("rows", "features")[4] = 7
     store = StoreReader(path)
     assert checksum_problem(store, "a") is None
     assert "'b'" in checksum_problem(store, "b")
@@ -47,7 +47,7 @@ def test_a_missing_array_and_impossible_rows_are_found(tmp_path):
     path = tmp_path / "s.zarr"
     make_store(path)
     with StoreWriter(path, RGB) as writer:
-        writer._arrays._array("videos", "first_row")[1] = 5
+        writer._store.arrays._array("videos", "first_row")[1] = 5
     (path / "rows" / "frame_step" / "zarr.json").unlink()
     problems = structure_problems(StoreReader(path))
     assert any("rows/frame_step is missing" in problem for problem in problems)

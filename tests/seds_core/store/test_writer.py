@@ -217,13 +217,3 @@ def test_what_is_no_store_is_refused(tmp_path, content):
         (path / content).write_text("{")
     with pytest.raises(StoreMismatchError, match="thing is not a store"):
         StoreReader(path)
-
-
-def test_thirty_thousand_videos_are_hundreds_of_files(tmp_path):
-    """Files of a real store of that size, from the shards of the layout."""
-    path = tmp_path / "rgb.zarr"
-    with StoreWriter(path, replace(RGB, feature_dim=1024)) as writer:
-        arrays = writer._arrays
-    rows = 30_000 * 64
-    files = sum(-(-rows // spec.shard) for spec in arrays.row_specs)
-    assert files < 200

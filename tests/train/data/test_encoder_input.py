@@ -4,7 +4,7 @@ from shared_data import golden_path
 from slow_keypoint_rules import slow_frame
 
 from seds_core.clip_plan import timeline_step
-from train.data.encoder_input import at_least, encoder_input, hand_frames
+from train.data.encoder_input import at_frames, at_least, encoder_input
 
 RULES = {
     "phoenix": "phoenix-2014t",
@@ -14,6 +14,10 @@ RULES = {
     "how2sign_long": "how2sign",
     "short": "phoenix-2014t",
 }
+
+
+def hand_frames(pose):
+    return at_frames(pose, np.flatnonzero(pose.has_hand))
 
 
 @pytest.mark.golden

@@ -1,9 +1,28 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from small_stores import LENGTHS, POSE, RGB, plan, pose_video, rgb_video, signer, write_store
+from shared_data import golden_path
+from small_stores import (
+    HANDS_RGB,
+    LENGTHS,
+    POSE,
+    RGB,
+    WHOLE_POSE,
+    hands_rgb_video,
+    kept_frames,
+    plan,
+    pose_video,
+    rgb_video,
+    signer,
+    source,
+    whole_pose_video,
+    write_store,
+)
 
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
+from seds_core.store.records import FinishedVideo
 from train.batches import ClipLayout
 from train.data.sign_reader import SignReader
 from train.data.store_rows import StoreRows
@@ -82,8 +101,6 @@ def test_frames_without_hands(tmp_path, from_frame, settings, num_frames, num_cl
 
 
 def test_half_precision_features_become_float32(tmp_path):
-    from dataclasses import replace
-
     video = rgb_video("a", 30)
     video.rows["features"] = video.rows["features"].astype(np.float16)
     half = replace(RGB, feature_dtype="float16")
@@ -97,5 +114,106 @@ def test_clips_beyond_the_keypoints_are_refused(tmp_path, stores):
     short.rows.update({name: rows[:20] for name, rows in short.rows.items()})
     pose = StoreRows.of(StoreReader(write_store(tmp_path / "pose.zarr", POSE, [short])))
     reader = SignReader(stores[0], pose, ClipLayout(6, 16, 8), ALL)
-    with pytest.raises(StoreMismatchError, match=r"frame 14, but .* holds 20 frames"):
+    with pytest.raises(StoreMismatchError, match=r"lacks keypoints of the video 'a': every 1\. of"):
         reader.read("a")
+
+
+def rows_of(path, provenance, *videos):
+    in_memory = "frame" if provenance.kind == "pose" else "first_frame"
+    return StoreRows.of(StoreReader(write_store(path, provenance, videos)), in_memory)
+
+
+RESTING = (0, 1, 30, 31, 60, 93)
+"""Frames of "c" in which no hand can be seen."""
+
+
+def hands_reader(folder, features, rgb_dim=8):
+    rgb = rows_of(folder / "rgb.zarr", HANDS_RGB, features)
+    pose = rows_of(folder / "pose.zarr", WHOLE_POSE, whole_pose_video("c", 95, RESTING))
+    settings = KeypointSettings(frames="hands", max_frames=40)
+    return SignReader(rgb, pose, ClipLayout(6, 16, rgb_dim), settings, names_clip_frames=True)
+
+
+def test_both_streams_leave_out_the_same_frames(tmp_path):
+    features = hands_rgb_video("c", 95, RESTING)
+    example = hands_reader(tmp_path, features).read("c")
+    kept = kept_frames(95, RESTING)
+    assert example.pose.frames.num_frames == len(kept) == 28
+    np.testing.assert_array_equal(
+        kept[example.pose.clip_starts[:, None] + np.arange(16)], features.rows["frames"]
+    )
+    np.testing.assert_array_equal(example.rgb, features.rows["features"])
+    assert example.pose.frames.has_hand.all()
+
+
+def test_features_of_all_frames_take_every_kth_of_a_whole_pose_store(tmp_path):
+    rgb = rows_of(tmp_path / "rgb.zarr", RGB, rgb_video("c", 95))
+    whole = rows_of(tmp_path / "whole.zarr", WHOLE_POSE, whole_pose_video("c", 95))
+    keypoints = whole.read("c", "keypoints")[::3]
+    sparse = rows_of(tmp_path / "sparse.zarr", POSE, pose_video("c", 95, keypoints))
+    of_whole, of_sparse = (
+        SignReader(rgb, pose, ClipLayout(6, 16, 8), ALL).read("c").pose for pose in (whole, sparse)
+    )
+    np.testing.assert_array_equal(of_whole.clip_starts, of_sparse.clip_starts)
+    for part in ("right", "left", "body"):
+        ours, theirs = (getattr(pose.frames, part) for pose in (of_whole, of_sparse))
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def moved_start(rows):
+    rows["first_frame"] = rows["first_frame"].copy()
+    rows["first_frame"][2] = 30  # a frame without hands
+
+
+def moved_inside(rows):
+    rows["frames"] = rows["frames"].copy()
+    rows["frames"][2, 7] += 1
+
+
+def beyond_the_end(rows):
+    rows["first_frame"] = rows["first_frame"].copy()
+    rows["first_frame"][-1] = 87
+
+
+@pytest.mark.parametrize("damage", [moved_start, moved_inside, beyond_the_end])
+def test_clips_of_other_frames_are_refused(tmp_path, damage):
+    features = hands_rgb_video("c", 95, RESTING)
+    damage(features.rows)
+    with pytest.raises(StoreMismatchError, match=r"clips of the video 'c' are not made of.*pose"):
+        hands_reader(tmp_path, features).read("c")
+
+
+PUBLISHED_RULES = {
+    "phoenix": "phoenix-2014t",
+    "phoenix_long": "phoenix-2014t",
+    "csl": "csl-daily",
+    "how2sign": "how2sign",
+    "how2sign_long": "how2sign",
+    "short": "phoenix-2014t",
+}
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("case", PUBLISHED_RULES)
+def test_a_whole_pose_store_gives_the_published_input(tmp_path, case):
+    from train.data.stage_stores import open_stage_stores
+
+    with np.load(golden_path("pose_preprocess.npz")) as golden:
+        fields = ("keypoints", "size", "kept", "right", "left", "body")
+        published = {field: golden[f"{case}_{field}"] for field in fields}
+    keypoints = published["keypoints"].astype(np.float32)
+    width, height = map(int, published["size"])
+    video = whole_pose_video("a", len(keypoints))
+    where = replace(source("a", len(keypoints)), frame_step=1, width=width, height=height)
+    video = FinishedVideo(where, video.rows | {"keypoints": keypoints})
+    path = write_store(tmp_path / "pose.zarr", WHOLE_POSE, [video])
+    settings = KeypointSettings(frames="hands", rules=PUBLISHED_RULES[case])
+    stores = open_stage_stores("pose", settings, rgb=None, pose=path)
+    pose = StoreRows.of(stores.pose, "frame")
+    reader = SignReader(None, pose, stores.layout, stores.keypoints)
+    frames = reader.read("a").pose.frames
+    num_kept = len(published["kept"])
+    assert frames.num_frames == max(16, num_kept)
+    for part in ("right", "left", "body"):
+        found, expected = getattr(frames, part), published[part]
+        np.testing.assert_allclose(found[:num_kept], expected, atol=1e-3, rtol=0)

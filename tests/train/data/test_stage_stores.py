@@ -1,7 +1,19 @@
 from dataclasses import replace
 
 import pytest
-from small_stores import CLIPS, FRAMES, POSE, RGB, pose_video, rgb_video, write_store
+from small_stores import (
+    CLIPS,
+    FRAMES,
+    HANDS_RGB,
+    POSE,
+    RGB,
+    WHOLE_POSE,
+    hands_rgb_video,
+    pose_video,
+    rgb_video,
+    whole_pose_video,
+    write_store,
+)
 
 from seds_core.store.provenance import StoreMismatchError
 from train.batches import ClipLayout
@@ -32,7 +44,7 @@ def test_fusion_needs_both_and_takes_the_sizes_of_the_rgb_store(rgb, pose):
 
 
 def test_rgb_does_not_look_at_the_pose_store(rgb, tmp_path):
-    stores = open_stage_stores("rgb", HANDS, rgb=rgb, pose=tmp_path / "no such store")
+    stores = open_stage_stores("rgb", ALL, rgb=rgb, pose=tmp_path / "no such store")
     assert stores.layout == ClipLayout(6, 16, 8)
     assert stores.video_ids == {"a", "b"}
     assert stores.pose is None
@@ -45,8 +57,8 @@ def test_pose_takes_its_clips_from_an_rgb_store(rgb, pose):
 
 
 @pytest.mark.parametrize("settings", [ALL, HANDS])
-def test_pose_alone_is_as_the_settings_say(rgb, pose, settings):
-    stores = open_stage_stores("pose", settings, rgb=rgb if settings is HANDS else None, pose=pose)
+def test_pose_alone_is_as_the_settings_say(pose, settings):
+    stores = open_stage_stores("pose", settings, rgb=None, pose=pose)
     assert stores.layout == ClipLayout(9, 12, None)
     assert stores.video_ids == {"b", "c"}
     assert stores.rgb is None
@@ -72,9 +84,47 @@ def test_missing_stores_are_named(rgb, pose):
         open_stage_stores("pose", ALL, rgb=rgb, pose=None)
 
 
-def test_dropped_frames_do_not_fit_the_clips_of_an_rgb_store(rgb, pose):
-    with pytest.raises(StageStoresError, match=r"keypoints\.frames is 'hands'.*windows over all"):
-        open_stage_stores("fusion", HANDS, rgb=rgb, pose=pose)
+def hands_rgb(folder):
+    return write_store(folder / "hands.zarr", HANDS_RGB, [hands_rgb_video("b", 30)])
+
+
+@pytest.mark.parametrize("stage", ["fusion", "rgb", "pose"])
+def test_the_same_frames_must_be_left_out(rgb, pose, tmp_path, stage):
+    hands = hands_rgb(tmp_path)
+    assert open_stage_stores(stage, HANDS, rgb=hands, pose=pose).video_ids == {"b"}
+    message = r"frames is 'hands'.*windows over all.*to 'all', or extract .*--frames hands --pose"
+    with pytest.raises(StageStoresError, match=message):
+        open_stage_stores(stage, HANDS, rgb=rgb, pose=pose)
+    message = r"frames is 'all'.*hands\.zarr leave out.*rules to 'custom', or .*--frames all"
+    with pytest.raises(StageStoresError, match=message):
+        open_stage_stores(stage, ALL, rgb=hands, pose=pose)
+    other = HANDS.model_copy(update={"rules": "how2sign"})
+    with pytest.raises(StageStoresError, match=r"rules are 'how2sign'.*chosen by 'custom'"):
+        open_stage_stores(stage, other, rgb=hands, pose=pose)
+
+
+def test_the_stores_decide_the_longest_timeline(rgb, pose, tmp_path):
+    whole = write_store(tmp_path / "whole.zarr", WHOLE_POSE, [whole_pose_video("b", 30)])
+
+    def max_frames(stage, settings, **stores):
+        return open_stage_stores(stage, settings, **stores).keypoints.max_frames
+
+    assert max_frames("fusion", ALL, rgb=rgb, pose=whole) == 40
+    assert max_frames("pose", HANDS, rgb=hands_rgb(tmp_path), pose=whole) == 40
+    assert max_frames("pose", ALL, rgb=None, pose=whole) == 300
+    assert max_frames("pose", ALL, rgb=None, pose=pose) == 40  # no more than there are
+    endless = ALL.model_copy(update={"max_frames": None})
+    assert max_frames("pose", endless, rgb=None, pose=whole) is None
+    assert max_frames("pose", endless, rgb=None, pose=pose) == 40
+
+
+def test_a_shorter_timeline_than_that_of_the_store_needs_its_frames(tmp_path):
+    path = write_store(tmp_path / "pose.zarr", POSE, [pose_video("a", 30), pose_video("c", 95)])
+    shorter = ALL.model_copy(update={"max_frames": 16})  # every sixth of 95; there is every third
+    assert open_stage_stores("pose", shorter, rgb=None, pose=path).keypoints.max_frames == 16
+    lacking = ALL.model_copy(update={"max_frames": 20})  # every fifth
+    with pytest.raises(StageStoresError, match=r"max_frames is 20.*max_frames 40.*frames of 'c'"):
+        open_stage_stores("pose", lacking, rgb=None, pose=path)
 
 
 def test_stores_of_the_wrong_kind_are_refused(rgb, pose):

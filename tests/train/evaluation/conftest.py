@@ -138,9 +138,10 @@ def make_run(tmp_path, tiny_settings, small_data, monkeypatch):
     monkeypatch.setattr(load_model, "build_text_encoder", small_text)
     monkeypatch.setattr(command, "build_tokenizer", lambda settings: LetterTokenizer())
 
-    def make(name, seed=0, stage="rgb"):
+    def make(name, seed=0, stage="rgb", rules="custom"):
         torch.manual_seed(seed)
         values = tiny_settings.model_dump(mode="json")
+        values["keypoints"]["rules"] = rules
         values["data"] |= {kind: str(path) for kind, path in small_data.items()}
         settings = TrainSettings.model_validate(values)
         data = open_data(settings, stage, **small_data)

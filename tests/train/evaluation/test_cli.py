@@ -31,13 +31,16 @@ def call(monkeypatch):
 def test_options_become_a_request(call):
     code = call(
         "--run", "a", "--run", "b", "--split", "dev", "--ties", "published", "--which", "last",
-        "--ranks", "r.csv", "--json", "--workers", "0",
+        "--ranks", "r.csv", "--json", "--workers", "0", "--compare", "published",
+        "--rgb", "a.zarr", "--mix", "0.5", "--rgb", "b.zarr", "--mix", "0.5",
     )  # fmt: skip
     request = call.request
     assert code == 0
     assert request.runs == (Path("a"), Path("b"))
     assert (request.split, request.ties, request.which) == ("dev", "published", "last")
     assert (request.ranks, request.as_json, request.workers) == (Path("r.csv"), True, 0)
+    assert (request.compare, request.mix) == ("published", (0.5, 0.5))
+    assert request.rgb == (Path("a.zarr"), Path("b.zarr"))
 
 
 def test_what_is_left_out(call):
@@ -45,7 +48,8 @@ def test_what_is_left_out(call):
     request = call.request
     assert (request.runs, request.checkpoint) == ((), Path("ph.bin"))
     assert (request.split, request.ties, request.which) == ("test", "expected", "best")
-    assert (request.index, request.rgb, request.pose, request.workers) == (None,) * 4
+    assert (request.index, request.pose, request.workers, request.compare) == (None,) * 4
+    assert (request.rgb, request.mix) == ((), ())
     assert request.pipelines.is_file()
 
 
@@ -70,6 +74,6 @@ def test_the_options_do_not_grow_by_accident():
     """Numbers belong into the pipeline file; the command line says what, where and how."""
     options = sorted(parameter.name for parameter in typer.main.get_command(cli.app).params)
     assert options == [
-        "as_json", "checkpoint", "device", "index", "pipeline", "pipelines", "pose", "ranks",
-        "rgb", "runs", "split", "ties", "which", "workers",
+        "as_json", "checkpoint", "compare", "device", "index", "mix", "pipeline", "pipelines",
+        "pose", "ranks", "rgb", "runs", "split", "ties", "which", "workers",
     ]  # fmt: skip

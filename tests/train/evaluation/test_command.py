@@ -78,3 +78,27 @@ def test_requests_that_contradict_themselves(make_run, asked, tmp_path):
         evaluate(asked(run, run))
     with pytest.raises(UsageError, match=r"there is no checkpoint .*last\.pt"):
         evaluate(asked(make_run("run"), which="last"))
+
+
+def test_published_scores_are_shown_after_ours(make_run, asked, capsys):
+    runs = [make_run(f"run{seed}", seed, rules="phoenix-2014t") for seed in (1, 2)]
+    assert evaluate(asked(*runs, compare="published")) == 0
+    shown = capsys.readouterr()
+    assert shown.out.index("standard deviation of 2 runs") < shown.out.index("ours, rgb")
+    assert "SEDS fusion (paper)" in shown.out
+    assert "6 videos of 5 caption entries" in " ".join(shown.err.split())
+
+
+def test_published_scores_are_part_of_json(make_run, asked, capsys):
+    run = make_run("run", rules="phoenix-2014t")
+    evaluate(asked(run, compare="published", as_json=True))
+    values = json.loads(capsys.readouterr().out)
+    assert values["published"]["data_set"] == "phoenix-2014t"
+    assert [own["stream"] for own in values["published"]["ours"]] == ["rgb"]
+
+
+def test_published_scores_need_a_published_data_set(make_run, asked, monkeypatch):
+    run = make_run("run")
+    monkeypatch.setattr("train.evaluation.command.evaluate_split", None)  # not even begun
+    with pytest.raises(UsageError, match=r"keypoints\.rules 'custom'"):
+        evaluate(asked(run, compare="published"))

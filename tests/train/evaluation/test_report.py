@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from train.evaluation.report import model_table, spread_table
+from train.evaluation.comparison import compare_with_published
+from train.evaluation.report import comparison_table, model_table, spread_table
 
 
 def shown(table):
@@ -47,3 +48,27 @@ def test_several_runs_have_a_mean_and_a_deviation(evaluated):
     assert found["fusion", "V2T"][0] == "68.8 ± 44.2"
     assert found["rgb", "V2T"][0] == "37.5 ± 0.0"
     assert found["chance", "V2T"][0] == "33.3"
+
+
+def test_published_scores_stand_beside_ours(evaluated):
+    facts = {"settings": {"keypoints": {"rules": "how2sign"}}}
+    one = replace(evaluated, facts=facts)
+    text = shown(comparison_table(compare_with_published([one], "expected")))
+    found = {row[0]: list(row[1:2]) + cells for row, cells in rows(text).items()}
+    assert found["CiCo"] == ["56.6", "69.9", "74.7", "51.6"]
+    assert found["SEDS pose only"] == ["55.9", "-", "-", "50.9"]
+    assert found["ours, fusion"] == ["100.0", "100.0", "100.0", "100.0"]
+    assert found["minus SEDS fusion (paper), points"] == ["+37.5", "+24.9", "+19.9", "+42.1"]
+    assert found["minus SEDS RGB only, points"][1:3] == ["-", "-"]
+    assert "best on the test set" in text
+    assert "ties: expected; --ties published repeats their rule" in " ".join(text.split())
+
+
+def test_ours_over_several_runs_have_a_deviation(evaluated):
+    facts = {"settings": {"keypoints": {"rules": "how2sign"}}}
+    one = replace(evaluated, facts=facts)
+    text = shown(comparison_table(compare_with_published([one, one], "published")))
+    found = {row[0]: list(row[1:2]) + cells for row, cells in rows(text).items()}
+    assert found["ours, fusion"][0] == "100.0 ± 0.0"
+    assert "of 2 runs" in text
+    assert "repeats" not in text

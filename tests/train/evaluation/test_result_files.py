@@ -1,9 +1,17 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
-from train.evaluation.result_files import describe, describe_spread, write_json, write_ranks
+from train.evaluation.comparison import compare_with_published
+from train.evaluation.result_files import (
+    describe,
+    describe_comparison,
+    describe_spread,
+    write_json,
+    write_ranks,
+)
 
 
 def test_json_holds_every_rule_and_what_was_counted(evaluated, tmp_path):
@@ -27,6 +35,18 @@ def test_json_holds_every_rule_and_what_was_counted(evaluated, tmp_path):
 def test_the_spread_is_told(evaluated):
     spread = describe_spread([evaluated, evaluated], "expected")
     assert spread["rgb"]["video_to_text"]["R@1"] == {"mean": 37.5, "deviation": 0.0}
+
+
+def test_published_scores_are_told_with_their_sources(evaluated):
+    facts = {"settings": {"keypoints": {"rules": "csl-daily"}}}
+    comparison = compare_with_published([replace(evaluated, facts=facts)], "expected")
+    values = json.loads(json.dumps(describe_comparison(comparison)))
+    assert values["test_set"] == {"videos": 1176, "entries": 798}
+    assert "4 videos of 3 caption entries" in values["other_size"]
+    by_name = {system["name"]: system for system in values["systems"]}
+    assert by_name["SEDS fusion (paper)"]["scores"]["V2T R@1"] == 85.4
+    assert "2407.16394" in by_name["SEDS fusion (paper)"]["source"]
+    assert values["ours"][0]["difference"]["V2T R@1"] == pytest.approx(100 - 85.4)
 
 
 def test_ranks_of_every_query(evaluated, tmp_path):

@@ -28,3 +28,18 @@ def test_other_kinds_of_stores_are_named():
     pose = {"pose": stores()["rgb"] | {"kind": "pose"}}
     with pytest.raises(OtherStoresError, match=r"kind rgb; .* found rgb and pose"):
         refuse_other_stores(stores(), stores() | pose, RUN)
+
+
+def mixed(*weights):
+    return {
+        f"rgb_{number}": stores()["rgb"] | {"mix": weight}
+        for number, weight in enumerate(weights, start=1)
+    }
+
+
+def test_mixed_stores_are_compared_one_by_one():
+    refuse_other_stores(mixed(0.8, 0.2), mixed(0.8, 0.2), RUN)
+    with pytest.raises(OtherStoresError, match=r"rgb_1 store .*mix: 0\.9 / 0\.8"):
+        refuse_other_stores(mixed(0.8, 0.2), mixed(0.9, 0.1), RUN)
+    with pytest.raises(OtherStoresError, match=r"kind rgb_1 and rgb_2; .* found rgb\b"):
+        refuse_other_stores(mixed(0.8, 0.2), stores(), RUN)

@@ -35,8 +35,13 @@ def settings(part, **values):
         {},
         {"settings": settings("data", workers=9, index=Path("elsewhere.csv"))},
         {"provenance": {"rgb": {"path": "/b/rgb.zarr", "settings": {"backbone": "i3d"}}}},
+        {
+            "settings": settings(
+                "data", rgb=[{"store": "a", "mix": 0.5}, {"store": "b", "mix": 0.5}]
+            )
+        },
     ],
-    ids=["nothing", "places and workers", "place of a store"],
+    ids=["nothing", "places and workers", "place of a store", "places of mixed stores"],
 )
 def test_a_run_may_go_on_elsewhere(change):
     replace(RUN, **change).refuse_changes(checkpoint_of(RUN), PATH)
@@ -81,3 +86,15 @@ def test_values_hold_what_a_file_can():
         "clip_length": 16,
         "rgb_dim": 1024,
     }
+
+
+def mixed(weight, folder):
+    stores = (("rgb_1", weight), ("rgb_2", 1 - weight))
+    return {name: {"path": f"{folder}/{name}", "mix": share} for name, share in stores}
+
+
+def test_a_mix_may_move_but_keeps_its_weights():
+    run = replace(RUN, provenance=mixed(0.75, "/a"))
+    replace(run, provenance=mixed(0.75, "/b")).refuse_changes(checkpoint_of(run), PATH)
+    with pytest.raises(ChangedRunError, match=r"provenance\.rgb_2\.mix: 0\.25 there, 0\.5 now"):
+        replace(run, provenance=mixed(0.5, "/a")).refuse_changes(checkpoint_of(run), PATH)

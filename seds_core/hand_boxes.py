@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from train.data.keypoint_rules import (
+from seds_core.hand_rules import (
     ARM_CONFIDENCE,
     BOX_POINT_CONFIDENCE,
     MIN_BOX_POINTS,

@@ -1,6 +1,6 @@
 from typing import get_args
 
-from train.data.keypoint_rules import lowest_wrist
+from seds_core.hand_rules import lowest_wrist
 from train.settings import KeypointSettings
 
 

@@ -1,0 +1,1 @@
+"""The caption files of data sets become one index."""

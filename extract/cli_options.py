@@ -1,0 +1,29 @@
+"""Options that several commands of ``seds-extract`` share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_CODES = "Exit codes: 0 all there, 3 some videos failed, 2 usage, 1 anything else."
+PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
+
+Videos = Annotated[
+    list[str] | None,
+    typer.Option("--videos", help="Folders, files or quoted patterns.", metavar="DIR|FILE|GLOB..."),
+]
+MoreVideos = Annotated[list[str] | None, typer.Argument(hidden=True, metavar="[VIDEO]...")]
+"""What the shell makes of ``--videos *.mp4``: all names but the first are left over."""
+Index = Annotated[
+    Path | None, typer.Option(help="CSV with columns video_id and path, instead of --videos.")
+]
+Out = Annotated[Path, typer.Option(help="Store to create or to go on with.")]
+Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
+PipelineFile = Annotated[
+    Path,
+    typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+Store = Annotated[Path, typer.Argument(help="A store made by rgb, pose or import.")]

@@ -1,0 +1,1 @@
+"""Where the signer is in every clip of a long recording."""

@@ -1,0 +1,169 @@
+"""Which part of a recording is a video: its seconds, its crop, and its frames' size.
+
+Sets such as How2Sign publish long recordings, and the times and the signer's box of each sentence.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.decoding.video_error import VideoError
+from extract.decoding.video_properties import MAX_PIXELS
+
+PART_COLUMNS = ("start", "end", "crop", "size")
+"""Columns of an index that say which part of its ``path`` a video is; an empty one says nothing."""
+
+SHORTEST_STEP = 3
+"""Frames from the first frame of a part to its last, at least; shorter ones are left out of the
+published How2Sign clips."""
+
+_FRAGMENT = re.compile(
+    r"(?P<path>.+)#(?=.)"
+    r"(?:t=(?P<start>[\d.e+-]+)?(?:,(?P<end>[\d.e+-]+))?)?"
+    r"(?:&?xywh=pixel:(?P<crop>\d+,\d+,\d+,\d+))?"
+    r"(?:&?size=(?P<size>\d+x\d+))?",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle of upright frames, in pixels; what of it lies beyond the frame is left out."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def rows(self) -> slice:
+        """Rows of a frame."""
+        return slice(self.top, self.top + self.height)
+
+    def columns(self) -> slice:
+        """Columns of a frame."""
+        return slice(self.left, self.left + self.width)
+
+    def __str__(self) -> str:
+        """As an index writes it."""
+        return f"{self.left},{self.top},{self.width},{self.height}"
+
+
+@dataclass(frozen=True)
+class VideoPart:
+    """A part of a recording; what is ``None`` is not cut."""
+
+    start: float | None = None
+    """Seconds of the recording at which the part begins."""
+    end: float | None = None
+    """Seconds of the recording at which the part ends."""
+    crop: Crop | None = None
+    size: tuple[int, int] | None = None
+    """Width and height, in pixels, that the crop is resized to."""
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the part is shorter than the recording."""
+        return self.start is not None or self.end is not None
+
+    @property
+    def fragment(self) -> str:
+        """The part as a W3C media fragment (https://www.w3.org/TR/media-frags/), plus the size.
+
+        >>> VideoPart(7.27, 20.0, Crop(10, 0, 700, 700), (256, 256)).fragment
+        't=7.27,20&xywh=pixel:10,0,700,700&size=256x256'
+        """
+        dimensions = []
+        if self.has_times:
+            end = "" if self.end is None else f",{_exact(self.end)}"
+            dimensions.append(f"t={_exact(self.start)}{end}")
+        if self.crop:
+            dimensions.append(f"xywh=pixel:{self.crop}")
+        if self.size:
+            dimensions.append(f"size={self.size[0]}x{self.size[1]}")
+        return "&".join(dimensions)
+
+
+WHOLE = VideoPart()
+"""All of a recording, as it is."""
+
+
+def part_name(path: Path, part: VideoPart) -> str:
+    """A name for a part of the recording at ``path``: the path, with a fragment unless whole."""
+    return f"{path}#{part.fragment}" if part != WHOLE else str(path)
+
+
+def read_part_name(name: str) -> tuple[Path, VideoPart]:
+    """What :func:`part_name` made a name of."""
+    found = _FRAGMENT.fullmatch(name)
+    if found is None:
+        return Path(name), WHOLE
+    return Path(found["path"]), read_part({key: found[key] or "" for key in PART_COLUMNS})
+
+
+def read_part(columns: Mapping[str, str]) -> VideoPart:
+    """The part that an index names in its :data:`PART_COLUMNS`.
+
+    Raises ``ValueError`` with a sentence that says what is wrong with a value.
+    """
+    start, end = (_seconds(name, columns.get(name, "")) for name in ("start", "end"))
+    if end is not None and end <= (start or 0.0):
+        raise ValueError(f"end is {end:g}, not after start ({start or 0.0:g})")
+    return VideoPart(start, end, _crop(columns.get("crop", "")), _size(columns.get("size", "")))
+
+
+def part_frames(part: VideoPart, path: Path, fps: float, num_frames: int) -> range:
+    """Numbers of the frames of the recording at ``path``, of ``num_frames``, that a part has.
+
+    The published How2Sign clips keep the frames floor(start fps) to ceil(end fps), both included.
+    Raises ``VideoError`` for a part that begins after the end or is too short.
+    """
+    if not part.has_times:
+        return range(num_frames)
+    first = math.floor((part.start or 0.0) * fps)
+    last = num_frames if part.end is None else min(math.ceil(part.end * fps), num_frames)
+    if first >= num_frames:
+        seconds = f"{num_frames} frames, {num_frames / fps:.2f} s"
+        raise VideoError(path, f"the part begins at {part.start:g} s, the recording has {seconds}")
+    if last - first < SHORTEST_STEP:
+        where = f"from frame {first} to {last} of {num_frames}, at {fps:g} frames a second"
+        raise VideoError(path, f"the part is too short: {where}")
+    return range(first, min(last + 1, num_frames))
+
+
+def _exact(seconds: float | None) -> str:
+    """The shortest text that is read as the same number."""
+    return repr(seconds or 0.0).removesuffix(".0")
+
+
+def _seconds(name: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name} is '{text}'; expected seconds, such as 7.27")
+    return seconds
+
+
+def _crop(text: str) -> Crop | None:
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)", text, re.ASCII)
+    crop = Crop(*map(int, found.groups())) if found else Crop(0, 0, 0, 0)
+    if not crop.width * crop.height:
+        raise ValueError(f"crop is '{text}'; expected left,top,width,height in whole pixels")
+    return crop
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d+)x(\d+)", text, re.ASCII)
+    width, height = map(int, found.groups()) if found else (0, 0)
+    if not 0 < width * height <= MAX_PIXELS:
+        raise ValueError(f"size is '{text}'; expected WIDTHxHEIGHT in pixels, such as 256x256")
+    return width, height

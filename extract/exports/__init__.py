@@ -1,0 +1,1 @@
+"""Stores become files of other programs."""

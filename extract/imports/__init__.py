@@ -1,0 +1,1 @@
+"""Features and keypoints of other programs become stores."""

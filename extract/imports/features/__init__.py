@@ -1,0 +1,1 @@
+"""Features of video networks, and which frames they belong to."""

@@ -1,0 +1,158 @@
+"""Published RGB features: ``I3D_features/<split>/<video>.pkl`` = {'name', 'feature'}."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float16, Float32, Num
+
+from extract.imports.features.video_clips import PlannedClips, VideoClips, unknown_clips
+from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.published_files import PublishedFiles, entry
+from extract.imports.rounding import as_float32
+from extract.settings import ExtractSettings
+from seds_core.errors import UsageError
+from seds_core.store.provenance import Provenance
+from seds_core.store.reader import VideoNotInStoreError
+
+_LOOKED_AT = 100
+"""Files among which one must be readable."""
+
+
+@dataclass(frozen=True)
+class PublishedFeatures:
+    """One row a clip; an ``ImportFormat``.
+
+    The files do not say which frames their clips are made of. A pose store does, by the rules that
+    the publication chose them by; then a file must hold just as many clips. Without one, first
+    frame -1 and frame step 0 stand in every row, and the table of videos has 0 for length, frame
+    rate and size: such features can be trained with alone, but not beside keypoints.
+    """
+
+    files: PublishedFiles
+    form: tuple[int, str]
+    """Numbers of a clip and their type, the same in all files."""
+    settings: ExtractSettings
+    folder_fps: float
+    """For the provenance."""
+    planned: PlannedClips | None
+    """``None``: the clips' frames are not known."""
+
+    @classmethod
+    def open(
+        cls,
+        files: PublishedFiles,
+        settings: ExtractSettings,
+        folder_fps: float,
+        planned: PlannedClips | None,
+    ) -> "PublishedFeatures":
+        """Learns from the first readable file how wide and how precise features are.
+
+        Raises ``UsageError`` when there is none.
+        """
+        return cls(files, _first_form(files), settings, folder_fps, planned)
+
+    @property
+    def provenance(self) -> Provenance:
+        """An RGB store, and what its clips are made of."""
+        dim, dtype = self.form
+        weights = {
+            "name": "imported",
+            "source": str(self.files.source),
+            "sha256": "",
+            "is_random": False,
+        }
+        if self.planned:
+            weights["pose_store_sha256"] = self.planned.kept_frames.identity
+        return Provenance(
+            kind="rgb",
+            settings={
+                "imported": {
+                    "format": "published-features",
+                    "clip_frames_known": self.planned is not None,
+                },
+                "frames": {
+                    "max_frames": self.settings.frames.max_frames,
+                    "folder_fps": self.folder_fps,
+                },
+                "rgb": self.settings.rgb.model_dump(
+                    mode="json",
+                    include={"clip_length", "clips", "max_clips", "frames", "hand_rules"},
+                ),
+            },
+            weights=weights,
+            feature_dim=dim,
+            feature_dtype=dtype,
+            clip_frames=self.planned.clip_frames if self.planned else 0,
+        )
+
+    def items(self) -> list[ImportItem]:
+        """The pickles, by path."""
+        return self.files.items()
+
+    def read(self, item: ImportItem) -> ImportedVideo:
+        """The features of all clips."""
+        values, content_hash = self.files.read(item)
+        features, num_rounded = _features(item, values)
+        if _form(features) != self.form:
+            found, first = (f"{dim} {dtype} numbers" for dim, dtype in (_form(features), self.form))
+            raise ImportedFileError(item.path, f"has {found} a clip, and the first file {first}")
+        clips = self._clips(item, len(features))
+        return ImportedVideo(
+            rows={"features": features} | clips.rows,
+            num_frames=clips.num_frames,
+            frame_step=clips.frame_step,
+            fps=clips.fps,
+            width=clips.width,
+            height=clips.height,
+            content_hash=content_hash,
+            num_rounded=num_rounded,
+        )
+
+    def _clips(self, item: ImportItem, num_found: int) -> VideoClips:
+        if self.planned is None:
+            return unknown_clips(num_found)
+        try:
+            clips = self.planned.of(item.video_id)
+        except VideoNotInStoreError as error:
+            raise ImportedFileError(
+                item.path, f"which frames its clips are made of is not known: {error}"
+            ) from None
+        if clips.num_clips != num_found:
+            raise ImportedFileError(
+                item.path,
+                f"has {num_found} clips, but by the keypoints of "
+                f"{self.planned.kept_frames.pose.path} and the settings there are "
+                f"{clips.num_clips}: look at rgb.frames, rgb.hand_rules and frames.max_frames",
+            )
+        return clips
+
+
+def _first_form(files: PublishedFiles) -> tuple[int, str]:
+    problem = ""
+    for item in files.items()[:_LOOKED_AT]:
+        try:
+            return _form(_features(item, files.read(item)[0])[0])
+        except ImportedFileError as error:
+            problem = problem or str(error)
+    raise UsageError(f"no features can be read below {files.source}: {problem}")
+
+
+def _features(
+    item: ImportItem, values: Mapping[str, Any]
+) -> tuple[Float32[np.ndarray, "clip rgb"] | Float16[np.ndarray, "clip rgb"], int]:
+    """The features, and how many numbers changed when they became float32."""
+    features: Num[np.ndarray, "clip rgb"] = entry(item, values, "feature")
+    if not isinstance(features, np.ndarray) or features.dtype.kind not in "fiu":
+        raise ImportedFileError(item.path, "its 'feature' is no array of numbers")
+    if features.ndim != 2 or not features.size:
+        raise ImportedFileError(
+            item.path, f"its 'feature' has shape {features.shape}, not (clips, numbers)"
+        )
+    return (features, 0) if features.dtype == np.float16 else as_float32(features)
+
+
+def _form(features: Num[np.ndarray, "clip rgb"]) -> tuple[int, str]:
+    """Numbers of a clip, and their type."""
+    return features.shape[1], features.dtype.name

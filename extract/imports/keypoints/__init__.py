@@ -1,0 +1,1 @@
+"""Keypoints of other detectors, as 133 points of COCO-WholeBody."""

@@ -1,0 +1,1 @@
+"""Pickle files as data: arrays and plain containers, and nothing that runs."""

@@ -1,0 +1,1 @@
+"""What an extraction takes, before anybody starts it: disk, hours, GPUs, commands."""

@@ -1,0 +1,121 @@
+"""Runs a pipeline's own networks on a few frames, to learn what a row costs here.
+
+The weights are random: they change nothing about the speed, and nothing has to be downloaded. A
+person detector with random weights finds nobody, so it is measured beside the keypoint model, which
+sees whole frames.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from extract.planning.gpus import Arithmetic
+from extract.planning.network_clock import Measured, matrix_rate, measure
+from extract.planning.work import Work
+from extract.pose.estimate import estimate_video
+from extract.pose.person_box import WholeFrameBoxes
+from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
+from extract.pose.pose_stream import PoseStream
+from extract.pose.settings import PoseSettings
+from extract.rgb.clip_features import clip_features
+from extract.rgb.rgb_stream import RgbStream
+from extract.settings import ExtractSettings
+from seds_core.pipeline_file import with_changes
+
+CLIPS_ON_CPU = 2
+FRAMES_ON_CPU = 4
+"""Rows that are measured without a GPU, where they take a second each; with one, whole batches."""
+
+Frames = UInt8[np.ndarray, "frame height width channel=3"]
+
+_DTYPES = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def measurable(settings: ExtractSettings) -> ExtractSettings:
+    """The settings with random weights, all frames as clips, and whole frames as boxes."""
+    settings = with_changes(settings, "rgb", {"weights": "random", "frames": "all"})
+    without_box_file = settings.pose.model_copy(
+        update={"person_box": "whole_frame", "person_box_file": None, "checkpoint": "random"}
+    )
+    return settings.model_copy(update={"pose": without_box_file})
+
+
+def rgb_work(stream: RgbStream, frames: Frames) -> Work:
+    """A clip's cost; ``frames`` are as the decoder resizes them for the stream."""
+    backbone, settings = stream.backbone, stream.settings
+    batch = _limited(settings.run.rgb_batch, CLIPS_ON_CPU, backbone.device)
+    enough = _repeated(frames, backbone.clip_length + batch - 1)
+    measured = measure(
+        lambda: clip_features(
+            backbone,
+            [enough],
+            range(batch),
+            batch_size=batch,
+            precision=settings.rgb.precision,
+        ),
+        backbone.device,
+    )
+    # Frames are cropped and scaled on the network's device, wherever that is.
+    return _work("video network", measured, batch, settings.rgb.precision, backbone.device, 0.0)
+
+
+def keypoint_work(stream: PoseStream, frames: Frames, device: torch.device) -> Work:
+    """A frame's cost in the keypoint model; ``frames`` are as they are decoded."""
+    settings = stream.settings.pose
+    batch = _limited(settings.batch_size, FRAMES_ON_CPU, device)
+    enough = _repeated(frames, batch)
+    boxes = WholeFrameBoxes(settings.person_threshold)
+    measured = measure(
+        lambda: list(estimate_video(stream.estimator, boxes, [enough], batch)), device
+    )
+    arithmetic: Arithmetic = "tf32" if settings.precision == "float32" else settings.precision
+    return _work("keypoint model", measured, batch, arithmetic, device, measured.host_seconds)
+
+
+def detector_work(settings: PoseSettings, frames: Frames, device: torch.device) -> Work | None:
+    """A frame's share of the person detector's cost; ``None`` for pipelines without one."""
+    if settings.person_box != "detector":
+        return None
+    network = empty_detector(settings.person_detector.network).to(device).eval()
+    detect = TorchvisionPersonDetector(network, settings.person_detector.score_threshold, device)
+    measured = measure(lambda: detect(frames[0]), device)
+    step = settings.person_detector.every_nth_frame
+    return _work("person detector", measured, step, "tf32", device, 0.0, reduced="tf32")
+
+
+def _work(
+    name: str,
+    measured: Measured,
+    num_rows: int,
+    arithmetic: Arithmetic,
+    device: torch.device,
+    host_seconds: float,
+    *,
+    reduced: Arithmetic = "float16",
+) -> Work:
+    dtype = torch.float32 if device.type == "cpu" else _DTYPES[arithmetic]
+    return Work(
+        name=name,
+        seconds=measured.seconds / num_rows,
+        host_seconds=host_seconds / num_rows,
+        operations=measured.operations / num_rows,
+        arithmetic=arithmetic,
+        reduced=reduced,
+        matrix_rate=matrix_rate(device, dtype),
+    )
+
+
+def _limited(batch: int, on_cpu: int, device: torch.device) -> int:
+    return min(batch, on_cpu) if device.type == "cpu" else batch
+
+
+def _repeated(
+    frames: UInt8[np.ndarray, "_ height width channel=3"], count: int
+) -> UInt8[np.ndarray, "frame height width channel=3"]:
+    """So many frames, from the beginning again where there are fewer."""
+    return frames[np.arange(count) % len(frames)]

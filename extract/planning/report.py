@@ -1,0 +1,178 @@
+"""A plan as tables for people and as plain values for programs."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from extract.planning.extraction_plan import ExtractionPlan
+from extract.planning.gpus import GPU_TYPES, MOST_OF_PEAK
+from extract.planning.work import StreamWork
+
+_UNITS = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
+
+
+def plan_tables(plan: ExtractionPlan) -> Group:
+    """What there is, what it takes, and what to type."""
+    return Group(
+        _videos_table(plan),
+        _machine_table(plan),
+        _gpu_table(plan),
+        _notes(plan),
+        _what_to_type(plan),
+    )
+
+
+def as_json(plan: ExtractionPlan) -> dict[str, Any]:
+    """The whole plan, with the assumptions that it rests on."""
+    values = asdict(plan)
+    for stream in ("rgb", "pose"):
+        work: StreamWork = getattr(plan, stream)
+        for told, of_network in zip(values[stream]["works"], work.works, strict=True):
+            told["share_of_matrix_rate"] = of_network.share_of_matrix_rate
+        values[stream]["rows_a_second"] = work.rows_a_second
+        values[stream]["frames_decoded_a_second"] = work.frames_decoded_a_second
+    return {
+        "event": "plan",
+        **values,
+        "hours_of_video": plan.hours_of_video,
+        "is_extrapolated": not plan.sample.is_whole,
+        "assumptions": {
+            "most_of_peak": dict(MOST_OF_PEAK),
+            "peaks": [asdict(gpu) for gpu in GPU_TYPES],
+        },
+    }
+
+
+def _videos_table(plan: ExtractionPlan) -> Table:
+    sample, counts, disk = plan.sample, plan.counts, plan.disk
+    table = Table(
+        title=escape(f"Plan of pipeline {plan.pipeline}: {sample.source}"),
+        title_justify="left",
+        show_header=False,
+    )
+    about = "" if sample.is_whole else "about "
+    table.add_row("videos", f"{counts.videos:,}{_seen(plan)}")
+    table.add_row("length", f"{about}{plan.hours_of_video:,.1f} hours, {counts.frames:,} frames")
+    table.add_row("pose rows", f"{about}{counts.timeline_frames:,} frames")
+    table.add_row("RGB rows", f"{about}{counts.clips:,} clips")
+    table.add_section()
+    table.add_row("disk, raw", _size(disk.raw))
+    table.add_row("disk, pose store", f"{_size(disk.pose_store)} before compression")
+    table.add_row("disk, RGB store", f"{_size(disk.rgb_store)} before compression")
+    return table
+
+
+def _seen(plan: ExtractionPlan) -> str:
+    sample = plan.sample
+    if plan.is_drawn:
+        return ", by what is published of them"
+    broken = f", {sample.num_unreadable:,} cannot be opened" if sample.num_unreadable else ""
+    how = "all" if sample.is_whole else f"{sample.num_seen:,} of {sample.num_videos:,}"
+    return f" ({how} looked into{broken})"
+
+
+def _machine_table(plan: ExtractionPlan) -> Table:
+    machine = plan.machine
+    table = Table(
+        title=f"This machine: {escape(machine.device)}, {machine.cores} cores",
+        title_justify="left",
+    )
+    for name in ("stream", "network, rows/s", "decoding, frames/s a process", "hours"):
+        table.add_column(name, justify="left" if name == "stream" else "right")
+    for stream, hours in ((plan.pose, plan.pose_hours), (plan.rgb, plan.rgb_hours)):
+        table.add_row(
+            stream.kind,
+            f"{stream.rows_a_second:,.2f}",
+            f"{stream.frames_decoded_a_second:,.0f}",
+            _hours(hours.in_all),
+        )
+    both = plan.pose_hours.in_all + plan.rgb_hours.in_all
+    table.add_row("both", "", "", _hours(both), style="bold")
+    return table
+
+
+def _gpu_table(plan: ExtractionPlan) -> Table:
+    table = Table(title="Hours by type of GPU, one of them", title_justify="left")
+    table.add_column("GPU")
+    for name in ("pose", "RGB", "both", "both in float16", "decoders, pose", "decoders, RGB"):
+        table.add_column(name, justify="right")
+    for gpu in plan.gpus:
+        table.add_row(
+            gpu.gpu,
+            _hours(gpu.pose),
+            _hours(gpu.rgb),
+            _hours(gpu.pose + gpu.rgb),
+            _hours(gpu.pose_reduced + gpu.rgb_reduced),
+            f"{gpu.pose_workers:,}",
+            f"{gpu.rgb_workers:,}",
+        )
+    return table
+
+
+def _notes(plan: ExtractionPlan) -> Text:
+    shares = ", ".join(f"{share:.0%} of {name}" for name, share in MOST_OF_PEAK.items())
+    reached = ", ".join(
+        f"{work.name} {work.share_of_matrix_rate:.0%}"
+        for stream in (plan.rgb, plan.pose)
+        for work in stream.works
+        if work.operations
+    )
+    on_host = sum(work.host_seconds for work in plan.pose.works)
+    lines = [
+        "Networks were measured with random weights, which are as fast as any.",
+        "GPUs: operations counted by PyTorch, at the share of its own matrix rate that this "
+        f"machine reaches ({reached}), but at most {shares} peak. Expect a factor of two either "
+        "way.",
+        f"Of pose, {1000 * on_host:,.1f} ms a frame stay on one core whatever the GPU (crops, "
+        "points from heatmaps). Several processes on one store share it, on one GPU or on many.",
+        "'decoders' are processes on cores like these that keep up with the GPU in the pipeline's "
+        "precision: with fewer, decoding decides. Set run.decode_workers.",
+    ]
+    if plan.leaves_out_frames:
+        lines.append("Clips and hours of RGB are upper bounds: frames without hands are left out.")
+    if plan.machine.is_busy:
+        lines.append(
+            f"This machine was busy (load {plan.machine.load:.1f} on {plan.machine.cores} cores): "
+            "what was measured is too slow. Plan again when it is idle."
+        )
+    if plan.is_drawn:
+        lines.append("Decoding was measured on a drawn video; name real ones with --index.")
+    return Text("\n".join(lines), style="dim")
+
+
+def _what_to_type(plan: ExtractionPlan) -> Text:
+    text = Text("\nTo fetch:\n", style="bold")
+    for name in plan.downloads:
+        text.append(f"  {name}\n", style="not bold")
+    text.append("To run, in this order:\n")
+    for step in plan.steps:
+        text.append(f"  # {step.purpose}\n", style="not bold dim")
+        text.append(f"  {step.command}\n", style="not bold")
+    return text
+
+
+def _hours(hours: float) -> str:
+    """More digits for less time.
+
+    >>> _hours(0.01234), _hours(3.14), _hours(1234.5)
+    ('0.012', '3.1', '1,234')
+    """
+    if hours < 1:
+        return f"{hours:.2g}"
+    return f"{hours:,.1f}" if hours < 100 else f"{hours:,.0f}"
+
+
+def _size(num_bytes: int | None) -> str:
+    """In units of powers of ten, as disks are sold.
+
+    >>> _size(8_300_000_000), _size(20_000)
+    ('8.3 GB', '0.0 MB')
+    """
+    if num_bytes is None:
+        return "not known"
+    unit = next((name for name, size in _UNITS.items() if num_bytes >= size), "MB")
+    return f"{num_bytes / _UNITS[unit]:,.1f} {unit}"

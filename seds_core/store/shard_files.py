@@ -1,0 +1,233 @@
+"""Reads and appends runs of entries straight from and to the shard files of one Zarr array.
+
+Zarr reads any array that a store may hold, but spends milliseconds on each read, however small;
+and it opens a shard once for its index and again for each chunk, so that the file may have been
+replaced in between by a process that extends the store. Here one opening of the file gives both.
+Zarr copies what it writes several times; here chunks go from the videos' arrays to the file, and
+several are compressed at a time.
+
+The format is that of the Zarr v3 ``sharding_indexed`` codec
+(https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/): compressed chunks, and
+at the end of the file 16 bytes a chunk, its offset and length, and a CRC-32C of those.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numcodecs import Blosc, VLenUTF8  # type: ignore[import-untyped]
+
+NOT_STORED = 2**64 - 1
+"""Offset and length of a chunk that holds zeros only."""
+
+UNDERSTOOD = {
+    ("bytes", "blosc", "bytes", "crc32c", "end"),
+    ("vlen-utf8", "blosc", "bytes", "crc32c", "end"),
+}
+"""Codecs of a chunk, codecs of the index, and where in the file the index is."""
+
+COMPRESSING_THREADS = 3
+"""Blosc lets threads run beside each other; three compress as fast as a disk writes."""
+
+_SHUFFLES = {
+    "noshuffle": Blosc.NOSHUFFLE,
+    "shuffle": Blosc.SHUFFLE,
+    "bitshuffle": Blosc.BITSHUFFLE,
+}
+"""Zarr's word -> Blosc's number."""
+
+
+class DamagedShardError(ValueError):
+    """A shard file that is not what was written; the message names it."""
+
+
+@dataclass
+class ShardFiles:
+    """The files of one array, whose first axis alone is divided into shards and chunks."""
+
+    folder: Path
+    dtype: np.dtype[Any]
+    """``object`` for texts."""
+    sizes: tuple[int, ...]
+    """Sizes of the axes after the first."""
+    chunk: int
+    shard: int
+    blosc: Blosc
+    _indexes: dict[int, tuple[object, np.ndarray]] = field(default_factory=dict, repr=False)
+    """Shard -> what tells its file from others of that name, and its index."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "ShardFiles | None":
+        """The array in a folder; ``None`` for one that only Zarr can read."""
+        metadata = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+        sizes, sharding = tuple(metadata["shape"][1:]), metadata["codecs"][0]
+        if sharding["name"] != "sharding_indexed":
+            return None
+        inner = sharding["configuration"]
+        codecs = [codec["name"] for codec in (*inner["codecs"], *inner["index_codecs"])]
+        chunk, *chunk_sizes = inner["chunk_shape"]
+        is_understood = (
+            (*codecs, inner["index_location"]) in UNDERSTOOD
+            and '"big"' not in json.dumps(inner)
+            and tuple(chunk_sizes) == sizes
+            and not metadata["fill_value"]  # 0, False or no text
+        )
+        if not is_understood:
+            return None
+        is_text = metadata["data_type"] == "string"
+        dtype = np.dtype(object if is_text else metadata["data_type"])
+        shard = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
+        blosc = _blosc(**inner["codecs"][1]["configuration"])
+        return cls(folder, dtype, sizes, chunk, shard, blosc)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Entries ``start`` to ``stop``, which must have been committed.
+
+        Raises :class:`DamagedShardError` where the files cannot hold what was written.
+        """
+        parts = [np.empty((0, *self.sizes), self.dtype)]
+        for number in range(start // self.shard, -(-stop // self.shard)):
+            first = number * self.shard
+            parts += self._read_shard(number, max(start - first, 0), min(stop - first, self.shard))
+        return np.concatenate(parts)
+
+    def append(self, start: int, runs: Sequence[np.ndarray]) -> None:
+        """Writes entries from ``start`` on, given as arrays of consecutive ones.
+
+        Everything before ``start`` must have been committed; what lies behind the new entries in
+        the same shard is dropped. A shard's file is replaced whole, so that readers see the old or
+        the new one. Raises :class:`DamagedShardError` where it holds entries that are to stay and
+        cannot be read.
+        """
+        stop = start + sum(map(len, runs))
+        first = start // self.chunk * self.chunk
+        chunks = _pieces([self.read(first, start), *runs], self.chunk)
+        with ThreadPoolExecutor(COMPRESSING_THREADS) as pool:
+            for number in range(start // self.shard, -(-stop // self.shard)):
+                num_kept = max(first - number * self.shard, 0) // self.chunk
+                kept = self._stored(number, range(num_kept))
+                added = islice(chunks, self.shard // self.chunk - num_kept)
+                self._write_shard(number, chain(kept, pool.map(self._encode, added)))
+
+    def _path(self, number: int) -> Path:
+        return self.folder.joinpath("c", str(number), *("0" for _ in self.sizes))
+
+    def _read_shard(self, number: int, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Parts of one shard, which together are its entries ``start`` to ``stop``."""
+        places = range(start // self.chunk, -(-stop // self.chunk))
+        for place, content in zip(places, self._stored(number, places), strict=True):
+            first = place * self.chunk
+            with _naming(self._path(number)):
+                values = self._decode(content)
+            yield values[max(start - first, 0) : stop - first]
+
+    def _write_shard(self, number: int, contents: Iterable[bytes]) -> None:
+        """Puts a file of these chunks, of which empty ones are zeros, in the shard's place."""
+        path = self._path(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        index = np.full((self.shard // self.chunk, 2), NOT_STORED, "<u8")
+        unfinished = path.with_suffix(".partial")
+        with unfinished.open("wb") as file:
+            for place, content in enumerate(contents):
+                if content:
+                    index[place] = file.tell(), len(content)
+                    file.write(content)
+            file.write(index.tobytes())
+            file.write(google_crc32c.value(index.tobytes()).to_bytes(4, "little"))
+        unfinished.replace(path)
+
+    def _stored(self, number: int, places: range) -> Iterator[bytes]:
+        """Chunks of one shard as they lie in its file; those of zeros are empty."""
+        try:
+            file = os.open(self._path(number), os.O_RDONLY)
+        except FileNotFoundError:  # all of it is zeros
+            yield from (b"" for _ in places)
+            return
+        try:
+            with _naming(self._path(number)):
+                index = self._index(file, number)
+                for place in places:
+                    yield self._read_chunk(file, *index[place].tolist())
+        finally:
+            os.close(file)
+
+    def _index(self, file: int, number: int) -> np.ndarray:
+        """Offset and length of every chunk, kept until the file has been replaced."""
+        found = os.fstat(file)
+        identity = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if number in self._indexes and self._indexes[number][0] == identity:
+            return self._indexes[number][1]
+        size = 16 * (self.shard // self.chunk)
+        content = os.pread(file, size + 4, max(found.st_size - size - 4, 0))
+        checksum = int.from_bytes(content[size:], "little")
+        if len(content) != size + 4 or google_crc32c.value(content[:size]) != checksum:
+            raise ValueError("the checksum of its index differs")
+        index = np.frombuffer(content[:size], "<u8").reshape(-1, 2)
+        self._indexes[number] = identity, index
+        return index
+
+    def _read_chunk(self, file: int, offset: int, length: int) -> bytes:
+        if offset == NOT_STORED:
+            return b""
+        content = os.pread(file, length, offset)
+        # Blosc believes its header and would read beyond the memory of an incomplete chunk; bytes
+        # 12 to 15 are the length (github.com/Blosc/c-blosc, README_CHUNK_FORMAT).
+        if len(content) != length or int.from_bytes(content[12:16], "little") != length:
+            raise ValueError("a chunk is incomplete")
+        return content
+
+    def _encode(self, pieces: Sequence[np.ndarray]) -> bytes:
+        """One chunk of consecutive entries; where they end early, zeros follow."""
+        padding = self._zeros(self.chunk - sum(map(len, pieces)))
+        values = np.concatenate([*pieces, padding], dtype=self.dtype)
+        encoded = VLenUTF8().encode(values) if self.dtype == object else values
+        return bytes(self.blosc.encode(encoded))
+
+    def _decode(self, content: bytes) -> np.ndarray:
+        if not content:
+            return self._zeros(self.chunk)
+        decoded = self.blosc.decode(content)
+        if self.dtype == object:
+            return np.asarray(VLenUTF8().decode(decoded))
+        return np.frombuffer(decoded, self.dtype).reshape(self.chunk, *self.sizes)
+
+    def _zeros(self, length: int) -> np.ndarray:
+        return np.full((length, *self.sizes), "" if self.dtype == object else 0, self.dtype)
+
+
+def _blosc(*, cname: str, clevel: int, shuffle: str, blocksize: int, **_typesize: int) -> Blosc:
+    """The compressor of an array's metadata; arrays have their types themselves."""
+    return Blosc(cname, clevel, _SHUFFLES[shuffle], blocksize)
+
+
+def _pieces(runs: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    """Arrays of consecutive entries cut anew: lists of ``size`` entries, the last one of fewer."""
+    pieces: list[np.ndarray] = []
+    missing = size
+    for run in runs:
+        rest = run
+        while len(rest) >= missing:
+            yield [*pieces, rest[:missing]]
+            rest, pieces, missing = rest[missing:], [], size
+        if len(rest):
+            pieces.append(rest)
+            missing -= len(rest)
+    if pieces:
+        yield pieces
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turns whatever a codec raises for damaged bytes into the damage of a file."""
+    try:
+        yield
+    except Exception as error:
+        raise DamagedShardError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,74 @@
+import pytest
+
+from extract.captions.release_files import CaptionFileError
+from extract.captions.table import read_table
+
+
+def write(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def shown(read):
+    return [(c.video_id, c.split, c.text) for c in read.captions]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_the_header_tells_the_delimiter(tmp_path, delimiter):
+    rows = [("video_id", "split", "text"), ("a", "val", '"Hello,\n ""you"""'), ("b", "test", "No")]
+    text = "\n".join(delimiter.join(row) for row in rows) + "\n"
+    read = read_table(write(tmp_path, "t.csv", "\ufeff" + text), None, None)
+    assert shown(read) == [("a", "dev", 'Hello, "you"'), ("b", "test", "No")]
+
+
+def test_paths_start_at_the_table_or_at_the_videos_and_give_ids(tmp_path):
+    table = write(tmp_path, "t.csv", "path,text\nv/a.mp4,Hello\n")
+    (caption,) = read_table(table, None, None).captions
+    assert (caption.video_id, caption.path) == ("a", tmp_path / "v/a.mp4")
+    (caption,) = read_table(table, tmp_path / "w", None).captions
+    assert caption.path == tmp_path / "w/v/a.mp4"
+
+
+def test_known_columns_are_taken_over_and_others_named(tmp_path):
+    text = 'video_id,text,signer,start,crop,mood,language\na,Hi,s1,2.5,"1,2,3,4",sad,\n'
+    read = read_table(write(tmp_path, "t.csv", text), None, "en")
+    (caption,) = read.captions
+    assert caption.columns == {"language": "en", "signer": "s1"}
+    assert caption.places[0].part == {"start": "2.5", "crop": "1,2,3,4"}
+    assert [(f.text, f.names) for f in read.findings] == [
+        ("columns that are not taken over", ("mood",)),
+        ("the table has no column split: all its videos train", ()),
+    ]
+
+
+def test_json_lines_are_read_and_bad_ones_named(tmp_path):
+    text = (
+        '{"video_id": 7, "text": "Hi", "split": "test", "signer": null}\n\n'
+        '[1]\n{"text": "no id"}\nnot json\n'
+    )
+    read = read_table(write(tmp_path, "t.jsonl", text), None, None)
+    assert shown(read) == [("7", "test", "Hi")]
+    assert [name.split(":")[0] for name in read.findings[-1].names] == [
+        "t.jsonl, line 3", "t.jsonl, line 4", "t.jsonl, line 5",
+    ]  # fmt: skip
+
+
+def test_a_line_with_too_few_or_too_many_fields_is_named(tmp_path):
+    text = "video_id,split,text\na,test\nb,test,Hi,there\nc,test,Hi\n"
+    read = read_table(write(tmp_path, "t.csv", text), None, None)
+    assert shown(read) == [("c", "test", "Hi")]
+    assert len(read.findings[0].names) == 2
+
+
+@pytest.mark.parametrize("text", ["", "id,sentence\na,b\n", "video_id,text\n"])
+def test_a_table_without_captions_is_refused(tmp_path, text):
+    with pytest.raises(CaptionFileError, match="expected the columns text and video_id or path"):
+        read_table(write(tmp_path, "t.csv", text), None, None)
+
+
+def test_another_encoding_is_named(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("video_id,text\na,ä\n".encode("latin-1"))
+    with pytest.raises(CaptionFileError, match="not UTF-8"):
+        read_table(path, None, None)

@@ -1,0 +1,160 @@
+"""Crops of an index whose videos show a bright rectangle that a stand-in detector finds."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from video_files import write_video
+
+from extract.cropping import command
+from extract.cropping.request import BoxesRequest
+from extract.decoding.video_part import Crop, VideoPart
+from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
+from extract.video_list import videos_of_index
+from seds_core.errors import UsageError
+
+PIPELINES = """
+pipelines:
+  small: {extract: {pose: {person_detector: {choice: most_central}}, run: {decode_workers: 0}}}
+"""
+
+
+def bright_people(image):
+    """Where the picture is bright: one box for each half of it, the left one first."""
+    boxes = []
+    for half in (np.s_[:, :64], np.s_[:, 64:]):
+        rows, columns = np.nonzero(image[half].min(axis=2) > 128)
+        if len(rows):
+            offset = half[1].start or 0
+            box = columns.min() + offset, rows.min(), columns.max() + offset + 1, rows.max() + 1
+            boxes.append(box)
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def person(left, top, width, height):
+    picture = np.zeros((96, 128, 3), np.uint8)
+    picture[top : top + height, left : left + width] = 255
+    return picture
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A recording of 2 s in which the signer moves after the first, and a video of nobody."""
+    signer = [person(16, 32, 16, 32)] * 25 + [person(80, 32, 16, 32)] * 25
+    lossless = {"codec": "ffv1", "pixel_format": "bgr0"}
+    write_video(tmp_path / "recording.mkv", signer, **lossless)
+    write_video(tmp_path / "nobody.mkv", [np.zeros((96, 128, 3), np.uint8)] * 5, **lossless)
+    (tmp_path / "small.yaml").write_text(PIPELINES)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """Runs the command on lines of an index; gives the exit code and the events."""
+
+    def run(*lines, detect=bright_people, **changes):
+        monkeypatch.setattr(command, "load_person_detector", lambda *_: detect)
+        index = folder / "index.csv"
+        index.write_text("\n".join(["video_id,path,start,end,crop,size", *lines]))
+        request = BoxesRequest(
+            index, folder / "cropped.csv", folder / "small.yaml", "small", margin=0.25, as_json=True
+        )
+        code = command.run_boxes(replace(request, **changes))
+        return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def parts(folder):
+    return {video.video_id: video.part for video in videos_of_index(folder / "cropped.csv").videos}
+
+
+def test_every_part_gets_a_square_around_its_signer(run, folder):
+    code, events = run(
+        "early,recording.mkv,0,0.9,,", "late,recording.mkv,1.1,2,,", "all,recording.mkv,,,,"
+    )
+    assert code == 0
+    early = Crop(0, 24, 48, 48)  # 32 pixels and a quarter on both ends, shifted inside
+    assert parts(folder) == {
+        "early": VideoPart(0.0, 0.9, early, (256, 256)),
+        "late": VideoPart(1.1, 2.0, Crop(64, 24, 48, 48), (256, 256)),
+        "all": VideoPart(crop=Crop(32, 24, 48, 48), size=(256, 256)),  # half here, half there
+    }
+    assert events[0] == {"event": "found", "video_id": "early", "crop": "0,24,48,48"}
+    assert events[-1]["found"] == 3
+
+
+def test_the_recordings_own_pixels_are_looked_at(run, folder):
+    run("early,recording.mkv,0,0.9,,16x16", size=64)
+    assert parts(folder)["early"] == VideoPart(0.0, 0.9, Crop(0, 24, 48, 48), (16, 16))
+
+
+def test_a_few_evenly_spaced_frames_are_looked_at(run):
+    seen = []
+    run(
+        "all,recording.mkv,,,,",
+        samples=5,
+        detect=lambda image: seen.append(1) or bright_people(image),
+    )
+    assert len(seen) == 5
+
+
+def test_crops_that_are_there_stay(run, folder):
+    def never(_image):
+        raise AssertionError("nothing is left to look for")
+
+    code, events = run('early,recording.mkv,0,0.9,"1,2,30,40",', detect=never)
+    assert (code, events[-1]["cropped_before"]) == (0, 1)
+    assert parts(folder)["early"] == VideoPart(0.0, 0.9, Crop(1, 2, 30, 40))
+
+
+def test_who_cannot_be_found_is_named_and_left_uncropped(run, folder):
+    code, events = run(
+        "nobody,nobody.mkv,,,,",
+        "gone,gone.mkv,,,,",
+        "beyond,recording.mkv,9,10,,",
+        "early,recording.mkv,0,0.9,,",
+    )
+    assert code == 3
+    assert events[-1]["failed"] == {
+        "nobody": "nobody was found in it",
+        "gone": "does not exist",
+        "beyond": "the part begins at 9 s, the recording has 50 frames, 2.00 s",
+    }
+    assert [video_id for video_id, part in parts(folder).items() if part.crop] == ["early"]
+
+
+def test_the_pipeline_says_who_of_several_is_the_signer(run, folder):
+    picture = np.maximum(person(0, 0, 40, 90), person(66, 40, 10, 10))
+    lossless = {"codec": "ffv1", "pixel_format": "bgr0"}
+    write_video(folder / "two.mkv", [picture] * 5, **lossless)
+    run("two,two.mkv,,,,")
+    assert parts(folder)["two"].crop == Crop(64, 38, 15, 15)
+
+
+def test_an_untrained_torchvision_detector_finds_somebody_or_nobody(run):
+    torch.manual_seed(0)
+    network = empty_detector("ssdlite320_mobilenet_v3_large").eval()
+    detect = TorchvisionPersonDetector(network, 0.5, torch.device("cpu"))
+    code, events = run("early,recording.mkv,0,0.9,,", detect=detect, samples=1)
+    assert (code, events[-1]["found"]) in ((0, 1), (3, 0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"margin": -0.1}, "--margin -0.1"),
+        ({"samples": 0}, "--samples 0"),
+        ({"size": 0}, "--size 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(run, change, message):
+    with pytest.raises(UsageError, match=message):
+        run("early,recording.mkv,0,0.9,,", **change)
+
+
+def test_a_folder_that_is_missing_is_named_before_the_work(run, folder):
+    with pytest.raises(UsageError, match=r"folder .*/missing does not exist"):
+        run("early,recording.mkv,0,0.9,,", out=folder / "missing" / "cropped.csv")

@@ -1,0 +1,147 @@
+"""COCO-WholeBody annotations of frames become the rows of their videos."""
+
+import json
+
+import numpy as np
+import pytest
+from shared_data import shared_path
+
+from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.keypoints.coco_annotations import CocoAnnotations
+from extract.imports.video_facts import VideoFacts
+from seds_core.errors import UsageError
+from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
+
+
+def triples(count, x, flag=2):
+    return [number for i in range(count) for number in (x + i, 50.0 + i, flag)]
+
+
+def annotation(image_id, x=0.0, flag=2, **parts):
+    return {
+        "image_id": image_id,
+        "id": 1,
+        "category_id": 1,
+        "keypoints": triples(17, x, flag),
+        "foot_kpts": triples(6, x + 100, flag),
+        "face_kpts": triples(68, x + 200, flag),
+        "lefthand_kpts": triples(21, x + 300, flag),
+        "righthand_kpts": triples(21, x + 400, flag),
+        "foot_valid": True,
+        "face_valid": True,
+        "lefthand_valid": True,
+        "righthand_valid": True,
+    } | parts
+
+
+def image(image_id, file_name, width=512, height=256):
+    return {"id": image_id, "file_name": file_name, "width": width, "height": height}
+
+
+def opened(tmp_path, images, annotations):
+    content = {"images": images, "annotations": annotations, "categories": []}
+    facts = VideoFacts(1, 1, 30.0)  # the size in the file is the one that counts
+    return CocoAnnotations(tmp_path / "a.json", content, lambda _: facts, folder_fps=25.0)
+
+
+def read(*args):
+    source = opened(*args)
+    (item,) = source.items()
+    return source.read(item)
+
+
+def test_videos_are_the_folders_of_the_images(tmp_path):
+    images = [image(5, "b/c/000001.jpg"), image(6, "a\\000000.png"), image(7, "b/c/000000.jpg")]
+    source = opened(tmp_path, images, [annotation(7, 1000), annotation(5, 2000)])
+    assert isinstance(source, ImportFormat)
+    assert [item.video_id for item in source.items()] == ["a", "b/c"]
+    nobody, video = (source.read(item) for item in source.items())
+    assert nobody.rows["person_found"].tolist() == [False]
+    assert (video.width, video.height, video.fps, video.num_frames) == (512, 256, 30.0, 2)
+    x = video.rows["keypoints"][..., 0]
+    assert x[0, BODY].tolist() == list(range(1000, 1017))
+    assert x[1, FEET].tolist() == list(range(2100, 2106))
+    assert x[1, FACE].tolist() == list(range(2200, 2268))
+    assert x[1, LEFT_HAND].tolist() == list(range(2300, 2321))
+    assert x[1, RIGHT_HAND].tolist() == list(range(2400, 2421))
+
+
+def test_the_frame_rate_is_the_pipelines_where_none_is_known(tmp_path):
+    def unknown(video_id):
+        raise LookupError(video_id)
+
+    content = {"images": [image(1, "v/0.jpg")], "annotations": []}
+    source = CocoAnnotations(tmp_path, content, unknown, folder_fps=12.5)
+    assert source.read(source.items()[0]).fps == 12.5
+
+
+def test_flags_are_no_confidences(tmp_path):
+    flags = [0, 1, 2, 0.14, *[0] * 17]
+    hand = [number for flag in flags for number in (3.0, 4.0, flag)]
+    parts = {"lefthand_kpts": hand, "righthand_kpts": [0] * 63}
+    video = read(tmp_path, [image(1, "v/0.jpg")], [annotation(1, **parts)])
+    keypoints = video.rows["keypoints"][0]
+    assert keypoints[LEFT_HAND, 2].tolist() == [0, 1, 1, 1, *[0] * 17]
+    assert (keypoints[LEFT_HAND, :2] == (3, 4)).all()
+    assert (keypoints[RIGHT_HAND] == 0).all()
+    assert (keypoints[BODY, 2] == 1).all()
+    provenance = opened(tmp_path, [], []).provenance
+    assert "flag" in provenance.settings["imported"]["confidence"]
+
+
+def test_parts_that_could_not_be_labelled_are_nobodys(tmp_path):
+    parts = {"face_valid": False, "foot_kpts": None}
+    keypoints = read(tmp_path, [image(1, "v/0.jpg")], [annotation(1, **parts)]).rows["keypoints"][0]
+    for part in (FACE, FEET):
+        assert np.isnan(keypoints[part, :2]).all()
+        assert (keypoints[part, 2] == 0).all()
+    assert np.isfinite(keypoints[LEFT_HAND]).all()
+
+
+def test_the_person_with_the_most_labels_is_taken(tmp_path):
+    people = [annotation(1, 0, 0), annotation(1, 70), annotation(1, 90, face_valid=False)]
+    assert read(tmp_path, [image(1, "v/0.jpg")], people).rows["keypoints"][0, 0, 0] == 70
+
+
+@pytest.mark.parametrize(
+    ("images", "annotations", "reason"),
+    [
+        ([image(1, "0.jpg")], [], "file_name '0.jpg' is not <video>/<frame>"),
+        ([image(1, "../v/0.jpg")], [], "is not <video>/<frame>"),
+        ([image(1, "/v/0.jpg")], [], "is not <video>/<frame>"),
+        ([image(1, "v/first.jpg")], [], "does not end with the number"),
+        ([image(1, "v/7.jpg")], [], "begins with frame 7"),
+        ([image(1, "v/0.jpg"), image(2, "v/00.jpg")], [], "frame 0 of 'v' is twice"),
+        ([image(1, "v/0.jpg"), image(2, "v/1.jpg", 10)], [], "several sizes: 10x256, 512x256"),
+        ([image(1, "v/0.jpg", 0)], [], "images.0.width"),
+        ([{"id": 1}], [], "images.0.file_name: Field required"),
+        ([image(1, "v/0.jpg")], [annotation(1, keypoints=[0] * 50)], "annotations.0.keypoints"),
+        ([image(1, "v/0.jpg")], [annotation(1, face_kpts=[0] * 63)], "annotations.0.face_kpts"),
+        ([image(1, "v/0.jpg")], [annotation(1, foot_kpts=[np.nan] * 18)], "foot_kpts.0"),
+        ([image(1, "v/0.jpg")], [{"keypoints": [0] * 51}], "annotations.0.image_id"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, images, annotations, reason):
+    with pytest.raises(ImportedFileError, match=reason):
+        read(tmp_path, images, annotations)
+
+
+def test_a_file_without_images_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match="lists no images"):
+        opened(tmp_path, [], []).items()
+
+
+@pytest.mark.shared
+def test_real_annotations_are_read(tmp_path):
+    path = shared_path("realsigns/photos/test_coco_wholebody.json")
+    content = json.loads(path.read_text())
+    photos = [dict(i, file_name=f"{i['id']}/0.jpg") for i in content["images"]]
+    source = opened(tmp_path, photos, content["annotations"])
+    videos = {item.video_id: source.read(item) for item in source.items()}
+    labelled = next(a for a in content["annotations"] if a["num_keypoints"] >= 15)
+    video = videos[str(labelled["image_id"])]
+    people = [a for a in content["annotations"] if a["image_id"] == labelled["image_id"]]
+    expected = {tuple(np.float32(a["keypoints"][0:2])) for a in people}
+    assert tuple(video.rows["keypoints"][0, 0, :2]) in expected
+    photo = next(i for i in content["images"] if i["id"] == labelled["image_id"])
+    assert (video.width, video.height) == (photo["width"], photo["height"])

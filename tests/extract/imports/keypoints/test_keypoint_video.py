@@ -1,0 +1,84 @@
+"""Keypoints and facts of a video become what its store keeps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from extract.imports.imported import ImportedFileError, ImportItem
+from extract.imports.keypoints.keypoint_rows import nobody_found
+from extract.imports.keypoints.keypoint_video import (
+    check_size,
+    keypoint_provenance,
+    keypoint_video,
+    known_facts,
+)
+from extract.imports.video_facts import VideoFacts
+
+FACTS = VideoFacts(210, 260, 25.0)
+
+
+def test_every_frame_is_a_row():
+    keypoints = nobody_found(4)
+    keypoints[2, 5] = 3.0, 4.0, 0.5
+    video = keypoint_video(Path("v"), keypoints, FACTS)
+    assert (video.num_frames, video.frame_step, video.fps) == (4, 1, 25.0)
+    assert (video.width, video.height) == (210, 260)
+    assert video.rows["person_found"].tolist() == [False, False, True, False]
+    assert video.rows["keypoints"].tobytes() == keypoints.tobytes()
+
+
+@pytest.mark.parametrize(
+    "point", [(np.nan, 1, 0.5), (1, np.inf, 0.5), (1, 1, np.nan), (1, 1, np.inf)]
+)
+def test_a_keypoint_that_was_found_must_be_somewhere(point):
+    keypoints = nobody_found(2)
+    keypoints[1, 7] = point
+    with pytest.raises(ImportedFileError, match="NaN or infinite"):
+        keypoint_video(Path("v"), keypoints, FACTS)
+
+
+def at(*places):
+    """One frame with keypoints that were found at these places, and others that were not."""
+    keypoints = nobody_found(1)
+    for keypoint, place in enumerate(places):
+        keypoints[0, keypoint] = *place, 0.5
+    keypoints[0, 100] = 5000, 5000, 0
+    return keypoints
+
+
+def test_a_size_that_most_keypoints_lie_in_is_believed():
+    check_size(Path("v"), nobody_found(3), FACTS)
+    check_size(Path("v"), at((0, 0), (210, 260), (211, 0), (5, -1)), FACTS)
+    check_size(Path("v"), at((0, 0), (1, 1.5)), FACTS)
+
+
+@pytest.mark.parametrize("outside", [(211, 0), (0, 261), (-1, 5)])
+def test_a_size_that_most_keypoints_lie_outside_is_not(outside):
+    with pytest.raises(ImportedFileError, match=r"outside an image of 210x260.*--image-size"):
+        check_size(Path("v"), at((5, 5), outside, outside), FACTS)
+
+
+def test_fractions_are_no_pixels():
+    with pytest.raises(ImportedFileError, match="fractions of the image"):
+        check_size(Path("v"), at((0.5, 1), (-1, 0)), FACTS)
+
+
+def test_the_provenance_names_the_format_and_keeps_all_frames():
+    provenance = keypoint_provenance(Path("a"), 30.0, file_format="pose", confidence="score")
+    assert provenance.kind == "pose"
+    assert provenance.settings["imported"] == {"format": "pose", "confidence": "score"}
+    assert provenance.settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
+    elsewhere = keypoint_provenance(Path("b"), 30.0, file_format="pose", confidence="score")
+    assert provenance.differences(elsewhere) == []
+    assert provenance.warning is None
+
+
+def test_unknown_facts_are_the_files_failure():
+    def unknown(video_id):
+        raise LookupError(f"the size of '{video_id}' is not known: give --image-size")
+
+    item = ImportItem("v", Path("folder/v.json"))
+    with pytest.raises(ImportedFileError, match=r"folder/v\.json: the size of 'v' is not known"):
+        known_facts(item, unknown)
+    assert known_facts(item, lambda _: FACTS) == FACTS

@@ -1,0 +1,140 @@
+"""OpenPose's JSON folders, in the shape of How2Sign's release, become rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.keypoints.openpose_folders import OpenPoseFolders
+from extract.imports.video_facts import VideoFacts
+from seds_core.errors import UsageError
+from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
+
+CLIP = "-fZc293MpJk_0-1-rgb_front"
+
+
+def triples(count, x, confidence=0.5):
+    return [number for i in range(count) for number in (x + i, 100.0 + i, confidence)]
+
+
+def person(x=0.0, confidence=0.5, **parts):
+    """Point i of the body lies at x + i, of the hands at x + 200 + i and x + 300 + i."""
+    return {
+        "person_id": [-1],
+        "pose_keypoints_2d": triples(25, x, confidence),
+        "face_keypoints_2d": triples(70, x + 100, confidence),
+        "hand_left_keypoints_2d": triples(21, x + 200, confidence),
+        "hand_right_keypoints_2d": triples(21, x + 300, confidence),
+        "pose_keypoints_3d": [],
+        "hand_left_keypoints_3d": [],
+    } | parts
+
+
+def write_frames(source, frames, clip=CLIP):
+    folder = source / clip
+    folder.mkdir(exist_ok=True)
+    for number, people in frames.items():
+        name = f"{clip}_{number:012d}_keypoints.json"
+        (folder / name).write_text(json.dumps({"version": 1.3, "people": people}))
+
+
+def folders(source):
+    return OpenPoseFolders(source, lambda _: VideoFacts(1280, 720, 24.0), folder_fps=25.0)
+
+
+def read(source):
+    (item,) = folders(source).items()
+    assert item.video_id == CLIP
+    return folders(source).read(item)
+
+
+def test_it_is_an_import_format(tmp_path):
+    assert isinstance(folders(tmp_path), ImportFormat)
+    assert folders(tmp_path).provenance.settings["imported"]["format"] == "openpose"
+
+
+def test_a_released_clip_is_read(tmp_path):
+    write_frames(tmp_path, {0: [person(0)], 1: [], 3: [person(800)]})
+    (tmp_path / CLIP / "notes.txt").touch()
+    video = read(tmp_path)
+    assert (video.num_frames, video.width, video.height, video.fps) == (4, 1280, 720, 24.0)
+    assert video.rows["person_found"].tolist() == [True, False, False, True]
+    x = video.rows["keypoints"][..., 0]
+    assert x[0, BODY][:3].tolist() == [0, 16, 15]
+    assert x[0, FEET].tolist() == [19, 20, 21, 22, 23, 24]
+    assert x[0, FACE].tolist() == list(range(100, 168))
+    assert x[0, LEFT_HAND].tolist() == list(range(200, 221))
+    assert x[3, RIGHT_HAND].tolist() == list(range(1100, 1121))
+    assert np.isnan(x[1:3]).all()
+    assert video.rows["frame"].tolist() == [0, 1, 2, 3]
+
+
+def test_frames_of_images_count_from_1(tmp_path):
+    (tmp_path / CLIP).mkdir()
+    for number in (1, 2):
+        text = json.dumps({"people": [person(number)]})
+        (tmp_path / CLIP / f"images{number:04d}_keypoints.json").write_text(text)
+    assert read(tmp_path).rows["keypoints"][:, 0, 0].tolist() == [1, 2]
+
+
+def test_the_size_must_be_that_of_the_images(tmp_path):
+    write_frames(tmp_path, {0: [person(5000)]})
+    with pytest.raises(ImportedFileError, match="outside an image of 1280x720"):
+        read(tmp_path)
+
+
+def test_the_most_confident_person_is_taken(tmp_path):
+    write_frames(tmp_path, {0: [person(0, 0.3), person(50, 0.6), person(90, 0.5)]})
+    assert read(tmp_path).rows["keypoints"][0, 0, 0] == 50
+
+
+def test_points_that_were_not_found_stay_as_they_are_and_missing_parts_are_nobodys(tmp_path):
+    parts = {"hand_left_keypoints_2d": [0] * 63, "face_keypoints_2d": []}
+    write_frames(tmp_path, {0: [person(7, pose_keypoints_2d=triples(18, 7), **parts)]})
+    keypoints = read(tmp_path).rows["keypoints"][0]
+    assert (keypoints[LEFT_HAND] == 0).all()
+    assert np.isnan(keypoints[FACE, :2]).all()
+    assert np.isnan(keypoints[FEET, :2]).all()
+    assert (keypoints[FACE, 2] == 0).all()
+    assert keypoints[16, 0] == 7 + 10
+
+
+@pytest.mark.parametrize(
+    ("people", "reason"),
+    [
+        ([person(pose_keypoints_2d=triples(15, 0))], "pose_keypoints_2d has 45 .* 75 or 54"),
+        ([person(face_keypoints_2d=triples(68, 0))], "face_keypoints_2d has 204 numbers .* 210"),
+        ([person(hand_left_keypoints_2d=[1, 2])], "hand_left_keypoints_2d has 2 numbers .* 63"),
+        ([person(hand_right_keypoints_2d=[float("nan")] * 63)], "people.0.hand_right_keypoints_2d"),
+        ([person(pose_keypoints_2d=["a"])], "people.0.pose_keypoints_2d.0"),
+        ({"pose_keypoints_2d": []}, "people: Input should be a valid"),
+        (None, "people: Input should be a valid"),
+    ],
+)  # fmt: skip
+def test_what_is_no_frame_is_refused(tmp_path, people, reason):
+    write_frames(tmp_path, {0: [person()], 1: people})
+    with pytest.raises(
+        ImportedFileError, match=rf"{CLIP}_000000000001_keypoints\.json: .*{reason}"
+    ):
+        read(tmp_path)
+
+
+def test_folders_that_are_no_videos_are_refused(tmp_path):
+    (tmp_path / CLIP).mkdir()
+    with pytest.raises(ImportedFileError, match="holds no files"):
+        read(tmp_path)
+    write_frames(tmp_path, {5: [person()]})
+    with pytest.raises(ImportedFileError, match="begins with frame 5"):
+        read(tmp_path)
+    (tmp_path / CLIP / "other_5_keypoints.json").write_text("{}")
+    with pytest.raises(ImportedFileError, match="are the same frame"):
+        read(tmp_path)
+
+
+def test_a_source_without_folders_is_an_error(tmp_path):
+    (tmp_path / ".cache").mkdir()
+    with pytest.raises(UsageError, match="holds no folders"):
+        folders(tmp_path).items()
+    with pytest.raises(UsageError, match="is no folder"):
+        folders(tmp_path / "nowhere").items()

@@ -1,0 +1,235 @@
+"""Imports that go through, that fail in part, that are repeated, stopped and killed."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hostile_pickles import Calls
+from published_folders import (
+    export_store,
+    import_folder,
+    same_rows,
+    write_features,
+    write_keypoints,
+    write_pickle,
+)
+from shared_data import REPOSITORY, shared_path
+
+from seds_core.errors import UsageError
+from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.reader import StoreReader
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "published"
+    for number in range(4):
+        write_keypoints(folder, f"video{number}", 5 + number)
+    return folder
+
+
+@pytest.fixture
+def run(source, tmp_path, capsys):
+    """Imports the keypoints; gives the exit code and the last event."""
+
+    def run(form="published-keypoints", **options):
+        code = import_folder(form, source, tmp_path / "pose.zarr", as_json=True, **options)
+        return code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return run
+
+
+def test_all_videos_are_imported_with_what_is_known_of_them(run, source, tmp_path):
+    code, summary = run()
+    assert code == 0
+    assert (summary["finished"], summary["frames"], summary["failed"]) == (4, 26, [])
+    store = StoreReader(tmp_path / "pose.zarr")
+    assert list(store.videos) == [f"video{number}" for number in range(4)]
+    entry, path = store.videos["video1"], source / "video1.pkl"
+    assert entry.path == str(path)
+    assert (entry.size_bytes, entry.mtime_ns) == (path.stat().st_size, path.stat().st_mtime_ns)
+    assert (entry.num_frames, entry.num_rows, entry.duration) == (6, 6, 6 / 25)
+    assert (entry.width, entry.height) == (256, 256)
+
+
+def test_a_repeated_import_reads_only_what_has_changed(run, source, tmp_path):
+    run()
+    os.utime(source / "video0.pkl", ns=(1, 1))
+    write_keypoints(source, "video1", 9)
+    write_keypoints(source, "video4", 3)
+    code, summary = run()
+    assert (code, summary["finished"], summary["already_there"]) == (0, 2, 3)
+    assert StoreReader(tmp_path / "pose.zarr").videos["video1"].num_rows == 9
+    assert run()[1]["already_there"] == 5
+
+
+def test_failures_cost_only_themselves_and_are_tried_again(run, source, tmp_path):
+    hostile = write_pickle(source, "hostile", Calls(os.system, "touch trace"))
+    (source / "cut.pkl").write_bytes((source / "video0.pkl").read_bytes()[:1000])
+    code, summary = run()
+    assert (code, summary["finished"]) == (3, 4)
+    failures = StoreReader(tmp_path / "pose.zarr").failures
+    assert "posix.system" in failures["hostile"]["reason"]
+    assert "no whole pickle" in failures["cut"]["reason"]
+    assert failures["hostile"]["path"] == str(hostile)
+    assert {failure["video_id"] for failure in summary["failed"]} == {"cut", "hostile"}
+    for name in ("hostile", "cut"):
+        write_keypoints(source, name, 2)
+    code, summary = run()
+    assert (code, summary["finished"], summary["already_there"]) == (0, 2, 4)
+    assert StoreReader(tmp_path / "pose.zarr").failures == {}
+
+
+def test_rounded_values_are_reported(run, source):
+    value = {"keypoints": np.full((1, 133, 3), 0.1), "img_list": ["images0001.png"]}
+    write_pickle(source, "precise", value)
+    assert run()[1]["rounded_values"] == 399
+
+
+def test_the_summary_for_people(source, tmp_path, capsys):
+    (source / "empty.pkl").write_bytes(b"")
+    assert import_folder("published-keypoints", source, tmp_path / "pose.zarr") == 3
+    output = capsys.readouterr()
+    assert "videos imported" in output.out
+    assert "empty.pkl" in output.err
+
+
+def test_a_dry_run_writes_nothing(run, source, tmp_path):
+    code, plan = run(dry_run=True)
+    assert (code, plan["missing"], plan["changed"], plan["already_there"]) == (0, 4, 0, 0)
+    assert plan["bytes"] == sum(path.stat().st_size for path in source.iterdir())
+    assert not (tmp_path / "pose.zarr").exists()
+    run()
+    write_keypoints(source, "video1", 9)
+    _, plan = run(dry_run=True)
+    assert (plan["missing"], plan["changed"], plan["already_there"]) == (0, 1, 3)
+
+
+def test_another_size_does_not_go_into_the_same_store(run):
+    run()
+    with pytest.raises(StoreMismatchError, match="image_size"):
+        run(image_size=(210, 260))
+
+
+def test_an_empty_folder_makes_no_store(run, source, tmp_path):
+    for path in source.iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match=r"no \.pkl files"):
+        run()
+    assert not (tmp_path / "pose.zarr").exists()
+
+
+def test_features_of_imported_keypoints_get_their_frames(tmp_path, capsys):
+    from small_stores import signer
+
+    keypoints = signer(400, np.random.default_rng(0))
+    keypoints[10:20, :, 2] = 0  # of which every second one is looked at
+    names = [f"{number:06d}.jpg" for number in range(400)]
+    write_pickle(tmp_path / "RTMpose", "a", {"keypoints": keypoints, "img_list": names})
+    write_features(tmp_path / "I3D_features", "test/a", 64, dim=1024)
+    pose, rgb = tmp_path / "pose.zarr", tmp_path / "rgb.zarr"
+    hands = {"pipeline": "hands", "as_json": True}
+    assert import_folder("published-keypoints", tmp_path / "RTMpose", pose, **hands) == 0
+    code = import_folder("published-features", tmp_path / "I3D_features", rgb, pose=pose, **hands)
+    assert code == 0, capsys.readouterr().out
+    rows = StoreReader(rgb).rows("a")
+    kept = [number for number in range(0, 400, 2) if not 10 <= number < 20]
+    starts = np.linspace(0, len(kept) - 16, 64, dtype=int)
+    assert rows["frames"].tolist() == [kept[start : start + 16] for start in starts]
+    entry = StoreReader(rgb).videos["a"]
+    assert (entry.num_frames, entry.frame_step, entry.width) == (400, 2, 256)
+
+
+def started(source, store, seconds):
+    """An import that spends some time on every video."""
+    program = REPOSITORY / "tests" / "published_folders.py"
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(
+        [sys.executable, program, source, store, str(seconds)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+
+
+def wait_for_event(process, event, count):
+    for line in process.stdout:
+        count -= json.loads(line)["event"] == event
+        if not count:
+            return
+
+
+def test_a_stopped_import_keeps_what_is_finished(run, source, tmp_path):
+    with started(source, tmp_path / "pose.zarr", 0.5) as process:
+        wait_for_event(process, "finished", 2)
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        assert process.wait(timeout=30) == 130
+    assert len(StoreReader(tmp_path / "pose.zarr").videos) == 2
+    code, summary = run()
+    assert (code, summary["finished"], summary["already_there"]) == (0, 2, 2)
+
+
+def test_a_killed_import_leaves_a_whole_store_and_goes_on(run, source, tmp_path):
+    run()
+    write_keypoints(source, "video5", 5)
+    write_keypoints(source, "video6", 6)
+    with started(source, tmp_path / "pose.zarr", 0.5) as process:
+        wait_for_event(process, "finished", 1)
+        process.kill()
+        process.wait(timeout=30)
+    assert len(StoreReader(tmp_path / "pose.zarr").videos) == 4
+    time.sleep(0.1)
+    code, summary = run()
+    assert (code, summary["finished"], summary["already_there"]) == (0, 2, 4)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "every"), [("karsl70", 1), ("asl78", 4)])
+def test_real_keypoints_come_back_to_the_bit(name, every, tmp_path, capsys):
+    folder = shared_path(f"realsigns/{name}")
+    source, first, second = tmp_path / "in", tmp_path / "1.zarr", tmp_path / "2.zarr"
+    source.mkdir()
+    paths = sorted((folder / "keypoints").glob("*.pkl"))[::every]
+    for path in paths:
+        (source / path.name).symlink_to(path)
+    options = {"pipeline": "custom", "index": folder / "index.csv", "as_json": True}
+    assert import_folder("published-keypoints", source, first, **options) == 0
+    assert export_store(first, tmp_path / "out", as_json=True) == 0
+    assert import_folder("published-keypoints", tmp_path / "out", second, **options) == 0
+    capsys.readouterr()
+    assert same_rows(first, second)
+    entries = StoreReader(first).videos
+    assert len(entries) == len(paths) > 50
+    for path in paths:
+        before = pickle.loads(path.read_bytes())
+        after = pickle.loads((tmp_path / "out" / path.name).read_bytes())
+        assert after["img_list"] == before["img_list"]
+        assert after["keypoints"].dtype == before["keypoints"].dtype
+        assert after["keypoints"].tobytes() == before["keypoints"].tobytes()
+    sizes = {(entry.width, entry.height) for entry in entries.values()}
+    assert sizes == {(256, 256)} if name == "karsl70" else len(sizes) > 5
+
+
+@pytest.mark.shared
+def test_every_video_has_its_own_size_and_frame_rate(tmp_path, capsys):
+    from extract.decoding.frame_source import open_frames
+
+    folder = shared_path("realsigns/asl78")
+    names = ("apple-01", "happy-05", "no-12", "what-10")
+    for name in names:
+        content = (folder / f"keypoints/{name}.pkl").read_bytes()
+        (tmp_path / f"{name}.pkl").write_bytes(content)
+    options = {"pipeline": "custom", "index": folder / "index.csv", "as_json": True}
+    store = tmp_path / "pose.zarr"
+    assert import_folder("published-keypoints", tmp_path, store, **options) == 0
+    capsys.readouterr()
+    for name in names:
+        entry = StoreReader(store).videos[name]
+        properties = open_frames(folder / f"videos/{name}.mp4", 25.0).properties
+        assert (entry.width, entry.height) == (properties.width, properties.height)
+        assert (entry.fps, entry.num_frames) == (properties.fps, properties.num_frames)

@@ -1,0 +1,44 @@
+"""A file or folder is known again by its size, its time and its bytes."""
+
+import hashlib
+import os
+
+import pytest
+
+from extract.imports.file_identity import content_hash, quick_identity
+
+
+def test_a_file(tmp_path):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"abc")
+    os.utime(path, ns=(5, 5))
+    assert quick_identity(path) == (3, 5)
+    assert content_hash(path) == hashlib.blake2b(b"abc", digest_size=16).hexdigest()
+
+
+def test_a_folder_is_all_of_its_files_and_their_names(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name, content in (("1.json", b"ab"), ("sub/2.json", b"cde")):
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, ns=(7, len(content)))
+    assert quick_identity(tmp_path) == (5, 3)
+    before = content_hash(tmp_path)
+    (tmp_path / "1.json").rename(tmp_path / "3.json")
+    os.utime(tmp_path / "sub/2.json", ns=(8, 8))
+    assert content_hash(tmp_path) != before
+
+
+def test_a_changed_file_has_another_hash(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"abc")
+    before = content_hash(path)
+    path.write_bytes(b"abd")
+    os.utime(path, ns=(1, 1))
+    assert content_hash(path) != before
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        quick_identity(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    assert quick_identity(tmp_path / "empty")[0] == 0

@@ -1,0 +1,87 @@
+"""Which video a published pickle is of."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+from hostile_pickles import Calls
+from published_folders import write_pickle
+
+from extract.imports.imported import ImportedFileError
+from extract.imports.published_files import PublishedFiles, VideoNames, entry
+from extract.pickles.array_pickle import UnsafePickleError
+from seds_core.dataset_index import IndexedVideo
+from seds_core.errors import UsageError
+
+
+def indexed(video_id, alias=""):
+    return IndexedVideo(video_id, Path("x.mp4"), other={"alias": alias})
+
+
+@pytest.fixture
+def source(tmp_path):
+    for name in ("train/b", "train/a", "test/clip.1"):
+        write_pickle(tmp_path, name, {"name": name})
+    (tmp_path / "readme.txt").write_text("no pickle")
+    return tmp_path
+
+
+def test_without_an_index_a_file_is_its_own_video(source):
+    files = PublishedFiles(source, None)
+    assert [item.video_id for item in files.items()] == ["clip.1", "a", "b"]
+    assert files.read(files.items()[1])[0] == {"name": "train/a"}
+
+
+def test_an_index_knows_videos_by_path_by_name_and_by_alias(source):
+    names = VideoNames.of([indexed("train/a"), indexed("b"), indexed("-x_0-front", "clip.1")])
+    items = PublishedFiles(source, names).items()
+    assert [item.video_id for item in items] == ["-x_0-front", "train/a", "b"]
+
+
+def test_a_file_of_no_known_video_fails_when_it_is_read(source):
+    files = PublishedFiles(source, VideoNames.of([indexed("a"), indexed("b")]))
+    unknown = files.items()[0]
+    with pytest.raises(ImportedFileError, match=r"is called 'clip\.1', nor has it as its alias"):
+        files.read(unknown)
+
+
+def test_two_files_of_one_video_are_named(source):
+    write_pickle(source, "dev/a", {})
+    with pytest.raises(UsageError, match=r"dev/a\.pkl and .*train/a\.pkl are both of .* 'a'"):
+        PublishedFiles(source, None).items()
+    names = VideoNames.of([indexed("a", "clip.1"), indexed("b")])
+    (source / "dev/a.pkl").unlink()
+    with pytest.raises(UsageError, match="are both of the video 'a'"):
+        PublishedFiles(source, names).items()
+
+
+def test_an_alias_of_two_videos_is_refused():
+    with pytest.raises(UsageError, match="'a' and 'b' the same alias 'x'"):
+        VideoNames.of([indexed("a", "x"), indexed("b", "x")])
+
+
+def test_an_id_comes_before_an_alias():
+    names = VideoNames.of([indexed("a", "b"), indexed("b")])
+    assert names.id_of(Path("b.pkl")) == "b"
+
+
+def test_a_folder_without_pickles(tmp_path):
+    with pytest.raises(UsageError, match=r"no \.pkl files below"):
+        PublishedFiles(tmp_path, None).items()
+
+
+def test_other_contents_are_refused(tmp_path):
+    files = PublishedFiles(tmp_path, None)
+    path = write_pickle(tmp_path, "a", ["a", "list"])
+    (item,) = files.items()
+    with pytest.raises(ImportedFileError, match="holds a list, where a dictionary is needed"):
+        files.read(item)
+    path.write_bytes(pickle.dumps({"feature": Calls(print, "run")}))
+    with pytest.raises(UnsafePickleError, match=r"builtins\.print"):
+        files.read(item)
+    path.write_bytes(pickle.dumps({"feature": 1, 2: 3}))
+    values, content_hash = files.read(item)
+    assert len(content_hash) == 32
+    assert entry(item, values, "feature") == 1
+    with pytest.raises(ImportedFileError, match="has no 'keypoints', but 'feature', 2"):
+        entry(item, values, "keypoints")

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+
+from extract.planning import measured_work, network_clock
+from extract.planning.measured_work import detector_work, keypoint_work, measurable, rgb_work
+from extract.planning.network_clock import Measured
+from extract.pose.pose_stream import PoseStream
+from extract.pose.settings import PersonDetectorSettings, PoseSettings
+from extract.rgb.rgb_stream import RgbStream
+from extract.settings import ExtractSettings, RgbSettings
+
+CPU = torch.device("cpu")
+FRAMES = np.zeros((3, 256, 256, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(network_clock, "TIMED_RUNS", 1)
+    monkeypatch.setitem(network_clock._MATRIX_SIDE, "cpu", 128)
+    monkeypatch.setattr(measured_work, "CLIPS_ON_CPU", 1)
+
+
+def test_nothing_that_is_measured_needs_a_file(tmp_path):
+    settings = ExtractSettings(
+        rgb=RgbSettings(weights="bsl5k", frames="hands", backbone="s3d"),
+        pose=PoseSettings(person_box="csv", person_box_file=tmp_path / "missing.csv"),
+    )
+    found = measurable(settings)
+    assert (found.rgb.weights, found.rgb.frames, found.rgb.backbone) == ("random", "all", "s3d")
+    assert (found.pose.checkpoint, found.pose.person_box) == ("random", "whole_frame")
+    assert found.frames == settings.frames
+
+
+def test_a_clip_costs_what_inception_i3d_costs():
+    stream = RgbStream.load(measurable(ExtractSettings()), "cpu")
+    work = rgb_work(stream, FRAMES)  # fewer frames than a clip has
+    assert work.operations == pytest.approx(55.6e9, rel=0.01)
+    assert work.seconds > 0
+    assert work.host_seconds == 0
+    assert (work.arithmetic, work.reduced) == ("float32", "float16")
+
+
+@pytest.mark.mmpose
+def test_a_frame_has_a_part_that_no_gpu_does():
+    settings = ExtractSettings(pose=PoseSettings(model="demo", batch_size=2))
+    work = keypoint_work(PoseStream.load(measurable(settings), "cpu"), FRAMES, CPU)
+    assert work.operations == pytest.approx(1.1e9, rel=0.1)
+    assert 0 < work.host_seconds < work.seconds
+    assert work.arithmetic == "tf32"
+
+
+def test_a_detector_looks_at_some_frames_only(monkeypatch):
+    looked = []
+    monkeypatch.setattr(measured_work, "empty_detector", lambda name: torch.nn.Linear(1, 1))
+    monkeypatch.setattr(
+        measured_work, "measure", lambda look, device: looked.append(look) or Measured(1.0, 0.2, 50)
+    )
+    every_tenth = PersonDetectorSettings(every_nth_frame=10)
+    settings = PoseSettings(person_box="detector", person_detector=every_tenth)
+    work = detector_work(settings, FRAMES, CPU)
+    assert (work.seconds, work.operations) == (0.1, 5)
+    assert work.host_seconds == 0
+    assert (work.arithmetic, work.reduced) == ("tf32", "tf32")  # it knows no other precision
+    assert detector_work(PoseSettings(), FRAMES, CPU) is None
+    assert len(looked) == 1

@@ -1,0 +1,69 @@
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from extract.planning import network_clock
+from extract.planning.network_clock import matrix_rate, measure
+
+CPU = torch.device("cpu")
+
+
+class Slow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, values):
+        work_for(0.03)
+        return self.linear(values)
+
+
+def work_for(seconds):
+    """Keeps this thread busy."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_time_within_networks_is_told_from_the_rest():
+    network = Slow()
+
+    def work():
+        work_for(0.02)
+        network(torch.zeros(5, 8))
+        time.sleep(0.02)
+
+    found = measure(work, CPU)
+    assert found.seconds >= 0.07
+    assert 0.02 <= found.host_seconds < 0.03  # neither the network nor the sleep
+
+
+def test_operations_are_multiplications_and_additions():
+    network = nn.Linear(8, 4)
+    assert measure(lambda: network(torch.zeros(5, 8)), CPU).operations == 2 * 5 * 8 * 4
+
+
+def test_the_fastest_run_counts(monkeypatch):
+    pauses = iter([0.0, 0.5, 0.01])
+    monkeypatch.setattr(network_clock, "TIMED_RUNS", 2)
+    found = measure(lambda: time.sleep(next(pauses)), CPU)
+    assert 0.01 <= found.seconds < 0.4
+    assert found.operations == 0
+
+
+def test_nothing_stays_hooked_after_an_error():
+    def fail():
+        raise RuntimeError("broken")
+
+    hooks = nn.modules.module._global_forward_hooks
+    calls = iter([lambda: None, fail])
+    with pytest.raises(RuntimeError, match="broken"):
+        measure(lambda: next(calls)(), CPU)
+    assert len(hooks) == 0
+
+
+def test_the_rate_of_matrix_products(monkeypatch):
+    monkeypatch.setitem(network_clock._MATRIX_SIDE, "cpu", 64)
+    assert 1e6 < matrix_rate(CPU, torch.float32) < 1e15

@@ -1,0 +1,148 @@
+"""The RGB store that a stage uses, or several of the same clips that are mixed."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+
+from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.reader import StoreReader, VideoEntry
+from train.data.mixed_rows import MixedRows
+from train.data.store_rows import StoreRows
+from train.rgb_choice import RgbChoice, check_mix
+
+RgbRows = StoreRows | MixedRows
+"""Where a reader finds the rows of RGB features."""
+
+
+@dataclass(frozen=True)
+class RgbStores:
+    """Opened stores whose clips are made by the same rules, and a weight for each."""
+
+    stores: tuple[StoreReader, ...]
+    mix: tuple[float, ...]
+
+    @property
+    def clips(self) -> StoreReader:
+        """The store that decides the clips."""
+        return self.stores[0]
+
+    @cached_property
+    def video_ids(self) -> frozenset[str]:
+        """Videos that all stores hold, with the same clips."""
+        if len(self.stores) == 1:
+            return frozenset(self.clips.videos)
+        return frozenset(video for video, fault in self._faults.items() if not fault)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be told before anything is trained: marks of the stores, unusable videos."""
+        marks = [store.provenance.warning for store in self.stores]
+        counts = Counter(self._faults.values()) if len(self.stores) > 1 else {}
+        return (
+            *(mark for mark in marks if mark),
+            *(f"{count:,} videos {fault}" for fault, count in counts.items() if fault),
+        )
+
+    @property
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """Name of each store -> path, weight in a mix, and everything that decides its rows."""
+        if len(self.stores) == 1:
+            return {"rgb": {"path": str(self.clips.path), **self.clips.provenance.to_attributes()}}
+        return {
+            f"rgb_{number}": {
+                "path": str(store.path), "mix": weight, **store.provenance.to_attributes(),
+            }
+            for number, (store, weight) in enumerate(zip(self.stores, self.mix, strict=True), 1)
+        }  # fmt: skip
+
+    def rows(self, *in_memory: str) -> RgbRows:
+        """How their rows are read; the arrays named are read at once."""
+        first, *others = self.stores
+        if not others:
+            return StoreRows.of(first, *in_memory)
+        parts = (StoreRows.of(first, *in_memory), *map(StoreRows.of, others))
+        return MixedRows(parts, self.mix)
+
+    @cached_property
+    def _faults(self) -> dict[str, str]:
+        """Video -> why it cannot be mixed; ``""`` where it can."""
+        faults = {video_id: "" for store in self.stores for video_id in store.videos}
+        first_frames = [first_frames_of(store) for store in self.stores]
+        for video_id in faults:
+            entries = [store.videos.get(video_id) for store in self.stores]
+            faults[video_id] = _fault(entries, first_frames)
+        return faults
+
+
+def open_rgb(choice: RgbChoice) -> RgbStores:
+    """Opens what a pipeline or the command line names.
+
+    Raises :class:`~train.rgb_choice.MixError` for weights that do not sum to 1, and
+    :class:`StoreMismatchError` for another kind of store and for two with other rules for clips.
+    """
+    if isinstance(choice, Path):
+        return RgbStores((open_store("rgb", choice),), (1.0,))
+    check_mix(choice)
+    stores = tuple(open_store("rgb", part.store) for part in choice)
+    for other in stores[1:]:
+        _refuse_other_clips(stores[0], other)
+    return RgbStores(stores, tuple(part.mix for part in choice))
+
+
+def open_store(kind: StoreKind, path: Path) -> StoreReader:
+    """Opens a store; raises :class:`StoreMismatchError` when it is not one of this kind."""
+    store = StoreReader(path)
+    if store.provenance.kind != kind:
+        raise StoreMismatchError(
+            f"{path} is a {store.provenance.kind} store where a {kind} store is needed"
+        )
+    return store
+
+
+def first_frames_of(store: StoreReader) -> Int32[np.ndarray, " row"]:
+    """Frame that each clip of a store begins with; -1 where that is not known."""
+    return store.arrays.read_rows("first_frame", 0, store.num_rows)
+
+
+def _refuse_other_clips(first: StoreReader, other: StoreReader) -> None:
+    ours, theirs = _clip_rules(first), _clip_rules(other)
+    differing = [
+        f"{name}: {ours[name]} / {theirs[name]}" for name in ours if ours[name] != theirs[name]
+    ]
+    if differing:
+        raise StoreMismatchError(
+            f"the features of {first.path} and {other.path} cannot be mixed, because they were "
+            f"made otherwise (first / second): {'; '.join(differing)}. Extract one of them again "
+            "with the other's settings"
+        )
+
+
+def _clip_rules(store: StoreReader) -> dict[str, object]:
+    """All but the network: what decides the clips, and the size of a feature."""
+    rgb = store.provenance.settings["rgb"]
+    return {
+        "frames.max_frames": store.provenance.settings["frames"]["max_frames"],
+        **{f"rgb.{name}": rgb[name] for name in ("clip_length", "clips", "max_clips")},
+        "rgb.frames": rgb.get("frames", "all"),
+        "rgb.hand_rules": rgb.get("hand_rules"),
+        "feature_dim": store.provenance.feature_dim,
+    }
+
+
+def _fault(entries: list[VideoEntry | None], first_frames: list[np.ndarray]) -> str:
+    """Why the rows of one video cannot be mixed; ``""`` when they can."""
+    there = [entry for entry in entries if entry is not None]
+    if len(there) < len(entries):
+        return "are in some of the mixed stores only and are left out"
+    first, *others = (
+        frames[entry.first_row : entry.first_row + entry.num_rows]
+        for entry, frames in zip(there, first_frames, strict=True)
+    )
+    same = all(np.array_equal(first, other) for other in others)
+    return "" if same else "have other clips in the mixed stores and are left out"
