@@ -57,4 +57,7 @@ class ImportFormat(Protocol):
         """The videos below the source, by name. Raises ``UsageError`` when there are none."""
 
     def read(self, item: ImportItem) -> ImportedVideo:
-        """Reads one video. Raises :class:`ImportedFileError` for one that cannot be used."""
+        """Reads one video; called from several threads at a time.
+
+        Raises :class:`ImportedFileError` for one that cannot be used.
+        """

@@ -135,14 +135,17 @@ class ShardFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         index = np.full((self.shard // self.chunk, 2), NOT_STORED, "<u8")
         unfinished = path.with_suffix(".partial")
-        with unfinished.open("wb") as file:
-            for place, content in enumerate(contents):
-                if content:
-                    index[place] = file.tell(), len(content)
-                    file.write(content)
-            file.write(index.tobytes())
-            file.write(google_crc32c.value(index.tobytes()).to_bytes(4, "little"))
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                for place, content in enumerate(contents):
+                    if content:
+                        index[place] = file.tell(), len(content)
+                        file.write(content)
+                file.write(index.tobytes())
+                file.write(google_crc32c.value(index.tobytes()).to_bytes(4, "little"))
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _stored(self, number: int, places: range) -> Iterator[bytes]:
         """Chunks of one shard as they lie in its file; those of zeros are empty."""

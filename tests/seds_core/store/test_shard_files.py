@@ -137,3 +137,73 @@ def test_a_damaged_index_is_refused(features):
     shard_of(folder).write_bytes(content)
     with pytest.raises(DamagedShardError, match="the checksum of its index differs"):
         ShardFiles.open(folder).read(0, 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((5,), "float32"), ((3, 2), "float16"), ((), "bool"), ((), str)]
+)
+@pytest.mark.parametrize("shuffle", ["noshuffle", "shuffle", "bitshuffle"])
+def test_zarr_reads_what_is_appended(tmp_path, shape, dtype, shuffle):
+    values = values_of(shape, dtype)
+    compressor = BloscCodec(cname="zstd", clevel=1, shuffle=shuffle)
+    array = create(tmp_path / "a", shape, dtype, compressor=compressor)
+    files, random_length = ShardFiles.open(tmp_path / "a"), random.Random(0)
+    start = 0
+    while start < LENGTH:
+        stop = min(start + random_length.choice([1, 2, 3, 4, 7, 16, 35]), LENGTH)
+        files.append(start, np.split(values[start:stop], [1, (stop - start) // 2]))
+        assert np.asarray(array[:stop]).tolist() == values[:stop].tolist()
+        assert files.read(0, stop).tolist() == values[:stop].tolist()
+        start = stop
+
+
+def test_the_file_is_that_which_zarr_writes(features, tmp_path):
+    folder, values = features
+    values[20:48] = 1  # all chunks are stored
+    array = create(tmp_path / "zarr", (5,), "float32")
+    array[:] = values
+    ShardFiles.open(folder).append(0, [values])
+    for number in range(4):
+        ours, other = (f / "c" / str(number) / "0" for f in (folder, tmp_path / "zarr"))
+        assert sorted(ours.read_bytes()) == sorted(other.read_bytes())  # chunks in another order
+    assert list(tmp_path.rglob("*.partial")) == []
+
+
+@pytest.mark.parametrize("start", [18, 20, 26, 32, 40, 48])
+def test_chunks_of_zeros_that_are_not_stored_stay_zeros(features, start):
+    """Of shards without such a chunk in their file, and of shards without a file."""
+    folder, values = features
+    ShardFiles.open(folder).append(start, [np.full((2, 5), 9, np.float32)])
+    found = ShardFiles.open(folder).read(0, start + 2)
+    np.testing.assert_array_equal(found[:start], values[:start])
+    assert (found[start:] == 9).all()
+
+
+def test_what_lay_behind_is_dropped(features):
+    folder, values = features
+    ShardFiles.open(folder).append(18, [values[18:19]])
+    assert (ShardFiles.open(folder).read(19, 32) == 0).all()
+
+
+def test_chunks_that_stay_are_not_compressed_anew(features, monkeypatch):
+    folder, values = features
+    lengths = []
+    encode = ShardFiles._encode
+    monkeypatch.setattr(
+        ShardFiles,
+        "_encode",
+        lambda files, pieces: lengths.append(sum(map(len, pieces))) or encode(files, pieces),
+    )
+    ShardFiles.open(folder).append(14, [values[14:17], values[17:29]])
+    assert lengths == [4, 4, 4, 4, 1]
+
+
+def test_nothing_is_appended_to_a_damaged_shard(features):
+    folder, values = features
+    shard = shard_of(folder)
+    shard.write_bytes(shard.read_bytes()[:60])
+    for start in (4, 5):
+        with pytest.raises(DamagedShardError, match="c/0/0 is damaged"):
+            ShardFiles.open(folder).append(start, [values[start:8]])
+    assert len(shard.read_bytes()) == 60
+    assert list(folder.rglob("*.partial")) == []
