@@ -1,24 +1,12 @@
 """One block of a spatial graph network over the points of a skeleton."""
 
 import torch
-from einops import einsum, rearrange
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from train.model.skeleton_graphs import NUM_SUBSETS, SkeletonGraph, adjacency
-
-
-def graph_convolution(
-    messages: Float[Tensor, "row joint channel"],
-    edges: Float[Tensor, "subset joint joint"],
-) -> Float[Tensor, "row joint dim"]:
-    """Sum over subsets of A_k applied to the k-th group of channels.
-
-    ``messages`` holds the subsets one after another: channel = subset x dim.
-    Equation 2; ST-GCN (arXiv 1801.07455).
-    """
-    grouped = rearrange(messages, "n v (k c) -> n k v c", k=edges.shape[0])
-    return einsum(edges, grouped, "k v w, n k v c -> n w c")
+from train.model.graph_convolution import GraphConvolution
+from train.model.skeleton_graphs import SkeletonGraph, adjacency
 
 
 class PointNorm(nn.BatchNorm1d):
@@ -33,8 +21,6 @@ class PointNorm(nn.BatchNorm1d):
 class GraphBlock(nn.Module):
     """Graph convolution, then a 1x1 convolution, each normalised, with a shortcut around both."""
 
-    edges: Tensor
-
     def __init__(
         self,
         in_dim: int,
@@ -46,9 +32,7 @@ class GraphBlock(nn.Module):
     ) -> None:
         """A shortcut is the identity where sizes agree, and a 1x1 convolution where not."""
         super().__init__()
-        edges = torch.from_numpy(adjacency(graph)).float()
-        self.register_buffer("edges", edges, persistent=False)
-        self.message = nn.Linear(in_dim, NUM_SUBSETS * out_dim)
+        self.message = GraphConvolution(in_dim, out_dim, adjacency(graph))
         self.message_norm = PointNorm(out_dim)
         self.mix = nn.Linear(out_dim, out_dim)
         self.mix_norm = PointNorm(out_dim)
@@ -62,7 +46,7 @@ class GraphBlock(nn.Module):
 
     def forward(self, features: Float[Tensor, "row joint _dim"]) -> Float[Tensor, "row joint _dim"]:
         """Features of the same points."""
-        hidden = self.message_norm(graph_convolution(self.message(features), self.edges))
+        hidden = self.message_norm(self.message(features))
         hidden = self.mix(self.dropout(torch.relu(hidden)))
         hidden = self.dropout(self.mix_norm(hidden))
         return torch.relu(hidden + self.shortcut(features) if self.has_shortcut else hidden)

@@ -3,29 +3,17 @@
 from contextlib import nullcontext
 
 import torch
-from einops import rearrange, reduce
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from train.batches import PoseBatch
+from train.model.clip_block import clip_means
 from train.model.running_statistics import still_statistics
 from train.model.skeleton_encoder import SkeletonEncoder
 from train.model.skeleton_graphs import BODY, HAND
 from train.model.temporal_block import TemporalBlock
 from train.model_settings import PoseEncoderSettings
-
-
-def frames_of_clips(
-    frames: Float[Tensor, "video frame dim"],
-    clip_starts: Int64[Tensor, "video clip"],
-    clip_length: int,
-) -> Float[Tensor, "video clip _frame dim"]:
-    """The frames of every clip; zeros in slots without one, whose start is -1."""
-    offsets = torch.arange(clip_length, device=frames.device)
-    places = clip_starts.clamp(min=0)[..., None] + offsets
-    of_video = torch.arange(frames.shape[0], device=frames.device)[:, None, None]
-    return frames[of_video, places] * (clip_starts >= 0)[..., None, None]
 
 
 class PoseEncoder(nn.Module):
@@ -43,7 +31,10 @@ class PoseEncoder(nn.Module):
 
     def frame_features(self, pose: PoseBatch) -> Float[Tensor, "video frame dim"]:
         """Left hand, right hand and body of each frame, side by side."""
-        right, left = self.hand(pose.right), self.hand(pose.left)
+        if self.training:  # Each hand has its own batch statistics, as published.
+            right, left = self.hand(pose.right), self.hand(pose.left)
+        else:
+            right, left = self.hand(torch.cat([pose.right, pose.left])).chunk(2)
         return torch.cat([left, right, self.body(pose.body)], dim=-1)
 
     def clip_features(
@@ -53,13 +44,10 @@ class PoseEncoder(nn.Module):
     ) -> Float[Tensor, "video clip dim"]:
         """The mean over each clip's frames after one more temporal block inside the clip.
 
-        The block pads every clip with zeros at the clip's own ends. Slots without a clip hold the
-        block's answer to zeros, and in training count in its batch statistics, as published.
-        Equation 5.
+        Slots without a clip hold the block's answer to zeros, and in training count in its batch
+        statistics, as published. Equation 5.
         """
-        clips = frames_of_clips(frames, clip_starts, self.clip_length)
-        blocks = self.clip_block(rearrange(clips, "b l t c -> (b l) c t"))
-        return reduce(blocks, "(b l) c t -> b l c", "mean", b=clips.shape[0])
+        return clip_means(self.clip_block, frames, clip_starts, self.clip_length)
 
     def forward(self, pose: PoseBatch) -> Float[Tensor, "video clip dim"]:
         """One vector a clip slot."""

@@ -1,8 +1,9 @@
 """A skeleton's points in each frame become one feature vector a frame."""
 
+import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from train.model.graph_block import GraphBlock
@@ -15,21 +16,29 @@ DATA_NORM_EPSILON = 0.1
 
 
 def largest_of_parts(
-    features: Float[Tensor, "row joint dim"], parts: tuple[tuple[int, ...], ...]
+    features: Float[Tensor, "row joint dim"], joints: Int64[Tensor, " _joint"], sizes: list[int]
 ) -> Float[Tensor, "row part dim"]:
-    """The largest value among each part's points, channel by channel. Equation 3."""
-    return torch.stack([features[:, list(part)].amax(dim=1) for part in parts], dim=1)
+    """The largest value among each part's points, channel by channel. Equation 3.
+
+    ``joints`` are the first part's points, then the second's, ..., and ``sizes`` how many each has.
+    """
+    parts = torch.split(features.index_select(1, joints), sizes, dim=1)
+    return torch.stack([part.amax(dim=1) for part in parts], dim=1)
 
 
 class SkeletonEncoder(nn.Module):
     """Graph blocks over points, then over parts, then temporal blocks over frames."""
+
+    joints_of_parts: Tensor
 
     def __init__(self, skeleton: Skeleton, settings: PoseEncoderSettings) -> None:
         """The published sizes are a width of 512."""
         super().__init__()
         width, dropout = settings.width, settings.dropout
         points, parts = skeleton.points, skeleton.part_graph
-        self.parts = skeleton.parts
+        joints = torch.from_numpy(np.concatenate(skeleton.parts))
+        self.register_buffer("joints_of_parts", joints, persistent=False)
+        self.sizes_of_parts = [len(part) for part in skeleton.parts]
         self.data_norm = nn.BatchNorm1d(2 * len(points.parents), eps=DATA_NORM_EPSILON)
         self.point_blocks = nn.Sequential(
             GraphBlock(2, width // 4, points, dropout, has_shortcut=False),
@@ -52,7 +61,8 @@ class SkeletonEncoder(nn.Module):
         num_videos, num_frames = points.shape[:2]
         flat = self.data_norm(rearrange(points, "b t v c -> (b t) (v c)"))
         features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", c=2))
-        features = self.part_blocks(largest_of_parts(features, self.parts)).amax(dim=1)
+        parts = largest_of_parts(features, self.joints_of_parts, self.sizes_of_parts)
+        features = self.part_blocks(parts).amax(dim=1)
         features = self.head_dropout(torch.relu(self.head_norm(self.head(features))))
         over_time = rearrange(features, "(b t) c -> b c t", b=num_videos, t=num_frames)
         return rearrange(self.temporal_blocks(over_time), "b c t -> b t c")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from train.batches import PoseBatch
-from train.model.pose_encoder import PoseEncoder, frames_of_clips
+from train.model.pose_encoder import PoseEncoder
 from train.model_settings import PoseEncoderSettings
 
 
@@ -20,15 +20,6 @@ def pose_batch(num_frames=24, starts=((0, 3, 8), (2, -1, -1))):
 def encoder():
     torch.manual_seed(0)
     return PoseEncoder(PoseEncoderSettings(width=8), clip_length=16)
-
-
-def test_clips_are_runs_of_frames_and_unused_slots_zeros():
-    frames = torch.randn(2, 24, 5)
-    clips = frames_of_clips(frames, torch.tensor([[0, 3, 8], [2, -1, -1]]), 16)
-    for clip, start in enumerate((0, 3, 8)):
-        assert torch.equal(clips[0, clip], frames[0, start : start + 16])
-    assert torch.equal(clips[1, 0], frames[1, 2:18])
-    assert not clips[1, 1:].any()
 
 
 def test_a_clip_is_encoded_as_if_it_were_alone(encoder):

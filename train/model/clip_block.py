@@ -1,0 +1,201 @@
+"""A temporal block inside every clip, without repeating what overlapping clips share.
+
+The two outputs at each end of a clip feel the zeros that pad it; all others depend on their frames
+alone. So every tap of every convolution is multiplied with every frame once: outputs inside clips
+are sums of these products, and outputs at a clip's ends are sums of fewer of them. What is left to
+compute clip by clip are the values between the stacked convolutions at a clip's first and last
+frame, two taps of each, and the four end outputs of the joining convolution: 13 matrix products a
+frame and 12 a clip, instead of 13 for each frame of each clip.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from train.model.temporal_block import REACH, TemporalBlock
+from train.model.weighted_norm import weighted_batch_norm
+
+NUM_ENDS = 2 * REACH
+"""Outputs of a clip that feel its padding."""
+
+Sums = list[Float[Tensor, "_frame dim"]]
+
+
+@dataclass(frozen=True)
+class ClipLine:
+    """All videos' frames in one line, and the clips as runs of it."""
+
+    frames: Float[Tensor, "frame dim"]
+    """The videos' frames, then a run of zeros for slots without a clip."""
+    starts: Int64[Tensor, " clip"]
+    """The frame that each clip begins with."""
+    counts: Int64[Tensor, " clip"]
+    """How many slots each clip fills."""
+    clip_of_row: Int64[Tensor, " row"]
+    """The clip of each slot, video by video."""
+    clip_length: int
+
+    @property
+    def ends(self) -> Int64[Tensor, " clip"]:
+        """Each clip's last frame."""
+        return self.starts + self.clip_length - 1
+
+
+def clip_means(
+    block: TemporalBlock,
+    frames: Float[Tensor, "video frame dim"],
+    clip_starts: Int64[Tensor, "video clip"],
+    clip_length: int,
+) -> Float[Tensor, "video clip dim"]:
+    """The mean over each clip's frames of what the block makes of the clip alone.
+
+    A start of -1 is a slot without a clip, which counts as a clip of zeros. In training the batch
+    of the block's norm are all frames of all slots.
+    """
+    if clip_length <= NUM_ENDS:
+        return _one_by_one(block, frames, clip_starts, clip_length)
+    line = clip_line(frames, clip_starts, clip_length)
+    if not frames.is_cuda:  # How many remain would be known only after waiting for the device.
+        line = without_repetition(line)
+    inside, at_ends = _outputs(block, line)
+    sums = sums_of_runs(inside, clip_length - NUM_ENDS)[line.starts] + at_ends.sum(dim=0)
+    means = (sums / clip_length)[line.clip_of_row]
+    return rearrange(means, "(b l) c -> b l c", b=len(frames))
+
+
+def clip_line(
+    frames: Float[Tensor, "video frame dim"],
+    clip_starts: Int64[Tensor, "video clip"],
+    clip_length: int,
+) -> ClipLine:
+    """Puts the videos' frames, and zeros for slots without a clip, one after another."""
+    num_videos, num_frames, dim = frames.shape
+    line = torch.cat([frames.flatten(0, 1), frames.new_zeros(clip_length, dim)])
+    firsts = num_frames * torch.arange(num_videos, device=frames.device)[:, None]
+    starts = torch.where(clip_starts < 0, num_videos * num_frames, firsts + clip_starts).flatten()
+    clip_of_row = torch.arange(len(starts), device=frames.device)
+    return ClipLine(line, starts, torch.ones_like(starts), clip_of_row, clip_length)
+
+
+def without_repetition(line: ClipLine) -> ClipLine:
+    """Makes equal clips one, and leaves out frames without a clip."""
+    starts, clip_of_row, counts = torch.unique(line.starts, return_inverse=True, return_counts=True)
+    is_held = times_held(len(line.frames), starts, counts, line.clip_length) > 0
+    starts = is_held.cumsum(0)[starts] - 1
+    return ClipLine(line.frames[is_held], starts, counts, clip_of_row, line.clip_length)
+
+
+def times_held(
+    num_frames: int, starts: Int64[Tensor, " clip"], counts: Int64[Tensor, " clip"], length: int
+) -> Int64[Tensor, " _frame"]:
+    """How often each frame lies in runs of ``length`` frames, run r being there ``counts[r]``
+    times.
+    """
+    changes = counts.new_zeros(num_frames + 1)
+    changes.index_add_(0, starts, counts).index_add_(0, starts + length, -counts)
+    return changes.cumsum(0)[:-1]
+
+
+def partial_sums(
+    frames: Float[Tensor, "frame dim"],
+    taps: Float[Tensor, "_ dim dim"],
+    bias: Float[Tensor, " dim"],
+) -> tuple[Sums, Sums]:
+    """Outputs of a convolution that see some of its taps only: the last ones, and the first ones.
+
+    The j-th tensor of the first list has, at place f, tap j of frame f, tap j + 1 of frame f + 1
+    and so on to the last tap; that of the second list tap 0 of frame f to tap j of frame f + j.
+    """
+    products = linear(frames, rearrange(taps, "k o i -> (k o) i")).chunk(len(taps), dim=1)
+    # Beginning with the bias makes the sums float32 where the products have half precision.
+    later, earlier = [products[-1] + bias], [products[0] + bias]
+    for product in reversed(products[:-1]):
+        later.append(product[: -len(later)] + later[-1][1:])
+    for product in products[1:-1]:
+        earlier.append(earlier[-1][:-1] + product[len(earlier) :])
+    return later[::-1], earlier
+
+
+def sums_of_runs(values: Float[Tensor, "_row dim"], length: int) -> Float[Tensor, "_row dim"]:
+    """The sums of ``length`` rows from each row on.
+
+    Sums of longer runs are made of those of shorter ones; differences of sums from the first row
+    on would lose digits.
+    """
+    if length == 1:
+        return values
+    half = sums_of_runs(values, length // 2)
+    sums = half[: -(length // 2)] + half[length // 2 :]
+    return sums[:-1] + values[length - 1 :] if length % 2 else sums
+
+
+def _outputs(
+    block: TemporalBlock, line: ClipLine
+) -> tuple[Float[Tensor, "_frame dim"], Float[Tensor, "_ clip dim"]]:
+    """The block's outputs inside clips, from the line's third frame to its last but two, and the
+    four end outputs of every clip.
+    """
+    branches = torch.cat([_wide_branch(block, line), _narrow_branch(block, line)], dim=1).relu_()
+    joined = linear(branches, block.join.weight.squeeze(-1), block.join.bias)
+    num_inside, length_inside = len(line.frames) - NUM_ENDS, line.clip_length - NUM_ENDS
+    counts_inside = times_held(num_inside, line.starts, line.counts, length_inside)
+    counts = torch.cat([counts_inside, line.counts.repeat(NUM_ENDS)])
+    outputs = weighted_batch_norm(block.norm, joined, counts).relu_()
+    return outputs[:num_inside], rearrange(outputs[num_inside:], "(e n) c -> e n c", e=NUM_ENDS)
+
+
+def _wide_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row dim"]:
+    """Sums before the ReLU: those inside clips, then those at the clips' ends, first to last."""
+    later, earlier = partial_sums(line.frames, *_taps(block.wide))
+    at_ends = [
+        later[2][line.starts],
+        later[1][line.starts],
+        earlier[3][line.ends - 3],
+        earlier[2][line.ends - 2],
+    ]
+    return torch.cat([later[0], *at_ends])
+
+
+def _narrow_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row dim"]:
+    """The same sums. Between the convolutions, place f is the line's frame f + 1."""
+    later, earlier = partial_sums(line.frames, *_taps(block.narrow_first))
+    between = later[0].relu()
+    first = later[1][line.starts].relu_()
+    last = earlier[1][line.ends - 1].relu_()
+
+    taps, bias = _taps(block.narrow_second)
+    later, earlier = partial_sums(between, taps, bias)
+    before, here, after = taps.unbind()
+    at_ends = [
+        later[2][line.starts] + linear(first, here),
+        later[1][line.starts] + linear(first, before),
+        earlier[1][line.ends - 3] + linear(last, after),
+        earlier[0][line.ends - 2] + linear(last, here),
+    ]
+    return torch.cat([later[0], *at_ends])
+
+
+def _taps(
+    convolution: nn.Conv1d,
+) -> tuple[Float[Tensor, "_ dim dim"], Float[Tensor, " dim"]]:
+    """Weights tap by tap, and the bias."""
+    assert convolution.bias is not None
+    return rearrange(convolution.weight, "o i k -> k o i").contiguous(), convolution.bias
+
+
+def _one_by_one(
+    block: TemporalBlock,
+    frames: Float[Tensor, "video frame dim"],
+    clip_starts: Int64[Tensor, "video clip"],
+    clip_length: int,
+) -> Float[Tensor, "video clip dim"]:
+    """Clips so short that all of their outputs feel the padding."""
+    places = clip_starts.clamp(min=0)[..., None] + torch.arange(clip_length, device=frames.device)
+    of_video = torch.arange(len(frames), device=frames.device)[:, None, None]
+    clips = frames[of_video, places] * (clip_starts >= 0)[..., None, None]
+    outputs = block(rearrange(clips, "b l t c -> (b l) c t"))
+    return reduce(outputs, "(b l) c t -> b l c", "mean", b=len(frames))
