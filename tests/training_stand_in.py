@@ -28,6 +28,7 @@ class StandInModel(RetrievalModel):
     def __init__(self, dropout=0.0):
         nn.Module.__init__(self)
         self.text = nn.Sequential(nn.Embedding(VOCABULARY, DIM), nn.Linear(DIM, DIM))
+        self.text.is_random = False
         self.pose_encoder = nn.Sequential(
             nn.Linear(2, DIM), nn.BatchNorm1d(NUM_FRAMES), nn.ReLU(), nn.Dropout(dropout)
         )

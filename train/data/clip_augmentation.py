@@ -12,7 +12,7 @@ def drop_clips(
     """The example without some of its clips; each goes with ``probability``, one always stays."""
     is_kept = generator.random(example.num_clips) >= probability
     is_kept[generator.integers(example.num_clips)] = True
-    return keep_clips(example, is_kept)
+    return example if is_kept.all() else keep_clips(example, is_kept)
 
 
 def keep_clips(example: SignExample, is_kept: Bool[np.ndarray, " clip"]) -> SignExample:

@@ -59,9 +59,10 @@ class SignCollation:
 def _padded(arrays: Sequence[np.ndarray], length: int, value: int = 0) -> Tensor:
     """A tensor with one row an array, each filled up with ``value`` to ``length``."""
     first = arrays[0]
-    filled = np.full((len(arrays), length, *first.shape[1:]), value, first.dtype)
+    filled = np.empty((len(arrays), length, *first.shape[1:]), first.dtype)
     for row, array in zip(filled, arrays, strict=True):
         row[: len(array)] = array
+        row[len(array) :] = value
     return torch.from_numpy(filled)
 
 

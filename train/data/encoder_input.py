@@ -10,11 +10,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int
 
 from seds_core.hand_boxes import HandBoxes
 from seds_core.hand_rules import HandRules
-from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
-from seds_core.usable_hands import only_finite, usable_hands
-
-BODY_POINTS = (0, 5, 7, 9, 6, 8, 10)
-"""Nose, then shoulder, elbow and wrist of the left and of the right arm."""
+from seds_core.usable_hands import hands_of, signing_points
 
 ENCODER_SIZE = 256.0
 """Side of the square that a hand's box, or the whole image, is stretched to."""
@@ -57,13 +53,14 @@ def encoder_input(
     ``keypoints`` are pixels of an image of ``image_size`` (width, height); points that are not
     finite count as not seen.
     """
-    points = only_finite(keypoints)
-    hands = usable_hands(keypoints, image_size, rules)
-    body = points[:, BODY_POINTS, :2] / np.array(image_size) * ENCODER_SIZE
+    points = signing_points(keypoints)
+    hands = hands_of(points, image_size, rules)
+    inside = hand_in_box(points.hands, hands.both)
+    body = points.body[..., :2] / np.array(image_size) * ENCODER_SIZE
     return PoseInput(
-        right=hand_in_box(points[:, RIGHT_HAND], hands.right).astype(np.float32),
-        left=mirrored(hand_in_box(points[:, LEFT_HAND], hands.left)).astype(np.float32),
-        body=np.where(hands.has_hand[:, None, None], body, 0).astype(np.float32),
+        right=_as_held(inside[: len(keypoints)]),
+        left=_as_held(mirrored(inside[len(keypoints) :])),
+        body=_as_held(np.where(hands.has_hand[:, None, None], body, 0)),
         right_is_usable=hands.right.is_usable,
         left_is_usable=hands.left.is_usable,
     )
@@ -91,16 +88,18 @@ def mirrored(
 
     As published, the far edges of the box, from 255 on, count as not seen too.
     """
-    flipped = np.stack([ENCODER_SIZE - hand[..., 0], hand[..., 1]], axis=-1)
+    flipped = hand.copy(order="K")
+    flipped[..., 0] = ENCODER_SIZE - hand[..., 0]
     return np.where(flipped >= ENCODER_SIZE - 1, 0, flipped)
 
 
 def at_least(pose: PoseInput, num_frames: int) -> PoseInput:
     """The frames, the last one repeated until there are ``num_frames``; of none, zeros."""
+    if pose.num_frames >= num_frames:
+        return pose
     if not pose.num_frames:
         return _zeros(num_frames)
-    count = max(num_frames, pose.num_frames)
-    return at_frames(pose, np.minimum(np.arange(count), pose.num_frames - 1))
+    return at_frames(pose, np.minimum(np.arange(num_frames), pose.num_frames - 1))
 
 
 def at_frames(pose: PoseInput, frames: Int[np.ndarray, " _frame"]) -> PoseInput:
@@ -114,8 +113,15 @@ def at_frames(pose: PoseInput, frames: Int[np.ndarray, " _frame"]) -> PoseInput:
     )
 
 
+def _as_held(
+    points: Float64[np.ndarray, "frame joint coordinate=2"],
+) -> Float32[np.ndarray, "frame joint coordinate=2"]:
+    """Frame by frame in memory too, as batches are."""
+    return points.astype(np.float32, order="C")
+
+
 def _zeros(num_frames: int) -> PoseInput:
     hand = np.zeros((num_frames, 21, 2), np.float32)
-    body = np.zeros((num_frames, len(BODY_POINTS), 2), np.float32)
+    body = np.zeros((num_frames, 7, 2), np.float32)
     unusable = np.zeros(num_frames, bool)
     return PoseInput(hand, hand, body, unusable, unusable)

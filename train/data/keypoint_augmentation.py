@@ -86,6 +86,8 @@ def warp_time(pose: PoseInput, displacements: Float64[np.ndarray, " _"]) -> Pose
 
 def lose_frames(pose: PoseInput, is_lost: Bool[np.ndarray, " frame"]) -> PoseInput:
     """The video with all keypoints of some frames not seen."""
+    if not is_lost.any():
+        return pose
     kept = ~is_lost
     factors = kept.astype(np.float32)[:, None, None]
     return PoseInput(

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from train.batches import ClipLayout, SignBatch, SignTokens, TextBatch, TextTokens
 from train.model.cross_gloss_fusion import CrossGlossFusion
 from train.model.pose_encoder import PoseEncoder
+from train.model.repeated_sentences import distinct_sentences
 from train.model.stream_transformer import StreamTransformer
 from train.settings import Stage, TrainSettings
+from train.tensor_tree import concatenated
 from train.text.text_encoder import TextEncoder
 
 FIRST_SCALE = 1 / 0.07
@@ -71,6 +73,16 @@ class RetrievalModel(nn.Module):
     def encode_text(self, text: TextBatch) -> TextTokens:
         """One vector a place of each sentence, not yet of unit length."""
         return TextTokens(self.text(text), text.word_is_real)
+
+    def encode_twins(self, text: TextBatch, augmented: TextBatch) -> tuple[TextTokens, TextTokens]:
+        """Sentences and their augmented twins; equal ones are encoded once, unless at random."""
+        if self.text.is_random:
+            return self.encode_text(text), self.encode_text(augmented)
+        both = concatenated([text, augmented])
+        sentences, sentence_of_row = distinct_sentences(both)
+        words = self.encode_text(sentences).words.index_select(0, sentence_of_row)
+        first, second = words.chunk(2)
+        return TextTokens(first, text.word_is_real), TextTokens(second, augmented.word_is_real)
 
     def use_gradient_checkpointing(self) -> None:
         """Recomputes the encoders' inner values in the backward pass."""

@@ -36,6 +36,11 @@ class ClipTextEncoder(TextEncoder):
             act_layer=QuickGELU,
         )
 
+    @property
+    def is_random(self) -> bool:
+        """Never: there is no dropout."""
+        return False
+
     def forward(self, text: TextBatch) -> Float[Tensor, "text word dim"]:
         """Final norm and projection of every place, where CLIP itself reads the end token's."""
         network, places = self.network, text.input_ids.shape[1]

@@ -16,6 +16,11 @@ from train.text.tokenizer import Tokenizer
 class TextEncoder(nn.Module, ABC):
     """Sentences become one vector a place; a sentence's vectors depend on nothing beside it."""
 
+    @property
+    def is_random(self) -> bool:
+        """Whether two encodings of one sentence may differ: in training, by dropout."""
+        return self.training
+
     @abstractmethod
     def forward(self, text: TextBatch) -> Float[Tensor, "text word dim"]:
         """Vectors of every place, padding included, not of unit length."""

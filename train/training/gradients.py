@@ -68,11 +68,10 @@ class GradientPass:
     def encode(self, batch: TrainingBatch) -> EncodedBatch:
         """The tokens of some videos and sentences."""
         with autocast(self.processes.device, self.precision):
-            encoded = EncodedBatch(
-                self.model.encode_signs(batch.signs),
-                self.model.encode_text(batch.text),
-                self.model.encode_text(batch.augmented),
-            )
+            # Which sentences are equal is known after waiting for the device: before there is much
+            # to wait for.
+            text, augmented = self.model.encode_twins(batch.text, batch.augmented)
+            encoded = EncodedBatch(self.model.encode_signs(batch.signs), text, augmented)
         return map_tensors(_without_half_precision, encoded)
 
     def losses(self, encoded: EncodedBatch) -> Losses:

@@ -36,3 +36,20 @@ def test_one_encoders_library_is_not_loaded_for_the_other():
         "assert not {'open_clip', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_dropout_tells_equal_sentences_apart():
+    """What ``is_random`` promises: encodings differ where it is true, and never where not."""
+    settings = TextSettings(encoder="minilm", max_words=12)
+    encoder, text = build_text_encoder(settings, 16), build_tokenizer(settings)(["wind"])
+    for mode in (True, False):
+        encoder.train(mode)
+        assert encoder.is_random == mode
+        assert torch.equal(encoder(text), encoder(text)) == (not mode)
+
+
+def test_clip_has_no_dropout():
+    settings = TextSettings(weights="random", width=64, layers=1, max_words=12)
+    encoder, text = build_text_encoder(settings, 16).train(), build_tokenizer(settings)(["wind"])
+    assert not encoder.is_random
+    assert torch.equal(encoder(text), encoder(text))

@@ -1,0 +1,249 @@
+"""Measures the training loader against per-frame Python over published pickles.
+
+    python benchmarks/loader.py
+
+Both give the batches of an epoch of the fusion stage: keypoints as the encoder sees them, features,
+clips, sentences. Ours reads two stores. The published way loads two pickles a video and crops the
+hands frame by frame, by the plain rules that the tests compare ours with
+(``tests/slow_keypoint_rules.py``): once with a frame's numbers as lists, and once, as somebody
+would write it first, on rows of NumPy arrays. Every sign of every batch is compared, to the bit.
+One trial is an epoch in one process; trials of all ways take turns, after one that is not counted.
+"""
+
+import argparse
+import os
+import pickle
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from seds_core.clip_plan import plan_clips
+from seds_core.store.bulk_writer import BulkWriter
+from seds_core.store.records import FinishedVideo, VideoSource
+from train.batches import PoseBatch, SignBatch, TrainingBatch
+from train.data.collation import FRAMES_AFTER_A_VIDEO
+from train.data.loading import TrainingBatches, training_batches
+from train.data.retrieval_data import RetrievalData, open_data
+from train.data.sampler import EpochBatches
+from train.settings import AugmentationSettings, TrainSettings
+from train.tensor_tree import tensors_of
+from train.text.clip_tokenizer import ClipTokenizer
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from slow_keypoint_rules import slow_frame
+from small_stores import POSE, RGB, SIZE, resting, signer, write_index
+
+NUM_FRAMES, CLIP_LENGTH, MAX_CLIPS, RGB_DIM = 120, 16, 64, 1024
+CLIPS = plan_clips(NUM_FRAMES, max_frames=300, clip_length=CLIP_LENGTH, max_clips=MAX_CLIPS)
+SENTENCE = "in the north rain falls from the evening on and it stays cold"
+PARTS = {"right": 21, "left": 21, "body": 7}
+
+
+def main() -> None:
+    """Prints one row a way."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--videos", type=int, default=48)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--trials", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{vars(options)}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_videos(folder, options.videos)
+        seconds = take_turns(ways(folder, options.batch), options.trials)
+    print(f"load average at the end {os.getloadavg()[0]:.1f}\n")
+    print_table(seconds, options.videos)
+
+
+def write_videos(folder: Path, num_videos: int) -> None:
+    """The same made-up videos as stores with their index, and as published pickles."""
+    frames = {"max_frames": 300, "folder_fps": 25.0}
+    clips = {"clip_length": CLIP_LENGTH, "clips": "planned", "max_clips": MAX_CLIPS}
+    features = replace(RGB, settings={"frames": frames, "rgb": clips}, feature_dim=RGB_DIM)
+    keypoints = replace(POSE, settings={"frames": frames, "pose": {}})
+    video_ids = [f"video{number:05}" for number in range(num_videos)]
+    write_index(folder / "index.csv", [(video, "train", SENTENCE) for video in video_ids])
+    generator = np.random.default_rng(0)
+    with (
+        BulkWriter(folder / "rgb.zarr", features) as rgb,
+        BulkWriter(folder / "pose.zarr", keypoints) as pose,
+    ):
+        for video_id in video_ids:
+            video = MadeUpVideo.of(video_id, generator)
+            rgb.add(FinishedVideo(video.source, video.rgb_rows))
+            pose.add(FinishedVideo(video.source, video.pose_rows))
+            video.write_pickles(folder)
+
+
+@dataclass(frozen=True)
+class MadeUpVideo:
+    """A signer whose hands rest now and then, and features of no meaning."""
+
+    source: VideoSource
+    keypoints: np.ndarray
+    features: np.ndarray
+
+    @classmethod
+    def of(cls, video_id: str, generator: np.random.Generator) -> "MadeUpVideo":
+        """A video that no other equals."""
+        source = VideoSource(
+            video_id, f"{video_id}.mp4", 1, 1, video_id, NUM_FRAMES, 1, 25.0, 4.8, *SIZE
+        )
+        resting_frames = np.flatnonzero(generator.random(NUM_FRAMES) < 0.1)
+        keypoints = resting(signer(NUM_FRAMES, generator), resting_frames)
+        features = generator.normal(size=(len(CLIPS.starts), RGB_DIM)).astype(np.float32)
+        return cls(source, keypoints, features)
+
+    @property
+    def rgb_rows(self) -> dict[str, np.ndarray]:
+        """As an RGB store holds them."""
+        steps = np.ones(len(CLIPS.starts), np.int32)
+        return {"features": self.features, "first_frame": CLIPS.first_frames, "frame_step": steps}
+
+    @property
+    def pose_rows(self) -> dict[str, np.ndarray]:
+        """As a pose store holds them."""
+        return {
+            "keypoints": self.keypoints,
+            "person_found": np.ones(NUM_FRAMES, bool),
+            "person_box": np.zeros((NUM_FRAMES, 4), np.float32),
+            "frame": np.arange(NUM_FRAMES, dtype=np.int32),
+        }
+
+    def write_pickles(self, folder: Path) -> None:
+        """One of features and one of keypoints."""
+        name = self.source.video_id
+        images = [f"images{number:04}.png" for number in range(1, NUM_FRAMES + 1)]
+        values = {
+            "I3D_features": {"name": name, "feature": self.features},
+            "RTMpose": {"keypoints": self.keypoints, "img_list": images},
+        }
+        for part, value in values.items():
+            path = folder / part / f"{name}.pkl"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(pickle.dumps(value))
+
+
+Epoch = Callable[[], Iterator[TrainingBatch]]
+
+
+def ways(folder: Path, batch_size: int) -> dict[str, Epoch]:
+    """The first epoch of each way, by name."""
+    rgb, pose = folder / "rgb.zarr", folder / "pose.zarr"
+    data = open_data(TrainSettings(), "fusion", index=folder / "index.csv", rgb=rgb, pose=pose)
+    split = data.split("train")
+    sampler = EpochBatches(tuple(video.text for video in split), batch_size, seed=0)
+    tokenizer = ClipTokenizer(32)
+    ours = our_loader(data, sampler, tokenizer)
+    video_ids = [[split[place].video_id for place in batch] for batch in sampler.batches(0)]
+    return {
+        "published, NumPy rows": lambda: published_epoch(folder, video_ids, tokenizer, list),
+        "published, lists": lambda: published_epoch(
+            folder, video_ids, tokenizer, np.ndarray.tolist
+        ),
+        "ours": lambda: ours.epoch(0),
+    }
+
+
+def our_loader(
+    data: RetrievalData, sampler: EpochBatches, tokenizer: ClipTokenizer
+) -> TrainingBatches:
+    """As a training run makes it, without processes of its own."""
+    settings = AugmentationSettings()
+    split = data.split("train")
+    return training_batches(
+        data, split, tokenizer, settings=settings, sampler=sampler, seed=0, workers=0
+    )
+
+
+def published_epoch(
+    folder: Path,
+    batches: list[list[str]],
+    tokenizer: ClipTokenizer,
+    rows_of: Callable[[np.ndarray], list],
+) -> Iterator[TrainingBatch]:
+    """The same videos from pickles; ``rows_of`` makes an array a list of its frames."""
+    for video_ids in batches:
+        videos = [published_video(folder, video_id, rows_of) for video_id in video_ids]
+        poses, features = zip(*videos, strict=True)
+        shape = len(videos), NUM_FRAMES + FRAMES_AFTER_A_VIDEO
+        pose = {part: torch.zeros(*shape, points, 2) for part, points in PARTS.items()}
+        rgb = torch.zeros(len(videos), MAX_CLIPS, RGB_DIM)
+        for row, video in enumerate(poses):
+            rgb[row] = torch.from_numpy(features[row])
+            for part, points in video.items():
+                pose[part][row, :NUM_FRAMES] = torch.tensor(points)
+        starts = torch.tensor([CLIPS.starts.tolist()] * len(videos))
+        is_real = torch.ones(len(videos), MAX_CLIPS, dtype=torch.bool)
+        signs = SignBatch(is_real, PoseBatch(**pose, clip_starts=starts), rgb)
+        text, augmented = (tokenizer([SENTENCE] * len(videos)) for _ in range(2))
+        yield TrainingBatch(signs, text, augmented)
+
+
+def published_video(
+    folder: Path, video_id: str, rows_of: Callable[[np.ndarray], list]
+) -> tuple[dict[str, list], np.ndarray]:
+    """What the encoder sees of each part, frame by frame, and the features."""
+    with (folder / "RTMpose" / f"{video_id}.pkl").open("rb") as file:
+        keypoints = pickle.load(file)["keypoints"]
+    with (folder / "I3D_features" / f"{video_id}.pkl").open("rb") as file:
+        features = pickle.load(file)["feature"]
+    parts: dict[str, list] = {part: [] for part in PARTS}
+    for frame in rows_of(keypoints):
+        found = slow_frame(frame, SIZE, "custom")
+        seen = found or [[(0.0, 0.0)] * points for points in PARTS.values()]
+        for part, points in zip(parts.values(), seen, strict=True):
+            part.append(points)
+    return parts, features
+
+
+def take_turns(epochs: dict[str, Epoch], num_trials: int) -> dict[str, list[float]]:
+    """Seconds of each way's trials. The first, which is not counted, compares the batches."""
+    for batches in zip(*(epoch() for epoch in epochs.values()), strict=True):
+        for batch in batches[:-1]:
+            compare(batch.signs, batches[-1].signs)
+    seconds: dict[str, list[float]] = {name: [] for name in epochs}
+    for _ in range(num_trials):
+        for name, epoch in epochs.items():
+            start = time.perf_counter()
+            for _batch in epoch():
+                pass
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def compare(expected: SignBatch, found: SignBatch) -> None:
+    """Ends the benchmark where two batches differ in any number, and says how much."""
+    for number, (first, second) in enumerate(
+        zip(tensors_of(expected), tensors_of(found), strict=True)
+    ):
+        if not torch.equal(first, second):
+            places = (first != second).nonzero().tolist()
+            raise SystemExit(
+                f"tensor {number} of the batches differs at {len(places)} places, as {places[0]}"
+            )
+
+
+def print_table(seconds: dict[str, list[float]], num_videos: int) -> None:
+    """The last way against the others, trial by trial."""
+    print("| way | samples/s | ms a sample | ours is faster | least - most |")
+    print("|---|---|---|---|---|")
+    for name, taken in seconds.items():
+        median = statistics.median(taken)
+        ratios = [slow / fast for slow, fast in zip(taken, seconds["ours"], strict=True)]
+        print(
+            f"| {name} | {num_videos / median:,.0f} | {1e3 * median / num_videos:.2f} "
+            f"| {statistics.median(ratios):.1f} | {min(ratios):.1f} - {max(ratios):.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
