@@ -7,7 +7,7 @@ at any moment and loses only the video that it was working on.
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -103,6 +103,3 @@ def write_failed(path: Path, failure: FailedVideo) -> None:
 def read_failed(path: Path) -> FailedVideo:
     """Reads what :func:`write_failed` wrote."""
     return FailedVideo(**json.loads(path.read_text(encoding="utf-8")))
-
-
-SOURCE_COLUMNS = tuple(field.name for field in fields(VideoSource))

@@ -21,7 +21,7 @@ class StoreRows:
     path: Path
     videos: dict[str, VideoEntry]
     in_memory: dict[str, np.ndarray]
-    """Small arrays that were read whole: a read of the store costs milliseconds however small."""
+    """Small arrays that were read whole: a read of the store has its cost however small."""
 
     @classmethod
     def of(cls, store: StoreReader, *in_memory: str) -> "StoreRows":
