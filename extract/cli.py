@@ -21,6 +21,7 @@ from extract.cli_options import (
     Out,
     Pipeline,
     PipelineFile,
+    Profile,
     Store,
     Videos,
 )
@@ -66,6 +67,7 @@ def rgb(
     ] = None,
     device: Device = "auto",
     dry_run: DryRun = False,
+    profile: Profile = False,
     as_json: Json = False,
 ) -> None:
     """RGB features: one vector a clip from a frozen video network.
@@ -84,7 +86,7 @@ def rgb(
     places = (*(videos or ()), *(more_videos or ()))
     _run(
         ExtractionRequest(
-            "rgb", out, places, index, pipelines, pipeline, changes, device, as_json, pose
+            "rgb", out, places, index, pipelines, pipeline, changes, device, as_json, profile, pose
         ),
         dry_run,
     )
@@ -105,6 +107,7 @@ def pose(
     person_box_file: Annotated[Path | None, typer.Option(help="Boxes, for csv.")] = None,
     device: Device = "auto",
     dry_run: DryRun = False,
+    profile: Profile = False,
     as_json: Json = False,
 ) -> None:
     """Pose: 133 whole-body keypoints a frame, in the video's pixels.
@@ -126,7 +129,7 @@ def pose(
     places = (*(videos or ()), *(more_videos or ()))
     _run(
         ExtractionRequest(
-            "pose", out, places, index, pipelines, pipeline, changes, device, as_json
+            "pose", out, places, index, pipelines, pipeline, changes, device, as_json, profile
         ),
         dry_run,
     )

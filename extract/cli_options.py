@@ -26,4 +26,5 @@ PipelineFile = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+Profile = Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")]
 Store = Annotated[Path, typer.Argument(help="A store made by rgb, pose or import.")]

@@ -9,6 +9,8 @@ clip            windows of consecutive timeline frames, in time order
 row             rows of a store's flat arrays; a video owns a run of them
 height, width   pixels of a frame, from its top left
 channel         red, green, blue
+position        places in time inside a video network: frames, or what convolutions make of them
+tap             the inputs that a convolution in time reads for one output
 keypoint        the 133 COCO-WholeBody points (:mod:`seds_core.keypoints`)
 joint           points of a part of the skeleton: 21 of a hand, 17 of a body, 68 of a face
 coordinate      x to the right, y downward; in keypoint arrays followed by the confidence
@@ -24,6 +26,7 @@ part            parts of a skeleton: fingers and palm, or arms and head
 subset          subsets of a skeleton graph's edges
 head            heads of an attention
 neighbour       places that a token of CGAF looks at
+side            the tokens before and after a place between two
 query           what is looked for: a sentence or a video
 candidate       what is ranked for a query
 ==============  ====================================================================
@@ -32,6 +35,6 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 """
 
 AXES = frozenset(
-    "video frame clip row height width channel keypoint joint coordinate box rgb".split()  # noqa: SIM905
-    + "person klass text word token dim part subset head neighbour query candidate".split()  # noqa: SIM905
+    "video frame clip row height width channel position tap keypoint joint coordinate box".split()  # noqa: SIM905
+    + "rgb person klass text word token dim part subset head neighbour side query candidate".split()  # noqa: SIM905
 )

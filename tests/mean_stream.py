@@ -7,6 +7,7 @@ on every video, so that tests can kill it in the middle.
 import sys
 import time
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ class MeanStream:
 
     provenance: Provenance = RGB
     fit = None
+    pass_size = 7
     seconds: float = 0.0
     break_on: str = ""
 
@@ -32,17 +34,24 @@ class MeanStream:
         num_frames = expected_frames(video)
         return timeline_length(num_frames, timeline_step(num_frames, 30))
 
-    def rows(self, video):
+    def pieces(self, video):
         if self.break_on in (video.job.video_id, "*"):
             raise RuntimeError("the network broke")
         time.sleep(self.seconds)
-        means = [frames.mean(axis=(1, 2)) for frames in confirmed_frames(video)]
-        means = np.concatenate(means).astype(np.float32)
-        return {
-            "features": np.pad(means, ((0, 0), (0, 5))),
-            "first_frame": np.arange(len(means), dtype=np.int32) * np.int32(video.frame_step),
-            "frame_step": np.full(len(means), video.frame_step, np.int32),
-        }
+        numbers = count(0, video.frame_step)
+        for frames in confirmed_frames(video):
+            for frame in frames:
+                yield next(numbers), video.frame_step, frame.mean(axis=(0, 1))
+
+    def rows(self, pieces):
+        return [
+            {
+                "features": np.pad(mean[None], ((0, 0), (0, 5))).astype(np.float32),
+                "first_frame": np.array([number], np.int32),
+                "frame_step": np.array([step], np.int32),
+            }
+            for number, step, mean in pieces
+        ]
 
 
 def write_pipeline(folder: Path) -> Path:

@@ -54,6 +54,14 @@ class DecodePool:
             if waiting:  # left early: nobody will read these
                 self._stop_workers()
 
+    def abandon(self) -> None:
+        """Ends what the processes are doing, so that a thread that waits for them does no longer.
+
+        May be called from any thread; the stream then gives videos that fail.
+        """
+        for worker in self._workers:
+            worker.abandon()
+
     def decode(self, job: DecodeJob) -> DecodedVideo:
         """Decodes one video at once, in this process, while the stream stays where it is.
 

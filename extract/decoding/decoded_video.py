@@ -1,5 +1,6 @@
 """A video while it is being decoded, as those who use its frames see it."""
 
+import time
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
@@ -28,6 +29,8 @@ class DecodedVideo:
     def __init__(self, job: DecodeJob, events: VideoEvents) -> None:
         """Wraps the events that decoding ``job`` gives; nothing is waited for yet."""
         self.job = job
+        self.seconds_waited = 0.0
+        """Of the reader, for the decoder."""
         self._events = events
         self._opened: VideoOpened | None = None
         self._ended: VideoEnded | None = None
@@ -79,7 +82,11 @@ class DecodedVideo:
         return self._opened
 
     def _next_event(self) -> DecodeEvent:
-        event = next(self._events, None)
+        began = time.monotonic()
+        try:
+            event = next(self._events, None)
+        finally:
+            self.seconds_waited += time.monotonic() - began
         if event is None:
             raise RuntimeError(f"{self.job.path}: decoding has failed before, or was stopped")
         return event

@@ -112,6 +112,10 @@ class WorkerProcess:
         """Tells the process that the rest of a video is not wanted."""
         self._send(Cancel(number))
 
+    def abandon(self) -> None:
+        """Ends the process from any thread; the one that listens to it will find it lost."""
+        self._process.kill()
+
     def kill(self, why: str) -> None:
         """Ends the process at once. It owns nothing that could be left in disorder."""
         self._process.kill()

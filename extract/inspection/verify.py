@@ -11,6 +11,7 @@ from extract.decoding.decode_pool import DecodePool
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_part import read_part_name
 from extract.run.loop import decode_job
+from extract.run.stream import rows_of
 from extract.run.streams import load_stream
 from extract.settings import ExtractSettings
 from extract.video_list import ListedVideo
@@ -95,7 +96,7 @@ def _sample_differences(
             video = ListedVideo(video_id, *read_part_name(entry.path))
             job = decode_job(video, stream, settings.frames)
             try:
-                rows = stream.rows(pool.decode(job))
+                rows = rows_of(stream, pool.decode(job))
             except VideoError:
                 yield video_id, float("inf")
                 continue

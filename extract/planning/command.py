@@ -58,7 +58,7 @@ def _plan(request: PlanRequest, settings: ExtractSettings, folder: Path) -> Extr
     load = os.getloadavg()[0]  # before this program adds to it
     device = torch.device(resolve_device(request.device))
     messages.print("loading the pipeline's networks, with random weights: they are as fast")
-    sped = measurable(settings)
+    sped = measurable(settings, device)
     rgb, pose = RgbStream.load(sped, str(device)), PoseStream.load(sped, str(device))
     sample, videos = _videos(request, settings, pose, folder)
     messages.print("measuring decoding and the networks on a few frames")

@@ -12,13 +12,14 @@ from jaxtyping import UInt8
 from extract.planning.gpus import Arithmetic
 from extract.planning.network_clock import Measured, matrix_rate, measure
 from extract.planning.work import Work
-from extract.pose.estimate import estimate_video
+from extract.pose.estimate import pose_pieces, pose_rows
 from extract.pose.person_box import WholeFrameBoxes
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
 from extract.pose.pose_stream import PoseStream
 from extract.pose.settings import PoseSettings
 from extract.rgb.clip_features import clip_features
 from extract.rgb.rgb_stream import RgbStream
+from extract.run.stream import Rows
 from extract.settings import ExtractSettings
 from seds_core.pipeline_file import with_changes
 
@@ -36,19 +37,29 @@ _DTYPES = {
 }
 
 
-def measurable(settings: ExtractSettings) -> ExtractSettings:
-    """The settings with random weights, all frames as clips, and whole frames as boxes."""
+def measurable(settings: ExtractSettings, device: torch.device) -> ExtractSettings:
+    """The settings with random weights, all frames as clips, and whole frames as boxes.
+
+    Without a GPU also with small batches.
+    """
     settings = with_changes(settings, "rgb", {"weights": "random", "frames": "all"})
+    clips, frames = settings.run.rgb_batch, settings.pose.batch_size
+    if device.type == "cpu":
+        clips, frames = min(clips, CLIPS_ON_CPU), min(frames, FRAMES_ON_CPU)
     without_box_file = settings.pose.model_copy(
-        update={"person_box": "whole_frame", "person_box_file": None, "checkpoint": "random"}
-    )
-    return settings.model_copy(update={"pose": without_box_file})
+        update={
+            "person_box": "whole_frame", "person_box_file": None, "checkpoint": "random",
+            "batch_size": frames,
+        }
+    )  # fmt: skip
+    run = settings.run.model_copy(update={"rgb_batch": clips})
+    return settings.model_copy(update={"pose": without_box_file, "run": run})
 
 
 def rgb_work(stream: RgbStream, frames: Frames) -> Work:
     """A clip's cost; ``frames`` are as the decoder resizes them for the stream."""
     backbone, settings = stream.backbone, stream.settings
-    batch = _limited(settings.run.rgb_batch, CLIPS_ON_CPU, backbone.device)
+    batch = settings.run.rgb_batch
     enough = _repeated(frames, backbone.clip_length + batch - 1)
     measured = measure(
         lambda: clip_features(
@@ -67,12 +78,15 @@ def rgb_work(stream: RgbStream, frames: Frames) -> Work:
 def keypoint_work(stream: PoseStream, frames: Frames, device: torch.device) -> Work:
     """A frame's cost in the keypoint model; ``frames`` are as they are decoded."""
     settings = stream.settings.pose
-    batch = _limited(settings.batch_size, FRAMES_ON_CPU, device)
+    batch = settings.batch_size
     enough = _repeated(frames, batch)
     boxes = WholeFrameBoxes(settings.person_threshold)
-    measured = measure(
-        lambda: list(estimate_video(stream.estimator, boxes, [enough], batch)), device
-    )
+
+    def rows() -> list[Rows]:
+        pieces = pose_pieces(stream.estimator, boxes, [enough], batch_size=batch)
+        return pose_rows(stream.estimator, list(pieces))
+
+    measured = measure(rows, device)
     arithmetic: Arithmetic = "tf32" if settings.precision == "float32" else settings.precision
     return _work("keypoint model", measured, batch, arithmetic, device, measured.host_seconds)
 
@@ -108,10 +122,6 @@ def _work(
         reduced=reduced,
         matrix_rate=matrix_rate(device, dtype),
     )
-
-
-def _limited(batch: int, on_cpu: int, device: torch.device) -> int:
-    return min(batch, on_cpu) if device.type == "cpu" else batch
 
 
 def _repeated(

@@ -1,30 +1,18 @@
-"""The values that every pose estimator gives, and the loop from a video's frames to them."""
+"""What every pose estimator offers, and the way from a video's frames to rows through it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from itertools import count
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from extract.pose.person_box import PersonBoxes
+from extract.run.stream import Rows
 
-UPPER_BODY = (0, 5, 6, 7, 8, 9, 10)
+UPPER_BODY = [0, 5, 6, 7, 8, 9, 10]
 """Nose, shoulders, elbows and wrists: what every signer shows."""
-
-
-@dataclass(frozen=True)
-class PoseRows:
-    """Pose of consecutive frames of one video.
-
-    Where nobody was found, ``person_found`` is False, x and y are NaN and the confidence is 0.
-    """
-
-    keypoints: Float32[np.ndarray, "frame keypoint=133 coordinate=3"]
-    """x and y in the video's pixels, and the confidence."""
-    person_found: Bool[np.ndarray, " frame"]
-    boxes: Float32[np.ndarray, "frame box=4"]
-    """The region that the estimator was given, in pixels; NaN where there was none."""
 
 
 @dataclass(frozen=True)
@@ -47,52 +35,95 @@ class PoseEstimator(Protocol):
     """Finds the keypoints of one person in every frame."""
 
     def start_video(self) -> None:
-        """Forget everything about the frames seen so far."""
+        """Forget everything about the frames prepared so far."""
 
-    def estimate(
+    def prepared(
         self,
         frames: UInt8[np.ndarray, "frame height width channel=3"],
         boxes: Float32[np.ndarray, "frame box=4"],
-    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
-        """Keypoints of the person in each box: x, y in pixels of the frame, confidence.
+    ) -> list[Any]:
+        """For each frame what the network needs of the person in its box, copied.
 
-        ``frames`` are RGB and follow the frames of the previous call in the same video. A point
-        that was looked for in vain is NaN, NaN, 0.
+        ``frames`` are RGB and follow the frames of the previous call in the same video. May run in
+        another thread than :meth:`keypoints`, at the same time.
+        """
+
+    def keypoints(
+        self, prepared: Sequence[Any]
+    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+        """x, y in pixels of the frame, and confidence, of prepared frames of any videos.
+
+        A point that was looked for in vain is NaN, NaN, 0. What is found in a frame does not depend
+        on the others, to the bit.
         """
 
 
-def estimate_video(
+@dataclass(frozen=True)
+class PosePiece:
+    """One frame on its way through the keypoint model."""
+
+    frame: int
+    """Its number in the video."""
+    prepared: Any
+    """The estimator's; ``None`` where there is no box."""
+    box: Float32[np.ndarray, " box=4"]
+    """The region that the estimator is given, in pixels; NaN where there is none."""
+    required_confidence: float
+    """Mean confidence of the upper body from which the box truly holds a person."""
+
+
+def pose_pieces(
     estimator: PoseEstimator,
     boxes: PersonBoxes,
     chunks: Iterable[UInt8[np.ndarray, "_ height width channel=3"]],
+    *,
     batch_size: int,
-) -> Iterator[PoseRows]:
-    """Pose of every frame of one video, at most ``batch_size`` frames at a time.
+    frame_step: int = 1,
+) -> Iterator[PosePiece]:
+    """Every frame of one video's timeline, which is every ``frame_step``-th frame of the video.
 
-    ``boxes`` belongs to this video alone. The batches, and so the last bits of the result, do not
-    depend on how the frames are cut into ``chunks``.
+    ``boxes`` belongs to this video alone; it sees ``batch_size`` frames at a time, however the
+    frames are cut into ``chunks``, so that not even its last bits depend on them.
     """
     estimator.start_video()
+    numbers = count(0, frame_step)
     for frames in batches(chunks, batch_size):
         found = boxes.boxes(frames)
-        keypoints = nobody(len(frames))
-        if found.is_found.any():
-            seen = found.is_found
-            keypoints[seen] = estimator.estimate(frames[seen], found.boxes[seen])
-        yield confirmed_rows(keypoints, found.boxes, found.is_found, boxes.required_confidence)
+        seen = found.is_found
+        people = iter(estimator.prepared(frames[seen], found.boxes[seen]) if seen.any() else [])
+        for is_seen, box in zip(seen, found.boxes, strict=True):
+            person = next(people) if is_seen else None
+            yield PosePiece(next(numbers), person, box, boxes.required_confidence)
 
 
-def confirmed_rows(
-    keypoints: Float32[np.ndarray, "frame keypoint=133 coordinate=3"],
-    boxes: Float32[np.ndarray, "frame box=4"],
-    box_found: Bool[np.ndarray, " frame"],
-    required_confidence: float,
-) -> PoseRows:
-    """Rows in which every person has a box, and an upper body of the required mean confidence."""
-    confidence = keypoints[:, UPPER_BODY, 2].mean(axis=1)
-    person_found = box_found & (confidence > 0) & (confidence >= required_confidence)
-    confirmed = np.where(person_found[:, None, None], keypoints, nobody(len(keypoints)))
-    return PoseRows(confirmed, person_found, boxes)
+def pose_rows(estimator: PoseEstimator, pieces: Sequence[PosePiece]) -> list[Rows]:
+    """One row a frame: keypoints, whether there is a person, the box, the frame's number.
+
+    Where nobody was found, ``person_found`` is False, x and y are NaN and the confidence is 0.
+    """
+    keypoints = nobody(len(pieces))
+    seen = [place for place, piece in enumerate(pieces) if piece.prepared is not None]
+    if seen:
+        keypoints[seen] = estimator.keypoints([pieces[place].prepared for place in seen])
+    return [_row(found, piece) for found, piece in zip(keypoints, pieces, strict=True)]
+
+
+def _row(keypoints: Float32[np.ndarray, "keypoint=133 coordinate=3"], piece: PosePiece) -> Rows:
+    is_person = has_person(keypoints, piece.required_confidence)
+    return {
+        "keypoints": keypoints[None] if is_person else nobody(1),
+        "person_found": np.array([is_person]),
+        "person_box": piece.box[None],
+        "frame": np.array([piece.frame], np.int32),
+    }
+
+
+def has_person(
+    keypoints: Float32[np.ndarray, "keypoint=133 coordinate=3"], required_confidence: float
+) -> bool:
+    """Whether the upper body has any confidence, and the required one on average."""
+    confidence = keypoints[UPPER_BODY, 2].mean()
+    return bool(confidence > 0 and confidence >= required_confidence)
 
 
 def nobody(num_frames: int) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:

@@ -26,7 +26,8 @@ def load_estimator(
 
     source = find_model(settings.model, settings.checkpoint)
     model = load_mmpose_model(source, device, flip_test=settings.flip_test)
-    return MMPoseEstimator(model, device, settings.precision), model.provenance
+    estimator = MMPoseEstimator(model, device, settings.precision, batch_size=settings.batch_size)
+    return estimator, model.provenance
 
 
 def load_person_boxes(settings: PoseSettings, device: torch.device) -> PersonBoxSource:

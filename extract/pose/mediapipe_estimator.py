@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from extract.pose.estimate import LoadedPoseModel
+from extract.pose.estimate import LoadedPoseModel, nobody
 from extract.pose.mediapipe_points import whole_body_keypoints
 from seds_core.errors import UnavailableError
 
@@ -54,8 +54,22 @@ class MediaPipeEstimator:
         boxes: Float32[np.ndarray, "frame box=4"],
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
         """Keypoints of the most prominent person; MediaPipe does without the boxes."""
+        return self.keypoints(self.prepared(frames, boxes))
+
+    def prepared(
+        self,
+        frames: UInt8[np.ndarray, "frame height width channel=3"],
+        boxes: Float32[np.ndarray, "frame box=4"],
+    ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
+        """The keypoints of every frame: MediaPipe's work cannot be parted, it follows the video."""
         del boxes
-        return np.stack([self._keypoints(np.ascontiguousarray(frame)) for frame in frames])
+        return [self._keypoints(np.ascontiguousarray(frame)) for frame in frames]
+
+    def keypoints(
+        self, prepared: Sequence[Float32[np.ndarray, "keypoint=133 coordinate=3"]]
+    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+        """What :meth:`prepared` found, as one array."""
+        return np.stack(list(prepared)) if prepared else nobody(0)
 
     def _keypoints(
         self, frame: UInt8[np.ndarray, "height width channel=3"]

@@ -1,17 +1,17 @@
 """The pose stream: a decoded video becomes 133 keypoints a timeline frame."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 
 from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
 from extract.decoding.decoded_video import DecodedVideo
-from extract.pose.estimate import PoseEstimator, PoseRows, estimate_video
+from extract.pose.estimate import PoseEstimator, PosePiece, pose_pieces, pose_rows
 from extract.pose.loading import load_estimator, load_person_boxes
 from extract.pose.person_box import PersonBoxSource
 from extract.pose.settings import PoseSettings
+from extract.run.stream import Rows
 from extract.settings import ExtractSettings
 from extract.weights_cache import file_sha256
 from seds_core.clip_plan import timeline_length, timeline_step
@@ -51,26 +51,28 @@ class PoseStream:
         num_frames = expected_frames(video)
         return timeline_length(num_frames, timeline_step(num_frames, self._max_frames))
 
-    def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
-        """One row a timeline frame: keypoints, whether somebody was found, the box, the frame."""
-        parts = list(self._estimate(video))
-        num_rows = sum(len(part.person_found) for part in parts)
-        return {
-            "keypoints": np.concatenate([part.keypoints for part in parts]),
-            "person_found": np.concatenate([part.person_found for part in parts]),
-            "person_box": np.concatenate([part.boxes for part in parts]),
-            "frame": np.arange(num_rows, dtype=np.int32) * np.int32(video.frame_step),
-        }
+    @property
+    def pass_size(self) -> int:
+        """A piece is a frame."""
+        return self.settings.pose.batch_size
+
+    def pieces(self, video: DecodedVideo) -> Iterator[PosePiece]:
+        """The timeline's frames, cropped to the person."""
+        return pose_pieces(
+            self.estimator,
+            self.person_boxes(video.job.video_id, video.frame_step),
+            confirmed_frames(video),
+            batch_size=self.pass_size,
+            frame_step=video.frame_step,
+        )
+
+    def rows(self, pieces: Sequence[PosePiece]) -> list[Rows]:
+        """One row a frame: keypoints, whether somebody was found, the box, the frame."""
+        return pose_rows(self.estimator, pieces)
 
     @property
     def _max_frames(self) -> int | None:
         return self.settings.frames.max_frames
-
-    def _estimate(self, video: DecodedVideo) -> Iterator[PoseRows]:
-        boxes = self.person_boxes(video.job.video_id, video.frame_step)
-        return estimate_video(
-            self.estimator, boxes, confirmed_frames(video), self.settings.pose.batch_size
-        )
 
 
 def _box_file_checksum(settings: PoseSettings) -> dict[str, str]:

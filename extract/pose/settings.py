@@ -69,7 +69,7 @@ class PoseSettings(Settings):
     compute in float32."""
 
     batch_size: Annotated[int, Field(ge=1)] = 32
-    """Frames of one forward pass; a batch never spans two videos."""
+    """Frames of one forward pass, of whatever videos are at hand; on a CPU at most 8 of them."""
 
     person_box: Literal["whole_frame", "detector", "csv"] = "whole_frame"
     """Where the signer is: anywhere, found by ``person_detector``, or given in

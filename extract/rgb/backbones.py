@@ -1,7 +1,9 @@
 """A frozen video network with its weights, ready to turn frames into features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -51,11 +53,33 @@ class Backbone:
         """One vector per clip of prepared frames."""
         return self.network.features(clips.contiguous(memory_format=torch.channels_last_3d))
 
+    def window_features(
+        self, frames: Float32[Tensor, "channel=3 frame height width"], starts: Sequence[int]
+    ) -> Float[Tensor, "clip rgb"]:
+        """One vector for each clip ``frames[:, start : start + clip_length]`` of prepared frames.
+
+        ``starts`` ascend; clips may overlap, and frames outside every clip are allowed. The same
+        values as ``features`` of the clips, up to the order of summation.
+        Raises ``ValueError`` for starts that do not ascend or do not fit the frames.
+        """
+        check_windows(starts, self.clip_length, frames.shape[1])
+        return self.network.window_features(frames, starts, self.clip_length)
+
     def logits(
         self, clips: Float[Tensor, "clip channel=3 frame height width"]
     ) -> Float[Tensor, "clip klass"]:
         """Class scores per clip of prepared frames."""
         return self.network.class_logits(self.features(clips))
+
+
+def check_windows(starts: Sequence[int], clip_length: int, num_frames: int) -> None:
+    """Raises ``ValueError`` for starts that do not ascend, and for clips outside the frames."""
+    if not starts or any(later <= start for start, later in pairwise([-1, *starts])):
+        raise ValueError(f"clip starts must ascend from 0 on, got {list(starts)}")
+    if starts[-1] + clip_length > num_frames:
+        raise ValueError(
+            f"a clip of {clip_length} frames at {starts[-1]} does not fit {num_frames} frames"
+        )
 
 
 def load_backbone(

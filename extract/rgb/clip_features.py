@@ -1,13 +1,13 @@
 """Features of a video's clips, from a stream of its frames; memory does not grow with its length.
 
 A frame is prepared once, however many clips share it, and kept only until the last of them has
-been put together. What is computed in one batch depends on nothing but the video, so that an
+been put together. What is computed in one pass depends on nothing but the video, so that an
 interrupted run gives the same bits when it is repeated.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Literal
 
@@ -23,7 +23,62 @@ _AUTOCAST_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 FrameChunk = UInt8[np.ndarray, "_ height width channel=3"]
 PreparedFrame = Float32[Tensor, "channel=3 height=224 width=224"]
-PreparedClip = Float32[Tensor, "channel=3 frame height=224 width=224"]
+
+
+@dataclass(frozen=True)
+class ClipGroup:
+    """Clips that go through the network together, with each of their frames once."""
+
+    frames: Float32[Tensor, "channel=3 frame height=224 width=224"]
+    """Prepared, on the network's device; frames between clips are left out."""
+    starts: tuple[int, ...]
+    """Where each clip begins among ``frames``."""
+
+
+def clip_groups(
+    backbone: Backbone,
+    frame_chunks: Iterable[FrameChunk],
+    clip_starts: Sequence[int],
+    group_size: int,
+) -> Iterator[ClipGroup]:
+    """The clips of a timeline, ``group_size`` at a time, each as soon as its last frame has come.
+
+    ``frame_chunks`` are the timeline's frames in order, resized to ``backbone.fit``, in chunks of
+    any length; they are read only as far as the last clip. ``clip_starts`` ascend; clip i is the
+    ``backbone.clip_length`` timeline frames from ``clip_starts[i]`` on. A timeline shorter than
+    that repeats its last frame.
+
+    Raises ``ValueError`` for starts that do not ascend or do not fit the timeline.
+    """
+    if any(following <= start for start, following in pairwise([-1, *clip_starts])):
+        raise ValueError(f"clip starts must ascend from 0 on, got {list(clip_starts)}")
+    frames = _at_least(_prepared_frames(backbone, frame_chunks), backbone.clip_length)
+    remaining, num_read = iter(clip_starts), 0
+    held: dict[int, PreparedFrame] = {}
+    while starts := tuple(islice(remaining, group_size)):
+        places = _places(starts, backbone.clip_length)
+        for frame in islice(frames, starts[-1] + backbone.clip_length - num_read):
+            if num_read in places:
+                held[num_read] = frame
+            num_read += 1
+        _check_length(starts, backbone.clip_length, num_read)
+        yield ClipGroup(
+            torch.stack([held[number] for number in places], dim=1),
+            tuple(places[start] for start in starts),
+        )
+        held = {number: frame for number, frame in held.items() if number > starts[-1]}
+
+
+def group_features(
+    backbone: Backbone, group: ClipGroup, precision: Precision = "float32"
+) -> Float32[np.ndarray, "clip rgb"]:
+    """One vector for each clip. ``precision`` is the arithmetic on a GPU; a CPU uses float32.
+
+    Raises ``ValueError`` for features that are not finite.
+    """
+    with _arithmetic(backbone.device, precision):
+        features = backbone.window_features(group.frames, group.starts)
+        return _finite(features.float().cpu().numpy(), precision)
 
 
 def clip_features(
@@ -34,40 +89,26 @@ def clip_features(
     batch_size: int,
     precision: Precision = "float32",
 ) -> Float32[np.ndarray, "clip rgb"]:
-    """One vector for each clip of a timeline.
-
-    ``frame_chunks`` are the timeline's frames in order, resized to ``backbone.fit``, in chunks of
-    any length; they are read only as far as the last clip. ``clip_starts`` ascend; clip i is the
-    ``backbone.clip_length`` timeline frames from ``clip_starts[i]`` on. A timeline shorter than
-    that repeats its last frame. ``precision`` is the arithmetic on a GPU; a CPU uses float32.
-
-    Raises ``ValueError`` for starts that do not ascend or do not fit the timeline, and for
-    features that are not finite.
-    """
-    if any(following <= start for start, following in pairwise([-1, *clip_starts])):
-        raise ValueError(f"clip starts must ascend from 0 on, got {list(clip_starts)}")
-    frames = _prepared_frames(backbone, frame_chunks)
-    clips = _clips(frames, clip_starts, backbone.clip_length)
-    features = [torch.empty(0, backbone.feature_dim, device=backbone.device)]
-    with ExitStack() as arithmetic:
-        _enter_arithmetic(arithmetic, backbone.device, precision)
-        while batch := list(islice(clips, batch_size)):
-            features.append(backbone.features(torch.stack(batch)).float())
-        return _finite(torch.cat(features).cpu().numpy(), precision)
+    """One vector for each clip of a timeline: :func:`clip_groups`, then :func:`group_features`."""
+    groups = clip_groups(backbone, frame_chunks, clip_starts, batch_size)
+    nothing = np.empty((0, backbone.feature_dim), np.float32)
+    return np.concatenate([nothing, *(group_features(backbone, g, precision) for g in groups)])
 
 
-def _enter_arithmetic(stack: ExitStack, device: torch.device, precision: Precision) -> None:
+@contextmanager
+def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
     """Inference, in the precision that was asked for; float32 means float32, without TF32."""
-    stack.enter_context(torch.inference_mode())
-    if device.type != "cuda":
-        return
-    stack.enter_context(
-        torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
-    )
-    if precision in _AUTOCAST_TYPES:
-        stack.enter_context(torch.autocast("cuda", dtype=_AUTOCAST_TYPES[precision]))
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode())
+        if device.type == "cuda":
+            stack.enter_context(
+                torch.backends.cudnn.flags(
+                    enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+                )
+            )
+            if precision in _AUTOCAST_TYPES:
+                stack.enter_context(torch.autocast("cuda", dtype=_AUTOCAST_TYPES[precision]))
+        yield
 
 
 def _prepared_frames(backbone: Backbone, chunks: Iterable[FrameChunk]) -> Iterator[PreparedFrame]:
@@ -87,25 +128,6 @@ def _on_device(
     return frames
 
 
-def _clips(
-    frames: Iterable[PreparedFrame], starts: Sequence[int], clip_length: int
-) -> Iterator[PreparedClip]:
-    """The clips at ``starts``, each as soon as its last frame has come."""
-    window: deque[PreparedFrame] = deque(maxlen=clip_length)
-    frames = _at_least(frames, clip_length)
-    num_read = 0
-    for start in starts:
-        end = start + clip_length
-        for frame in islice(frames, end - num_read):
-            window.append(frame)
-            num_read += 1
-        if num_read < end:
-            raise ValueError(
-                f"the clip at timeline frame {start} needs {end} frames, the video gave {num_read}"
-            )
-        yield torch.stack(tuple(window), dim=1)
-
-
 def _at_least(frames: Iterable[PreparedFrame], count: int) -> Iterator[PreparedFrame]:
     """The frames, the last one repeated until there are ``count``; none stay none."""
     num_frames = 0
@@ -115,6 +137,21 @@ def _at_least(frames: Iterable[PreparedFrame], count: int) -> Iterator[PreparedF
         yield frame
     if frame is not None:
         yield from [frame] * (count - num_frames)
+
+
+def _places(starts: Sequence[int], clip_length: int) -> dict[int, int]:
+    """Number of every frame of the clips, ascending -> its place among them."""
+    numbers = sorted({number for start in starts for number in range(start, start + clip_length)})
+    return {number: place for place, number in enumerate(numbers)}
+
+
+def _check_length(starts: Sequence[int], clip_length: int, num_read: int) -> None:
+    for start in starts:
+        if start + clip_length > num_read:
+            raise ValueError(
+                f"the clip at timeline frame {start} needs {start + clip_length} frames, "
+                f"the video gave {num_read}"
+            )
 
 
 def _finite(

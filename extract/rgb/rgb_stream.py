@@ -1,7 +1,7 @@
 """The RGB stream: a decoded video becomes one feature vector a clip."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,12 +14,22 @@ from extract.decoding.frame import Frames
 from extract.decoding.frame_fit import FrameFit
 from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.rgb.backbones import Backbone, load_backbone
-from extract.rgb.clip_features import clip_features
+from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
 from extract.rgb.kept_frames import KeptFrames, KeptTimeline
+from extract.run.stream import Rows
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import ClipPlan, plan_clips
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import VideoNotInStoreError
+
+
+@dataclass(frozen=True)
+class RgbPiece:
+    """Clips that follow one another in a video."""
+
+    clips: ClipGroup
+    places: Rows
+    """Their rows but for the features: which frames they are made of."""
 
 
 @dataclass(frozen=True)
@@ -78,29 +88,43 @@ class RgbStream:
             return len(self._plan(num_frames).starts)
         return len(self._clips(self._kept_timeline(video, self.kept_frames)))
 
-    def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
-        """One row a clip: its features and its frames."""
-        if self.kept_frames is None:
-            return self._rows_of_all(video)
-        return self._rows_of_kept(video, self.kept_frames)
+    @property
+    def pass_size(self) -> int:
+        """A piece is a group of clips already."""
+        return 1
 
-    def _rows_of_all(self, video: DecodedVideo) -> dict[str, np.ndarray]:
+    def pieces(self, video: DecodedVideo) -> Iterator[RgbPiece]:
+        """The video's clips, ``run.rgb_batch`` at a time."""
+        if self.kept_frames is None:
+            return self._pieces_of_all(video)
+        return self._pieces_of_kept(video, self.kept_frames)
+
+    def rows(self, pieces: Sequence[RgbPiece]) -> list[Rows]:
+        """One row a clip: its features and its frames."""
+        return [{"features": self._features(piece.clips), **piece.places} for piece in pieces]
+
+    def _pieces_of_all(self, video: DecodedVideo) -> Iterator[RgbPiece]:
         plan = self._plan(expected_frames(video))
-        return {
-            "features": self._features(confirmed_frames(video), plan.starts),
+        places = {
             "first_frame": plan.first_frames,
             "frame_step": np.full(len(plan.starts), plan.frame_step, np.int32),
         }
+        yield from self._pieces(confirmed_frames(video), plan.starts, places)
 
-    def _rows_of_kept(self, video: DecodedVideo, kept: KeptFrames) -> dict[str, np.ndarray]:
+    def _pieces_of_kept(self, video: DecodedVideo, kept: KeptFrames) -> Iterator[RgbPiece]:
         timeline = self._kept_timeline(video, kept)
         clips = self._clips(timeline)
         starts = np.searchsorted(timeline.frames, clips[:, 0])
+        places = {
+            "first_frame": clips[:, 0],
+            "frame_step": np.zeros(len(clips), np.int32),
+            "frames": clips,
+        }
         try:
             if expected_frames(video) != timeline.num_frames:
                 deque(confirmed_frames(video), maxlen=0)  # the container may be the one that errs
                 raise FrameCountChanged(expected_frames(video))
-            features = self._features(timeline.select(confirmed_frames(video)), starts)
+            yield from self._pieces(timeline.select(confirmed_frames(video)), starts, places)
         except FrameCountChanged as change:
             if change.num_frames == timeline.num_frames:
                 raise
@@ -109,25 +133,19 @@ class RgbStream:
                 f"decoding gave {change.num_frames} frames, but {kept.pose.path} was made of "
                 f"{timeline.num_frames}: extract its poses again",
             ) from None
-        return {
-            "features": features,
-            "first_frame": clips[:, 0],
-            "frame_step": np.zeros(len(clips), np.int32),
-            "frames": clips,
-        }
 
-    def _features(
-        self, chunks: Iterator[Frames], starts: Int[np.ndarray, " clip"]
-    ) -> Float[np.ndarray, "clip rgb"]:
-        """Features of the clips of a timeline, all of whose frames are read."""
-        features = clip_features(
-            self.backbone,
-            chunks,
-            starts.tolist(),
-            batch_size=self.settings.run.rgb_batch,
-            precision=self.settings.rgb.precision,
-        )
+    def _pieces(
+        self, chunks: Iterator[Frames], starts: Int[np.ndarray, " clip"], places: Rows
+    ) -> Iterator[RgbPiece]:
+        """The clips of a timeline, all of whose frames are read."""
+        size = self.settings.run.rgb_batch
+        for number, group in enumerate(clip_groups(self.backbone, chunks, starts.tolist(), size)):
+            of_group = slice(number * size, (number + 1) * size)
+            yield RgbPiece(group, {name: values[of_group] for name, values in places.items()})
         deque(chunks, maxlen=0)  # Frames after the last clip count too: they confirm the length.
+
+    def _features(self, clips: ClipGroup) -> Float[np.ndarray, "clip rgb"]:
+        features = group_features(self.backbone, clips, self.settings.rgb.precision)
         return features.astype(self.settings.rgb.store_dtype)
 
     def _kept_timeline(self, video: DecodedVideo, kept: KeptFrames) -> KeptTimeline:

@@ -1,6 +1,7 @@
 """What every video network of this package offers, and the form in which it is run."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,20 @@ class VideoNetwork(nn.Module, ABC):
         self, clips: Float[Tensor, "clip channel=3 frame height width"]
     ) -> Float[Tensor, "clip rgb"]:
         """The vectors that the network's own classifier reads."""
+
+    def window_features(
+        self,
+        frames: Float[Tensor, "channel=3 frame height width"],
+        starts: Sequence[int],
+        clip_length: int,
+    ) -> Float[Tensor, "clip rgb"]:
+        """``features`` of each clip ``frames[:, start : start + clip_length]``.
+
+        ``starts`` ascend, and every clip lies inside the frames. A network that can shares what
+        overlapping clips have in common; this is the plain way.
+        """
+        clips = [frames[:, start : start + clip_length] for start in starts]
+        return self.features(torch.stack(clips).contiguous(memory_format=torch.channels_last_3d))
 
     @abstractmethod
     def class_logits(self, features: Float[Tensor, "clip rgb"]) -> Float[Tensor, "clip klass"]:

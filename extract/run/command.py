@@ -1,5 +1,6 @@
 """One ``seds-extract rgb`` or ``pose`` command: from the request to the exit code."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from extract.run.dry_run import print_dry_run
 from extract.run.interruption import EXIT_INTERRUPTED, stop_requests
 from extract.run.loop import extract_videos
 from extract.run.plan import plan_run
+from extract.run.profile import RunProfile
 from extract.run.report import RunReport
 from extract.run.request import ExtractionRequest
 from extract.run.stream import Stream
@@ -35,12 +37,17 @@ def run_extraction(request: ExtractionRequest) -> int:
     """
     settings, videos = read_settings(request), read_videos(request)
     try:
-        with stop_requests():
+        with stop_requests(), _decoders(settings) as pool:  # which start while the network loads
+            began = time.monotonic()
             stream = _load(request, settings)
-            summary, report = _extract(request, settings, videos, stream)
+            profile = RunProfile(settings.run.decode_workers, loading=time.monotonic() - began)
+            summary, report = _extract(request, settings, videos, stream, pool, profile)
+        profile.end()
     except KeyboardInterrupt:
         messages.print("Stopped. What was finished is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
+    if request.profile:
+        report.print_profile(profile)
     report.print_summary(summary)
     return EXIT_SOME_FAILED if report.failures else EXIT_ALL_THERE
 
@@ -73,6 +80,10 @@ def read_videos(request: ExtractionRequest) -> VideoList:
     return videos
 
 
+def _decoders(settings: ExtractSettings) -> DecodePool:
+    return DecodePool(settings.run.decode_workers, settings.run.decode_timeout)
+
+
 def _load(request: ExtractionRequest, settings: ExtractSettings) -> Stream:
     stream = load_stream(request.kind, settings, request.device, request.pose_store)
     if stream.provenance.warning:
@@ -81,16 +92,17 @@ def _load(request: ExtractionRequest, settings: ExtractSettings) -> Stream:
 
 
 def _extract(
-    request: ExtractionRequest, settings: ExtractSettings, videos: VideoList, stream: Stream
+    request: ExtractionRequest,
+    settings: ExtractSettings,
+    videos: VideoList,
+    stream: Stream,
+    pool: DecodePool,
+    profile: RunProfile,
 ) -> tuple[dict[str, Any], RunReport]:
-    run = settings.run
     with StoreWriter(request.store, stream.provenance) as writer:
         plan = plan_run(videos.videos, writer.videos)
-        with (
-            _report(request, len(plan.todo), plan.num_there) as report,
-            DecodePool(run.decode_workers, run.decode_timeout) as pool,
-        ):
-            extract_videos(plan.todo, stream, writer, pool, settings.frames, report)
+        with _report(request, len(plan.todo), plan.num_there) as report:
+            extract_videos(plan.todo, stream, writer, pool, settings.frames, report, profile)
     return report.summary(store=str(request.store), in_other_hands=writer.in_other_hands), report
 
 

@@ -13,7 +13,7 @@ from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.run.loop import decode_job
 from extract.run.plan import Plan, entries_of, plan_run
-from extract.run.stream import Stream
+from extract.run.stream import Stream, rows_of
 from extract.settings import ExtractSettings
 from extract.video_list import VideoList
 from seds_core.console import messages, progress_bar, results
@@ -99,7 +99,7 @@ def _estimate(plan: Plan, stream: Stream, settings: ExtractSettings) -> Estimate
 def _measure(estimate: Estimate, stream: Stream, decoded: DecodedVideo) -> None:
     """Extracts one video to learn how large a row is and how long it takes."""
     began = time.monotonic()
-    rows = stream.rows(decoded)
+    rows = rows_of(stream, decoded)
     num_rows = len(next(iter(rows.values())))
     estimate.seconds_per_row = (time.monotonic() - began) / num_rows
     estimate.bytes_per_row = sum(array.nbytes for array in rows.values()) / num_rows

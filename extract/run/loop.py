@@ -1,22 +1,33 @@
-"""The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself."""
+"""The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself.
+
+Three threads do so at the same time: one reads and prepares (``reading``), one has the network
+compute (``computing``), and one writes; the decoders are processes. What one makes for the next
+waits in queues of bounded length.
+"""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from functools import partial
 
 from extract.decoding.decode_job import DecodeJob
 from extract.decoding.decode_pool import DecodePool
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import FrameCountChanged, VideoError
-from extract.decoding.video_part import part_name
+from extract.decoding.video_error import VideoError
+from extract.run.ahead import Ahead
+from extract.run.computing import Computing
+from extract.run.profile import RunProfile
+from extract.run.reading import Begun, ReadingStep, VideoAtWork, read_videos
 from extract.run.report import RunReport
-from extract.run.stream import Stream
+from extract.run.stream import Stream, joined
+from extract.run.writing_thread import WritingThread
 from extract.settings import FrameSettings
 from extract.video_list import ListedVideo
-from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
+from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.writer import StoreWriter
 
 MAX_UNEXPECTED_ERRORS = 3
 """Videos in a row that may fail for a reason of our own before the run gives up."""
+
+_PASSES_AHEAD = 2
+"""Of the network, whose pieces wait to be computed."""
 
 
 def extract_videos(
@@ -26,6 +37,7 @@ def extract_videos(
     pool: DecodePool,
     frames: FrameSettings,
     report: RunReport,
+    profile: RunProfile,
 ) -> None:
     """Extracts the videos that no process has done yet, in order, into the writer's store."""
     jobs = {video.video_id: decode_job(video, stream, frames) for video in videos}
@@ -33,38 +45,16 @@ def extract_videos(
     num_done = -1
     while num_done != report.num_done:  # look again: another process may have died since
         num_done = report.num_done
-        _extract_claimed(jobs, stream, writer, pool, report)
-
-
-def _extract_claimed(
-    jobs: dict[str, DecodeJob],
-    stream: Stream,
-    writer: StoreWriter,
-    pool: DecodePool,
-    report: RunReport,
-) -> None:
-    """Extracts as long as there are videos to claim."""
-    unexpected = 0
-    for decoded in pool.stream(_claimed(jobs, writer)):
-        job = decoded.job
-        report.started(job.video_id)
-        try:
-            video = _extract(decoded, stream, pool)
-        except VideoError as error:
-            failure = FailedVideo.now(job.video_id, job.source_name, error.reason)
-        except Exception as error:
-            unexpected += 1
-            if unexpected >= MAX_UNEXPECTED_ERRORS:
-                raise
-            reason = f"unexpected {type(error).__name__}: {error}"
-            failure = FailedVideo.now(job.video_id, job.source_name, reason)
-        else:
-            unexpected = 0
-            writer.finish(video)
-            report.finished(video)
-            continue
-        writer.fail(failure)
-        report.failed(failure)
+        steps = read_videos(_claimed(jobs, writer), stream, pool, profile)
+        with (
+            WritingThread() as writing,
+            Ahead(steps, _PASSES_AHEAD * stream.pass_size + 2, hurry=pool.abandon) as ready,
+        ):
+            keeping = _Keeping(writer, report, writing, profile)
+            computing = Computing(stream, profile)
+            for video in computing.videos(keeping.announced(ready)):
+                keeping.keep(video)
+            keeping.finish()
 
 
 def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> DecodeJob:
@@ -85,28 +75,63 @@ def _claimed(jobs: dict[str, DecodeJob], writer: StoreWriter) -> Iterator[Decode
         yield jobs[video_id]
 
 
-def _extract(decoded: DecodedVideo, stream: Stream, pool: DecodePool) -> FinishedVideo:
-    try:
-        rows = stream.rows(decoded)
-    except FrameCountChanged as change:
-        # The container lied about its length; what decoding counted is the truth.
-        decoded = pool.decode(replace(decoded.job, num_frames=change.num_frames))
-        rows = stream.rows(decoded)
-    return FinishedVideo(_source(decoded), rows)
+class _Keeping:
+    """Hands what becomes of videos to the writing thread, and to the report there."""
 
+    def __init__(
+        self, writer: StoreWriter, report: RunReport, writing: WritingThread, profile: RunProfile
+    ) -> None:
+        self._writer = writer
+        self._report = report
+        self._writing = writing
+        self._profile = profile
+        self._unexpected = 0
 
-def _source(decoded: DecodedVideo) -> VideoSource:
-    properties, identity = decoded.properties, decoded.identity
-    return VideoSource(
-        video_id=decoded.job.video_id,
-        path=part_name(decoded.job.path.resolve(), decoded.job.part),
-        size_bytes=identity.size_bytes,
-        mtime_ns=identity.mtime_ns,
-        content_hash=identity.content_hash,
-        num_frames=decoded.num_frames,
-        frame_step=decoded.frame_step,
-        fps=properties.fps,
-        duration=properties.duration,
-        width=properties.width,
-        height=properties.height,
-    )
+    def announced(self, steps: Iterable[ReadingStep]) -> Iterator[ReadingStep]:
+        """The same steps, of which the report hears."""
+        for step in steps:
+            if isinstance(step, Begun):
+                self._writing.do(partial(self._report.started, step.video.job.video_id))
+            yield step
+
+    def keep(self, video: VideoAtWork) -> None:
+        """Has a video's rows written, or why there are none.
+
+        Raises the video's error when it is not the first unexpected one in a row.
+        """
+        outcome = video.outcome
+        if isinstance(outcome, Exception):
+            failure = self._failure(video.job, outcome)
+            self._do(partial(self._write_failure, failure))
+            return
+        assert outcome is not None
+        self._unexpected = 0
+        self._do(partial(self._write, FinishedVideo(outcome, joined(video.parts))))
+
+    def finish(self) -> None:
+        """Waits until everything is written."""
+        with self._profile.spent("model_waited_for_store"):
+            self._writing.finish()
+
+    def _failure(self, job: DecodeJob, error: Exception) -> FailedVideo:
+        if isinstance(error, VideoError):
+            return FailedVideo.now(job.video_id, job.source_name, error.reason)
+        self._unexpected += 1
+        if self._unexpected >= MAX_UNEXPECTED_ERRORS:
+            raise error
+        reason = f"unexpected {type(error).__name__}: {error}"
+        return FailedVideo.now(job.video_id, job.source_name, reason)
+
+    def _do(self, action: partial[None]) -> None:
+        with self._profile.spent("model_waited_for_store"):
+            self._writing.do(action)
+
+    def _write(self, video: FinishedVideo) -> None:
+        with self._profile.spent("write"):
+            self._writer.finish(video)
+        self._report.finished(video)
+
+    def _write_failure(self, failure: FailedVideo) -> None:
+        with self._profile.spent("write"):
+            self._writer.fail(failure)
+        self._report.failed(failure)

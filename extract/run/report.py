@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from extract.run.profile import RunProfile
 from seds_core.console import fail, messages, results
 from seds_core.store.records import FailedVideo, FinishedVideo
 
@@ -19,7 +20,7 @@ class RunReport:
     """Counts a run and shows its progress.
 
     With ``as_json``, standard output gets one JSON object a line: ``started``, ``finished`` and
-    ``failed`` events and at the end the ``summary``.
+    ``failed`` events, at the end the ``profile`` if it was asked for, and the ``summary``.
     """
 
     progress: Progress
@@ -99,6 +100,13 @@ class RunReport:
         results.print(table)
         for failure in summary["failed"]:
             fail(f"{escape(failure['path'])}: {escape(failure['reason'])}")
+
+    def print_profile(self, profile: RunProfile) -> None:
+        """Prints where the time went."""
+        if self.as_json:
+            self._event("profile", **profile.figures)
+        else:
+            profile.print_table()
 
     def _advance(self) -> None:
         rates = (

@@ -21,5 +21,7 @@ class ExtractionRequest:
     """Settings of the stream that differ from the pipeline's; ``None`` leaves one as it is."""
     device: str = "auto"
     as_json: bool = False
+    profile: bool = False
+    """Whether to say where the time went."""
     pose_store: Path | None = None
     """Which frames show a hand, for RGB features with ``frames: hands``."""

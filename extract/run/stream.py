@@ -1,6 +1,8 @@
-"""What the run asks of a stream: how one decoded video becomes the rows of its store."""
+"""What the run asks of a stream: how decoded videos become the rows of its store."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -8,10 +10,17 @@ from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.frame_fit import FrameFit
 from seds_core.store.provenance import Provenance
 
+Rows: TypeAlias = dict[str, np.ndarray]
+"""Array name -> values, first axis ``row``."""
+
 
 @runtime_checkable
 class Stream(Protocol):
-    """RGB or pose: a loaded, frozen network and what it makes of a video."""
+    """RGB or pose: a loaded, frozen network and what it makes of videos.
+
+    A video is read in one thread and goes through the network in another. What passes between them
+    are pieces: the smallest parts of a video that the network can take by themselves.
+    """
 
     @property
     def provenance(self) -> Provenance:
@@ -21,15 +30,40 @@ class Stream(Protocol):
     def fit(self) -> FrameFit | None:
         """How the decoder resizes frames; ``None`` leaves them as they are."""
 
+    @property
+    def pass_size(self) -> int:
+        """Pieces that the network takes at once."""
+
     def num_rows(self, video: DecodedVideo) -> int:
         """Rows that the video gives if its container tells the truth; reads no frame.
 
         Raises ``VideoError`` for a video that cannot be opened or would give no rows.
         """
 
-    def rows(self, video: DecodedVideo) -> dict[str, np.ndarray]:
-        """Reads the video's frames and gives its rows: array name -> values, first axis ``row``.
+    def pieces(self, video: DecodedVideo) -> Iterator[Any]:
+        """Reads the video's frames and prepares them for the network, in order.
 
         Raises ``VideoError`` when the video cannot be read to its end, and ``FrameCountChanged``
         when it has not the frames that it was said to have.
         """
+
+    def rows(self, pieces: Sequence[Any]) -> list[Rows]:
+        """Each piece's rows, from at most ``pass_size`` pieces of any videos.
+
+        They are the same to the bit whatever other pieces there are.
+        """
+
+
+def rows_of(stream: Stream, video: DecodedVideo) -> Rows:
+    """A video's rows without any other video; raises like :meth:`Stream.pieces`."""
+    pieces = iter(stream.pieces(video))
+    parts: list[Rows] = []
+    while batch := list(islice(pieces, stream.pass_size)):
+        parts += stream.rows(batch)
+    return joined(parts)
+
+
+def joined(parts: Iterable[Rows]) -> Rows:
+    """The rows of all pieces of one video, of which there is at least one."""
+    first, *others = parts
+    return {name: np.concatenate([first[name], *(part[name] for part in others)]) for name in first}

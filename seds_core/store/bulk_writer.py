@@ -6,9 +6,9 @@ from pathlib import Path
 
 from seds_core.store.packed_store import PackedStore, pack_staged
 from seds_core.store.provenance import Provenance
-from seds_core.store.reader import VideoEntry
 from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.staging import Staging
+from seds_core.store.video_table import VideoEntry
 
 BULK_ROWS = 32_768
 """Rows that wait in memory: two shards of RGB features, 128 MiB. The small

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from seds_core.store.layout import VIDEO_ARRAYS
-from seds_core.store.reader import StoreReader, VideoEntry
+from seds_core.store.reader import StoreReader
 from seds_core.store.records import rows_checksum
+from seds_core.store.video_table import VideoEntry
 
 
 def structure_problems(store: StoreReader) -> list[str]:

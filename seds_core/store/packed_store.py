@@ -11,9 +11,9 @@ import numpy as np
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.provenance import Provenance, StoreMismatchError
-from seds_core.store.reader import VideoEntry, latest_entries
 from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.staging import Staging
+from seds_core.store.video_table import VideoEntry, VideoTable
 
 PACK_ROWS = 16_384
 """Rows that wait before they are packed: one shard of RGB features."""
@@ -53,7 +53,7 @@ class PackedStore:
         """The committed table, read again only when another process has added to it."""
         committed = self.num_entries
         if committed != self._num_entries:
-            self._entries = latest_entries(self.arrays)
+            self._entries = dict(VideoTable(self.arrays))
             self._num_entries = committed
         return self._entries
 

@@ -1,28 +1,17 @@
 """Opens a store, lists its videos, reads a video's rows."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.provenance import Provenance
-from seds_core.store.records import VideoSource
+from seds_core.store.video_table import VideoTable
 
 
 class VideoNotInStoreError(UsageError):
     """A video whose rows were asked for and that has none; the message says why."""
-
-
-@dataclass(frozen=True)
-class VideoEntry(VideoSource):
-    """A video in the store: its source and the run of rows that it owns."""
-
-    first_row: int
-    num_rows: int
-    rows_checksum: int
 
 
 class StoreReader:
@@ -37,7 +26,7 @@ class StoreReader:
         self.arrays = StoreArrays.open(path)
         self.num_rows = self.arrays.committed[1]
         self.failures = self.arrays.failures
-        self.videos: dict[str, VideoEntry] = latest_entries(self.arrays)
+        self.videos = VideoTable(self.arrays)
 
     @property
     def provenance(self) -> Provenance:
@@ -63,17 +52,3 @@ class StoreReader:
             spec.name: self.arrays.read_rows(spec.name, entry.first_row, stop)
             for spec in self.arrays.row_specs
         }
-
-
-def latest_entries(arrays: StoreArrays) -> dict[str, VideoEntry]:
-    """Video -> its entry; of several entries the last one counts."""
-    stop = arrays.committed[0]  # once: another process may commit between two columns
-    columns = {
-        spec.name: arrays.read_video_column(spec.name, stop).tolist() for spec in VIDEO_ARRAYS
-    }
-    names = list(columns)
-    entries = (
-        VideoEntry(**dict(zip(names, values, strict=True)))
-        for values in zip(*columns.values(), strict=True)
-    )
-    return {entry.video_id: entry for entry in entries}

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -61,6 +62,7 @@ class Staging:
         self._failed = root / "failed"
         for folder in (self._writers, self._finished, self._failed):
             folder.mkdir(parents=True, exist_ok=True)
+        self._of_threads = RLock()  # one file lock serves all threads of a process at once
         self._lock = FileLock(root / "lock", thread_local=False)
         self._alone = FileLock(root / "alone", thread_local=False)
         self._own = self._writers / uuid4().hex
@@ -85,7 +87,7 @@ class Staging:
 
         Raises :class:`StoreInUseError` when another process is :meth:`alone` in it.
         """
-        with self._lock:
+        with self._of_threads, self._lock:
             if not self._alone.is_locked and _is_held(self._alone):
                 raise StoreInUseError(self._store_path)
             yield

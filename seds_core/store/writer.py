@@ -6,9 +6,9 @@ from pathlib import Path
 
 from seds_core.store.packed_store import PACK_ROWS, PackedStore, pack_staged
 from seds_core.store.provenance import Provenance
-from seds_core.store.reader import VideoEntry
 from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.staging import Staging, video_key
+from seds_core.store.video_table import VideoEntry
 
 
 class StoreWriter:

@@ -90,7 +90,7 @@ def test_the_options_do_not_grow_by_accident():
         for name, command in commands.items()
     }
     shared = ["as_json", "device", "dry_run", "index", "more_videos", "out", "pipeline"]
-    shared += ["pipelines", "videos"]
+    shared += ["pipelines", "profile", "videos"]
     assert options == {
         "captions": [
             "as_json", "boxes", "dev_share", "language", "max_tokens", "out", "release", "report",

@@ -1,5 +1,6 @@
 """Reads the rows of several RGB stores of the same clips as if they were one store's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from seds_core.store.reader import VideoEntry
+from seds_core.store.video_table import VideoEntry
 from train.data.store_rows import StoreRows
 
 
@@ -28,7 +29,7 @@ class MixedRows:
         return self.parts[0].path
 
     @property
-    def videos(self) -> dict[str, VideoEntry]:
+    def videos(self) -> Mapping[str, VideoEntry]:
         """Videos of the store that decides the clips."""
         return self.parts[0].videos
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from seds_core.clip_plan import timeline_step
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader, VideoEntry
+from seds_core.store.reader import StoreReader
+from seds_core.store.video_table import VideoEntry
 from train.data.rgb_stores import first_frames_of, open_store
 
 

@@ -1,5 +1,6 @@
 """Reads runs of rows of a store from any process."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.reader import StoreReader, VideoEntry
+from seds_core.store.reader import StoreReader
+from seds_core.store.video_table import VideoEntry
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class StoreRows:
     """
 
     path: Path
-    videos: dict[str, VideoEntry]
+    videos: Mapping[str, VideoEntry]
     in_memory: dict[str, np.ndarray]
     """Small arrays that were read whole: a read of the store has its cost however small."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,15 @@ from train.tensor_tree import on_device
 from train.text.tokenizer import Tokenizer
 
 
+@dataclass(frozen=True)
+class EncodedVideos:
+    """Videos whose tokens come batch by batch, each when it is asked for, and once."""
+
+    num_videos: int
+    batches: Iterator[SignTokens]
+    """Of unit length, in the order of the videos."""
+
+
 def encode_videos(
     model: RetrievalModel,
     batches: Iterable[SignBatch],
@@ -23,23 +33,30 @@ def encode_videos(
     device: torch.device,
     precision: Precision = "float32",
     kept_as: torch.dtype = torch.float32,
-) -> SignTokens:
-    """Tokens of all videos, of unit length, on the CPU, in the order of the batches."""
-    kept: dict[str, Tensor] = {}
-    first = 0
-    with evaluating(model, device, precision), progress_bar() as progress:
-        task = progress.add_task("videos", total=num_videos, rates="")
-        for batch in batches:
-            tokens = model.encode_signs(on_device(batch, device))
-            rows = slice(first, first + batch.num_videos)
-            _keep(kept, "token_is_real", tokens.token_is_real, rows, num_videos)
-            for stream, values in tokens.streams.items():
-                unit = unit_length(values.float()).to(kept_as)
-                _keep(kept, stream, unit, rows, num_videos)
-            first = rows.stop
-            progress.update(task, completed=first)
-    assert first == num_videos, f"{first} of {num_videos} videos were encoded"
-    return SignTokens(**kept)
+) -> EncodedVideos:
+    """Tokens of the videos, on the device.
+
+    Between two batches the model is as it was before: what is done with the tokens there is done
+    in full precision.
+    """
+
+    def encoded() -> Iterator[SignTokens]:
+        first = 0
+        with progress_bar() as progress:
+            task = progress.add_task("videos", total=num_videos, rates="")
+            for batch in batches:
+                with evaluating(model, device, precision):
+                    tokens = model.encode_signs(on_device(batch, device))
+                    units = {
+                        name: unit_length(values.float()).to(kept_as)
+                        for name, values in tokens.streams.items()
+                    }
+                yield SignTokens(tokens.token_is_real, **units)
+                first += batch.num_videos
+                progress.update(task, completed=first)
+        assert first == num_videos, f"{first} of {num_videos} videos were encoded"
+
+    return EncodedVideos(num_videos, encoded())
 
 
 def encode_sentences(

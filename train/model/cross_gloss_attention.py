@@ -4,24 +4,40 @@ SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
 """
 
 import torch
-from einops import einsum, rearrange
+from einops import einsum, rearrange, repeat
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from train.model.gloss_sampling import neighbour_places, sample_exact, sample_published
+from train.model.dropout import Dropout
+from train.model.gloss_sampling import (
+    Samples,
+    neighbour_places,
+    sample_exact,
+    sample_published,
+)
 from train.model_settings import CgafSettings
 
 NORM_EPSILON = 1e-6
 
 
-def attend_to_places(
+def attend_to_samples(
     queries: Float[Tensor, "video token head dim"],
-    keys: Float[Tensor, "video token head neighbour dim"],
-    values: Float[Tensor, "video token head neighbour dim"],
+    keys: Float[Tensor, "video token head dim"],
+    values: Float[Tensor, "video token head dim"],
+    samples: Samples,
 ) -> Float[Tensor, "video token head dim"]:
-    """Softmax over the K neighbours of q.k / sqrt(c), then the weighted sum of v. Equation 9."""
-    scores = einsum(queries, keys, "b t h c, b t h n c -> b t h n") * queries.shape[-1] ** -0.5
-    return einsum(scores.softmax(dim=-1), values, "b t h n, b t h n c -> b t h c")
+    """Softmax over the K neighbours of q.k / sqrt(c), then the weighted sum of v. Equation 9.
+
+    k and v are the samples of ``keys`` and ``values``, which are not put together one by one: q is
+    multiplied with the keys of all tokens, and the softmax's weights are laid onto the tokens.
+    """
+    products = einsum(queries, keys, "b t h c, b u h c -> b t h u")
+    tokens, shares = (rearrange(part, "b t h n s -> b t h (n s)") for part in samples)
+    sampled = rearrange(products.gather(-1, tokens) * shares, "b t h (n s) -> b t h n s", s=2)
+    scores = sampled.sum(dim=-1) * queries.shape[-1] ** -0.5
+    weights = repeat(scores.softmax(dim=-1), "b t h n -> b t h (n s)", s=2) * shares
+    of_tokens = torch.zeros_like(products, dtype=weights.dtype).scatter_add(-1, tokens, weights)
+    return einsum(of_tokens.to(values.dtype), values, "b t h u, b u h c -> b t h c")
 
 
 class CrossGlossAttention(nn.Module):
@@ -54,10 +70,11 @@ class CrossGlossAttention(nn.Module):
         heads = "b t (h c) -> b t h c"
         places = neighbour_places(rearrange(self.offsets(query), heads, h=self.num_heads), num_real)
         sample = sample_published if published else sample_exact
-        found = attend_to_places(
+        found = attend_to_samples(
             rearrange(query, heads, h=self.num_heads),
-            sample(rearrange(self.key(compared), heads, h=self.num_heads), places),
-            sample(rearrange(self.value(other), heads, h=self.num_heads), places),
+            rearrange(self.key(compared), heads, h=self.num_heads),
+            rearrange(self.value(other), heads, h=self.num_heads),
+            sample(places, num_tokens=own.shape[1]),
         )
         return self.output(rearrange(found, "b t h c -> b t (h c)"))
 
@@ -73,7 +90,7 @@ class CrossGlossLayer(nn.Module):
         self.perceptron_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
         self.expand = nn.Linear(dim, settings.hidden)
         self.contract = nn.Linear(settings.hidden, dim)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(
         self,

@@ -31,7 +31,7 @@ def video_to_text(
     settings: SimilaritySettings,
 ) -> Float[Tensor, "video text"]:
     """Mean over real i of sum_j s_ij softmax_j(s_ij / tau). Equation 13."""
-    counted = _counted(rearrange(word_is_real, "t j -> 1 t 1 j"), settings)
+    counted = rearrange(word_is_real, "t j -> 1 t 1 j")
     of_tokens = _softmax_weighted(similarities, counted, settings, dim=-1).sum(dim=-1)
     return _mean_of_real(of_tokens, rearrange(token_is_real, "v i -> v 1 i"))
 
@@ -46,7 +46,7 @@ def text_to_video(
 
     Equation 14.
     """
-    counted = _counted(rearrange(token_is_real, "v i -> v 1 i 1"), settings)
+    counted = rearrange(token_is_real, "v i -> v 1 i 1")
     of_words = _softmax_weighted(similarities, counted, settings, dim=-2).sum(dim=-2)
     return _mean_of_real(of_words, rearrange(word_is_real, "t j -> 1 t j"))
 
@@ -67,23 +67,27 @@ def retrieval_score(
 
 
 def clip_by_clip(
-    similarities: Float[Tensor, "video video token token"],
+    similarities: Float[Tensor, "_video video token token"],
     token_is_real: Bool[Tensor, "video token"],
     settings: SimilaritySettings,
     *,
     dim: int,
-) -> Float[Tensor, "video video"]:
+    first_is_real: Bool[Tensor, "_video token"] | None = None,
+) -> Float[Tensor, "_video video"]:
     """Sum over real i of s_ii softmax(s / tau)_ii: how alike two streams are at the same clips.
 
     ``similarities[a, b]`` compares one stream of video a with another stream of video b; ``dim``
-    is the softmax's axis, -1 with the tokens of a counted, -2 with those of b. A sum, not a mean,
-    as in the published code. Equation 16; SEDS (arXiv 2407.16394), pose-RGB matching.
+    is the softmax's axis, -1 with the tokens of a counted, -2 with those of b. ``first_is_real`` is
+    the mask of the videos a where they are not all of them. A sum, not a mean, as in the published
+    code. Equation 16; SEDS (arXiv 2407.16394), pose-RGB matching.
     """
-    of_softmax = "b j -> 1 b 1 j" if dim == -1 else "a i -> a 1 i 1"
-    counted = _counted(rearrange(token_is_real, of_softmax), settings)
-    weighted = _softmax_weighted(similarities, counted, settings, dim=dim)
-    is_real = rearrange(token_is_real, "a i -> a 1 i" if dim == -1 else "b i -> 1 b i")
-    return (weighted.diagonal(dim1=-2, dim2=-1) * is_real).sum(dim=-1)
+    of_a = token_is_real if first_is_real is None else first_is_real
+    of_a, of_b = rearrange(of_a, "a i -> a 1 i"), rearrange(token_is_real, "b i -> 1 b i")
+    counted, is_real = (of_b[..., None, :], of_a) if dim == -1 else (of_a[..., None], of_b)
+    logits = _logits(similarities, counted, settings)
+    # The diagonal alone: the whole softmax would be another array of the similarities' size.
+    weights = (_diagonal(logits) - logits.logsumexp(dim=dim)).exp()
+    return (_diagonal(similarities) * weights * is_real).sum(dim=-1)
 
 
 def _softmax_weighted(
@@ -94,13 +98,23 @@ def _softmax_weighted(
     dim: int,
 ) -> Float[Tensor, "video text token word"]:
     """s_ij softmax(s_ij / tau) along ``dim``, over what is counted."""
-    logits = (similarities / settings.temperature).masked_fill(~counted, -torch.inf)
-    return similarities * logits.softmax(dim=dim)
+    return similarities * _logits(similarities, counted, settings).softmax(dim=dim)
 
 
-def _counted(is_real: Bool[Tensor, "_ _ _ _"], settings: SimilaritySettings) -> Tensor:
-    """Whether the softmax sees a place. Published: padding too, as published weights learned."""
-    return is_real if settings.padding == "masked" else torch.ones_like(is_real)
+def _logits(
+    similarities: Float[Tensor, "video text token word"],
+    counted: Bool[Tensor, "_ _ _ _"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text token word"]:
+    """s / tau where a place is counted. Published: padding too, as published weights learned."""
+    logits = similarities / settings.temperature
+    return logits.masked_fill(~counted, -torch.inf) if settings.padding == "masked" else logits
+
+
+def _diagonal(
+    values: Float[Tensor, "_video video token token"],
+) -> Float[Tensor, "_video video token"]:
+    return values.diagonal(dim1=-2, dim2=-1)
 
 
 def _mean_of_real(

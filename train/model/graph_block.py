@@ -1,10 +1,10 @@
 """One block of a spatial graph network over the points of a skeleton."""
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from train.model.dropout import Dropout
 from train.model.graph_convolution import GraphConvolution
 from train.model.skeleton_graphs import SkeletonGraph, adjacency
 
@@ -36,7 +36,7 @@ class GraphBlock(nn.Module):
         self.message_norm = PointNorm(out_dim)
         self.mix = nn.Linear(out_dim, out_dim)
         self.mix_norm = PointNorm(out_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.has_shortcut = has_shortcut
         self.shortcut = (
             nn.Sequential(nn.Linear(in_dim, out_dim), PointNorm(out_dim))
@@ -46,7 +46,9 @@ class GraphBlock(nn.Module):
 
     def forward(self, features: Float[Tensor, "row joint _dim"]) -> Float[Tensor, "row joint _dim"]:
         """Features of the same points."""
-        hidden = self.message_norm(self.message(features))
-        hidden = self.mix(self.dropout(torch.relu(hidden)))
-        hidden = self.dropout(self.mix_norm(hidden))
-        return torch.relu(hidden + self.shortcut(features) if self.has_shortcut else hidden)
+        # A ReLU last and in place: the backward pass keeps its output and nothing before it.
+        hidden = self.dropout(self.message_norm(self.message(features))).relu_()
+        hidden = self.dropout(self.mix_norm(self.mix(hidden)))
+        if self.has_shortcut:
+            hidden += self.shortcut(features)
+        return hidden.relu_()

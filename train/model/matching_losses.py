@@ -4,6 +4,7 @@ SEDS (arXiv 2407.16394). Row k of the videos and row k of the sentences belong
 together; every other row counts as a wrong answer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from train.model.fine_grained_similarity import (
     unit_length,
     video_to_text,
 )
+from train.model.recomputed_rows import rows_in_pieces
 from train.model_settings import LossSettings, SimilaritySettings
 
 
@@ -43,13 +45,11 @@ def retrieval_losses(
     streams = {name: unit_length(tokens) for name, tokens in signs.streams.items()}
     parts = {
         name: stream_loss(
-            video_to_text(
-                token_similarities(tokens, words),
-                signs.token_is_real, text.word_is_real, similarity,
+            direction_scores(
+                video_to_text, tokens, words, signs.token_is_real, text.word_is_real, similarity
             ) * scale,
-            text_to_video(
-                token_similarities(tokens, twin),
-                signs.token_is_real, augmented.word_is_real, similarity,
+            direction_scores(
+                text_to_video, tokens, twin, signs.token_is_real, augmented.word_is_real, similarity
             ) * scale,
         )
         for name, tokens in streams.items()
@@ -60,6 +60,23 @@ def retrieval_losses(
         )
     total = torch.stack([getattr(weights, name) * loss for name, loss in parts.items()]).sum()
     return Losses(total, parts)
+
+
+def direction_scores(
+    direction: Callable[..., Tensor],
+    signs: Float[Tensor, "video token dim"],
+    words: Float[Tensor, "text word dim"],
+    token_is_real: Bool[Tensor, "video token"],
+    word_is_real: Bool[Tensor, "text word"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text"]:
+    """All pairs' scores by ``video_to_text`` or ``text_to_video``; tokens are of unit length."""
+
+    def of_videos(tokens: Tensor, is_real: Tensor) -> Tensor:
+        return direction(token_similarities(tokens, words), is_real, word_is_real, settings)
+
+    values_per_video = signs.shape[1] * words[..., 0].numel()
+    return rows_in_pieces(of_videos, signs, token_is_real, values_per_row=values_per_video)
 
 
 def stream_loss(
@@ -86,7 +103,16 @@ def pose_rgb_matching_loss(
     similarity: SimilaritySettings,
 ) -> Float[Tensor, ""]:
     """A video's pose against all videos' RGB, clip by clip, and the other way round."""
-    similarities = token_similarities(pose, rgb)
-    of_pose = clip_by_clip(similarities, token_is_real, similarity, dim=-1) * scale
-    of_rgb = clip_by_clip(similarities, token_is_real, similarity, dim=-2) * scale
+
+    def of_videos(tokens: Tensor, is_real: Tensor) -> Tensor:
+        similarities = token_similarities(tokens, rgb)
+        ways = [
+            clip_by_clip(similarities, token_is_real, similarity, dim=dim, first_is_real=is_real)
+            for dim in (-1, -2)
+        ]
+        return torch.stack(ways, dim=1)
+
+    values_per_video = pose.shape[1] * rgb[..., 0].numel()
+    both = rows_in_pieces(of_videos, pose, token_is_real, values_per_row=values_per_video)
+    of_pose, of_rgb = (both * scale).unbind(dim=1)
     return stream_loss(of_pose, of_rgb)

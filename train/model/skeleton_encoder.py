@@ -6,6 +6,7 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from train.model.dropout import Dropout
 from train.model.graph_block import GraphBlock
 from train.model.skeleton_graphs import Skeleton
 from train.model.temporal_block import TemporalBlock
@@ -51,7 +52,7 @@ class SkeletonEncoder(nn.Module):
         )
         self.head = nn.Linear(width, width)
         self.head_norm = nn.BatchNorm1d(width)
-        self.head_dropout = nn.Dropout(settings.head_dropout)
+        self.head_dropout = Dropout(settings.head_dropout)
         self.temporal_blocks = nn.Sequential(TemporalBlock(width), TemporalBlock(width))
 
     def forward(
@@ -63,6 +64,6 @@ class SkeletonEncoder(nn.Module):
         features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", c=2))
         parts = largest_of_parts(features, self.joints_of_parts, self.sizes_of_parts)
         features = self.part_blocks(parts).amax(dim=1)
-        features = self.head_dropout(torch.relu(self.head_norm(self.head(features))))
+        features = self.head_dropout(self.head_norm(self.head(features))).relu_()
         over_time = rearrange(features, "(b t) c -> b c t", b=num_videos, t=num_frames)
         return rearrange(self.temporal_blocks(over_time), "b c t -> b t c")

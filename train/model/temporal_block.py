@@ -25,6 +25,6 @@ class TemporalBlock(nn.Module):
 
     def forward(self, features: Float[Tensor, "row dim frame"]) -> Float[Tensor, "row dim frame"]:
         """Features of the same frames."""
-        wide = torch.relu(self.wide(features))
-        narrow = torch.relu(self.narrow_second(torch.relu(self.narrow_first(features))))
-        return torch.relu(self.norm(self.join(torch.cat([wide, narrow], dim=1))))
+        narrow = self.narrow_second(self.narrow_first(features).relu_())
+        branches = torch.cat([self.wide(features), narrow], dim=1).relu_()
+        return self.norm(self.join(branches)).relu_()

@@ -1,11 +1,21 @@
 """The optimiser that the published weights were made with: Adam as in the first BERT code."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+CACHED_NUMBERS = 2**17
+"""Of each of a step's tensors at once on a CPU, whose caches then hold what the step goes over
+again and again."""
+
+LAUNCHED_NUMBERS = 2**26
+"""The same on a GPU, which is quicker with few operations on many numbers."""
+
+Columns = tuple[list[Tensor], ...]
+"""Parameters, gradients and moments: like places belong together."""
 
 
 class PublishedAdam(Optimizer):
@@ -55,17 +65,10 @@ class PublishedAdam(Optimizer):
     def _step_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
         shorten_each(gradients, group["clip_norm"])
-        means, squares = self._moments(parameters)
-        beta1, beta2 = group["betas"]
-        torch._foreach_mul_(means, beta1)
-        torch._foreach_add_(means, gradients, alpha=1 - beta1)
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
-        roots = torch._foreach_sqrt(squares)
-        torch._foreach_add_(roots, group["eps"])
-        updates = torch._foreach_div(means, roots)
-        torch._foreach_add_(updates, parameters, alpha=group["weight_decay"])
-        torch._foreach_add_(parameters, updates, alpha=-group["lr"])
+        on_cpu = parameters[0].device.type == "cpu"
+        columns = (parameters, gradients, *self._moments(parameters))
+        for piece in pieces(columns, CACHED_NUMBERS if on_cpu else LAUNCHED_NUMBERS):
+            _step_piece(piece, group)
 
     def _moments(self, parameters: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         for parameter in parameters:
@@ -75,6 +78,43 @@ class PublishedAdam(Optimizer):
                 state["square"] = torch.zeros_like(parameter)
         states = [self.state[parameter] for parameter in parameters]
         return [s["mean"] for s in states], [s["square"] for s in states]
+
+
+def _step_piece(piece: Columns, group: dict[str, Any]) -> None:
+    """The class's formula, without the limit on gradients."""
+    parameters, gradients, means, squares = piece
+    beta1, beta2 = group["betas"]
+    torch._foreach_mul_(means, beta1)
+    torch._foreach_add_(means, gradients, alpha=1 - beta1)
+    torch._foreach_mul_(squares, beta2)
+    torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+    roots = torch._foreach_sqrt(squares)
+    torch._foreach_add_(roots, group["eps"])
+    updates = torch._foreach_div(means, roots)
+    torch._foreach_add_(updates, parameters, alpha=group["weight_decay"])
+    torch._foreach_add_(parameters, updates, alpha=-group["lr"])
+
+
+def pieces(columns: Columns, size: int) -> Iterator[Columns]:
+    """The tensors in runs of about ``size`` numbers a column; larger ones in parts, row by row."""
+    piece: Columns = tuple([] for _ in columns)
+    num_numbers = 0
+    for tensors in zip(*columns, strict=True):
+        for parts in zip(*(_parts(tensor, size) for tensor in tensors), strict=True):
+            for column, part in zip(piece, parts, strict=True):
+                column.append(part)
+            num_numbers += parts[0].numel()
+            if num_numbers >= size:
+                yield piece
+                piece, num_numbers = tuple([] for _ in columns), 0
+    if num_numbers:
+        yield piece
+
+
+def _parts(tensor: Tensor, size: int) -> tuple[Tensor, ...]:
+    if tensor.numel() <= size:
+        return (tensor,)
+    return torch.split(tensor, max(1, size * len(tensor) // tensor.numel()))
 
 
 def shorten_each(gradients: list[Tensor], limit: float) -> None:

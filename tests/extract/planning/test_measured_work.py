@@ -26,14 +26,22 @@ def test_nothing_that_is_measured_needs_a_file(tmp_path):
         rgb=RgbSettings(weights="bsl5k", frames="hands", backbone="s3d"),
         pose=PoseSettings(person_box="csv", person_box_file=tmp_path / "missing.csv"),
     )
-    found = measurable(settings)
+    found = measurable(settings, CPU)
     assert (found.rgb.weights, found.rgb.frames, found.rgb.backbone) == ("random", "all", "s3d")
     assert (found.pose.checkpoint, found.pose.person_box) == ("random", "whole_frame")
     assert found.frames == settings.frames
+    assert (found.run.rgb_batch, found.pose.batch_size) == (1, 4)
+
+
+def test_a_gpu_is_measured_with_whole_batches():
+    settings = ExtractSettings()
+    found = measurable(settings, torch.device("cuda"))
+    assert found.run == settings.run
+    assert found.pose.batch_size == settings.pose.batch_size
 
 
 def test_a_clip_costs_what_inception_i3d_costs():
-    stream = RgbStream.load(measurable(ExtractSettings()), "cpu")
+    stream = RgbStream.load(measurable(ExtractSettings(), CPU), "cpu")
     work = rgb_work(stream, FRAMES)  # fewer frames than a clip has
     assert work.operations == pytest.approx(55.6e9, rel=0.01)
     assert work.seconds > 0
@@ -44,7 +52,7 @@ def test_a_clip_costs_what_inception_i3d_costs():
 @pytest.mark.mmpose
 def test_a_frame_has_a_part_that_no_gpu_does():
     settings = ExtractSettings(pose=PoseSettings(model="demo", batch_size=2))
-    work = keypoint_work(PoseStream.load(measurable(settings), "cpu"), FRAMES, CPU)
+    work = keypoint_work(PoseStream.load(measurable(settings, CPU), "cpu"), FRAMES, CPU)
     assert work.operations == pytest.approx(1.1e9, rel=0.1)
     assert 0 < work.host_seconds < work.seconds
     assert work.arithmetic == "tf32"

@@ -67,3 +67,19 @@ def test_nothing_stays_hooked_after_an_error():
 def test_the_rate_of_matrix_products(monkeypatch):
     monkeypatch.setitem(network_clock._MATRIX_SIDE, "cpu", 64)
     assert 1e6 < matrix_rate(CPU, torch.float32) < 1e15
+
+
+def test_one_dnns_own_convolution_is_counted():
+    plain = nn.Conv2d(6, 4, 3, stride=2, groups=2)
+    images = torch.zeros(2, 6, 9, 8)
+    geometry = ((0, 0), (2, 2), (1, 1), 2)
+
+    def packed():
+        with torch.inference_mode():
+            return torch.ops.mkldnn._convolution_pointwise(
+                images, plain.weight, plain.bias, *geometry, "relu", [], ""
+            )
+
+    expected = measure(lambda: plain(images), CPU).operations
+    assert expected == 2 * plain(images).numel() * 3 * 3 * 3
+    assert measure(packed, CPU).operations == expected

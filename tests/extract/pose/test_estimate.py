@@ -1,10 +1,13 @@
-"""The loop over a video: batches, the rule for nobody, and independence of the chunks."""
+"""The way of frames to rows: the rule for nobody, and independence of chunks and neighbours."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from extract.pose.estimate import batches, confirmed_rows, estimate_video, nobody
-from extract.pose.person_box import FoundBoxes, WholeFrameBoxes
+from extract.pose.estimate import batches, has_person, nobody, pose_pieces, pose_rows
+from extract.pose.person_box import FoundBoxes, PersonBoxes, WholeFrameBoxes
+from extract.run.stream import joined
 
 
 def numbered_frames(num_frames: int) -> np.ndarray:
@@ -14,20 +17,23 @@ def numbered_frames(num_frames: int) -> np.ndarray:
 
 
 class NumberReader:
-    """Every keypoint lies at x = the frame's number; records the sizes of its batches."""
+    """Every keypoint lies at x = the frame's number; records the sizes of its passes."""
 
     def __init__(self, confidence: float = 1.0) -> None:
         self.confidence = confidence
-        self.batch_sizes: list[int] = []
+        self.pass_sizes: list[int] = []
 
     def start_video(self) -> None:
-        self.batch_sizes = []
+        self.pass_sizes = []
 
-    def estimate(self, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def prepared(self, frames: np.ndarray, boxes: np.ndarray) -> list[int]:
         assert not np.isnan(boxes).any()
-        self.batch_sizes.append(len(frames))
-        keypoints = np.full((len(frames), 133, 3), self.confidence, np.float32)
-        keypoints[..., 0] = frames[:, 0, 0, 0, None]
+        return [int(frame[0, 0, 0]) for frame in frames]
+
+    def keypoints(self, prepared: Sequence[int]) -> np.ndarray:
+        self.pass_sizes.append(len(prepared))
+        keypoints = np.full((len(prepared), 133, 3), self.confidence, np.float32)
+        keypoints[..., 0] = np.array(prepared)[:, None]
         return keypoints
 
 
@@ -62,46 +68,67 @@ def test_batches_hold_back_no_more_than_they_need() -> None:
     assert len(list(chunks)) == 1
 
 
+def rows_of_frames(
+    estimator: NumberReader, boxes: PersonBoxes, frames: np.ndarray, **options: int
+) -> dict[str, np.ndarray]:
+    return joined(pose_rows(estimator, list(pose_pieces(estimator, boxes, [frames], **options))))
+
+
 def test_every_frame_gets_its_row_in_order() -> None:
     estimator = NumberReader()
-    rows = list(estimate_video(estimator, WholeFrameBoxes(0.5), [numbered_frames(7)], 3))
-    assert estimator.batch_sizes == [3, 3, 1]
-    x = np.concatenate([r.keypoints[:, 0, 0] for r in rows])
-    np.testing.assert_array_equal(x, np.arange(7))
+    frames = numbered_frames(7)
+    rows = rows_of_frames(estimator, WholeFrameBoxes(0.5), frames, batch_size=3, frame_step=2)
+    assert estimator.pass_sizes == [7]  # however many frames the boxes were found for at once
+    np.testing.assert_array_equal(rows["keypoints"][:, 0, 0], np.arange(7))
+    np.testing.assert_array_equal(rows["frame"], 2 * np.arange(7))
     np.testing.assert_array_equal(
-        rows[0].boxes, np.tile(np.array([0, 0, 6, 4], np.float32), (3, 1))
+        rows["person_box"], np.tile(np.array([0, 0, 6, 4], np.float32), (7, 1))
     )
 
 
 def test_frames_without_a_box_are_blank_and_not_estimated() -> None:
     estimator = NumberReader()
-    (rows,) = estimate_video(estimator, EvenFrames(), [numbered_frames(4)], 8)
-    assert estimator.batch_sizes == [2]
-    np.testing.assert_array_equal(rows.person_found, [True, False, True, False])
-    np.testing.assert_array_equal(rows.keypoints[::2, 5, 0], [0, 2])
-    assert np.isnan(rows.boxes[1::2]).all()
-    assert np.isnan(rows.keypoints[1::2, :, :2]).all()
-    assert (rows.keypoints[1::2, :, 2] == 0).all()
+    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(4), batch_size=8)
+    assert estimator.pass_sizes == [2]
+    np.testing.assert_array_equal(rows["person_found"], [True, False, True, False])
+    np.testing.assert_array_equal(rows["keypoints"][::2, 5, 0], [0, 2])
+    assert np.isnan(rows["person_box"][1::2]).all()
+    assert np.isnan(rows["keypoints"][1::2, :, :2]).all()
+    assert (rows["keypoints"][1::2, :, 2] == 0).all()
 
 
 def test_a_video_without_anybody_never_calls_the_estimator() -> None:
     estimator = NumberReader()
-    (rows,) = estimate_video(estimator, EvenFrames(), [numbered_frames(2)[1:]], 8)
-    assert estimator.batch_sizes == []
-    assert not rows.person_found.any()
+    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(2)[1:], batch_size=8)
+    assert estimator.pass_sizes == []
+    assert not rows["person_found"].any()
+
+
+def test_frames_of_several_videos_share_a_pass() -> None:
+    estimator = NumberReader()
+    all_seen = pose_pieces(estimator, WholeFrameBoxes(0.5), [numbered_frames(3)], batch_size=8)
+    even_seen = pose_pieces(estimator, EvenFrames(), [numbered_frames(5)[2:]], batch_size=8)
+    rows = joined(pose_rows(estimator, [*all_seen, *even_seen]))
+    assert estimator.pass_sizes == [5]
+    np.testing.assert_array_equal(rows["person_found"], [True, True, True, True, False, True])
+    np.testing.assert_array_equal(rows["keypoints"][[0, 1, 2, 3, 5], 0, 0], [0, 1, 2, 2, 4])
+    np.testing.assert_array_equal(rows["frame"], [0, 1, 2, 0, 1, 2])
 
 
 @pytest.mark.parametrize(("confidence", "is_found"), [(0.29, False), (0.31, True)])
 def test_whole_frame_mode_finds_people_by_their_upper_body(
     confidence: float, is_found: bool
 ) -> None:
-    keypoints = np.ones((1, 133, 3), np.float32)
-    keypoints[:, [0, 5, 6, 7, 8, 9, 10], 2] = confidence
-    rows = confirmed_rows(keypoints, np.zeros((1, 4), np.float32), np.array([True]), 0.3)
-    assert rows.person_found[0] == is_found
-    np.testing.assert_array_equal(rows.keypoints, keypoints if is_found else nobody(1))
+    keypoints = np.ones((133, 3), np.float32)
+    keypoints[[0, 5, 6, 7, 8, 9, 10], 2] = confidence
+    assert has_person(keypoints, 0.3) == is_found
+    rows = rows_of_frames(
+        NumberReader(confidence), WholeFrameBoxes(0.3), numbered_frames(1), batch_size=1
+    )
+    assert rows["person_found"].tolist() == [is_found]
+    if not is_found:
+        np.testing.assert_array_equal(rows["keypoints"], nobody(1))
 
 
 def test_keypoints_without_any_confidence_are_nobody_even_without_a_threshold() -> None:
-    rows = confirmed_rows(nobody(1), np.zeros((1, 4), np.float32), np.array([True]), 0.0)
-    assert not rows.person_found[0]
+    assert not has_person(nobody(1)[0], 0.0)

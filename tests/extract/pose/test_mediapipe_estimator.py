@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from shared_data import shared_path
 
-from extract.pose.estimate import estimate_video
+from extract.pose.estimate import pose_pieces, pose_rows
 from extract.pose.mediapipe_estimator import MediaPipeEstimator
 from extract.pose.person_box import WholeFrameBoxes
+from extract.run.stream import joined
 from seds_core.errors import UnavailableError
 
 MODULE = "mediapipe.python.solutions.holistic"
@@ -80,6 +81,17 @@ def test_landmarks_become_pixels(estimator: MediaPipeEstimator) -> None:
     assert np.isnan(keypoints[:, 112:, :2]).all()
 
 
+def test_keypoints_of_several_videos_are_one_array(estimator: MediaPipeEstimator) -> None:
+    items = []
+    for width in (100, 50):
+        estimator.start_video()
+        items += estimator.prepared(FRAMES[:2, :, :width], BOXES[:2])
+    keypoints = estimator.keypoints(items[1:])
+    assert keypoints.dtype == np.float32
+    np.testing.assert_array_equal(keypoints[:, 0, 0], [50, 25, 25])
+    assert estimator.keypoints([]).shape == (0, 133, 3)
+
+
 def test_every_video_and_only_a_video_starts_anew(estimator: MediaPipeEstimator) -> None:
     StandIn.calls.clear()
     for _ in range(2):
@@ -122,10 +134,10 @@ def test_real_keypoints_equal_those_of_the_shared_data_and_repeat() -> None:
     frames, expected = real_video("0001-test")
     estimator = MediaPipeEstimator()
     first, second = (
-        np.concatenate(
-            [r.keypoints for r in estimate_video(estimator, WholeFrameBoxes(0.3), [frames], 4)]
+        joined(pose_rows(estimator, list(pieces)))["keypoints"]
+        for pieces in (
+            pose_pieces(estimator, WholeFrameBoxes(0.3), [frames], batch_size=4) for _ in range(2)
         )
-        for _ in range(2)
     )
     np.testing.assert_array_equal(first, second)
     for part in (slice(0, 17), slice(23, 91), slice(91, 112)):

@@ -16,6 +16,7 @@ from extract.rgb.kept_frames import KeptFrames
 from extract.rgb.rgb_stream import RgbStream
 from extract.rgb.video_network import VideoNetwork
 from extract.rgb.weights import LoadedWeights
+from extract.run.stream import rows_of
 from extract.settings import ExtractSettings
 from extract.synthetic.video_writing import write_video
 
@@ -107,7 +108,7 @@ def slow_rows(path, made_by, kept_frames):
 )
 def test_features_of_kept_frames_equal_the_slow_way(video, kept, video_id, max_frames, resting):
     made_by = stream(settings(max_frames=max_frames, frames="hands"), kept)
-    rows = made_by.rows(decode(video, video_id, max_frames=max_frames))
+    rows = rows_of(made_by, decode(video, video_id, max_frames=max_frames))
     step = 1 if max_frames is None else 3
     kept_frames = [frame for frame in range(0, NUM_FRAMES, step) if frame not in resting]
     features, frames = slow_rows(video, made_by, kept_frames)
@@ -123,9 +124,9 @@ def test_features_of_kept_frames_equal_the_slow_way(video, kept, video_id, max_f
 
 def test_where_every_frame_has_a_hand_nothing_changes(video, tmp_path):
     poses = write_store(tmp_path / "pose.zarr", POSE, [pose_video("a", NUM_FRAMES)])
-    of_all = stream(settings()).rows(decode(video, max_frames=40))
+    of_all = rows_of(stream(settings()), decode(video, max_frames=40))
     hands = stream(settings(frames="hands"), KeptFrames.open(poses, "custom"))
-    of_hands = hands.rows(decode(video, max_frames=40))
+    of_hands = rows_of(hands, decode(video, max_frames=40))
     np.testing.assert_array_equal(of_hands["features"], of_all["features"])
     np.testing.assert_array_equal(of_hands["first_frame"], of_all["first_frame"])
     assert of_all.keys() == {"features", "first_frame", "frame_step"}
@@ -141,7 +142,7 @@ def test_where_every_frame_has_a_hand_nothing_changes(video, tmp_path):
 )
 def test_a_video_without_kept_frames_fails_with_a_reason(video, kept, video_id, reason):
     with pytest.raises(VideoError, match=reason) as error:
-        stream(settings(frames="hands"), kept).rows(decode(video, video_id, max_frames=40))
+        rows_of(stream(settings(frames="hands"), kept), decode(video, video_id, max_frames=40))
     assert error.value.path == video
 
 
@@ -153,11 +154,11 @@ def test_a_container_that_errs_is_decoded_again(video, kept):
     )
     made_by = stream(settings(frames="hands"), kept)
     with pytest.raises(FrameCountChanged) as change:
-        made_by.rows(lying)
+        rows_of(made_by, lying)
     assert change.value.num_frames == NUM_FRAMES
-    again = made_by.rows(decode(video, max_frames=40, num_frames=NUM_FRAMES))
+    again = rows_of(made_by, decode(video, max_frames=40, num_frames=NUM_FRAMES))
     np.testing.assert_array_equal(
-        again["features"], made_by.rows(decode(video, max_frames=40))["features"]
+        again["features"], rows_of(made_by, decode(video, max_frames=40))["features"]
     )
 
 

@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 from finished_videos import RGB
 from mean_stream import MeanStream, write_pipeline
+from video_damage import claim_frames
+from video_files import numbered_video
 
+from extract.decoding.decode_pool import DecodePool
 from extract.decoding.video_error import VideoError
 from extract.run import command
+from extract.run.loop import decode_job
 from extract.run.request import ExtractionRequest
+from extract.run.stream import rows_of
+from extract.settings import FrameSettings
+from extract.video_list import ListedVideo
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import Staging, video_key
@@ -18,7 +25,7 @@ from seds_core.store.staging import Staging, video_key
 
 @pytest.fixture
 def run(corpus, tmp_path, monkeypatch, capsys):
-    """Runs a command on the corpus; gives its exit code and its last event."""
+    """Runs a command on the corpus; gives its exit code and its last event, and keeps them all."""
 
     def run(action=command.run_extraction, stream=None, **changes):
         monkeypatch.setattr(command, "load_stream", lambda *_: stream or MeanStream())
@@ -32,7 +39,8 @@ def run(corpus, tmp_path, monkeypatch, capsys):
             as_json=True,
         )
         code = action(replace(request, **changes))
-        return code, json.loads(capsys.readouterr().out.splitlines()[-1])
+        run.events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return code, run.events[-1]
 
     return run
 
@@ -50,6 +58,48 @@ def test_every_video_is_extracted_once_and_in_order(run, corpus, tmp_path):
     code, summary = run()
     assert code == 0
     assert (summary["finished"], summary["already_there"]) == (0, 6)
+
+
+def test_rows_are_those_of_each_video_alone(run, corpus, tmp_path):
+    """Reading, computing and writing at the same time, in passes across videos."""
+    run()
+    store = StoreReader(tmp_path / "rgb.zarr")
+    stream = MeanStream()
+    with DecodePool(num_workers=0) as pool:
+        for video_id in corpus.ids:
+            listed = ListedVideo(video_id, corpus.path(video_id))
+            job = decode_job(listed, stream, FrameSettings(max_frames=30))
+            alone = rows_of(stream, pool.decode(job))
+            for name, values in store.rows(video_id).items():
+                np.testing.assert_array_equal(values, alone[name])
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "promised"),
+    [(45, 47), (30, 32)],  # the second promise makes it another timeline
+)
+def test_a_container_that_lies_costs_a_second_reading(run, tmp_path, num_frames, promised):
+    video = numbered_video(tmp_path / "v.avi", num_frames, codec="mpeg4")
+    for store, promise in (("honest.zarr", num_frames), ("lying.zarr", promised)):
+        claim_frames(video, promise)
+        code, summary = run(store=tmp_path / store, index=None, places=(str(video),))
+        assert (code, summary["finished"], summary["frames"]) == (0, 1, num_frames)
+    honest, lying = (StoreReader(tmp_path / s).rows("v") for s in ("honest.zarr", "lying.zarr"))
+    assert len(honest["features"]) in (23, 30)
+    for name, values in honest.items():
+        np.testing.assert_array_equal(lying[name], values)
+
+
+def test_a_profile_tells_where_the_time_went(run):
+    slow = MeanStream(seconds=0.05)
+    run(stream=slow, profile=True)
+    assert [event["event"] for event in run.events[-2:]] == ["profile", "summary"]
+    profile = run.events[-2]
+    assert profile["prepare"] >= 6 * 0.05
+    assert 0 < profile["model"] < profile["wall"]
+    assert profile["model"] + profile["model_waited_for_frames"] <= profile["wall"]
+    assert profile["decode_cpu"] > 0
+    assert profile["write"] > 0
 
 
 def test_a_broken_video_costs_only_itself_and_is_tried_again(run, corpus, tmp_path):

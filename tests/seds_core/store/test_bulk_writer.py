@@ -108,9 +108,9 @@ def test_an_error_while_packing_comes_out(tmp_path, monkeypatch):
 
 def test_the_table_is_read_once(tmp_path, monkeypatch):
     reads = []
-    latest_entries = packed_store.latest_entries
+    read_table = packed_store.VideoTable
     monkeypatch.setattr(
-        packed_store, "latest_entries", lambda arrays: reads.append(1) or latest_entries(arrays)
+        packed_store, "VideoTable", lambda arrays: reads.append(1) or read_table(arrays)
     )
     add_all(tmp_path / "s.zarr", IDS, pack_rows=12)
     assert len(reads) == 1

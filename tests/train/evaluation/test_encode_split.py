@@ -3,9 +3,15 @@ import torch
 
 from train.evaluation.encode_split import encode_sentences, encode_videos, evaluating
 from train.model.fine_grained_similarity import unit_length
+from train.tensor_tree import concatenated
 
 CPU = torch.device("cpu")
 SENTENCES = ["a b", "rain", "x", "longer than eight", "sun"]
+
+
+def encoded(model, batches, **options):
+    """All videos' tokens in one."""
+    return concatenated(list(encode_videos(model, batches, 7, device=CPU, **options).batches))
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def counted(small_model, monkeypatch):
 
 def test_videos_are_encoded_once_and_in_order(counted, sign_batches):
     model, seen = counted
-    tokens = encode_videos(model, sign_batches, 7, device=CPU)
+    tokens = encoded(model, sign_batches)
     assert seen["videos"] == 7
     model.eval()
     alone = torch.cat([unit_length(model.encode_signs(batch).rgb) for batch in sign_batches])
@@ -38,6 +44,21 @@ def test_videos_are_encoded_once_and_in_order(counted, sign_batches):
     assert not tokens.rgb.requires_grad
     real = torch.cat([batch.clip_is_real for batch in sign_batches])
     assert torch.equal(tokens.token_is_real[:, 1:], real)
+
+
+def test_between_batches_nothing_is_left_of_the_encoding(small_model, sign_batches):
+    small_model.train()
+    videos = encode_videos(small_model, sign_batches, 7, device=CPU, precision="bfloat16")
+    for tokens in videos.batches:
+        assert small_model.training
+        assert not torch.is_inference_mode_enabled()
+        product = tokens.rgb.clone() @ torch.ones(16, 1)
+        assert product.dtype == torch.float32
+
+
+def test_a_missing_video_is_noticed(small_model, sign_batches):
+    with pytest.raises(AssertionError, match="6 of 7"):
+        encoded(small_model, sign_batches[:2])
 
 
 def test_sentences_are_encoded_once_and_without_dropout(counted, letters):
@@ -51,15 +72,15 @@ def test_sentences_are_encoded_once_and_without_dropout(counted, letters):
 
 
 def test_tokens_may_be_kept_in_half_the_memory(small_model, sign_batches):
-    whole = encode_videos(small_model, sign_batches, 7, device=CPU)
-    half = encode_videos(small_model, sign_batches, 7, device=CPU, kept_as=torch.float16)
+    whole = encoded(small_model, sign_batches)
+    half = encoded(small_model, sign_batches, kept_as=torch.float16)
     assert half.rgb.dtype == torch.float16
     torch.testing.assert_close(half.rgb.float(), whole.rgb, atol=1e-3, rtol=0)
 
 
 def test_half_precision_is_used_where_asked_and_lengths_stay_exact(small_model, sign_batches):
-    whole = encode_videos(small_model, sign_batches, 7, device=CPU)
-    rough = encode_videos(small_model, sign_batches, 7, device=CPU, precision="bfloat16")
+    whole = encoded(small_model, sign_batches)
+    rough = encoded(small_model, sign_batches, precision="bfloat16")
     assert rough.rgb.dtype == torch.float32
     assert not torch.equal(rough.rgb, whole.rgb)
     torch.testing.assert_close(rough.rgb, whole.rgb, atol=0.05, rtol=0)

@@ -1,11 +1,15 @@
+import numpy as np
 import pytest
 import torch
 
 from train.batches import SignTokens, TextTokens
 from train.evaluation import scoring
+from train.evaluation.block_scores import block_scores
+from train.evaluation.encode_split import EncodedVideos
 from train.evaluation.scoring import block_size, score_all_pairs, score_streams
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model_settings import SimilaritySettings
+from train.tensor_tree import rows_of
 
 CPU = torch.device("cpu")
 
@@ -22,9 +26,9 @@ def tokens():
 
 
 @pytest.mark.parametrize("padding", ["published", "masked"])
-@pytest.mark.parametrize("bytes_at_once", [1, 4 * scoring.COPIES * 24 * 5, 2**28])
-def test_blocks_change_nothing(tokens, padding, bytes_at_once, monkeypatch):
-    monkeypatch.setattr(scoring, "BLOCK_BYTES", bytes_at_once)
+@pytest.mark.parametrize("similarities", [1, 24 * 5, 2**20])
+def test_blocks_change_nothing(tokens, padding, similarities, monkeypatch):
+    monkeypatch.setattr(scoring, "CPU_BLOCK", similarities)
     settings = SimilaritySettings(padding=padding)
     blocked = score_all_pairs(*tokens, settings, device=CPU)
     whole = retrieval_score(*tokens, settings)
@@ -54,15 +58,77 @@ def test_scores_are_those_of_the_loop(tokens):
         assert scores[v, t] == pytest.approx(float(slow), abs=1e-5)
 
 
-def test_every_stream_is_scored_by_itself(tokens):
+def test_padding_that_counts_for_nothing_is_left_out(tokens, monkeypatch):
+    *_, token_is_real, word_is_real = tokens
+    seen = 0
+
+    def counted(of_videos, of_texts, *others):
+        nonlocal seen
+        seen += of_videos[..., 0].numel() * of_texts[..., 0].numel()
+        return block_scores(of_videos, of_texts, *others)
+
+    monkeypatch.setattr(scoring, "block_scores", counted)
+    monkeypatch.setattr(scoring, "CPU_BLOCK", 1)  # a pair at a time
+    score_all_pairs(*tokens, SimilaritySettings(padding="masked"), device=CPU)
+    assert seen == token_is_real.sum() * word_is_real.sum()
+    seen = 0
+    score_all_pairs(*tokens, SimilaritySettings(padding="published"), device=CPU)
+    assert seen == token_is_real.numel() * word_is_real.numel()
+
+
+def test_a_mask_may_have_gaps(tokens):
+    signs, words, token_is_real, word_is_real = tokens
+    token_is_real[:, 5], word_is_real[:, 3] = True, True
+    token_is_real[:, 1], word_is_real[:, 1] = False, False
+    sides = (signs, words, token_is_real, word_is_real)
+    settings = SimilaritySettings(padding="masked")
+    scores = score_all_pairs(*sides, settings, device=CPU)
+    whole = retrieval_score(*sides, settings)
+    torch.testing.assert_close(torch.from_numpy(scores), whole, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("padding", ["published", "masked"])
+def test_a_very_small_temperature_is_no_danger(tokens, padding):
+    """exp(1 / 0.005) is no float32 number; a softmax can do without it."""
+    settings = SimilaritySettings(temperature=0.005, padding=padding)
+    twins = (tokens[0], tokens[0][:7, :4], *tokens[2:])  # cosines of 1 among them
+    scores = score_all_pairs(*twins, settings, device=CPU)
+    in_double = [side.double() for side in twins[:2]]
+    expected = retrieval_score(*in_double, *twins[2:], settings)
+    torch.testing.assert_close(torch.from_numpy(scores).double(), expected, atol=1e-5, rtol=0)
+
+
+def test_every_stream_is_scored_by_itself_and_batch_by_batch(tokens):
     signs, words, token_is_real, word_is_real = tokens
     encoded = SignTokens(token_is_real, pose=signs, fusion=-signs)
-    scores = score_streams(
-        encoded, TextTokens(words, word_is_real), SimilaritySettings(), device=CPU
-    )
+    batches = (rows_of(encoded, rows) for rows in (slice(0, 4), slice(4, 5), slice(5, 11)))
+    text = TextTokens(words, word_is_real)
+    videos = EncodedVideos(11, batches)
+    scores = score_streams(videos, text, SimilaritySettings(), device=CPU)
     assert list(scores) == ["fusion", "pose"]
-    alone = score_all_pairs(-signs, *tokens[1:], SimilaritySettings(), device=CPU)
-    assert (scores["fusion"] == alone).all()
+    for stream, tokens_of_stream in encoded.streams.items():
+        alone = score_all_pairs(tokens_of_stream, *tokens[1:], SimilaritySettings(), device=CPU)
+        np.testing.assert_allclose(scores[stream], alone, atol=1e-6)
+
+
+def test_a_batch_is_scored_before_the_next_is_asked_for(tokens, monkeypatch):
+    """So the tokens of all videos are never in memory together."""
+    signs, words, token_is_real, word_is_real = tokens
+    events = []
+
+    def batches():
+        for row in range(3):
+            events.append(f"asked {row}")
+            yield SignTokens(token_is_real[row : row + 1], pose=signs[row : row + 1])
+
+    def scored(*sides):
+        events.append("scored")
+        return block_scores(*sides)
+
+    monkeypatch.setattr(scoring, "block_scores", scored)
+    videos, text = EncodedVideos(3, batches()), TextTokens(words, word_is_real)
+    score_streams(videos, text, SimilaritySettings(), device=CPU)
+    assert events == ["asked 0", "scored", "asked 1", "scored", "asked 2", "scored"]
 
 
 def test_half_precision_tokens_are_scored_in_single_precision(tokens):
@@ -73,13 +139,14 @@ def test_half_precision_tokens_are_scored_in_single_precision(tokens):
     torch.testing.assert_close(torch.from_numpy(scores), whole, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize(("videos", "texts"), [(1, 1), (10, 100_000), (100_000, 10), (5000, 5000)])
-def test_blocks_keep_to_their_bound(videos, texts):
-    values = 65 * 32
-    rows, columns = block_size(videos, texts, values)
-    assert 1 <= rows <= videos
-    assert 1 <= columns <= texts
-    bytes_used = 4 * scoring.COPIES * values * rows * columns
-    assert bytes_used <= scoring.BLOCK_BYTES
-    # All pairs in one go, or a block that is well used.
-    assert (rows, columns) == (videos, texts) or bytes_used > scoring.BLOCK_BYTES / 2
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("values", [1, 65 * 32, 65 * 77, 2**30])
+def test_blocks_keep_to_their_bound(values, device):
+    bound = {"cpu": scoring.CPU_BLOCK, "cuda": scoring.GPU_BLOCK}[device]
+    num_videos, num_texts = block_size(values, torch.device(device))
+    assert min(num_videos, num_texts) >= 1
+    if values > bound:
+        assert (num_videos, num_texts) == (1, 1)
+    else:
+        assert bound / 2 < values * num_videos * num_texts <= bound
+        assert max(num_videos, num_texts) <= 4 * min(num_videos, num_texts)

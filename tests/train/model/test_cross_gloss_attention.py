@@ -6,9 +6,9 @@ import torch
 from train.model.cross_gloss_attention import (
     CrossGlossAttention,
     CrossGlossLayer,
-    attend_to_places,
+    attend_to_samples,
 )
-from train.model.gloss_sampling import neighbour_places
+from train.model.gloss_sampling import Samples, neighbour_places
 from train.model_settings import CgafSettings
 
 
@@ -19,15 +19,21 @@ def attention(sampling):
 
 def test_attention_is_the_double_loop():
     generator = torch.Generator().manual_seed(0)
-    queries = torch.randn(2, 4, 3, 5, generator=generator)
-    keys, values = (torch.randn(2, 4, 3, 6, 5, generator=generator) for _ in range(2))
-    found = attend_to_places(queries, keys, values)
+    queries, keys, values = (torch.randn(2, 4, 3, 5, generator=generator) for _ in range(3))
+    tokens = torch.randint(0, 4, (2, 4, 3, 6, 2), generator=generator)  # some twice
+    samples = Samples(tokens, torch.rand(tokens.shape, generator=generator))
+    found = attend_to_samples(queries, keys, values, samples)
     for video in range(2):
         for token in range(4):
             for head in range(3):
-                own = keys[video, token, head] @ queries[video, token, head] / math.sqrt(5)
-                expected = own.softmax(0) @ values[video, token, head]
-                torch.testing.assert_close(found[video, token, head], expected)
+                looked_at = video, token, head
+                shares = samples.shares[looked_at][..., None]
+                key, value = (
+                    (stream[video, tokens[looked_at], head] * shares).sum(dim=-2)
+                    for stream in (keys, values)
+                )
+                expected = (key @ queries[looked_at] / math.sqrt(5)).softmax(0) @ value
+                torch.testing.assert_close(found[looked_at], expected)
 
 
 def test_the_method_as_written_asks_with_the_own_stream():

@@ -5,8 +5,9 @@ import pytest
 import torch
 from shared_data import golden_path
 
+from train.optimisation import published_adam as module
 from train.optimisation.optimiser import set_rates
-from train.optimisation.published_adam import PublishedAdam
+from train.optimisation.published_adam import PublishedAdam, pieces
 from train.optimisation.schedule import rate_share
 
 SETTINGS = {"betas": (0.9, 0.98), "epsilon": 1e-6, "clip_norm": 1.0}
@@ -64,3 +65,36 @@ def test_parameters_without_a_gradient_stay():
     PublishedAdam([used, unused], rate=0.1, weight_decay=0.1, **SETTINGS).step()
     assert (used < 1).all()
     assert (unused == 1).all()
+
+
+def stepped(monkeypatch, numbers_at_once):
+    """Weights and moments after steps that go over so many numbers at once."""
+    monkeypatch.setattr(module, "CACHED_NUMBERS", numbers_at_once)
+    made = torch.Generator().manual_seed(0)
+    shapes = [(97, 31), (5,), (), (40, 3, 2), (1, 700), (1001,)]
+    weights = [torch.randn(shape, generator=made) for shape in shapes]
+    weights[0] = weights[0].T.contiguous().T
+    optimiser = PublishedAdam(weights, rate=0.01, weight_decay=0.1, **SETTINGS)
+    for _ in range(3):
+        for weight in weights:
+            weight.grad = torch.randn(weight.shape, generator=made)
+        optimiser.step()
+    moments = [optimiser.state[weight].values() for weight in weights]
+    return [*weights, *(moment for both in moments for moment in both)]
+
+
+@pytest.mark.parametrize("numbers_at_once", [1, 100, 2**11])
+def test_piece_by_piece_is_the_same_to_the_bit(monkeypatch, numbers_at_once):
+    at_once = stepped(monkeypatch, 10**9)
+    for found, expected in zip(stepped(monkeypatch, numbers_at_once), at_once, strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_pieces_are_small_and_hold_everything_once():
+    one = [torch.arange(24.0).view(6, 4), torch.arange(24.0, 27.0), torch.tensor(27.0)]
+    other = [tensor + 100 for tensor in one]
+    found = list(pieces((one, other), 8))
+    assert [sum(part.numel() for part in column) for column, _ in found] == [8, 8, 8, 4]
+    assert torch.equal(torch.cat([p.flatten() for c, _ in found for p in c]), torch.arange(28.0))
+    for column, like in found:
+        assert all(torch.equal(a + 100, b) for a, b in zip(column, like, strict=True))

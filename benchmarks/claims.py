@@ -1,0 +1,144 @@
+"""What the benchmarks claim: one entry a section of RESULTS.md, and the commands to measure it."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one section of the results says, and the commands that measure it."""
+
+    name: str
+    heading: str
+    compared: str
+    command: str
+    """As somebody types it in the repository's root; several lines are run until one fails."""
+    bar: str = ""
+    """What was asked of it, in words."""
+
+    @property
+    def scripts(self) -> list[str]:
+        """Names of the scripts that it runs."""
+        return re.findall(r"benchmarks/(\w+\.py)", self.command)
+
+    @property
+    def needs(self) -> list[str]:
+        """Paths below ``$SHARED`` that it reads."""
+        return re.findall(r"\$SHARED/(\S+)", self.command)
+
+
+CLAIMS = (
+    Claim(
+        "training_step",
+        "A training step",
+        "A whole step of the fusion stage, against the published order of computation.",
+        "python benchmarks/training_step.py",
+    ),
+    Claim(
+        "clip_block",
+        "The temporal block of clips",
+        "Every frame multiplied once, against every clip cut out and computed alone.",
+        "python benchmarks/clip_block.py",
+    ),
+    Claim(
+        "graph_convolution",
+        "Graph convolutions",
+        "Only the products that a subset's edges carry, against all points times all subsets.",
+        "python benchmarks/graph_convolution.py",
+    ),
+    Claim(
+        "step_growth",
+        "Growth of a training step",
+        "Seconds of a step against the frames, and against the clips, of its videos.",
+        "python benchmarks/step_growth.py",
+    ),
+    Claim(
+        "loader",
+        "The training loader",
+        "An epoch of batches from two stores, against per-frame Python over published pickles.",
+        "python benchmarks/loader.py",
+    ),
+    Claim(
+        "scoring",
+        "Scoring a gallery",
+        "Scores of every sentence with every video, against the published order of computation.",
+        "python benchmarks/scoring.py",
+    ),
+    Claim(
+        "scoring_memory",
+        "Memory of scoring",
+        "What scoring 10,000 videos against 10,000 sentences needs, at full size.",
+        "python benchmarks/scoring_memory.py",
+    ),
+    Claim(
+        "rgb_windows",
+        "RGB features of overlapping clips",
+        "What clips share computed once, against every clip cut out and computed apart.",
+        "python benchmarks/rgb_windows.py",
+    ),
+    Claim(
+        "pose_frames",
+        "Pose frames a second",
+        "Batches of frames, against MMPoseInferencer, which takes one frame a call.",
+        "python benchmarks/pose_frames.py",
+    ),
+    Claim(
+        "pose_equality",
+        "The same keypoints as MMPose",
+        "Batches of real frames, against MMPose's own inference, with random weights.",
+        "python benchmarks/pose_equality.py $SHARED/realsigns/asl78/videos",
+    ),
+    Claim(
+        "model_share",
+        "What the model has of an extraction's time",
+        "Both commands over real videos: how long the network computes, and what else takes time.",
+        "python benchmarks/model_share.py --videos $SHARED/realsigns/asl78",
+        "The model runs for at least 85 % of the wall time of both commands; the aim is 95 %.",
+    ),
+    Claim(
+        "extraction_growth",
+        "Growth of extraction time",
+        "Seconds a video against the number of videos, with networks that cost little.",
+        "python benchmarks/extraction_growth.py --videos $SHARED/realsigns/tid",
+        "Linear in videos: a video costs the same within 20 %, whether 50, 500 or 2,000 are done.",
+    ),
+    Claim(
+        "store_growth",
+        "Growth of opening a store",
+        "Opening stores of 500, 5,000 and 50,000 videos, and reading one of their videos.",
+        "python benchmarks/store_growth.py",
+        "Opening takes the same time, however many videos a store holds.",
+    ),
+    Claim(
+        "import_speed",
+        "Importing published pickles",
+        "Importing against writing and copying the pickles, and reading from both.",
+        "python benchmarks/import_speed.py",
+    ),
+    Claim(
+        "long_video",
+        "Memory of long videos",
+        "Peak memory of extracting 1,000 and 10,000 frames of 720p.",
+        "python benchmarks/long_video.py",
+        "It does not grow with the length.",
+    ),
+    Claim(
+        "kill_and_resume",
+        "Killed extractions",
+        "An extraction killed twenty times, against an undisturbed one.",
+        "test -e demo/corpus/index.csv || seds-extract demo-videos --out demo/corpus\n"
+        "head -n 41 demo/corpus/index.csv > demo/corpus/forty.csv\n"
+        "python benchmarks/kill_and_resume.py rgb demo/corpus/forty.csv --kills 20\n"
+        "python benchmarks/kill_and_resume.py pose demo/corpus/forty.csv --kills 20",
+        "Equal arrays, and no video done twice.",
+    ),
+)
+
+NO_BENCHMARKS = {
+    "run_all.py": "runs the others",
+    "claims.py": "lists the others",
+    "measurement.py": "is what the others share",
+    "first_class.py": "looks at one store",
+    "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
+}
+"""Scripts that no claim runs, and why."""
