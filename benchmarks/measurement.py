@@ -20,7 +20,7 @@ OURS = "ours"
 
 
 def print_conditions(options: Mapping[str, object]) -> None:
-    """Prints what a reader needs to know of the run: its options, the machine, who else is on it."""
+    """Prints what a reader needs to know of the run: options, machine, and who else is on it."""
     asked = ", ".join(f"{name} {value}" for name, value in options.items())
     print(
         f"{asked}; torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}), "

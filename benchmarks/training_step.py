@@ -14,6 +14,7 @@ own for each.
 
 import argparse
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,14 +77,17 @@ def main() -> None:
 def print_memory(peaks: dict[str, tuple[float, float]], tensors: float) -> None:
     """``tensors``: MiB of the parameters, which is also that of gradients and of each moment."""
     print(f"\nParameters {tensors:.0f} MiB, gradients as much, both moments twice as much.\n")
-    print("| way | whole process, MiB | times less | beyond weights and moments | times less |")
-    print("|---|---|---|---|---|")
-    whole, beyond = peaks[PUBLISHED]
-    for name, (own_whole, own_beyond) in peaks.items():
-        print(
-            f"| {name} | {own_whole:.0f} | {whole / own_whole:.2f} "
-            f"| {own_beyond:.0f} | {beyond / own_beyond:.2f} |"
-        )
+    columns = [
+        {name: whole for name, (whole, _) in peaks.items()},
+        {name: beyond for name, (_, beyond) in peaks.items()},
+        {name: beyond - tensors for name, (_, beyond) in peaks.items()},
+    ]
+    titles = ["whole process, MiB", "beyond weights and moments", "beyond gradients too"]
+    print("| way | " + " | times less | ".join(titles) + " | times less |")
+    print("|---" * (1 + 2 * len(titles)) + "|")
+    for name in peaks:
+        cells = [f"{of[name]:.0f} | {of[PUBLISHED] / of[name]:.2f}" for of in columns]
+        print(f"| {name} | " + " | ".join(cells) + " |")
 
 
 class Trial:
@@ -152,9 +156,16 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
 
 
 def peak_memory(name: str, options: argparse.Namespace) -> tuple[float, float]:
-    """MiB of a process at its largest in a step, and what of it the step itself needs."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(memory_of_step, (name, options))
+    """MiB of a process at its largest in a step, and what of it the step itself needs.
+
+    glibc's malloc would keep what was freed before the step, and count it for both ways.
+    """
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = str(2**20)
+    try:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(memory_of_step, (name, options))
+    finally:
+        del os.environ["MALLOC_MMAP_THRESHOLD_"]
 
 
 def memory_of_step(name: str, options: argparse.Namespace) -> tuple[float, float]:

@@ -74,8 +74,9 @@ class RunSettings(Settings):
     decode_timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds without a new frame after which a decoder counts as hung, and its video as failed."""
 
-    rgb_batch: Annotated[int, Field(ge=1)] = 4
-    """Clips in one pass of the video network: 2 to 4 on a CPU, more on a GPU."""
+    rgb_batch: Annotated[int, Field(ge=1)] = 8
+    """Clips in one pass of the video network, which share what they have in common: 8 on a CPU, more
+    on a GPU."""
 
 
 class ExtractSettings(Settings):
