@@ -75,7 +75,7 @@ class RunSettings(Settings):
     """Seconds without a new frame after which a decoder counts as hung, and its video as failed."""
 
     rgb_batch: Annotated[int, Field(ge=1)] = 8
-    """Clips in one pass of the video network, which share what they have in common: 8 on a CPU, more
+    """Clips in one pass of the video network, which computes once what they share: 8 on a CPU, more
     on a GPU."""
 
 
