@@ -54,7 +54,7 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q --doctest-modules seds_core extract/decoding extract/pose extract/rgb \
-		extract/weights_cache.py train
+		extract/run extract/weights_cache.py train
 	$(BIN)/pytest
 
 bench: $(INSTALLED)

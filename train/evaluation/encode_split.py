@@ -32,7 +32,6 @@ def encode_videos(
     *,
     device: torch.device,
     precision: Precision = "float32",
-    kept_as: torch.dtype = torch.float32,
 ) -> EncodedVideos:
     """Tokens of the videos, on the device.
 
@@ -47,10 +46,7 @@ def encode_videos(
             for batch in batches:
                 with evaluating(model, device, precision):
                     tokens = model.encode_signs(on_device(batch, device))
-                    units = {
-                        name: unit_length(values.float()).to(kept_as)
-                        for name, values in tokens.streams.items()
-                    }
+                    units = {n: unit_length(v.float()) for n, v in tokens.streams.items()}
                 yield SignTokens(tokens.token_is_real, **units)
                 first += batch.num_videos
                 progress.update(task, completed=first)
@@ -67,7 +63,6 @@ def encode_sentences(
     *,
     device: torch.device,
     precision: Precision = "float32",
-    kept_as: torch.dtype = torch.float32,
 ) -> TextTokens:
     """Words of all sentences, of unit length, on the CPU, in their order."""
     kept: dict[str, Tensor] = {}
@@ -77,8 +72,7 @@ def encode_sentences(
             tokens = model.encode_text(text)
             rows = slice(first, first + len(tokens.words))
             _keep(kept, "word_is_real", tokens.word_is_real, rows, len(sentences))
-            unit = unit_length(tokens.words.float()).to(kept_as)
-            _keep(kept, "words", unit, rows, len(sentences))
+            _keep(kept, "words", unit_length(tokens.words.float()), rows, len(sentences))
     return TextTokens(**kept)
 
 

@@ -25,7 +25,6 @@ def evaluate_split(
     settings: TrainSettings,
     device: torch.device,
     workers: int = 0,
-    kept_as: torch.dtype = torch.float32,
 ) -> SplitScores:
     """Scores of all pairs of a split; the model, already on the device, trains on as before.
 
@@ -35,13 +34,10 @@ def evaluate_split(
     gallery = gallery_of(split, videos)
     batch_size, precision = settings.evaluation.batch_size, settings.optimisation.precision
     batches = sign_batches(data, videos, batch_size, workers, pin_memory=device.type == "cuda")
-    signs = encode_videos(
-        model, batches, len(videos), device=device, precision=precision, kept_as=kept_as
-    )
+    signs = encode_videos(model, batches, len(videos), device=device, precision=precision)
     text = encode_sentences(
-        model, tokenizer, gallery.sentences, batch_size,
-        device=device, precision=precision, kept_as=kept_as,
-    )  # fmt: skip
+        model, tokenizer, gallery.sentences, batch_size, device=device, precision=precision
+    )
     scores = score_streams(signs, text, settings.similarity, device=device)
     return SplitScores(gallery, scores)
 

@@ -71,13 +71,6 @@ def test_sentences_are_encoded_once_and_without_dropout(counted, letters):
     assert tokens.word_is_real.sum(dim=1).tolist() == [3, 4, 1, 8, 3]
 
 
-def test_tokens_may_be_kept_in_half_the_memory(small_model, sign_batches):
-    whole = encoded(small_model, sign_batches)
-    half = encoded(small_model, sign_batches, kept_as=torch.float16)
-    assert half.rgb.dtype == torch.float16
-    torch.testing.assert_close(half.rgb.float(), whole.rgb, atol=1e-3, rtol=0)
-
-
 def test_half_precision_is_used_where_asked_and_lengths_stay_exact(small_model, sign_batches):
     whole = encoded(small_model, sign_batches)
     rough = encoded(small_model, sign_batches, precision="bfloat16")
