@@ -24,10 +24,10 @@ class DoublingStream:
     provenance = fit = None
 
     def num_rows(self, video):
-        raise NotImplementedError
+        return 0
 
     def pieces(self, video):
-        raise NotImplementedError
+        yield from ()
 
     def rows(self, pieces):
         self.passes.append(list(pieces))
