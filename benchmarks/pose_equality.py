@@ -7,9 +7,11 @@ weights are the harder test: their maxima lie anywhere, and the smallest differe
 """
 
 import argparse
+import sys
 import tempfile
 import time
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import decord
@@ -96,7 +98,7 @@ def found_by_mmpose(
     config = Config.fromfile(source.config)
     config.model.backbone.pop("_scope_", None)
     config.model.test_cfg.flip_test = False
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):  # It tells what it loads.
         warnings.simplefilter("ignore")
         model = init_model(config, str(local_checkpoint(source.checkpoint)), device="cpu")
         found = []

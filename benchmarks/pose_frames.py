@@ -14,8 +14,10 @@ backbone and neck in bfloat16, which is slower where the processor does not comp
 import argparse
 import copy
 import itertools
+import sys
 import tempfile
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +143,10 @@ class Theirs:
         """Load the model as MMPose does."""
         from mmpose.apis import MMPoseInferencer
 
-        self._infer = MMPoseInferencer(
-            pose2d=str(config), pose2d_weights=weights, device="cpu", det_model="whole_image"
-        )
+        with redirect_stdout(sys.stderr):  # It tells what it loads.
+            self._infer = MMPoseInferencer(
+                pose2d=str(config), pose2d_weights=weights, device="cpu", det_model="whole_image"
+            )
 
     def __call__(self, frames: list[UInt8[np.ndarray, "height width channel=3"]]) -> Keypoints:
         """Keypoints of the whole frames."""
