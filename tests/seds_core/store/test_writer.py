@@ -1,4 +1,5 @@
 import os
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -217,3 +218,20 @@ def test_what_is_no_store_is_refused(tmp_path, content):
         (path / content).write_text("{")
     with pytest.raises(StoreMismatchError, match="thing is not a store"):
         StoreReader(path)
+
+
+def test_two_threads_of_a_process_are_never_in_a_store_at_once(tmp_path):
+    """One claims while another finishes; the lock on the file serves the whole process."""
+    staging = Staging(tmp_path / "s.zarr")
+    inside = threading.Event()
+
+    def enter():
+        with staging.lock():
+            inside.set()
+
+    other = threading.Thread(target=enter)
+    with staging.lock():
+        other.start()
+        assert not inside.wait(0.3)
+    other.join(30)
+    assert inside.is_set()
