@@ -72,10 +72,17 @@ class Backbone:
         return self.network.class_logits(self.features(clips))
 
 
+def check_ascending(starts: Sequence[int]) -> None:
+    """Raises ``ValueError`` for clip starts that do not ascend from 0 on."""
+    if any(following <= start for start, following in pairwise([-1, *starts])):
+        raise ValueError(f"clip starts must ascend from 0 on, got {list(starts)}")
+
+
 def check_windows(starts: Sequence[int], clip_length: int, num_frames: int) -> None:
     """Raises ``ValueError`` for starts that do not ascend, and for clips outside the frames."""
-    if not starts or any(later <= start for start, later in pairwise([-1, *starts])):
-        raise ValueError(f"clip starts must ascend from 0 on, got {list(starts)}")
+    if not starts:
+        raise ValueError("clip starts must ascend from 0 on, got none")
+    check_ascending(starts)
     if starts[-1] + clip_length > num_frames:
         raise ValueError(
             f"a clip of {clip_length} frames at {starts[-1]} does not fit {num_frames} frames"

@@ -8,7 +8,7 @@ interrupted run gives the same bits when it is repeated.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from extract.rgb.backbones import Backbone
+from extract.rgb.backbones import Backbone, check_ascending
 
 Precision = Literal["float32", "float16", "bfloat16"]
 _AUTOCAST_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -50,8 +50,7 @@ def clip_groups(
 
     Raises ``ValueError`` for starts that do not ascend or do not fit the timeline.
     """
-    if any(following <= start for start, following in pairwise([-1, *clip_starts])):
-        raise ValueError(f"clip starts must ascend from 0 on, got {list(clip_starts)}")
+    check_ascending(clip_starts)
     frames = _at_least(_prepared_frames(backbone, frame_chunks), backbone.clip_length)
     remaining, num_read = iter(clip_starts), 0
     held: dict[int, PreparedFrame] = {}
