@@ -107,9 +107,13 @@ class KeptFrames:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 of everything that decides the store's keypoints."""
-        nothing = Provenance(kind="pose", settings={}, weights={})
-        decided = "\n".join(self.pose.provenance.differences(nothing))
+        """SHA-256 of everything that decides the store's keypoints, but for the device."""
+        nothing = Provenance(kind="pose", settings={}, weights={}).decided()
+        decided = "\n".join(
+            f"{name}: {value} / {nothing.get(name, 'not set')}"
+            for name, value in sorted(self.pose.provenance.decided().items())
+            if name != "device" and value != nothing.get(name)
+        )
         return hashlib.sha256(decided.encode()).hexdigest()
 
     @cached_property

@@ -1,10 +1,12 @@
 """What made a store, and in which points two makers differ."""
 
+import hashlib
+import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Literal
 
 from seds_core.errors import UsageError
 from seds_core.store.layout import LAYOUT_VERSION, StoreKind
@@ -22,6 +24,23 @@ FILE_NAMES = frozenset(
     }
 )
 """Where files lay decides nothing: their checksums do."""
+
+LATER_KEYS = (
+    "decoding",
+    "device",
+    "weights.config_sha256",
+    "weights.model_sha256",
+    "weights.person_detector_sha256",
+)
+"""What the first stores did not record yet: a store that lacks it was not made otherwise, nobody
+knows."""
+
+_CONFIG = "weights.config_sha256"
+_NAMES_OF_CONFIG = frozenset({"settings.pose.model", "weights.config"})
+"""They decide only where the config's content is not recorded."""
+
+DeviceKind = Literal["cpu", "cuda", "any", ""]
+"""What computed the rows: ``any`` where several kinds were asked for, empty where nobody knows."""
 
 
 class StoreMismatchError(UsageError):
@@ -43,6 +62,10 @@ class Provenance:
     clip_frames: int = 0
     """Frames that the row array ``frames`` names for every clip; 0 for a store without it, whose
     clips are evenly spaced."""
+    device: DeviceKind = ""
+    """It decides the last bits."""
+    decoding: str = ""
+    """The rules by which videos become frames; empty where nobody knows."""
     layout_version: int = LAYOUT_VERSION
 
     def to_attributes(self) -> dict[str, Any]:
@@ -58,7 +81,8 @@ class Provenance:
                 f"the store has layout version {found}, this program reads {LAYOUT_VERSION}: "
                 "extract into a new store, or use the version that wrote it"
             )
-        known = {"clip_frames": 0} | attributes  # stores of evenly spaced clips may lack it
+        older: dict[str, Any] = {"clip_frames": 0, "device": "", "decoding": ""}
+        known = older | attributes
         return cls(**{name: known[name] for name in cls.__dataclass_fields__})
 
     @property
@@ -69,13 +93,52 @@ class Provenance:
         return f"the {self.kind} store holds features of RANDOM weights: they mean nothing"
 
     def differences(self, other: "Provenance") -> list[str]:
-        """Sentences ``name: this side / other side``, for everything that decides rows."""
-        ours, theirs = _flat(self.to_attributes()), _flat(other.to_attributes())
+        """Sentences ``name: this side / other side``, for everything that decides rows.
+
+        What only one side recorded because it is newer is no difference, nor is the device, which
+        :meth:`accepts_device_of` compares where rows are added.
+        """
+        ours, theirs = self._leaves(), other._leaves()
+        left_out = {"device", *self.recorded_by_one(other)}
+        if _CONFIG in ours and _CONFIG in theirs:
+            left_out |= _NAMES_OF_CONFIG
         return [
             f"{name}: {ours.get(name, 'not set')} / {theirs.get(name, 'not set')}"
-            for name in sorted((ours.keys() | theirs.keys()) - FILE_NAMES)
+            for name in sorted((ours.keys() | theirs.keys()) - left_out)
             if ours.get(name) != theirs.get(name)
         ]
+
+    def recorded_by_one(self, other: "Provenance") -> list[str]:
+        """What only one side recorded, because the first stores did not: nobody can compare it."""
+        ours, theirs = self._leaves(), other._leaves()
+        return [name for name in LATER_KEYS if (name in ours) != (name in theirs)]
+
+    def accepts_device_of(self, other: "Provenance") -> bool:
+        """Whether rows of the other's device may join: of the same kind, or of any, or unknown."""
+        free = ("any", "")
+        return self.device in free or other.device in free or self.device == other.device
+
+    def decided(self) -> dict[str, Any]:
+        """Name -> value of everything that decides rows, as far as it is known."""
+        leaves = self._leaves()
+        left_out = _NAMES_OF_CONFIG if _CONFIG in leaves else frozenset()
+        return {name: value for name, value in leaves.items() if name not in left_out}
+
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of :meth:`decided`: equal for rows that were made alike."""
+        text = json.dumps(self.decided(), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def accepts(self, digest: str) -> bool:
+        """Whether rows made under a digest are such as are asked for here."""
+        kinds: tuple[DeviceKind, ...] = ("any", "cpu", "cuda")
+        devices = kinds if self.device == "any" else (self.device,)
+        return digest in {replace(self, device=device).digest() for device in devices}
+
+    def _leaves(self) -> dict[str, Any]:
+        leaves = _flat(self.to_attributes())
+        unknown = {name for name in LATER_KEYS if not leaves.get(name)}
+        return {name: value for name, value in leaves.items() if name not in FILE_NAMES | unknown}
 
 
 def software_versions(packages: Sequence[str] = RECORDED_PACKAGES) -> dict[str, str]:

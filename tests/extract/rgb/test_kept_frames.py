@@ -79,10 +79,18 @@ def test_the_identity_is_of_what_decides_the_keypoints(kept, tmp_path):
     from dataclasses import replace
 
     elsewhere = replace(WHOLE_POSE, weights=WHOLE_POSE.weights | {"source": "moved"})
+    moved = replace(WHOLE_POSE, device="cuda")
     other = replace(WHOLE_POSE, weights=WHOLE_POSE.weights | {"sha256": "1" * 64})
-    stores = [write_store(tmp_path / f"{n}.zarr", p, []) for n, p in enumerate((elsewhere, other))]
-    same, changed = (KeptFrames.open(store, "custom").identity for store in stores)
-    assert kept.identity == same != changed
+    model = replace(WHOLE_POSE, weights=WHOLE_POSE.weights | {"config_sha256": "2" * 64})
+    made = enumerate((elsewhere, moved, other, model))
+    stores = [write_store(tmp_path / f"{number}.zarr", each, []) for number, each in made]
+    same, same_too, *changed = (KeptFrames.open(store, "custom").identity for store in stores)
+    assert kept.identity == same == same_too
+    assert len({kept.identity, *changed}) == 3
+
+
+def test_the_identity_of_a_store_that_records_less_stays_what_rgb_stores_remember(kept):
+    assert kept.identity.startswith("28d26cdb55d17c04")
 
 
 def test_clips_are_windows_over_what_is_left():
