@@ -16,9 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seds_core.errors import UsageError
+from train.checkpoints.checksum import damage_of
 
 WRAPPERS = ("model", "state_dict")
 """Under one of these a training checkpoint keeps the network; the rest of the file is left out."""
+
+DEEPEST = 20
+"""Dictionaries inside each other."""
 
 _ZIP_START = b"PK\x03\x04"
 
@@ -27,14 +31,23 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.bin``, ``.pth``, ``.pt`` or ``.safetensors`` file by name, on the CPU.
 
     Names inside nested dictionaries are joined by dots; a leading ``module.`` is taken off. Number
-    types stay as they are. Raises :class:`UsageError` for a file that is not what it should be.
+    types stay as they are. Raises :class:`UsageError` for a file that is not what it should be,
+    such as one whose checksums do not agree.
     """
     start = _start_of(path)
     content = _read_safetensors(path) if start[8:9] == b"{" else _read_torch(path, start)
     if isinstance(content, Mapping):
         wrapper = next((key for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
         content = content if wrapper is None else content[wrapper]
-    tensors = {name.removeprefix("module."): tensor for name, tensor in _named(content)}
+    tensors: dict[str, Tensor] = {}
+    for full_name, tensor in _named(content, path):
+        name = full_name.removeprefix("module.")
+        if name in tensors:
+            raise UsageError(
+                f"{path} has two tensors '{name}', under this name and as '{full_name}': save the "
+                "one that is meant alone"
+            )
+        tensors[name] = tensor
     if not tensors:
         raise UsageError(
             f"{path} is no file of weights: expected tensors by name, at the top or under "
@@ -91,6 +104,8 @@ def _read_torch(path: Path, start: bytes) -> Any:  # noqa: ANN401 - whatever the
 def _refuse_bad_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise UsageError(f"{path} is cut off: fetch the file again")
+    if damage := damage_of(path):
+        raise UsageError(f"{path} is damaged: {damage}. Fetch the file again, or copy it anew")
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
             raise UsageError(
@@ -99,13 +114,26 @@ def _refuse_bad_archive(path: Path) -> None:
             )
 
 
-def _named(content: object, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def _named(
+    content: object, path: Path, names: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Tensor]]:
     """All tensors in nested mappings."""
-    if isinstance(content, Tensor) and prefix:
-        yield prefix, content
+    name = ".".join(names)
+    if len(names) > DEEPEST:
+        raise UsageError(
+            f"{path} nests more than {DEEPEST} dictionaries, or one that holds itself, at "
+            f"'{'.'.join(names[:3])}': expected tensors by name"
+        )
+    if isinstance(content, Tensor) and names:
+        if content.layout is not torch.strided or content.is_meta or content.is_quantized:
+            raise UsageError(
+                f"{path} holds '{name}' as a sparse, quantized or empty tensor: save it as plain "
+                "numbers, with tensor.to_dense() or tensor.dequantize()"
+            )
+        yield name, content
     elif isinstance(content, Mapping):
         for key, value in content.items():
-            yield from _named(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from _named(value, path, (*names, str(key)))
 
 
 def _first_line(error: Exception) -> str:

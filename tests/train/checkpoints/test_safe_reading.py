@@ -120,3 +120,39 @@ def test_a_missing_file_a_folder_and_a_file_without_tensors_are_named(tmp_path):
     torch.save({"state_dict": {"w": 1.0}}, tmp_path / "numbers.pth")
     with pytest.raises(UsageError, match=r"numbers\.pth is no file of weights"):
         read_tensors(tmp_path / "numbers.pth")
+
+
+def test_a_flipped_bit_is_told(tmp_path):
+    path = tmp_path / "weights.bin"
+    torch.save(TENSORS, path)
+    content = bytearray(path.read_bytes())
+    place = content.find(TENSORS["a.weight"].numpy().tobytes())
+    content[place + 7] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"weights\.bin is damaged"):
+        read_tensors(path)
+
+
+def containing_itself():
+    content = dict(TENSORS)
+    content["deeper"] = content
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"x": torch.ones(1), "module.x": torch.zeros(1)}, r"two tensors 'x'.*'module\.x'"),
+        ({"a": {"b": torch.ones(1)}, "a.b": torch.zeros(1)}, r"two tensors 'a\.b'"),
+        (containing_itself(), "holds itself.*deeper"),
+        ({"x": torch.eye(2).to_sparse()}, "'x' as a sparse"),
+        ({"x": torch.empty(2, device="meta")}, "'x' as a sparse, quantized or empty"),
+    ],
+    ids=["distributed", "nested", "self-containing", "sparse", "meta"],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+def test_what_has_no_one_meaning_is_refused_by_name(tmp_path, content, told):
+    path = tmp_path / "weights.bin"
+    torch.save(content, path)
+    with pytest.raises(UsageError, match=rf"weights\.bin.*{told}"):
+        read_tensors(path)
