@@ -12,6 +12,8 @@ from train.training.random_states import random_states, restore_random_states
 from train.training.run_checkpoint import (
     Position,
     RunCheckpoint,
+    RunCheckpointError,
+    link_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
@@ -42,7 +44,10 @@ class CheckpointKeeper:
         return time.monotonic() > self._saved_at + 60 * SAVE_EVERY_MINUTES
 
     def save(self, position: Position, best_score: float | None, *, is_best: bool = False) -> None:
-        """Writes ``last.pt``, and the same as ``best.pt``; all processes call it together."""
+        """Writes ``last.pt``, and its weights as ``best.pt``; all processes call it together.
+
+        Where no score tells epochs apart, ``best.pt`` is a second name of ``last.pt``.
+        """
         model = self._step.gradient_pass.model
         average_running_statistics(model, self._processes)
         states = self._processes.gather_values(random_states(self._processes.device))
@@ -59,7 +64,7 @@ class CheckpointKeeper:
             )
             write_checkpoint(self._folder.last, checkpoint)
             if is_best:
-                write_checkpoint(self._folder.best, checkpoint)
+                self._write_best(checkpoint)
         self._saved_at = time.monotonic()
 
     def restore(self) -> tuple[Position, float | None]:
@@ -69,11 +74,22 @@ class CheckpointKeeper:
         """
         checkpoint = read_checkpoint(self._folder.last)
         self._identity.refuse_changes(checkpoint, self._folder.last)
+        if not checkpoint.can_be_resumed:
+            raise RunCheckpointError(
+                f"{self._folder.last} holds weights without the optimiser's state, as best.pt "
+                "does: begin another run with them, with --init"
+            )
         self._step.gradient_pass.model.load_state_dict(checkpoint.model)
         self._step.optimiser.load_state_dict(checkpoint.optimiser)
         self._step.scaler.load_state_dict(checkpoint.scaler)
         self._restore_random_states(checkpoint)
         return Position(**checkpoint.position), checkpoint.best_score
+
+    def _write_best(self, checkpoint: RunCheckpoint) -> None:
+        """Of the first process, once ``last.pt`` is written."""
+        best, has_score = self._folder.best, checkpoint.best_score is not None
+        if has_score or not link_checkpoint(best, self._folder.last):
+            write_checkpoint(best, checkpoint.weights_only())
 
     def _restore_random_states(self, checkpoint: RunCheckpoint) -> None:
         saved, processes = checkpoint.random_states, self._processes

@@ -4,8 +4,7 @@ It holds plain containers, numbers and tensors only, so that it is read without 
 """
 
 import os
-import pickle
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from seds_core.errors import UsageError
+from train.checkpoints.checksum import damage_of, seal
 
 FORMAT_VERSION = 1
 
@@ -35,7 +35,7 @@ class Position:
 
 @dataclass(frozen=True)
 class RunCheckpoint:
-    """The contents of ``last.pt`` and ``best.pt``."""
+    """The contents of ``last.pt``, and without what only training needs of ``best.pt``."""
 
     stage: str
     seed: int
@@ -61,31 +61,58 @@ class RunCheckpoint:
     """Of every process."""
     format_version: int = FORMAT_VERSION
 
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether the optimiser's state is there, without which there are the weights alone."""
+        return bool(self.optimiser)
+
+    def weights_only(self) -> "RunCheckpoint":
+        """What evaluation needs: a third of the size."""
+        return replace(self, optimiser={}, scaler={}, random_states=[])
+
 
 def write_checkpoint(path: Path, checkpoint: RunCheckpoint) -> None:
     """Writes or replaces a file; however the process ends, the old or the new one is whole."""
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
+    partial.unlink(missing_ok=True)  # never through the second name of another file
+    with partial.open("w+b") as file:
         torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, file)
+        seal(file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
     _sync_folder(path.parent)
 
 
+def link_checkpoint(path: Path, same: Path) -> bool:
+    """Makes ``path`` a second name of the file ``same``; ``False`` where the file system cannot."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        os.link(same, partial)
+    except OSError:
+        return False
+    os.replace(partial, path)
+    partial.unlink(missing_ok=True)  # a rename does nothing where both are names of one file
+    _sync_folder(path.parent)
+    return True
+
+
 def read_checkpoint(path: Path) -> RunCheckpoint:
-    """Reads a file onto the CPU.
+    """Reads a file onto the CPU, once its checksum agrees; older files have sums of their parts.
 
     Raises :class:`RunCheckpointError` for a file that is missing, damaged, no checkpoint of a run,
     or of another version of the format.
     """
+    if not path.exists():
+        raise RunCheckpointError(f"there is no checkpoint {path}")
+    if damage := damage_of(path):
+        raise RunCheckpointError(_damaged(path, damage))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RunCheckpointError(f"there is no checkpoint {path}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise RunCheckpointError(f"{path} is damaged or no checkpoint: {reason}") from None
+    except Exception as error:  # Damaged bytes end PyTorch's reader in every way there is.
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise RunCheckpointError(_damaged(path, reason)) from None
     names = {f.name for f in fields(RunCheckpoint)}
     if not isinstance(content, dict) or "format_version" not in content:
         raise RunCheckpointError(f"{path} is no checkpoint of a seds-train run")
@@ -95,6 +122,20 @@ def read_checkpoint(path: Path) -> RunCheckpoint:
             f"{FORMAT_VERSION}: use the version of the program that wrote it"
         )
     return RunCheckpoint(**content)
+
+
+_OTHER_CHECKPOINT = {
+    "last.pt": ("best.pt", "begin another run with the weights of {} (--init)"),
+    "best.pt": ("last.pt", "evaluate {} (--which last)"),
+}
+"""Name -> another checkpoint of its run, and what that one can still serve for."""
+
+
+def _damaged(path: Path, reason: str) -> str:
+    text = f"{path} is damaged or no checkpoint: {reason}. Put a copy of it in its place"
+    name, advice = _OTHER_CHECKPOINT.get(path.name, (path.name, ""))
+    other = path.with_name(name)
+    return f"{text}, or {advice.format(other)}" if advice and other.exists() else text
 
 
 def _sync_folder(folder: Path) -> None:

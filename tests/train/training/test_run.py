@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import yaml
@@ -46,6 +47,17 @@ def test_the_best_epoch_is_kept(whole_run):
     best = read_checkpoint(RunFolder(run_dir).best)
     assert best.best_score == max(scores)
     assert best.position["epoch"] == scores.index(max(scores)) + 1
+    assert not best.can_be_resumed
+    sizes = [path.stat().st_size for path in (RunFolder(run_dir).best, RunFolder(run_dir).last)]
+    assert sizes[0] < 0.4 * sizes[1]  # the optimiser holds two numbers a weight
+
+
+def test_weights_without_an_optimiser_are_not_resumed(whole_run):
+    folder = RunFolder(whole_run / "runs" / "renamed")
+    folder.path.mkdir()
+    shutil.copy(RunFolder(whole_run / "runs" / "whole").best, folder.last)
+    with pytest.raises(UsageError, match=r"last\.pt holds weights without.*--init"):
+        train(small_request(whole_run, "renamed", resume=True))
 
 
 def test_a_run_is_not_overwritten(whole_run):
@@ -97,6 +109,7 @@ def test_without_validation_videos_the_last_epoch_is_the_best(small_folder, caps
     assert told.count("no validation") == 1
     folder = RunFolder(small_folder / "runs" / "run")
     assert read_checkpoint(folder.best).position["epoch"] == 4
+    assert folder.best.samefile(folder.last)
     assert metric_lines(folder.path, "validation") == []
 
 

@@ -1,0 +1,56 @@
+"""A run of the version before checkpoints had checksums is evaluated, compared and resumed.
+
+``tests/fixtures/made_before/run.tar.xz`` holds the run (stage rgb, stopped at step 5 of 6), its RGB
+store, index and text encoder, all made by commit d0ab661; the numbers below are what that version
+gave. The large layers are zeros, so that the archive is small.
+"""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from run_comparison import losses
+
+from train.evaluation.command import evaluate
+from train.evaluation.request import EvaluationRequest
+from train.training.request import TrainRequest
+from train.training.run import train
+from train.training.run_checkpoint import read_checkpoint
+from train.training.run_folder import RunFolder
+
+ARCHIVE = Path(__file__).parents[2] / "fixtures" / "made_before" / "run.tar.xz"
+RUN = Path("runs/before")
+
+
+@pytest.fixture
+def made_before(tmp_path, monkeypatch):
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def asked(**changes):
+    values = {"split": "train", "device": "cpu", "as_json": True}
+    return EvaluationRequest((RUN,), None, pipelines=Path("none.yaml"), **(values | changes))
+
+
+def test_it_is_evaluated_and_compared(made_before, capsys):
+    assert evaluate(asked(compare="published")) == 0
+    values = json.loads(capsys.readouterr().out)
+    streams = values["models"][0]["streams"]["rgb"]
+    found = {way: (streams[way]["R@1"], streams[way]["MeanR"]) for way in streams}
+    assert found == {"text_to_video": (25.0, 2.25), "video_to_text": (25.0, 2.5)}
+    assert values["published"]["ours"][0]["repeats"] == "SEDS RGB only"
+
+
+def test_it_goes_on_and_its_new_files_are_sealed(made_before):
+    request = TrainRequest(
+        "rgb", "small", Path("pipelines.yaml"), RUN, Path("index.csv"), (Path("rgb.zarr"),),
+        device="cpu", seed=0, resume=True,
+    )  # fmt: skip
+    assert train(request) == 0
+    assert losses(RUN)[5:] == pytest.approx([0.577352], abs=1e-4)
+    assert read_checkpoint(RunFolder(RUN).last).position["step"] == 6
+    assert evaluate(asked(which="last")) == 0
