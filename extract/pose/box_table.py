@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from extract.pose.person_box import FoundBoxes
+from extract.pose.person_box import FoundBoxes, NoBoxError
 from seds_core.errors import UsageError
 
 COLUMNS = ("video_id", "frame", "left", "top", "right", "bottom")
@@ -58,9 +58,12 @@ class BoxTable:
         self._videos = _read(path)
 
     def for_video(self, video_id: str, frame_step: int) -> TableBoxes:
-        """The boxes of one video of which every ``frame_step``-th frame will be asked for."""
+        """The boxes of one video of which every ``frame_step``-th frame will be asked for.
+
+        Raises ``NoBoxError`` for a video that the file does not name.
+        """
         if video_id not in self._videos:
-            raise UsageError(f"{self._path} has no box for video '{video_id}'")
+            raise NoBoxError(f"{self._path} has no box for video '{video_id}'")
         return TableBoxes(self._videos[video_id], frame_step)
 
 

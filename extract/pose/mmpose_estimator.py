@@ -14,6 +14,7 @@ from extract.pose.mmpose_model import MMPoseModel
 from extract.pose.mmpose_warnings import known_warnings_silenced
 from extract.pose.settings import Precision
 from extract.pose.simcc import decodes_plainly, simcc_keypoints, simcc_scores
+from extract.run.pass_size import PassSize
 
 _AUTOCAST_DTYPES = {
     "float32": torch.float32,
@@ -60,7 +61,7 @@ class MMPoseEstimator:
         self._autocast_dtype = _AUTOCAST_DTYPES[precision]
         is_cpu = device.type == "cpu"
         self._memory_format = torch.channels_last if is_cpu else torch.contiguous_format
-        self._batch_size = min(batch_size, _LARGEST_CPU_BATCH) if is_cpu else batch_size
+        self._at_once = PassSize(min(batch_size, _LARGEST_CPU_BATCH) if is_cpu else batch_size)
 
     def start_video(self) -> None:
         """Nothing to forget: frames are independent."""
@@ -94,19 +95,18 @@ class MMPoseEstimator:
         Every forward pass sees the same number of frames, the last one repeated if need be, so
         that the same kernels compute a frame whatever its neighbours are: it gives the same bits.
         """
-        found = [nobody(0)]
-        for first in range(0, len(prepared), self._batch_size):
-            batch = list(prepared[first : first + self._batch_size])
-            padding = [batch[-1]] * (self._batch_size - len(batch))
-            found.append(self._keypoints_of_batch(batch + padding)[: len(batch)])
-        return np.concatenate(found)
+        found = self._at_once.run(prepared, self._keypoints_of_batch)
+        return np.stack(found) if found else nobody(0)
 
     def _keypoints_of_batch(
-        self, prepared: list[Any]
-    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+        self, prepared: Sequence[Any]
+    ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
+        padded = [*prepared, *[prepared[-1]] * (self._at_once.most - len(prepared))]
         if self._crop is None:
-            return self._keypoints_by_mmpose(prepared)
-        return self._keypoints(prepared, self._crop.input_size)
+            found = self._keypoints_by_mmpose(padded)
+        else:
+            found = self._keypoints(padded, self._crop.input_size)
+        return list(found[: len(prepared)])
 
     def _keypoints(
         self, crops: list[CroppedFrame], input_size: tuple[int, int]

@@ -31,8 +31,13 @@ class PersonBoxes(Protocol):
         """The boxes in the frames that follow those of the previous call."""
 
 
+class NoBoxError(LookupError):
+    """A video of which the boxes' source knows nothing; the message says so."""
+
+
 PersonBoxSource = Callable[[str, int], PersonBoxes]
-"""From a video's id, and the step between its frames as they arrive, to its boxes."""
+"""From a video's id, and the step between its frames as they arrive, to its boxes; raises
+:class:`NoBoxError`."""
 
 
 @dataclass

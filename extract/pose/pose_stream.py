@@ -7,9 +7,10 @@ import torch
 
 from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
 from extract.decoding.decoded_video import DecodedVideo
+from extract.decoding.video_error import VideoError
 from extract.pose.estimate import PoseEstimator, PosePiece, pose_pieces, pose_rows
 from extract.pose.loading import load_estimator, load_person_boxes
-from extract.pose.person_box import PersonBoxSource
+from extract.pose.person_box import NoBoxError, PersonBoxes, PersonBoxSource
 from extract.pose.settings import PoseSettings
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
@@ -48,6 +49,7 @@ class PoseStream:
 
     def num_rows(self, video: DecodedVideo) -> int:
         """Frames of the video's timeline."""
+        self._boxes(video)
         num_frames = expected_frames(video)
         return timeline_length(num_frames, timeline_step(num_frames, self._max_frames))
 
@@ -60,7 +62,7 @@ class PoseStream:
         """The timeline's frames, cropped to the person."""
         return pose_pieces(
             self.estimator,
-            self.person_boxes(video.job.video_id, video.frame_step),
+            self._boxes(video),
             confirmed_frames(video),
             batch_size=self.pass_size,
             frame_step=video.frame_step,
@@ -69,6 +71,12 @@ class PoseStream:
     def rows(self, pieces: Sequence[PosePiece]) -> list[Rows]:
         """One row a frame: keypoints, whether somebody was found, the box, the frame."""
         return pose_rows(self.estimator, pieces)
+
+    def _boxes(self, video: DecodedVideo) -> PersonBoxes:
+        try:
+            return self.person_boxes(video.job.video_id, video.frame_step)
+        except NoBoxError as error:
+            raise VideoError(video.job.path, str(error)) from None
 
     @property
     def _max_frames(self) -> int | None:

@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from extract.rgb.backbones import Backbone, check_ascending
+from extract.run.stream import UnusableRowsError
 
 Precision = Literal["float32", "float16", "bfloat16"]
 _AUTOCAST_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -33,6 +34,11 @@ class ClipGroup:
     """Prepared, on the network's device; frames between clips are left out."""
     starts: tuple[int, ...]
     """Where each clip begins among ``frames``."""
+
+    def part(self, starts: Sequence[int], clip_length: int) -> "ClipGroup":
+        """Some of the clips, which follow one another, with no more than their frames."""
+        first, end = starts[0], starts[-1] + clip_length
+        return ClipGroup(self.frames[:, first:end], tuple(start - first for start in starts))
 
 
 def clip_groups(
@@ -73,7 +79,7 @@ def group_features(
 ) -> Float32[np.ndarray, "clip rgb"]:
     """One vector for each clip. ``precision`` is the arithmetic on a GPU; a CPU uses float32.
 
-    Raises ``ValueError`` for features that are not finite.
+    Raises ``UnusableRowsError`` for features that are not finite.
     """
     with _arithmetic(backbone.device, precision):
         features = backbone.window_features(group.frames, group.starts)
@@ -158,5 +164,5 @@ def _finite(
 ) -> Float32[np.ndarray, "clip rgb"]:
     if not np.isfinite(features).all():
         hint = "; bfloat16 has a wider range" if precision == "float16" else ""
-        raise ValueError(f"the features are not finite in {precision} arithmetic{hint}")
+        raise UnusableRowsError(f"the features are not finite in {precision} arithmetic{hint}")
     return features

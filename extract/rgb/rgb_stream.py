@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
 from extract.rgb.kept_frames import KeptFrames, KeptTimeline
+from extract.run.pass_size import PassSize
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import ClipPlan, plan_clips
@@ -40,6 +41,12 @@ class RgbStream:
     settings: ExtractSettings
     kept_frames: KeptFrames | None = None
     """The frames that clips are made of; ``None``: every ``frame_step``-th one."""
+    clips_at_once: PassSize = field(init=False, compare=False)
+    """Of a group, whose clips share more the more there are."""
+
+    def __post_init__(self) -> None:
+        """All clips of a group, as long as there is memory."""
+        object.__setattr__(self, "clips_at_once", PassSize(self.settings.run.rgb_batch))
 
     @classmethod
     def load(
@@ -145,7 +152,11 @@ class RgbStream:
         deque(chunks, maxlen=0)  # Frames after the last clip count too: they confirm the length.
 
     def _features(self, clips: ClipGroup) -> Float[np.ndarray, "clip rgb"]:
-        features = group_features(self.backbone, clips, self.settings.rgb.precision)
+        def compute(some: Sequence[int]) -> list[Float[np.ndarray, " rgb"]]:
+            group = clips.part(some, self.settings.rgb.clip_length)
+            return list(group_features(self.backbone, group, self.settings.rgb.precision))
+
+        features = np.stack(self.clips_at_once.run(clips.starts, compute))
         return features.astype(self.settings.rgb.store_dtype)
 
     def _kept_timeline(self, video: DecodedVideo, kept: KeptFrames) -> KeptTimeline:

@@ -20,6 +20,7 @@ from extract.run.stream import Stream
 from extract.run.streams import load_stream
 from extract.settings import ExtractSettings
 from extract.video_list import VideoList, find_videos, videos_of_index
+from seds_core.command_line import EXIT_ERROR
 from seds_core.console import messages, progress_bar, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
@@ -49,6 +50,12 @@ def run_extraction(request: ExtractionRequest) -> int:
     if request.profile:
         report.print_profile(profile)
     report.print_summary(summary)
+    return _exit_code(report)
+
+
+def _exit_code(report: RunReport) -> int:
+    if report.broken:
+        return EXIT_ERROR
     return EXIT_SOME_FAILED if report.failures else EXIT_ALL_THERE
 
 

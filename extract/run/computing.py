@@ -1,12 +1,13 @@
 """The main thread's work: pieces of all videos go through the network, and videos become whole."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from extract.run.pass_size import PassSize
 from extract.run.profile import RunProfile
 from extract.run.reading import Begun, Ended, Piece, ReadingStep, Restarted, VideoAtWork
-from extract.run.stream import Stream
+from extract.run.stream import Rows, Stream
 
 
 class Computing:
@@ -16,6 +17,7 @@ class Computing:
         """Nothing has come yet."""
         self._stream = stream
         self._profile = profile
+        self._pass_size = PassSize(stream.pass_size)
         self._waiting: list[tuple[VideoAtWork, Any]] = []
         self._videos: deque[VideoAtWork] = deque()
 
@@ -84,7 +86,10 @@ class Computing:
                 video.num_waiting -= 1
 
     def _pass(self, waiting: list[tuple[VideoAtWork, Any]]) -> None:
+        def compute(some: Sequence[tuple[VideoAtWork, Any]]) -> list[Rows]:
+            return self._stream.rows([piece for _, piece in some])
+
         with self._profile.spent("model"):
-            rows = self._stream.rows([piece for _, piece in waiting])
+            rows = self._pass_size.run(waiting, compute)
         for (video, _), part in zip(waiting, rows, strict=True):
             video.parts.append(part)

@@ -13,10 +13,11 @@ from extract.decoding.decode_pool import DecodePool
 from extract.decoding.video_error import VideoError
 from extract.run.ahead import Ahead
 from extract.run.computing import Computing
+from extract.run.pass_size import is_out_of_memory
 from extract.run.profile import RunProfile
 from extract.run.reading import Begun, ReadingStep, VideoAtWork, read_videos
 from extract.run.report import RunReport
-from extract.run.stream import Stream, joined
+from extract.run.stream import Stream, UnusableRowsError, joined
 from extract.run.writing_thread import WritingThread
 from extract.settings import FrameSettings
 from extract.video_list import ListedVideo
@@ -24,7 +25,12 @@ from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.writer import StoreWriter
 
 MAX_UNEXPECTED_ERRORS = 3
-"""Videos in a row that may fail for a reason of our own before the run gives up."""
+"""Videos in a row at which the program may fail, and not they, before the run gives up."""
+
+_NO_MEMORY = (
+    "no memory for it, not even in the smallest pass: end other programs that use the device, or "
+    "take a smaller model or another --device"
+)
 
 _PASSES_AHEAD = 2
 """Of the network, whose pieces wait to be computed."""
@@ -97,12 +103,11 @@ class _Keeping:
     def keep(self, video: VideoAtWork) -> None:
         """Has a video's rows written, or why there are none.
 
-        Raises the video's error when it is not the first unexpected one in a row.
+        An error of our own is told, and the video left to a later run. Raises the third in a row.
         """
         outcome = video.outcome
         if isinstance(outcome, Exception):
-            failure = self._failure(video.job, outcome)
-            self._do(partial(self._write_failure, failure))
+            self._keep_error(video.job, outcome)
             return
         assert outcome is not None
         self._unexpected = 0
@@ -113,14 +118,16 @@ class _Keeping:
         with self._profile.spent("model_waited_for_store"):
             self._writing.finish()
 
-    def _failure(self, job: DecodeJob, error: Exception) -> FailedVideo:
-        if isinstance(error, VideoError):
-            return FailedVideo.now(job.video_id, job.source_name, error.reason)
+    def _keep_error(self, job: DecodeJob, error: Exception) -> None:
+        reason = _reason_in_video(error)
+        if reason is not None:
+            failure = FailedVideo.now(job.video_id, job.source_name, reason)
+            self._do(partial(self._write_failure, failure))
+            return
+        self._do(partial(self._let_go, job, error))
         self._unexpected += 1
         if self._unexpected >= MAX_UNEXPECTED_ERRORS:
             raise error
-        reason = f"unexpected {type(error).__name__}: {error}"
-        return FailedVideo.now(job.video_id, job.source_name, reason)
 
     def _do(self, action: partial[None]) -> None:
         with self._profile.spent("model_waited_for_store"):
@@ -131,7 +138,20 @@ class _Keeping:
             self._writer.finish(video)
         self._report.finished(video)
 
+    def _let_go(self, job: DecodeJob, error: Exception) -> None:
+        self._writer.release(job.video_id)
+        self._report.broke(job.video_id, job.source_name, error)
+
     def _write_failure(self, failure: FailedVideo) -> None:
         with self._profile.spent("write"):
             self._writer.fail(failure)
         self._report.failed(failure)
+
+
+def _reason_in_video(error: Exception) -> str | None:
+    """Why a video has no rows; ``None`` where that is the program's fault."""
+    if isinstance(error, VideoError):
+        return error.reason
+    if isinstance(error, UnusableRowsError):
+        return str(error)
+    return _NO_MEMORY if is_out_of_memory(error) else None

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from extract.decoding.decode_job import DecodeJob
 from extract.decoding.decode_pool import DecodePool
 from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import FrameCountChanged
+from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.decoding.video_part import part_name
 from extract.run.profile import RunProfile
 from extract.run.stream import Rows, Stream
@@ -86,7 +86,11 @@ def read_videos(
                 yield Restarted(video)
                 decoded = pool.decode(replace(decoded.job, num_frames=change.num_frames))
                 yield from _pieces(video, decoded, stream, profile)
-        except Exception as error:  # of the video: the run goes on
+        except FrameCountChanged as change:
+            first, second = decoded.job.num_frames, change.num_frames
+            reason = f"decoding gave {first} frames, and {second} when it was read again"
+            yield Ended(video, VideoError(decoded.job.path, reason))
+        except Exception as error:  # whosever it is: the run goes on
             yield Ended(video, error)
         else:
             yield Ended(video, _source(decoded))

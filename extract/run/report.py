@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,6 +32,8 @@ class RunReport:
     num_frames: int = 0
     num_rows: int = 0
     failures: list[FailedVideo] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Videos at which the program failed: nothing is recorded of them."""
     _began: float = field(default_factory=time.monotonic)
 
     def started(self, video_id: str) -> None:
@@ -57,6 +60,20 @@ class RunReport:
         messages.print(f"[red]failed[/] {escape(failure.path)}: {escape(failure.reason)}")
         self._advance()
 
+    def broke(self, video_id: str, path: str, error: Exception) -> None:
+        """The program failed at a video, for no fault of the video's."""
+        first = not self.broken
+        self.broken.append(video_id)
+        reason = f"{type(error).__name__}: {error}"
+        self._event("broken", video_id=video_id, path=path, reason=reason)
+        messages.print(
+            f"[red]an error of this program's, not of the video's[/], at {escape(path)}: "
+            f"{escape(reason)}"
+        )
+        if first:
+            messages.print("".join(traceback.format_exception(error)), markup=False)
+        self._advance()
+
     @property
     def num_done(self) -> int:
         """Videos that are finished or failed."""
@@ -75,6 +92,7 @@ class RunReport:
             "already_there": self.already_there,
             "in_other_hands": in_other_hands,
             "failed": [asdict(failure) for failure in self.failures],
+            "broken": self.broken,
             "frames": self.num_frames,
             "rows": self.num_rows,
             "seconds": round(self.seconds, 1),
@@ -100,6 +118,11 @@ class RunReport:
         results.print(table)
         for failure in summary["failed"]:
             fail(f"{escape(failure['path'])}: {escape(failure['reason'])}")
+        if summary["broken"]:
+            fail(
+                f"this program itself failed at {len(summary['broken'])} videos, as told above; "
+                "they are not recorded as failed: the same command tries them again"
+            )
 
     def print_profile(self, profile: RunProfile) -> None:
         """Prints where the time went."""

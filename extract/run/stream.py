@@ -10,6 +10,11 @@ from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.frame_fit import FrameFit
 from seds_core.store.provenance import Provenance
 
+
+class UnusableRowsError(ValueError):
+    """What the network made of a video cannot be stored; the message says why."""
+
+
 Rows: TypeAlias = dict[str, np.ndarray]
 """Array name -> values, first axis ``row``."""
 
@@ -50,7 +55,8 @@ class Stream(Protocol):
     def rows(self, pieces: Sequence[Any]) -> list[Rows]:
         """Each piece's rows, from at most ``pass_size`` pieces of any videos.
 
-        They are the same to the bit whatever other pieces there are.
+        They are the same to the bit whatever other pieces there are. Raises ``UnusableRowsError``
+        for a video that the network makes nothing of.
         """
 
 

@@ -64,8 +64,8 @@ class Provenance:
     clips are evenly spaced."""
     device: DeviceKind = ""
     """It decides the last bits."""
-    decoding: str = ""
-    """The rules by which videos become frames; empty where nobody knows."""
+    decoding: int = 0
+    """The number of the rules by which videos become frames; 0 where nobody knows."""
     layout_version: int = LAYOUT_VERSION
 
     def to_attributes(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Provenance:
                 f"the store has layout version {found}, this program reads {LAYOUT_VERSION}: "
                 "extract into a new store, or use the version that wrote it"
             )
-        older: dict[str, Any] = {"clip_frames": 0, "device": "", "decoding": ""}
+        older: dict[str, Any] = {"clip_frames": 0, "device": "", "decoding": 0}
         known = older | attributes
         return cls(**{name: known[name] for name in cls.__dataclass_fields__})
 

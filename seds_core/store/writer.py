@@ -98,6 +98,11 @@ class StoreWriter:
             self._staging.add_failed(failure)
             self._staging.release(failure.video_id)
 
+    def release(self, video_id: str) -> None:
+        """Takes a claim back: the video stays to be done, by another process or a later run."""
+        with self._staging.lock():
+            self._staging.release(video_id)
+
     def pack(self) -> None:
         """Moves all finished and failed videos, of any process, from the staging folder."""
         with self._staging.lock():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from extract.pose.box_table import BoxTable
+from extract.pose.person_box import NoBoxError
 from seds_core.errors import UsageError
 
 HEADER = "video_id,frame,left,top,right,bottom\n"
@@ -50,7 +51,7 @@ def test_every_video_starts_anew(tmp_path: Path) -> None:
 
 
 def test_a_video_that_is_not_in_the_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"boxes\.csv has no box for video 'b'"):
+    with pytest.raises(NoBoxError, match=r"boxes\.csv has no box for video 'b'"):
         table(tmp_path, f"{HEADER}a,,0,0,4,8\n").for_video("b", 1)
 
 

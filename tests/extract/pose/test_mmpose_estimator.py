@@ -123,6 +123,25 @@ def test_every_forward_pass_has_the_same_size(small_model: Any) -> None:
     assert sizes == [4, 4]
 
 
+def test_without_memory_forward_passes_become_smaller(small_model: Any) -> None:
+    estimator = MMPoseEstimator(small_model, CPU, batch_size=8)
+    items = estimator.prepared(coloured_frames(5), np.tile(BOXES[:1], (5, 1)))
+    expected = estimator.keypoints(items)
+    sizes = []
+    network = estimator._network
+    extract = network.extract_feat
+
+    def extract_at_most_two(images: Any) -> Any:
+        sizes.append(len(images))
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return extract(images)
+
+    network.extract_feat = extract_at_most_two
+    np.testing.assert_allclose(estimator.keypoints(items), expected, rtol=1e-3, atol=1e-3)
+    assert sizes == [8, 4, 2, 2, 2]
+
+
 def test_prepared_frames_keep_nothing_of_the_frames(small_model: Any) -> None:
     estimator = MMPoseEstimator(small_model, CPU)
     frames = coloured_frames(2)

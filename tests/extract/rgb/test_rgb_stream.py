@@ -191,3 +191,22 @@ def test_a_store_of_kept_frames_remembers_rules_and_poses(kept):
     assert made.clip_frames == CLIP
     assert ExtractSettings.model_validate(made.settings).rgb == made_by.settings.rgb
     assert any("rgb.frames" in text for text in made.differences(stream(settings()).provenance))
+
+
+def test_without_memory_fewer_clips_go_through_at_once(video, monkeypatch):
+    made_by = stream(settings(max_frames=None))
+    expected = rows_of(made_by, decode(video, max_frames=None))
+    sizes = []
+    features = StripNetwork.features
+
+    def features_of_one_clip(self, clips):
+        sizes.append(len(clips))
+        if len(clips) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return features(self, clips)
+
+    monkeypatch.setattr(StripNetwork, "features", features_of_one_clip)
+    found = rows_of(made_by, decode(video, max_frames=None))
+    assert sizes == [3, 1, 1, 1, 1]
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-6)

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from finished_videos import RGB
 from mean_stream import MeanStream, write_pipeline
 
 from extract.decoding.decode_pool import DecodePool
-from extract.decoding.video_error import VideoError
+from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.run import command, loop
 from extract.run.loop import decode_job
 from extract.run.request import ExtractionRequest
-from extract.run.stream import rows_of
+from extract.run.stream import UnusableRowsError, rows_of
 from extract.settings import FrameSettings
 from extract.video_list import ListedVideo
 from seds_core.errors import UsageError
@@ -142,17 +143,62 @@ def test_the_video_of_a_process_that_dies_meanwhile_is_taken_over(run, corpus, m
     assert (summary["finished"], summary["in_other_hands"]) == (6, 0)
 
 
-def test_an_unexpected_error_is_recorded_and_the_run_goes_on(run):
+def test_an_error_of_the_program_is_no_failure_of_the_video(run, tmp_path):
     code, summary = run(stream=MeanStream(break_on="video3"))
-    assert code == 3
-    assert summary["finished"] == 5
-    assert summary["failed"][0]["reason"] == "unexpected RuntimeError: the network broke"
+    assert code == 1
+    assert (summary["finished"], summary["failed"], summary["broken"]) == (5, [], ["video3"])
+    assert {"event": "broken", "reason": "RuntimeError: the network broke"}.items() <= next(
+        event for event in run.events if event["event"] == "broken"
+    ).items()
+    assert StoreReader(tmp_path / "rgb.zarr").failures == {}
+    code, summary = run()
+    assert (code, summary["finished"], summary["already_there"]) == (0, 1, 5)
 
 
 def test_a_network_that_always_breaks_ends_the_run(run, tmp_path):
     with pytest.raises(RuntimeError, match="the network broke"):
         run(stream=MeanStream(break_on="*"))
-    assert len(StoreReader(tmp_path / "rgb.zarr").failures) == 2
+    assert StoreReader(tmp_path / "rgb.zarr").failures == {}
+
+
+def test_a_video_for_which_there_is_no_memory_fails_by_name(run, monkeypatch):
+    """Three in a row, at that: it is no error of the program's."""
+
+    def rows(self, pieces):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(MeanStream, "rows", rows)
+    code, summary = run()
+    assert code == 3
+    assert [failure["video_id"] for failure in summary["failed"]] == [
+        f"video{number}" for number in range(6)
+    ]
+    assert "no memory" in summary["failed"][0]["reason"]
+    assert "--device" in summary["failed"][0]["reason"]
+
+
+def test_what_the_network_makes_nothing_of_is_the_videos_failure(run, monkeypatch):
+    def rows(self, pieces):
+        raise UnusableRowsError("the features are not finite")
+
+    monkeypatch.setattr(MeanStream, "rows", rows)
+    code, summary = run()
+    assert (code, len(summary["failed"])) == (3, 6)
+    assert summary["failed"][0]["reason"] == "the features are not finite"
+
+
+def test_a_video_of_another_length_at_each_reading_fails(run, monkeypatch):
+    lengths = iter(range(100, 200))
+
+    def pieces(self, video):
+        yield from ()
+        raise FrameCountChanged(next(lengths))
+
+    monkeypatch.setattr(MeanStream, "pieces", pieces)
+    code, summary = run()
+    assert (code, len(summary["failed"]), summary["broken"]) == (3, 6, [])
+    assert "100" in summary["failed"][0]["reason"]
+    assert "101" in summary["failed"][0]["reason"]
 
 
 def test_other_settings_are_refused(run):

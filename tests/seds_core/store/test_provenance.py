@@ -12,7 +12,7 @@ POSE = Provenance(
     },
     weights={"config": "a/model.py", "sha256": "1", "config_sha256": "2", "source": "a.pth"},
     device="cpu",
-    decoding="1",
+    decoding=2,
 )
 ELSEWHERE = replace(
     POSE,
@@ -26,7 +26,7 @@ OLD = replace(
     POSE,
     weights={name: POSE.weights[name] for name in ("config", "sha256", "source")},
     device="",
-    decoding="",
+    decoding=0,
 )
 
 
