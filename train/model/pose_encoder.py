@@ -14,6 +14,7 @@ from train.model.skeleton_encoder import SkeletonEncoder
 from train.model.skeleton_graphs import BODY, HAND
 from train.model.temporal_block import TemporalBlock
 from train.model_settings import PoseEncoderSettings
+from train.tensor_tree import tensors_of
 
 
 class PoseEncoder(nn.Module):
@@ -52,13 +53,16 @@ class PoseEncoder(nn.Module):
     def forward(self, pose: PoseBatch) -> Float[Tensor, "video clip dim"]:
         """One vector a clip slot."""
         if self.gradient_checkpointing and self.training:
+            # Torch keeps the random state of the GPUs whose tensors it finds among the arguments,
+            # and looks into no dataclass.
             return checkpoint(
                 self._forward,
-                pose,
+                *tensors_of(pose),
                 use_reentrant=False,
                 context_fn=lambda: (nullcontext(), still_statistics(self)),
             )
-        return self._forward(pose)
+        return self._forward(*tensors_of(pose))
 
-    def _forward(self, pose: PoseBatch) -> Float[Tensor, "video clip dim"]:
+    def _forward(self, *parts: Tensor) -> Float[Tensor, "video clip dim"]:
+        pose = PoseBatch(*parts)
         return self.clip_features(self.frame_features(pose), pose.clip_starts)
