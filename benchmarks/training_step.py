@@ -29,8 +29,8 @@ from train.batches import ClipLayout
 from train.model.retrieval_model import RetrievalModel
 from train.model_settings import LossSettings, SimilaritySettings
 from train.optimisation.optimiser import build_optimiser
-from train.precision import Precision, loss_scaler
-from train.settings import TrainSettings
+from train.precision import loss_scaler
+from train.settings import Precision, TrainSettings
 from train.text.text_encoder import build_text_encoder
 from train.training.gradients import GradientPass
 from train.training.processes import Processes

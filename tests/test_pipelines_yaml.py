@@ -27,6 +27,7 @@ def test_published_sets_have_the_published_recipe(name):
     settings = read_section(PATH, name, "train", TrainSettings)
     optimisation, published = settings.optimisation, TrainSettings().optimisation
     assert settings.keypoints.rules == name
+    assert settings.evaluation.precision == "float32"  # whatever the steps are computed in
     same = {"micro_batch": None, "precision": "float32"}
     assert optimisation.model_copy(update=same) == published
     assert (published.epochs, published.batch_size, published.optimiser) == (200, 128, "published")

@@ -1,11 +1,26 @@
-"""The arithmetic of the forward pass: float32, or half precision where it is safe."""
+"""The arithmetic of a run: float32 or half precision, and how exact and repeatable a GPU is."""
 
+import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Any
 
 import torch
 
-Precision = Literal["float32", "bfloat16", "float16"]
+from train.settings import ArithmeticSettings, Precision, TrainSettings
+
+
+def use_arithmetic(settings: ArithmeticSettings) -> None:
+    """Makes this process's GPU compute as the settings say, until the next call.
+
+    To be called before the GPU has multiplied anything: its library of products reads its
+    environment once.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = settings.tf32
+    torch.backends.cudnn.allow_tf32 = settings.tf32
+    if settings.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(settings.deterministic)
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
@@ -21,3 +36,16 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 def loss_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:
     """Scales losses so that float16 gradients do not vanish; does nothing for the others."""
     return torch.amp.GradScaler(device.type, enabled=precision == "float16")
+
+
+def changed_arithmetic(
+    saved: Mapping[str, Any], settings: TrainSettings, device: torch.device
+) -> str | None:
+    """What a run did otherwise that was saved before there was a choice; ``saved`` its settings."""
+    changes = []
+    precision = saved["optimisation"]["precision"]
+    if "precision" not in saved["evaluation"] and precision != settings.evaluation.precision:
+        changes.append(f"evaluated in {precision} and now does in {settings.evaluation.precision}")
+    if "arithmetic" not in saved and device.type == "cuda" and not settings.arithmetic.tf32:
+        changes.append("computed float32 convolutions in TF32 and now does in float32")
+    return " and ".join(changes) or None

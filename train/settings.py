@@ -22,6 +22,7 @@ from train.model_settings import (
 )
 
 Stage = Literal["fusion", "pose", "rgb"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -174,21 +175,35 @@ class OptimisationSettings(Settings):
     clip_norm: Positive = 1.0
     """Largest norm of all gradients together and, when published, of each tensor's alone."""
 
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Arithmetic of the forward pass; weights and optimiser stay in float32."""
+    precision: Precision = "float32"
+    """Arithmetic of the training steps' forward pass; weights and optimiser stay in float32."""
 
     gradient_checkpointing: bool = False
     """Recomputes inner values in the backward pass: less memory, a third more time."""
 
 
 class EvaluationSettings(Settings):
-    """Validation while training."""
+    """Validation while training, and ``seds-eval``."""
 
     every_epochs: Count = 1
     """Epochs from one validation to the next."""
 
     batch_size: Count = 64
     """Videos or sentences encoded at once."""
+
+    precision: Precision = "float32"
+    """Arithmetic of the encoders. Half precision moves tokens by some 1e-2, and ranks with them."""
+
+
+class ArithmeticSettings(Settings):
+    """How a GPU computes, in training and evaluation alike; a CPU has no choice."""
+
+    tf32: bool = False
+    """Products and convolutions in ``float32`` keep 10 bits of each factor's fraction: faster."""
+
+    deterministic: bool = False
+    """Takes the kernels that repeat a run to the same bits, where the usual ones add up in any
+    order: slower."""
 
 
 class TrainSettings(Settings):
@@ -217,4 +232,6 @@ class TrainSettings(Settings):
     optimisation: OptimisationSettings = OptimisationSettings()
     """Steps."""
     evaluation: EvaluationSettings = EvaluationSettings()
-    """Validation."""
+    """Validation and evaluation."""
+    arithmetic: ArithmeticSettings = ArithmeticSettings()
+    """Of a GPU."""

@@ -24,6 +24,7 @@ from train.evaluation.result_files import (
     write_json,
     write_ranks,
 )
+from train.precision import use_arithmetic
 from train.text.text_encoder import build_tokenizer
 from train.training.processes import chosen_device
 from train.training.run_folder import RunFolder
@@ -86,6 +87,7 @@ def _evaluate_model(
     for text in loaded.data.warnings:
         warn(escape(text))
     settings = loaded.settings
+    use_arithmetic(settings.arithmetic)
     scores = evaluate_split(
         loaded.model, loaded.data, request.split, build_tokenizer(settings.text),
         settings=settings, device=device,

@@ -11,7 +11,8 @@ from seds_core.console import progress_bar, track
 from train.batches import SignBatch, SignTokens, TextTokens
 from train.model.fine_grained_similarity import unit_length
 from train.model.retrieval_model import RetrievalModel
-from train.precision import Precision, autocast
+from train.precision import autocast
+from train.settings import Precision
 from train.tensor_tree import on_device
 from train.text.tokenizer import Tokenizer
 

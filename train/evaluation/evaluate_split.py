@@ -32,7 +32,7 @@ def evaluate_split(
     """
     videos = data.split(split)
     gallery = gallery_of(split, videos)
-    batch_size, precision = settings.evaluation.batch_size, settings.optimisation.precision
+    batch_size, precision = settings.evaluation.batch_size, settings.evaluation.precision
     batches = sign_batches(data, videos, batch_size, workers, pin_memory=device.type == "cuda")
     signs = encode_videos(model, batches, len(videos), device=device, precision=precision)
     text = encode_sentences(

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from rich.markup import escape
 
-from seds_core.console import messages
+from seds_core.console import messages, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section
 from train.checkpoints.import_weights import import_weights
@@ -17,6 +17,7 @@ from train.data.retrieval_data import RetrievalData, open_data
 from train.evaluation.request import EvaluationRequest
 from train.evaluation.store_check import refuse_other_stores
 from train.model.retrieval_model import RetrievalModel
+from train.precision import changed_arithmetic
 from train.rgb_choice import rgb_choice
 from train.settings import Stage, TrainSettings
 from train.text.text_encoder import build_text_encoder
@@ -46,6 +47,8 @@ def load_run_model(path: Path, request: EvaluationRequest, device: torch.device)
     """
     checkpoint = read_checkpoint(path)
     settings = TrainSettings.model_validate(checkpoint.settings)
+    if otherwise := changed_arithmetic(checkpoint.settings, settings, device):
+        warn(escape(f"while it was trained, {path} {otherwise}"))
     stage = cast("Stage", checkpoint.stage)
     data = _open_data(settings, stage, request)
     refuse_other_stores(checkpoint.provenance, data.provenance, path)

@@ -3,8 +3,11 @@
 import time
 from dataclasses import asdict
 
+from rich.markup import escape
+
 from seds_core.console import warn
 from seds_core.store.provenance import software_versions
+from train.precision import changed_arithmetic
 from train.training.batch_norm import average_running_statistics
 from train.training.environment import RECORDED_PACKAGES
 from train.training.processes import Processes
@@ -79,6 +82,9 @@ class CheckpointKeeper:
                 f"{self._folder.last} holds weights without the optimiser's state, as best.pt "
                 "does: begin another run with them, with --init"
             )
+        settings, device = self._identity.settings, self._processes.device
+        if otherwise := changed_arithmetic(checkpoint.settings, settings, device):
+            warn(escape(f"before, {self._folder.path} {otherwise}"))
         self._step.gradient_pass.model.load_state_dict(checkpoint.model)
         self._step.optimiser.load_state_dict(checkpoint.optimiser)
         self._step.scaler.load_state_dict(checkpoint.scaler)

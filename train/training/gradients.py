@@ -19,7 +19,8 @@ from train.model.matching_losses import Losses, retrieval_losses
 from train.model.retrieval_model import RetrievalModel
 from train.model.running_statistics import still_statistics
 from train.model_settings import LossSettings, SimilaritySettings
-from train.precision import Precision, autocast
+from train.precision import autocast
+from train.settings import Precision
 from train.tensor_tree import concatenated, map_tensors, rows_of, tensors_of
 from train.training.batch_norm import share_of_momentum
 from train.training.processes import Processes

@@ -6,7 +6,7 @@ from torch import nn
 
 from train.data.retrieval_data import SplitVideos
 from train.optimisation.parameter_groups import RATE_OF_PART, part_of
-from train.settings import LearningRates
+from train.settings import LearningRates, TrainSettings
 from train.training.preparation import PreparedRun
 
 
@@ -19,7 +19,7 @@ def plan_table(run: PreparedRun) -> Table:
         "validation videos": _split_text(run.settings.data.validation_split, run.validation),
         "steps": f"{length.steps:,}: {length.epochs:,} epochs of {length.steps_per_epoch:,}",
         "batch": _batch_text(run),
-        "device": f"{run.processes.device}, {settings.precision}",
+        "device": f"{run.processes.device}, {arithmetic_text(run.settings)}",
         "optimiser": f"{settings.optimiser}, seed {run.identity.seed}",
         **parameter_rows(run.model, settings.learning_rates),
     }
@@ -45,6 +45,16 @@ def parameter_rows(model: nn.Module, rates: LearningRates) -> dict[str, str]:
         rows[part] = ", ".join(texts)
     total = sum(trained.values()) + sum(frozen.values())
     return rows | {"in all": f"{total:,} parameters"}
+
+
+def arithmetic_text(settings: TrainSettings) -> str:
+    """The arithmetic of steps and of validation, such as ``bfloat16, validation in float32``."""
+    training, evaluation = settings.optimisation.precision, settings.evaluation.precision
+    words: list[str] = [training]
+    words += [f"validation in {evaluation}"] * (evaluation != training)
+    words += ["float32 as TF32"] * settings.arithmetic.tf32
+    words += ["deterministic"] * settings.arithmetic.deterministic
+    return ", ".join(words)
 
 
 def _split_text(name: str, videos: SplitVideos) -> str:

@@ -12,6 +12,7 @@ from train.data.loading import TrainingBatches, training_batches
 from train.data.retrieval_data import RetrievalData, SplitError, SplitVideos, open_data
 from train.data.sampler import EpochBatches
 from train.model.retrieval_model import RetrievalModel
+from train.precision import use_arithmetic
 from train.rgb_choice import rgb_choice
 from train.settings import TrainSettings
 from train.text.text_encoder import build_tokenizer
@@ -72,6 +73,7 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
     be had. Warnings are shown.
     """
     settings = read_settings(request)
+    use_arithmetic(settings.arithmetic)
     data = open_data(
         settings,
         request.stage,

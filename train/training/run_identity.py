@@ -58,13 +58,18 @@ class RunIdentity:
         }
 
     def refuse_changes(self, checkpoint: RunCheckpoint, path: Path) -> None:
-        """Raises :class:`ChangedRunError` when a checkpoint belongs to another run than this."""
+        """Raises :class:`ChangedRunError` when a checkpoint belongs to another run than this.
+
+        A setting that the program did not have when the run began is taken as it is now.
+        """
         ours = _leaves(self.as_values())
         theirs = _leaves({name: getattr(checkpoint, name) for name in self.as_values()})
         differing = [
             f"{name}: {theirs.get(name, 'not set')} there, {ours.get(name, 'not set')} now"
             for name in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING)
-            if ours.get(name) != theirs.get(name) and not PLACE_OF_STORE.fullmatch(name)
+            if ours.get(name) != theirs.get(name)
+            and not PLACE_OF_STORE.fullmatch(name)
+            and not (name.startswith("settings.") and name not in theirs)
         ]
         if differing:
             raise ChangedRunError(

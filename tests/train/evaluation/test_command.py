@@ -34,6 +34,14 @@ def test_a_run_is_evaluated_and_its_results_are_kept(make_run, asked, capsys):
         assert len(list(csv.DictReader(file))) == 3 * (6 + 5)
 
 
+def test_float32_is_no_tf32(make_run, asked, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    evaluate(asked(make_run("run")))
+    assert not torch.backends.cudnn.allow_tf32
+
+
 def test_json_goes_to_standard_output_alone(make_run, asked, capsys):
     evaluate(asked(make_run("run"), as_json=True, ties="published"))
     values = json.loads(capsys.readouterr().out)

@@ -6,6 +6,7 @@ from train.data.retrieval_data import SplitError, open_data
 from train.evaluation.evaluate_split import evaluate_split, gallery_of
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model.retrieval_model import RetrievalModel
+from train.settings import EvaluationSettings, OptimisationSettings
 
 CPU = torch.device("cpu")
 
@@ -48,6 +49,28 @@ def test_a_pair_scores_as_it_does_alone(ready, tiny_settings):
             signs.token_is_real, text.word_is_real, tiny_settings.similarity,
         )  # fmt: skip
     np.testing.assert_allclose(found.scores["fusion"][1, 3], float(alone), atol=2e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_evaluation_has_a_precision_of_its_own(ready, tiny_settings, monkeypatch, precision):
+    """Half precision in training does not move the scores."""
+    model, data, tokenizer = ready
+    found = []
+
+    def noted(self, signs, encode=RetrievalModel.encode_signs):
+        tokens = encode(self, signs)
+        found.append(tokens.pose.dtype)
+        return tokens
+
+    monkeypatch.setattr(RetrievalModel, "encode_signs", noted)
+    settings = tiny_settings.model_copy(
+        update={
+            "optimisation": OptimisationSettings(precision="bfloat16"),
+            "evaluation": EvaluationSettings(precision=precision),
+        }
+    )
+    evaluate_split(model, data, "dev", tokenizer, settings=settings, device=CPU)
+    assert set(found) == {getattr(torch, precision)}
 
 
 def test_training_goes_on_as_before(ready, tiny_settings):

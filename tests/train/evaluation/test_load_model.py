@@ -26,6 +26,20 @@ def test_a_run_brings_its_settings_and_data(make_run, tmp_path, small_data):
     assert facts["settings_digest"] == settings_digest(loaded.settings)
 
 
+def test_a_run_made_before_evaluation_had_a_precision_is_evaluated(make_run, tmp_path, capsys):
+    path = make_run("run", stage="fusion") / "best.pt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["settings"]["optimisation"]["precision"] = "bfloat16"
+    del checkpoint["settings"]["evaluation"]["precision"]
+    del checkpoint["settings"]["arithmetic"]
+    torch.save(checkpoint, path)
+    loaded = load_run_model(path, asked(tmp_path), CPU)
+    assert loaded.settings.evaluation.precision == "float32"
+    told = capsys.readouterr().err
+    assert "bfloat16" in told
+    assert "TF32" not in told
+
+
 def test_a_store_made_otherwise_is_refused(make_run, tmp_path):
     from dataclasses import replace
 

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,3 +99,22 @@ def test_a_mix_may_move_but_keeps_its_weights():
     replace(run, provenance=mixed(0.75, "/b")).refuse_changes(checkpoint_of(run), PATH)
     with pytest.raises(ChangedRunError, match=r"provenance\.rgb_2\.mix: 0\.25 there, 0\.5 now"):
         replace(run, provenance=mixed(0.5, "/a")).refuse_changes(checkpoint_of(run), PATH)
+
+
+def test_settings_that_a_run_began_without_are_as_they_are_now():
+    """A run of an older program goes on; a setting that has gone since is a change."""
+    saved = checkpoint_of(RUN)
+    older = copy.deepcopy(saved.settings)
+    del older["arithmetic"]
+    del older["evaluation"]["precision"]
+    now = replace(RUN, settings=settings("arithmetic", tf32=True))
+    now.refuse_changes(replace(saved, settings=older), PATH)
+    older["optimisation"]["momentum"] = 0.5
+    with pytest.raises(ChangedRunError, match=r"optimisation.momentum: 0.5 there, not set now"):
+        now.refuse_changes(replace(saved, settings=older), PATH)
+
+
+def test_evaluation_decides_the_best_epoch():
+    now = replace(RUN, settings=settings("evaluation", precision="bfloat16"))
+    with pytest.raises(ChangedRunError, match=r"evaluation.precision: float32 there, bfloat16 now"):
+        now.refuse_changes(checkpoint_of(RUN), PATH)
