@@ -10,6 +10,7 @@ from typing import Any
 
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
+from seds_core.store.provenance import LATER_KEYS
 from train.batches import ClipLayout
 from train.settings import Stage, TrainSettings
 from train.training.run_checkpoint import RunCheckpoint
@@ -27,6 +28,8 @@ DECIDES_NOTHING = frozenset(
 
 PLACE_OF_STORE = re.compile(r"provenance\.\w+\.path")
 """Decides nothing either, whatever the store's name."""
+
+RECORDED_OF_STORE = re.compile(r"provenance\.\w+\.(.+)")
 
 
 class ChangedRunError(UsageError):
@@ -69,7 +72,7 @@ class RunIdentity:
             for name in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING)
             if ours.get(name) != theirs.get(name)
             and not PLACE_OF_STORE.fullmatch(name)
-            and not (name.startswith("settings.") and name not in theirs)
+            and not _is_recorded_since(name, theirs)
         ]
         if differing:
             raise ChangedRunError(
@@ -82,6 +85,14 @@ def digest_of_videos(videos: Sequence[IndexedVideo]) -> str:
     """SHA-256 of ids and sentences in their order, which the batches depend on."""
     text = json.dumps([(video.video_id, video.text) for video in videos])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_recorded_since(name: str, theirs: dict[str, Any]) -> bool:
+    """Whether a run is without a value because the program did not record it when it began."""
+    if name.startswith("settings."):
+        return name not in theirs
+    later = RECORDED_OF_STORE.fullmatch(name)
+    return bool(later and later[1] in LATER_KEYS and not theirs.get(name))
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

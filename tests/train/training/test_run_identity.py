@@ -54,6 +54,10 @@ def test_a_run_may_go_on_elsewhere(change):
         ({"stage": "pose"}, "stage: fusion there, pose now"),
         ({"seed": 2}, "seed: 1 there, 2 now"),
         ({"settings": settings("losses", pose=0.8)}, "settings.losses.pose: 1.0 there, 0.8 now"),
+        (
+            {"settings": settings("optimisation", micro_batch=2)},
+            "settings.optimisation.micro_batch: None there, 2 now",
+        ),
         ({"layout": ClipLayout(32, 16, 1024)}, "layout.num_slots: 64 there, 32 now"),
         ({"training_videos": "xyz"}, "training_videos: abc there, xyz now"),
         (
@@ -112,6 +116,15 @@ def test_settings_that_a_run_began_without_are_as_they_are_now():
     older["optimisation"]["momentum"] = 0.5
     with pytest.raises(ChangedRunError, match=r"optimisation.momentum: 0.5 there, not set now"):
         now.refuse_changes(replace(saved, settings=older), PATH)
+
+
+def test_a_store_may_have_recorded_more_since_the_run_began():
+    rgb = RUN.provenance["rgb"]
+    now = replace(RUN, provenance={"rgb": rgb | {"decoding": 1, "device": ""}})
+    now.refuse_changes(checkpoint_of(RUN), PATH)
+    then = replace(RUN, provenance={"rgb": rgb | {"decoding": 2}})
+    with pytest.raises(ChangedRunError, match=r"rgb.decoding: 2 there, 1 now"):
+        now.refuse_changes(checkpoint_of(then), PATH)
 
 
 def test_evaluation_decides_the_best_epoch():
