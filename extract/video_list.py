@@ -1,22 +1,29 @@
 """Which videos to extract: from folders, files and patterns, or from an index.
 
-A video is a video file, or a folder of frame images. Its id is its path below the folder that was
-named, without the ending; for a file that was named itself, the file's name.
+A video is a video file, or a folder of numbered images and no videos. Its id is its path below the
+folder that was named, without the ending; for a file that was named itself, the file's name.
 """
 
 import glob
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from extract.decoding.frame_folder import IMAGE_SUFFIXES
+from extract.decoding.frame_numbers import frame_names
 from extract.decoding.video_part import WHOLE, VideoPart, read_part
+from extract.folder_walk import EVERYTHING, WalkedFile, WalkedFolder, spelled_on_disk, walk
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError
+from seds_core.video_id import is_text, video_id_of
 
 VIDEO_SUFFIXES = frozenset(
     ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()  # noqa: SIM905
 )
+
+_EXAMPLES = 5
 
 
 class VideoListError(UsageError):
@@ -31,110 +38,200 @@ class ListedVideo:
     path: Path
     part: VideoPart = WHOLE
     """What of the file or folder at ``path`` the video is."""
+    problem: str = ""
+    """Why it cannot be extracted, where its name tells already."""
+
+
+Reason = Literal["no video", "hidden", "unreadable", "not numbered", "linked twice"]
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Files and folders that were met and of which no video is made."""
+
+    reason: Reason
+    paths: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        """A sentence that counts them and names some."""
+        count, one = f"{len(self.paths):,}", len(self.paths) == 1
+        if self.reason == "no video":
+            suffixes = Counter(path.suffix.lower() or "no ending" for path in self.paths)
+            listed = ", ".join(f"{n:,} x {suffix}" for suffix, n in suffixes.most_common(5))
+            return f"passed over {count} files that are no videos by name: {listed}"
+        names = ", ".join(str(path) for path in self.paths[:_EXAMPLES])
+        if len(self.paths) > _EXAMPLES:
+            names += ", ..."
+        what = {
+            "hidden": f"passed over {count} hidden or system files and folders",
+            "unreadable": f"passed over {count} folder{'s' * (not one)} that may not be read",
+            "not numbered": f"passed over {count} folder{'s' * (not one)} of images that are no "
+            "numbered series; an index may name such a folder as a video",
+            "linked twice": f"{count} more names of files and folders that are listed once",
+        }
+        return f"{what[self.reason]}: {names}"
 
 
 @dataclass(frozen=True)
 class VideoList:
-    """The videos of a run, in order, and the files that were passed over."""
+    """The videos of a run, in order, and what was passed over."""
 
     videos: tuple[ListedVideo, ...]
-    ignored: tuple[Path, ...] = ()
-    """Files below a named folder whose names are not those of videos."""
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 def videos_of_index(path: Path) -> VideoList:
     """The videos of an index file, in its order; its columns may say that one is a part.
 
-    Raises :class:`VideoListError` for columns that name no part of a recording.
+    A line whose columns name no part of a recording is a video with that problem.
     """
-    return VideoList(tuple(_listed_video(path, line) for line in read_index(path)))
+    return VideoList(tuple(map(_listed_video, read_index(path))))
 
 
-def _listed_video(index: Path, line: IndexedVideo) -> ListedVideo:
-    """A line of an index as a video. Raises like :func:`videos_of_index`."""
+def _listed_video(line: IndexedVideo) -> ListedVideo:
+    path = spelled_on_disk(line.path)
     try:
-        return ListedVideo(line.video_id, line.path, read_part(line.other))
+        return ListedVideo(line.video_id, path, read_part(line.other))
     except ValueError as error:
-        raise VideoListError(f"the index {index}, video '{line.video_id}': {error}") from None
+        return ListedVideo(line.video_id, path, problem=str(error))
 
 
 def find_videos(places: Iterable[str]) -> VideoList:
-    """The videos in folders, files and glob patterns.
+    """The videos in folders, files and glob patterns, each file once.
 
-    Raises :class:`VideoListError` when a place does not exist, when nothing is found, and when two
-    videos would have one id.
+    Files in one folder that would be one video (``a.mp4`` and ``a.webm``), and names that are no
+    text, are listed with their problem. Raises :class:`VideoListError` when a place does not exist,
+    when nothing is found, and when videos of several folders would have one id.
     """
-    videos: list[ListedVideo] = []
-    ignored: list[Path] = []
+    found = _Found()
     for place in places:
-        found = _in_place(place)
-        videos += found.videos
-        ignored += found.ignored
-    if not videos:
-        raise VideoListError(f"no videos in {', '.join(places)}")
-    return VideoList(_unique(videos), tuple(ignored))
-
-
-def _in_place(place: str) -> VideoList:
-    path = Path(place)
-    if path.is_dir() and not _is_frame_folder(path):
-        return _below(path)
-    if path.exists():
-        return VideoList((ListedVideo(_name(path), path),))
-    if not glob.has_magic(place):
-        raise VideoListError(f"{place} does not exist")
-    matches = sorted(Path(match) for match in glob.glob(place, recursive=True))
-    return VideoList(
-        tuple(
-            ListedVideo(_name(match, _fixed_part(path)), match)
-            for match in matches
-            if _is_video_file(match) or _is_frame_folder(match)
-        )
+        _look_into(place, found)
+    passed_over = tuple(
+        PassedOver(reason, tuple(paths)) for reason, paths in found.passed_over.items() if paths
     )
+    if not found.videos:
+        also = "".join(f"; {passed}" for passed in passed_over)
+        raise VideoListError(f"no videos in {', '.join(places)}{also}")
+    return VideoList(_with_ids_of_their_own(found), passed_over)
 
 
-def _below(folder: Path) -> VideoList:
-    """All videos in a folder and its subfolders, by path."""
-    videos: list[ListedVideo] = []
-    ignored: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            if _is_frame_folder(path):
-                videos.append(ListedVideo(_name(path, folder), path))
-        elif _is_video_file(path):
-            videos.append(ListedVideo(_name(path, folder), path))
-        elif path.suffix.lower() not in IMAGE_SUFFIXES:
-            ignored.append(path)
-    return VideoList(tuple(videos), tuple(ignored))
+@dataclass
+class _Found:
+    """The videos so far, and what was passed over."""
+
+    videos: list[ListedVideo] = field(default_factory=list)
+    passed_over: dict[Reason, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    folders: dict[Path, Path] = field(default_factory=dict)
+    """Path of a video -> the folder that its id counts from."""
+    _real_paths: set[str] = field(default_factory=set)
+
+    def add(self, path: Path, real_path: str, below: Path) -> None:
+        """Lists a file or folder by its name below a folder, unless it is listed already."""
+        if real_path in self._real_paths:
+            self.passed_over["linked twice"].append(path)
+            return
+        self._real_paths.add(real_path)
+        self.folders[path] = below
+        name = path.relative_to(below)
+        text = (name.with_suffix("") if _is_video_file(name) else name).as_posix()
+        problem = "" if is_text(text) else "its name is not UTF-8, as its id has to be: rename it"
+        self.videos.append(ListedVideo(video_id_of(text), path, problem=problem))
+
+
+def _look_into(place: str, found: _Found) -> None:
+    """Adds the videos of one folder, file or pattern."""
+    path = spelled_on_disk(Path(place))
+    if path.is_dir():
+        _look_below(path, EVERYTHING, found)
+    elif path.exists():
+        found.add(path, os.path.realpath(path), path.parent)
+    elif glob.has_magic(place):
+        fixed = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
+        pattern = tuple(video_id_of(part) for part in path.parts[fixed:])
+        _look_below(spelled_on_disk(Path(*path.parts[:fixed])), pattern, found)
+    else:
+        raise VideoListError(f"{place} does not exist")
+
+
+def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
+    """Adds what lies below a folder and has the names that a pattern asks for."""
+    walked = walk(base, pattern)
+    found.passed_over["hidden"] += walked.hidden
+    found.passed_over["unreadable"] += walked.unreadable
+    found.passed_over["linked twice"] += walked.repeated
+    hold_videos = _folders_of_videos(walked.folders)
+    videos = [
+        video
+        for folder in walked.folders
+        for video in _videos_in(folder, found, has_videos=folder.path in hold_videos)
+    ]
+    if not videos and found.passed_over["not numbered"][-1:] == [base]:
+        found.passed_over["not numbered"].pop()  # nothing else can be meant
+        videos = [folder for folder in walked.folders if folder.path == base]
+    named: dict[str, WalkedFile] = {}
+    for video in sorted(videos, key=lambda video: video.rank):
+        if named.setdefault(video.real_path, video).path != video.path:
+            found.passed_over["linked twice"].append(video.path)
+    for video in sorted(named.values(), key=lambda video: video.path):
+        if video.path == base:
+            base = Path(os.path.abspath(base))  # which has a name even where it was called "."
+            found.add(base, video.real_path, base.parent)
+        else:
+            found.add(video.path, video.real_path, base)
+
+
+def _videos_in(folder: WalkedFolder, found: _Found, *, has_videos: bool) -> Iterator[WalkedFile]:
+    """A folder itself where it is a video, and the video files in it; of what the pattern asks."""
+    images = frame_names(file.path.name for file in folder.files)
+    is_of_images = bool(images.frames) and not has_videos
+    if folder.is_wanted and is_of_images:
+        if images.is_numbered:
+            yield folder
+        else:
+            found.passed_over["not numbered"].append(folder.path)
+    frames = frozenset(images.frames if is_of_images else ())
+    for file in folder.files:
+        if file.is_wanted and _is_video_file(file.path):
+            yield file
+        elif file.is_wanted and file.path.name not in frames:
+            found.passed_over["no video"].append(file.path)
+
+
+def _folders_of_videos(folders: Sequence[WalkedFolder]) -> set[Path]:
+    """Folders with video files in them, however deep."""
+    direct = [f.path for f in folders if any(_is_video_file(file.path) for file in f.files)]
+    return {folder for path in direct for folder in (path, *path.parents)}
 
 
 def _is_video_file(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def _is_frame_folder(path: Path) -> bool:
-    return path.is_dir() and any(child.suffix.lower() in IMAGE_SUFFIXES for child in path.iterdir())
+def _with_ids_of_their_own(found: _Found) -> tuple[ListedVideo, ...]:
+    """The videos; several of one id become one that cannot be extracted, where they lie together.
+
+    Raises :class:`VideoListError` for one id in several folders.
+    """
+    by_id: dict[str, list[ListedVideo]] = defaultdict(list)
+    for video in found.videos:
+        by_id[video.video_id].append(video)
+    apart = [v for v in by_id.values() if len({video.path.parent for video in v}) > 1]
+    if apart:
+        pairs = [f"{v[0].path} and {v[1].path} ('{v[0].video_id}')" for v in apart]
+        raise VideoListError(
+            f"{len(pairs):,} ids would be those of several videos: {'; '.join(pairs[:_EXAMPLES])}"
+            f"{'; ...' * (len(pairs) > _EXAMPLES)}. Name the folder above all of them, or give "
+            "ids of your own with --index"
+        )
+    return tuple(v[0] if len(v) == 1 else _unclear(v, found) for v in by_id.values())
 
 
-def _name(path: Path, below: Path | None = None) -> str:
-    relative = path.relative_to(below) if below else Path(path.name)
-    return (relative.with_suffix("") if _is_video_file(path) else relative).as_posix()
-
-
-def _fixed_part(pattern: Path) -> Path:
-    """The folder at the beginning of a pattern that holds no wildcard."""
-    parts = pattern.parts
-    wild = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:wild])
-
-
-def _unique(videos: list[ListedVideo]) -> tuple[ListedVideo, ...]:
-    by_id: dict[str, ListedVideo] = {}
-    for video in videos:
-        other = by_id.setdefault(video.video_id, video)
-        if other.path != video.path:
-            raise VideoListError(
-                f"{other.path} and {video.path} would both be the video '{video.video_id}': "
-                "name the folder above both, or give ids of your own with --index"
-            )
-    return tuple(by_id.values())
+def _unclear(videos: Sequence[ListedVideo], found: _Found) -> ListedVideo:
+    """What stands for several videos that would have one id."""
+    first = videos[0]
+    suffixes = sorted({video.path.suffix for video in videos if _is_video_file(video.path)})
+    one_kind = f"'{found.folders[first.path]}/**/*{suffixes[0]}'"
+    way = f"name one kind of file, such as --videos {one_kind}" if suffixes[1:] else "rename one"
+    names = " and ".join(video_id_of(video.path.name) for video in videos)
+    problem = f"{names} would be one video, '{first.video_id}': {way}, or give ids with --index"
+    return ListedVideo(first.video_id, first.path, problem=problem)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seds_core.errors import UsageError
+from seds_core.video_id import video_id_of
 
 REQUIRED_COLUMNS = ("video_id", "path")
 COLUMNS = (*REQUIRED_COLUMNS, "split", "text")
@@ -104,6 +105,7 @@ def _video(path: Path, line_number: int, line: dict[str, str]) -> IndexedVideo:
         if not values[name]:
             raise IndexFileError(f"{path}, line {line_number}: the field {name} is empty")
     known = {name: values.pop(name, "") for name in ("video_id", "split", "text")}
+    known["video_id"] = video_id_of(known["video_id"])
     return IndexedVideo(path=path.parent / values.pop("path"), other=values, **known)
 
 

@@ -96,6 +96,7 @@ def _job(video: ListedVideo, request: BoxesRequest, settings: ExtractSettings) -
         video.video_id,
         video.path,
         replace(video.part, size=None),
+        problem=video.problem,
         folder_fps=settings.frames.folder_fps,
         max_frames=request.samples,
         hash=False,

@@ -44,6 +44,8 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
     Raises ``VideoError`` when the video cannot be read to its end, and ``FrameCountChanged`` after
     the last chunk when the number of frames makes another timeline than the one handed out.
     """
+    if job.problem:
+        raise VideoError(job.path, job.problem)
     try:
         source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part)
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)

@@ -20,6 +20,8 @@ class DecodeJob:
     """A video file, or a folder of frame images."""
     part: VideoPart = WHOLE
     """What of it the video is; frames and their numbers below are those of the part."""
+    problem: str = ""
+    """Why it cannot be decoded, where that is known before it is opened."""
     folder_fps: float = 25.0
     """Frame rate of a folder of images."""
     max_frames: int | None = None

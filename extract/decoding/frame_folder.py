@@ -1,35 +1,40 @@
 """A folder of frame images as a source of frames (PHOENIX-2014T, CSL-Daily)."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from extract.decoding.frame import Frame, Progress, unwatched
+from extract.decoding.frame_numbers import IMAGE_SUFFIXES, FrameNames, frame_names, frame_notes
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_part import WHOLE, VideoPart, part_frames
 from extract.decoding.video_properties import MAX_PIXELS, VideoProperties, over_size_limit
 
-IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp"))
+_AS_THEY_ARE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "HSV"))
+"""Pillow's kinds of pixels of 8 bits a value, or fewer; what is transparent shows its colour."""
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images of a folder in natural order: ``9.png`` before ``10.png``.
+    """The images of a folder that are its frames, in natural order.
 
     Other files, hidden files and folders are passed over. Raises ``VideoError`` without any image.
     """
+    return [folder / name for name in _frame_names(folder).frames]
+
+
+def _frame_names(folder: Path) -> FrameNames:
     try:
-        children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+        names = frame_names(child.name for child in folder.iterdir())
     except PermissionError:
         raise VideoError(folder, "permission denied: the folder may not be read") from None
-    images = [child for child in children if child.suffix.lower() in IMAGE_SUFFIXES]
-    if not images:
+    if not names.frames:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise VideoError(folder, f"is a folder without images ({suffixes})")
-    return sorted(images, key=_natural_key)
+    return names
 
 
 class FrameFolder:
@@ -47,9 +52,10 @@ class FrameFolder:
         has not got.
         """
         self._folder = folder
-        images = image_files(folder)
-        numbers = part_frames(part, folder, fps, len(images))
-        self._images = images[numbers.start : numbers.stop]
+        names = _frame_names(folder)
+        numbers = part_frames(part, folder, fps, len(names.frames))
+        names = replace(names, frames=names.frames[numbers.start : numbers.stop])
+        self._images = [folder / name for name in names.frames]
         width, height = self._size_of_first(max_pixels)
         self._properties = VideoProperties(
             width=width,
@@ -60,6 +66,7 @@ class FrameFolder:
             rotation=0,
             codec=self._images[0].suffix.lower().lstrip("."),
             decoder="pillow",
+            notes=frame_notes(names),
         )
 
     @property
@@ -79,7 +86,7 @@ class FrameFolder:
                         f"{path.name} is {size[0]}x{size[1]} pixels, "
                         f"{self._images[0].name} is {expected[0]}x{expected[1]}",
                     )
-                frame = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                frame = _rgb(ImageOps.exif_transpose(image), image.format)
             progress()
             yield frame
 
@@ -113,7 +120,12 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (height, width) if is_on_its_side else (width, height)
 
 
-def _natural_key(path: Path) -> tuple[list[int | str], str]:
-    """Numbers compare as numbers. Text and numbers alternate, so they never meet each other."""
-    parts = re.split(r"([0-9]+)", path.name)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
+def _rgb(image: Image.Image, file_format: str | None) -> Frame:
+    """An image's pixels; ``ValueError`` for those whose range of values nobody knows."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PNG"):
+        # Pillow clips these when it converts them; of 16-bit colours it takes the upper byte too.
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode not in _AS_THEY_ARE:
+        raise ValueError(f"its pixels are of the kind '{image.mode}'; save it with 8 bits a colour")
+    return np.asarray(image.convert("RGB"))

@@ -1,7 +1,7 @@
 """Whether a video is still the one that was extracted: its size, its time, its content."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from extract.decoding.video_part import WHOLE, VideoPart
 
 _BLOCK_BYTES = 1 << 20
 _DIGEST_BYTES = 16
+_SECOND = 10**9
 
 _RECORDING_HASHES = RecentValues[str](64)
 
@@ -26,13 +27,53 @@ class SourceIdentity:
     """BLAKE2b-128 in hexadecimal digits; empty when it was not asked for."""
 
 
-def quick_identity(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns; for a folder the sum and the latest.
+@dataclass(frozen=True)
+class QuickIdentity:
+    """What can be told of a source without reading it."""
+
+    size_bytes: int
+    mtime_ns: int
+    """Time of the last change in ns; for a folder the nanoseconds within that second are a digest
+    of its files' names, order, sizes and times."""
+    latest_ns: int
+    """Time of the last change, which is all that older stores have of a folder."""
+
+    @classmethod
+    def of_folder(cls, folder: Path, files: Sequence[Path]) -> "QuickIdentity":
+        """Of a folder that consists of ``files``; raises ``OSError`` for what is not there."""
+        looks = [(status.st_size, status.st_mtime_ns) for status in map(Path.stat, files)]
+        names = [file.relative_to(folder).as_posix() for file in files]
+        facts: list[object] = list(zip(names, looks, strict=True))
+        if len(set(looks)) < len(looks):  # two may have been exchanged: only the folder tells
+            facts += [path.stat().st_mtime_ns for path in sorted({file.parent for file in files})]
+        digest = hashlib.blake2b(repr(facts).encode(), digest_size=8)
+        size, latest = sum(size for size, _ in looks), max((time for _, time in looks), default=0)
+        fraction = int.from_bytes(digest.digest()) % _SECOND
+        return cls(size, latest - latest % _SECOND + fraction, latest)
+
+    def fits(self, size_bytes: int, mtime_ns: int) -> bool:
+        """Whether a source is, as far as can be told, the one that a store noted."""
+        return self.size_bytes == size_bytes and mtime_ns in (self.mtime_ns, self.latest_ns)
+
+
+def quick_look(path: Path) -> QuickIdentity:
+    """What a file or a folder of images is like.
 
     Only the images of a folder count. Raises ``OSError`` or ``VideoError`` for what is not there.
     """
-    statuses = [file.stat() for file in _files(path)]
-    return sum(s.st_size for s in statuses), max(s.st_mtime_ns for s in statuses)
+    if path.is_dir():
+        return QuickIdentity.of_folder(path, image_files(path))
+    status = path.stat()
+    return QuickIdentity(status.st_size, status.st_mtime_ns, status.st_mtime_ns)
+
+
+def quick_identity(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in ns, of which :class:`QuickIdentity` tells more.
+
+    Raises ``OSError`` or ``VideoError`` for what is not there.
+    """
+    look = quick_look(path)
+    return look.size_bytes, look.mtime_ns
 
 
 def content_hash(path: Path, progress: Progress = unwatched) -> str:

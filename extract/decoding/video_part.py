@@ -4,13 +4,16 @@ Sets such as How2Sign publish long recordings, and the times and the signer's bo
 """
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_properties import MAX_PIXELS
+from seds_core.video_id import is_text
 
 PART_COLUMNS = ("start", "end", "crop", "size")
 """Columns of an index that say which part of its ``path`` a video is; an empty one says nothing."""
@@ -18,6 +21,8 @@ PART_COLUMNS = ("start", "end", "crop", "size")
 SHORTEST_STEP = 3
 """Frames from the first frame of a part to its last, at least; shorter ones are left out of the
 published How2Sign clips."""
+
+_URI = "file://"
 
 _FRAGMENT = re.compile(
     r"(?P<path>.+)#(?=.)"
@@ -90,16 +95,26 @@ WHOLE = VideoPart()
 
 
 def part_name(path: Path, part: VideoPart) -> str:
-    """A name for a part of the recording at ``path``: the path, with a fragment unless whole."""
-    return f"{path}#{part.fragment}" if part != WHOLE else str(path)
+    """A name for a part of the recording at ``path``: the path, with a fragment unless whole.
+
+    A path that is no text becomes a URI, ``file:///...``, with its bytes as ``%FC``.
+    """
+    name = str(path) if is_text(str(path)) else path.absolute().as_uri()
+    return f"{name}#{part.fragment}" if part != WHOLE else name
 
 
 def read_part_name(name: str) -> tuple[Path, VideoPart]:
     """What :func:`part_name` made a name of."""
     found = _FRAGMENT.fullmatch(name)
     if found is None:
-        return Path(name), WHOLE
-    return Path(found["path"]), read_part({key: found[key] or "" for key in PART_COLUMNS})
+        return _named_path(name), WHOLE
+    return _named_path(found["path"]), read_part({key: found[key] or "" for key in PART_COLUMNS})
+
+
+def _named_path(name: str) -> Path:
+    if name.startswith(_URI):
+        return Path(os.fsdecode(unquote_to_bytes(name.removeprefix(_URI))))
+    return Path(name)
 
 
 def read_part(columns: Mapping[str, str]) -> VideoPart:

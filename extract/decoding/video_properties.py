@@ -26,6 +26,8 @@ class VideoProperties:
     codec: str
     decoder: Literal["decord", "pyav", "pillow"]
     """What reads the frames; ``pyav`` finishes what ``decord`` cannot."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the frames, in sentences without the video's name."""
 
 
 def over_size_limit(width: int, height: int, max_pixels: int) -> str:

@@ -55,6 +55,8 @@ class KnownFacts:
             )
         video = self.videos[video_id]
         try:
+            if video.problem:
+                raise VideoError(video.path, video.problem)
             properties = open_frames(video.path, self.folder_fps, part=video.part).properties
         except VideoError as error:
             raise LookupError(

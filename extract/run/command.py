@@ -1,12 +1,9 @@
 """One ``seds-extract rgb`` or ``pose`` command: from the request to the exit code."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from rich.markup import escape
 
 from extract.decoding.decode_pool import DecodePool
 from extract.run.dry_run import print_dry_run
@@ -78,12 +75,8 @@ def read_videos(request: ExtractionRequest) -> VideoList:
     if bool(request.places) == bool(request.index):
         raise UsageError("name the videos either with --videos or with --index")
     videos = videos_of_index(request.index) if request.index else find_videos(request.places)
-    if videos.ignored:
-        suffixes = Counter(path.suffix.lower() or "no ending" for path in videos.ignored)
-        listed = ", ".join(f"{count} x {suffix}" for suffix, count in suffixes.most_common(5))
-        messages.print(
-            f"passed over {len(videos.ignored)} files that are no videos by name: {escape(listed)}"
-        )
+    for passed_over in videos.passed_over:
+        messages.print(str(passed_over), markup=False)
     return videos
 
 

@@ -84,6 +84,8 @@ def _estimate(plan: Plan, stream: Stream, settings: ExtractSettings) -> Estimate
             progress.update(task, advance=1)
             try:
                 num_rows = stream.num_rows(decoded)
+                for note in decoded.properties.notes:
+                    messages.print(f"{decoded.job.video_id}: {note}", markup=False)
                 if not estimate.rows:
                     _measure(estimate, stream, decoded)
             except (VideoError, FrameCountChanged) as error:

@@ -69,6 +69,7 @@ def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> Dec
         video_id=video.video_id,
         path=video.path,
         part=video.part,
+        problem=video.problem,
         folder_fps=frames.folder_fps,
         max_frames=frames.max_frames,
         fit=stream.fit,
@@ -111,6 +112,8 @@ class _Keeping:
             return
         assert outcome is not None
         self._unexpected = 0
+        for note in video.notes:
+            self._do(partial(self._report.noted, video.job, note))
         self._do(partial(self._write, FinishedVideo(outcome, joined(video.parts))))
 
     def finish(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from extract.decoding.source_identity import part_hash, quick_identity
+from extract.decoding.source_identity import part_hash, quick_look
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_part import read_part_name
 from extract.video_list import ListedVideo
@@ -41,17 +41,17 @@ def has_changed(video: ListedVideo, entry: VideoEntry) -> bool:
     """Whether a video is another than the one extracted.
 
     Another part of the same recording is another video. Size and time of the source settle the rest
-    cheaply when they are equal; otherwise the content decides. A source that cannot be looked at
-    counts as changed, so that the run meets it and reports it.
+    cheaply when they are equal; otherwise the content decides. A source that cannot be looked at,
+    or has a problem, counts as changed, so that the run meets it and reports it.
     """
     _, extracted_part = read_part_name(entry.path)
-    if video.part != extracted_part:
+    if video.problem or video.part != extracted_part:
         return True
     try:
-        size_bytes, mtime_ns = quick_identity(video.path)
-        if (size_bytes, mtime_ns) == (entry.size_bytes, entry.mtime_ns):
+        look = quick_look(video.path)
+        if look.fits(entry.size_bytes, entry.mtime_ns):
             return False
-        if size_bytes != entry.size_bytes:
+        if look.size_bytes != entry.size_bytes:
             return True
         return part_hash(video.path, video.part) != entry.content_hash
     except (OSError, VideoError):

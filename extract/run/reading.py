@@ -25,6 +25,8 @@ class VideoAtWork:
     """Pieces that the network has not seen yet."""
     outcome: VideoSource | Exception | None = None
     """What was read, or what prevented it; ``None`` as long as it is being read."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of its frames."""
 
     @property
     def is_done(self) -> bool:
@@ -93,6 +95,7 @@ def read_videos(
         except Exception as error:  # whosever it is: the run goes on
             yield Ended(video, error)
         else:
+            video.notes = decoded.properties.notes
             yield Ended(video, _source(decoded))
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from extract.decoding.decode_job import DecodeJob
 from extract.run.profile import RunProfile
 from seds_core.console import fail, messages, results
 from seds_core.store.records import FailedVideo, FinishedVideo
@@ -20,8 +21,9 @@ from seds_core.store.records import FailedVideo, FinishedVideo
 class RunReport:
     """Counts a run and shows its progress.
 
-    With ``as_json``, standard output gets one JSON object a line: ``started``, ``finished`` and
-    ``failed`` events, at the end the ``profile`` if it was asked for, and the ``summary``.
+    With ``as_json``, standard output gets one JSON object a line: ``started``, ``noted``,
+    ``finished`` and ``failed`` events, at the end the ``profile`` if it was asked for, and the
+    ``summary``.
     """
 
     progress: Progress
@@ -52,6 +54,11 @@ class RunReport:
             rows=video.num_rows,
         )
         self._advance()
+
+    def noted(self, job: DecodeJob, note: str) -> None:
+        """Something about a video's frames should be known."""
+        self._event("noted", video_id=job.video_id, path=job.source_name, note=note)
+        messages.print(f"[yellow]note[/] {escape(job.source_name)}: {escape(note)}")
 
     def failed(self, failure: FailedVideo) -> None:
         """A video could not be extracted."""

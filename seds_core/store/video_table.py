@@ -7,6 +7,7 @@ from typing import Any
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.records import VideoSource
+from seds_core.video_id import video_id_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class VideoTable(Mapping[str, VideoEntry]):
         self._num_entries = arrays.committed[0]
         self._columns: dict[str, list[Any]] = {}
         names = arrays.read_video_column("video_id", self._num_entries).tolist()
-        self._places: dict[str, int] = {name: place for place, name in enumerate(names)}
+        self._places = {video_id_of(name): place for place, name in enumerate(names)}
 
     def __getitem__(self, video_id: str) -> VideoEntry:
         """The entry; raises ``KeyError`` for a video that is not in the store."""
@@ -58,6 +59,7 @@ class VideoTable(Mapping[str, VideoEntry]):
                 spec.name: self._arrays.read_video_column(spec.name, self._num_entries).tolist()
                 for spec in VIDEO_ARRAYS
             }
+            self._columns["video_id"] = list(map(video_id_of, self._columns["video_id"]))
             self._arrays = None
         return self._columns
 

@@ -18,6 +18,13 @@ def test_paths_start_at_the_index_and_other_columns_are_kept(tmp_path):
     ]
 
 
+def test_ids_are_composed(tmp_path):
+    [video] = read_index(write(tmp_path, "video_id,path\nu\u0308ben,u\u0308.mp4\n"))
+    assert (video.video_id, video.path.name) == ("\u00fcben", "u\u0308.mp4")
+    with pytest.raises(IndexFileError, match="twice"):
+        read_index(write(tmp_path, "video_id,path\nu\u0308,a\n\u00fc,b\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

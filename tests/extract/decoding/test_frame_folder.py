@@ -41,12 +41,63 @@ def test_lossless_images_come_back_exactly(tmp_path):
     assert np.array_equal(list(FrameFolder(folder, 25.0).frames()), numbered_frames(3, 64, 48))
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr"])
 def test_every_kind_of_image_becomes_rgb(tmp_path, mode):
     folder = tmp_path / "video"
     folder.mkdir()
-    Image.new(mode, (8, 6)).save(folder / "0.png")
-    assert next(FrameFolder(folder, 25.0).frames()).shape == (6, 8, 3)
+    image = Image.fromarray(RAMP).convert("RGB" if mode in ("CMYK", "YCbCr", "RGBX") else "L")
+    suffix = {"PA": "TIFF", "RGBX": "TIFF", "CMYK": "TIFF", "YCbCr": "TIFF"}.get(mode, "PNG")
+    image.convert(mode).save(folder / "0.png", suffix)
+    [frame] = FrameFolder(folder, 25.0).frames()
+    assert frame.dtype == np.uint8
+    assert np.abs(frame.astype(int) - RAMP[..., None]).max() <= 1
+
+
+def test_what_is_transparent_shows_its_colour(tmp_path):
+    """As for ffmpeg and OpenCV."""
+    folder = tmp_path / "video"
+    folder.mkdir()
+    Image.new("RGBA", (8, 6), (10, 20, 30, 0)).save(folder / "0.png")
+    palette = Image.new("P", (8, 6), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 30])
+    palette.save(folder / "1.png", transparency=1)
+    for frame in FrameFolder(folder, 25.0).frames():
+        assert frame[3, 3].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize("byte_order", ["<u2", ">u2"])
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_16_bits_are_scaled_and_not_clipped(tmp_path, file_format, byte_order):
+    folder = tmp_path / "video"
+    folder.mkdir()
+    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    mode = "I;16B" if byte_order == ">u2" else "I;16"
+    image = Image.frombytes(mode, (16, 16), values.astype(byte_order).tobytes())
+    image.save(folder / "0.png", file_format)
+    [frame] = FrameFolder(folder, 25.0).frames()
+    assert np.array_equal(frame, np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def test_16_bit_grey_of_an_older_pillow(tmp_path, monkeypatch):
+    """Which opens it with 32 bits a value."""
+    folder = write_folder(tmp_path / "video", ["0.png"], 2, 1)
+    image = Image.fromarray(np.array([[0, 65535]], np.int32))
+    image.format = "PNG"
+    monkeypatch.setattr(Image, "open", lambda _: image)
+    [frame] = FrameFolder(folder, 25.0).frames()
+    assert frame[..., 0].tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [("I", np.int32), ("F", np.float32)])
+def test_values_whose_range_nobody_knows_are_refused(tmp_path, mode, dtype):
+    folder = tmp_path / "video"
+    folder.mkdir()
+    Image.fromarray(np.full((4, 4), 1000, dtype)).save(folder / "0.png", "TIFF")
+    with pytest.raises(VideoError, match=rf"0\.png .*'{mode}'"):
+        list(FrameFolder(folder, 25.0).frames())
 
 
 def test_turns_photos_upright_once(tmp_path):
@@ -81,6 +132,24 @@ def test_refuses_huge_images(tmp_path):
     folder = write_folder(tmp_path / "video", ["0.png"])
     with pytest.raises(VideoError, match="64x48 pixels are over the limit of 1,000"):
         FrameFolder(folder, 25.0, max_pixels=1000)
+
+
+def test_strays_are_no_frames(tmp_path):
+    folder = write_folder(tmp_path / "video", ["1.png", "2.png", "cover.png"])
+    source = FrameFolder(folder, 25.0)
+    assert [read_number(frame) for frame in source.frames()] == [0, 1]
+    assert ["cover.png" in note for note in source.properties.notes] == [True]
+
+
+def test_gaps_between_the_numbers_are_noted(tmp_path):
+    names = [f"images{i:04d}.png" for i in range(1, 21) if i not in (5, 6, 13)]
+    folder = write_folder(tmp_path / "video", names, 16, 16)
+    [note] = FrameFolder(folder, 25.0).properties.notes
+    assert "3" in note
+    assert "(5, 6, 13)" in note
+    part = FrameFolder(folder, 10.0, part=VideoPart(0.3, 0.7)).properties
+    assert part.num_frames == 5  # images 4 to 10, of which two are missing
+    assert "(5, 6)" in part.notes[0]
 
 
 def test_a_folder_without_images_is_an_error(tmp_path):

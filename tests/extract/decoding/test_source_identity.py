@@ -4,7 +4,7 @@ import os
 import pytest
 
 from extract.decoding import source_identity as module
-from extract.decoding.source_identity import content_hash, part_hash, quick_identity
+from extract.decoding.source_identity import content_hash, part_hash, quick_identity, quick_look
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_part import WHOLE, Crop, VideoPart
 
@@ -51,6 +51,61 @@ def test_every_change_of_a_folder_changes_its_hash(tmp_path, change):
     before = content_hash(tmp_path)
     change(tmp_path)
     assert content_hash(tmp_path) != before
+
+
+FOLDER_CHANGES = {
+    "exchanged": lambda one, two: (
+        one.rename(one.with_name("x.png")),
+        two.rename(one),
+        one.with_name("x.png").rename(two),
+    ),
+    "renamed": lambda one, _: one.rename(one.with_name("7.png")),
+    "older content": lambda one, _: (one.write_bytes(b"eins"), os.utime(one, ns=(3, 3))),
+    "other times": lambda one, _: os.utime(one, ns=(6, 6)),
+}
+
+
+def test_images_that_look_alike_cannot_be_exchanged_unnoticed(tmp_path):
+    """Frames without compression from an archive: one size, one time."""
+    one, two, other = (tmp_path / name for name in ("1.bmp", "2.bmp", "x.bmp"))
+    for image in (one, two):
+        image.write_bytes(image.name.encode())
+        os.utime(image, ns=(5, 5))
+    os.utime(tmp_path, ns=(7, 7))
+    before = quick_identity(tmp_path)
+    for source, target in ((one, other), (two, one), (other, two)):
+        source.rename(target)
+    assert not quick_look(tmp_path).fits(*before)
+
+
+@pytest.mark.parametrize("change", FOLDER_CHANGES.values(), ids=FOLDER_CHANGES)
+def test_changes_of_a_folder_are_noticed_without_reading_it(tmp_path, change):
+    """All keep the sum of the sizes, the time of the last change and the folder's time."""
+    one, two = tmp_path / "1.png", tmp_path / "2.png"
+    for image, content in ((one, b"eins"), (two, b"zwo"), (tmp_path / "3.png", b"three")):
+        image.write_bytes(content)
+        os.utime(image, ns=(5, 5))
+    os.utime(tmp_path / "3.png", ns=(9, 9))
+    os.utime(tmp_path, ns=(7, 7))
+    before = quick_identity(tmp_path)
+    assert quick_look(tmp_path).fits(*before)
+    change(one, two)
+    os.utime(tmp_path, ns=(7, 7))
+    assert quick_identity(tmp_path)[0] == before[0]
+    assert not quick_look(tmp_path).fits(*before)
+
+
+def test_what_older_stores_noted_of_a_folder_still_fits(tmp_path):
+    """The sum of the sizes and the time of the last change."""
+    for name, time in (("1.png", 10**18 + 5), ("2.png", 7)):
+        (tmp_path / name).write_bytes(b"12345")
+        os.utime(tmp_path / name, ns=(time, time))
+    look = quick_look(tmp_path)
+    assert look.fits(10, 10**18 + 5)
+    assert look.mtime_ns != 10**18 + 5
+    assert look.mtime_ns // 10**9 == 10**9
+    assert not look.fits(10, 10**18 + 6)
+    assert not look.fits(11, 10**18 + 5)
 
 
 def test_gives_signs_of_life_while_it_reads(tmp_path):

@@ -57,6 +57,34 @@ def test_a_source_that_is_gone_has_changed(source, entry, tmp_path):
     assert has_changed(ListedVideo("a", tmp_path / "folder"), entry)
 
 
+def test_exchanged_images_have_changed_and_copied_ones_have_not(tmp_path, entry):
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(name.encode())
+        os.utime(tmp_path / name, ns=(5, 5))
+    video = ListedVideo("a", tmp_path)
+    size_bytes, mtime_ns = quick_identity(tmp_path)
+    known = replace(
+        entry,
+        size_bytes=size_bytes,
+        mtime_ns=mtime_ns,
+        content_hash=content_hash(tmp_path),
+        path=str(tmp_path),
+    )
+    assert not has_changed(video, replace(known, content_hash="never compared"))
+    assert not has_changed(video, replace(known, mtime_ns=5, content_hash="of an older store"))
+    for name in ("1.png", "2.png"):
+        os.utime(tmp_path / name, ns=(6, 6))
+    assert not has_changed(video, known)
+    (tmp_path / "1.png").rename(tmp_path / "x.png")
+    (tmp_path / "2.png").rename(tmp_path / "1.png")
+    (tmp_path / "x.png").rename(tmp_path / "2.png")
+    assert has_changed(video, known)
+
+
+def test_a_video_with_a_problem_is_met_again(source, entry):
+    assert has_changed(ListedVideo("a", source, problem="two files of one name"), entry)
+
+
 def test_missing_videos_come_before_changed_ones(source, entry, tmp_path):
     there, gone = ListedVideo("a", source), ListedVideo("b", tmp_path / "b.mp4")
     plan = plan_run((there, gone), {"a": entry})

@@ -57,6 +57,16 @@ def test_of_several_entries_the_last_one_counts(path):
         videos["d"]
 
 
+def test_ids_of_older_stores_are_composed(tmp_path):
+    path = tmp_path / "s.zarr"
+    with BulkWriter(path, RGB) as writer:
+        writer.add(finished("u\u0308ben"))
+    store = StoreReader(path)
+    assert list(store.videos) == ["\u00fcben"]
+    assert store.videos["\u00fcben"].video_id == "\u00fcben"
+    assert len(store.rows("\u00fcben")["features"]) > 0
+
+
 def test_what_is_committed_later_stays_unknown(path):
     store = StoreReader(path)
     with BulkWriter(path, RGB) as writer:

@@ -1,0 +1,174 @@
+"""Looks through folders the way a person means it: links are followed, loops are cut.
+
+Hidden files and folders, those that systems keep for themselves, and folders that may not be read
+are passed over. Names are compared composed: ``ü`` is one letter, however a disk spells it.
+"""
+
+import heapq
+import os
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+
+from seds_core.video_id import video_id_of
+
+EVERYTHING = ("**",)
+"""The pattern of all that lies below a folder, and of the folder itself."""
+
+SYSTEM_NAMES = frozenset(
+    (
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "__macosx",
+        "lost+found",
+        "recycler",
+        "system volume information",
+    )
+)
+"""What systems and network disks keep beside a person's files, in small letters."""
+
+
+@dataclass(frozen=True)
+class WalkedFile:
+    """A file that is there under this name."""
+
+    path: Path
+    real_path: str
+    """Where it lies when all links are followed."""
+    num_links: int
+    """Links on the way from the folder that was named, its own among them."""
+    is_wanted: bool
+    """Whether the pattern asks for it."""
+
+    @property
+    def rank(self) -> tuple[int, int, Path]:
+        """Of several names of one file the lowest counts: few links, then a short way."""
+        return self.num_links, len(self.path.parts), self.path
+
+
+@dataclass(frozen=True)
+class WalkedFolder(WalkedFile):
+    """A folder and the files that lie in it, by name."""
+
+    files: tuple[WalkedFile, ...]
+
+
+@dataclass
+class Walk:
+    """Everything that was met on the way through a folder."""
+
+    folders: list[WalkedFolder] = field(default_factory=list)
+    hidden: list[Path] = field(default_factory=list)
+    """Hidden and system files and folders, which were not looked into."""
+    unreadable: list[Path] = field(default_factory=list)
+    repeated: list[Path] = field(default_factory=list)
+    """Links to folders that were met under another name."""
+
+
+def walk(base: Path, pattern: tuple[str, ...] = EVERYTHING) -> Walk:
+    """Looks into a folder, and into those below it that a pattern may mean something in.
+
+    The pattern's parts are those of a path below ``base``, ``**`` for any number of folders. A
+    folder that is reached in several ways is met under the name with the fewest links, then the
+    shortest, then the first one. Names with a leading dot and :data:`SYSTEM_NAMES` are met only
+    where the pattern spells them.
+    """
+    walked, seen = Walk(), set[tuple[str, frozenset[int]]]()
+    start = os.path.realpath(base), _reached(pattern, {0})
+    todo = [(0, len(base.parts), str(base), *start)]
+    while todo:
+        num_links, depth, path, real_path, places = heapq.heappop(todo)
+        if (real_path, places) in seen:
+            walked.repeated.append(Path(path))
+            continue
+        seen.add((real_path, places))
+        files = []
+        for entry in _entries(path, walked):
+            below = _step(pattern, places, entry.name)
+            if not below and _is_hidden(entry.name):
+                walked.hidden.append(Path(entry.path))
+                continue
+            links, real = num_links, f"{real_path}/{entry.name}"
+            if entry.is_symlink():
+                links, real = num_links + 1, os.path.realpath(entry.path)
+            if not _is_folder(entry):
+                wanted = len(pattern) in below
+                files.append(WalkedFile(Path(entry.path), real, links, wanted))
+            elif below:
+                heapq.heappush(todo, (links, depth + 1, entry.path, real, below))
+        wanted = len(pattern) in places
+        walked.folders.append(WalkedFolder(Path(path), real_path, num_links, wanted, tuple(files)))
+    return walked
+
+
+def spelled_on_disk(path: Path) -> Path:
+    """The path under which a file lies that was named with letters composed in another way.
+
+    The path itself where there is no such file.
+    """
+    if str(path).isascii() or os.path.lexists(path) or path == path.parent:
+        return path
+    folder = spelled_on_disk(path.parent)
+    try:
+        names = _names_by_spelling(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return path
+    name = names.get(video_id_of(path.name))
+    return folder / name if name else path
+
+
+@lru_cache(maxsize=16)
+def _names_by_spelling(folder: Path, _mtime_ns: int) -> dict[str, str]:
+    """Composed names of what lies in a folder -> their names on the disk."""
+    return {video_id_of(name): name for name in sorted(os.listdir(folder), reverse=True)}
+
+
+def _entries(folder: str, walked: Walk) -> list[os.DirEntry[str]]:
+    """What lies in a folder, by name; nothing where it may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        walked.unreadable.append(Path(folder))
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether something is a folder, or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def _reached(pattern: tuple[str, ...], places: set[int]) -> frozenset[int]:
+    """Places of a pattern, with those that are reached from them by passing over a ``**``."""
+    for place in sorted(places):
+        while place < len(pattern) and pattern[place] == "**":
+            place += 1
+            places.add(place)
+    return frozenset(places)
+
+
+def _step(pattern: tuple[str, ...], places: frozenset[int], name: str) -> frozenset[int]:
+    """Places of a pattern at which one may be, below a name, after having been at ``places``."""
+    letters = video_id_of(name)
+    is_hidden = _is_hidden(name)
+    after = set()
+    for place in places:
+        part = pattern[place] if place < len(pattern) else ""
+        if part == "**":
+            after |= set() if is_hidden else {place}
+        elif fnmatchcase(letters, part):
+            spelled = part.startswith(".") if name.startswith(".") else part == letters
+            after |= {place + 1} if spelled or not is_hidden else set()
+    return _reached(pattern, after)
