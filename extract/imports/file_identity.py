@@ -4,17 +4,26 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from extract.decoding.source_identity import QuickIdentity
+
 _BLOCK_BYTES = 1 << 20
 
 
+def quick_look(path: Path) -> QuickIdentity:
+    """What a file, or all files in a folder, are like. Raises ``OSError`` for what is not there."""
+    if path.is_dir():
+        return QuickIdentity.of_folder(path, _files(path))
+    status = path.stat()
+    return QuickIdentity(status.st_size, status.st_mtime_ns, status.st_mtime_ns)
+
+
 def quick_identity(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns; of a folder's files the sum and the latest.
+    """Size in bytes and time of the last change in ns, of which ``QuickIdentity`` tells more.
 
     Raises ``OSError`` for what is not there.
     """
-    statuses = [file.stat() for file in _files(path)]
-    sizes, times = [s.st_size for s in statuses], [s.st_mtime_ns for s in statuses]
-    return sum(sizes), max(times, default=path.stat().st_mtime_ns)
+    look = quick_look(path)
+    return look.size_bytes, look.mtime_ns
 
 
 def content_hash(path: Path) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from extract.imports.file_identity import content_hash, quick_identity
+from extract.imports.file_identity import content_hash, quick_look
 from extract.imports.imported import ImportItem
 from seds_core.store.video_table import VideoEntry
 
@@ -40,9 +40,9 @@ def has_changed(item: ImportItem, entry: VideoEntry) -> bool:
     cannot be looked at counts as changed, so that the import meets it and reports it.
     """
     try:
-        size_bytes, mtime_ns = quick_identity(item.path)
-        if (size_bytes, mtime_ns) == (entry.size_bytes, entry.mtime_ns):
+        look = quick_look(item.path)
+        if look.fits(entry.size_bytes, entry.mtime_ns):
             return False
-        return size_bytes != entry.size_bytes or content_hash(item.path) != entry.content_hash
+        return look.size_bytes != entry.size_bytes or content_hash(item.path) != entry.content_hash
     except OSError:
         return True
