@@ -23,12 +23,14 @@ from extract.cli_options import (
     PipelineFile,
     Profile,
     Store,
+    TakesNames,
     Videos,
 )
 from extract.data_cli import add_data_commands
 from extract.run.request import ExtractionRequest
 from seds_core.command_line import EXIT_ERROR, run
 from seds_core.console import results
+from seds_core.video_id import video_id_of
 
 app = typer.Typer(
     name="seds-extract",
@@ -48,7 +50,7 @@ def main() -> None:
     run(app)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=TakesNames, epilog=EXIT_CODES)
 def rgb(
     out: Out,
     videos: Videos = None,
@@ -92,7 +94,7 @@ def rgb(
     )
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=TakesNames, epilog=EXIT_CODES)
 def pose(
     out: Out,
     videos: Videos = None,
@@ -183,7 +185,7 @@ def verify(
         raise typer.Exit(EXIT_ERROR)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # ids may begin with a hyphen
 def show(
     store: Store,
     video_id: Annotated[str, typer.Argument(help="A video in the store.")],
@@ -201,6 +203,7 @@ def show(
     """
     from extract.inspection.pictures import write_pictures
 
+    video_id = video_id_of(video_id)
     picture = out or Path(f"{video_id.replace('/', '_')}.png")
     stores = tuple(path for path in (store, also) if path is not None)
     for path in write_pictures(stores, video_id, picture, with_film=video):

@@ -1,9 +1,10 @@
 """Options that several commands of ``seds-extract`` share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 EXIT_CODES = "Exit codes: 0 all there, 3 some videos failed, 2 usage, 1 anything else."
 PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
@@ -28,3 +29,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done;
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 Profile = Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")]
 Store = Annotated[Path, typer.Argument(help="A store made by rgb, pose or import.")]
+
+
+class TakesNames(TyperCommand):
+    """Takes what begins with one hyphen, as many names of videos do, for a name: no option does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - click's context
+        """Such a name as a path in the present folder."""
+        is_name = [arg[:1] == "-" and arg[1:2] not in ("-", "") for arg in args]
+        return super().parse_args(
+            ctx, [f"./{arg}" if name else arg for arg, name in zip(args, is_name, strict=True)]
+        )

@@ -53,6 +53,22 @@ def test_names_that_the_shell_expands_are_all_taken(call):
     assert call.request.places == ("a.mp4", "b.mp4", "c.mp4")
 
 
+def test_names_may_begin_with_a_hyphen(call, monkeypatch):
+    call("pose", "--out", "s.zarr", "--videos", "-aBc.mp4", "-v.mp4", "c.mp4")
+    assert [str(Path(place)) for place in call.request.places] == ["-aBc.mp4", "-v.mp4", "c.mp4"]
+    shown = []
+    monkeypatch.setattr(
+        "extract.inspection.pictures.write_pictures",
+        lambda _, video_id, picture, **__: shown.append((video_id, picture)) or [],
+    )
+    assert call("show", "s.zarr", "-aBc_0-1-rgb_front", "--video") == 0
+    assert shown == [("-aBc_0-1-rgb_front", Path("-aBc_0-1-rgb_front.png"))]
+    assert call("show", "s.zarr", "u\u0308ben") == 0
+    assert shown[-1][0] == "\u00fcben"
+    assert call("pose", "--out", "s.zarr", "--vdieos", "a") == 2
+    assert call("show", "s.zarr", "a", "--vdieo") == 2
+
+
 def test_a_dry_run_does_not_run(call):
     assert call("pose", "--videos", "a", "--out", "s", "--dry-run", answer=5) == 0
 
