@@ -6,6 +6,7 @@ are passed over. Names are compared composed: ``ü`` is one letter, however a di
 
 import heapq
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -66,17 +67,23 @@ class Walk:
     hidden: list[Path] = field(default_factory=list)
     """Hidden and system files and folders, which were not looked into."""
     unreadable: list[Path] = field(default_factory=list)
+    leaves: list[Path] = field(default_factory=list)
+    """Folders that were not to be looked into."""
     repeated: list[Path] = field(default_factory=list)
     """Links to folders that were met under another name."""
 
 
-def walk(base: Path, pattern: tuple[str, ...] = EVERYTHING) -> Walk:
+def walk(
+    base: Path,
+    pattern: tuple[str, ...] = EVERYTHING,
+    is_leaf: Callable[[str], bool] = lambda _: False,
+) -> Walk:
     """Looks into a folder, and into those below it that a pattern may mean something in.
 
     The pattern's parts are those of a path below ``base``, ``**`` for any number of folders. A
     folder that is reached in several ways is met under the name with the fewest links, then the
     shortest, then the first one. Names with a leading dot and :data:`SYSTEM_NAMES` are met only
-    where the pattern spells them.
+    where the pattern spells them. A folder whose name is that of a leaf is met, not looked into.
     """
     walked, seen = Walk(), set[tuple[str, frozenset[int]]]()
     start = os.path.realpath(base), _reached(pattern, {0})
@@ -99,11 +106,27 @@ def walk(base: Path, pattern: tuple[str, ...] = EVERYTHING) -> Walk:
             if not _is_folder(entry):
                 wanted = len(pattern) in below
                 files.append(WalkedFile(Path(entry.path), real, links, wanted))
+            elif below and is_leaf(entry.name):
+                walked.leaves.append(Path(entry.path))
             elif below:
                 heapq.heappush(todo, (links, depth + 1, entry.path, real, below))
         wanted = len(pattern) in places
         walked.folders.append(WalkedFolder(Path(path), real_path, num_links, wanted, tuple(files)))
     return walked
+
+
+def each_once(files: Iterable[WalkedFile]) -> tuple[list[WalkedFile], list[WalkedFile]]:
+    """Every file under the name that counts, and the other names that files have; both by path."""
+    by_real_path: dict[str, WalkedFile] = {}
+    others = []
+    for file in sorted(files, key=lambda file: file.rank):
+        if by_real_path.setdefault(file.real_path, file).path != file.path:
+            others.append(file)
+    return sorted(by_real_path.values(), key=_by_path), sorted(others, key=_by_path)
+
+
+def _by_path(file: WalkedFile) -> Path:
+    return file.path
 
 
 def spelled_on_disk(path: Path) -> Path:

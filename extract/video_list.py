@@ -14,7 +14,14 @@ from typing import Literal
 
 from extract.decoding.frame_numbers import frame_names
 from extract.decoding.video_part import WHOLE, VideoPart, read_part
-from extract.folder_walk import EVERYTHING, WalkedFile, WalkedFolder, spelled_on_disk, walk
+from extract.folder_walk import (
+    EVERYTHING,
+    WalkedFile,
+    WalkedFolder,
+    each_once,
+    spelled_on_disk,
+    walk,
+)
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError
 from seds_core.video_id import is_text, video_id_of
@@ -160,7 +167,7 @@ def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
     found.passed_over["unreadable"] += walked.unreadable
     found.passed_over["linked twice"] += walked.repeated
     hold_videos = _folders_of_videos(walked.folders)
-    videos = [
+    videos: list[WalkedFile] = [
         video
         for folder in walked.folders
         for video in _videos_in(folder, found, has_videos=folder.path in hold_videos)
@@ -168,11 +175,9 @@ def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
     if not videos and found.passed_over["not numbered"][-1:] == [base]:
         found.passed_over["not numbered"].pop()  # nothing else can be meant
         videos = [folder for folder in walked.folders if folder.path == base]
-    named: dict[str, WalkedFile] = {}
-    for video in sorted(videos, key=lambda video: video.rank):
-        if named.setdefault(video.real_path, video).path != video.path:
-            found.passed_over["linked twice"].append(video.path)
-    for video in sorted(named.values(), key=lambda video: video.path):
+    videos, others = each_once(videos)
+    found.passed_over["linked twice"] += [other.path for other in others]
+    for video in videos:
         if video.path == base:
             base = Path(os.path.abspath(base))  # which has a name even where it was called "."
             found.add(base, video.real_path, base.parent)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from extract.captions.caption import Caption, Finding
 from extract.captions.release_files import CaptionFileError
+from extract.folder_walk import spelled_on_disk, walk
 from extract.video_list import VIDEO_SUFFIXES
 from seds_core.dataset_index import IndexedVideo
+from seds_core.video_id import video_id_of
 
 _SPLIT_FOLDERS = {"dev": ("dev", "val")}
 """What releases call the folder of a split, where that is not its own name."""
@@ -58,46 +60,39 @@ def locate(captions: Sequence[Caption], folder: Path | None, index_folder: Path)
 def search(folder: Path, names: Collection[str]) -> dict[str, list[Path]]:
     """Frame folders, and video files without their ending, that have one of ``names``.
 
-    Links are followed. An empty folder is no video. Raises ``CaptionFileError`` for a folder that
+    Links are followed; hidden and system folders, and those that may not be read, are passed over.
+    An empty folder is no video. Raises ``CaptionFileError`` for a folder that
     is none.
     """
     if not folder.is_dir():
         raise CaptionFileError(f"the folder of the videos, {folder}, does not exist")
+    wanted = {video_id_of(name): name for name in names}
+    walked = walk(folder, is_leaf=lambda name: video_id_of(name) in wanted)
     found = defaultdict(list)
-    todo, seen = [folder], set[tuple[int, int]]()
-    while todo:
-        current = todo.pop()
-        status = current.stat()
-        if (status.st_dev, status.st_ino) in seen:  # links that lead in circles
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in _entries(current):
-            stem, suffix = os.path.splitext(entry.name)
-            if suffix.lower() in VIDEO_SUFFIXES and stem in names:
-                found[stem].append(Path(entry.path))
-            elif not entry.is_dir():
-                continue
-            elif entry.name not in names:
-                todo.append(Path(entry.path))
-            elif _entries(entry.path):
-                found[entry.name].append(Path(entry.path))
+    for path in walked.leaves:
+        if _is_filled(path):
+            found[wanted[video_id_of(path.name)]].append(path)
+    for file in (file for folder in walked.folders for file in folder.files):
+        name = wanted.get(video_id_of(file.path.stem))
+        if name is not None and file.path.suffix.lower() in VIDEO_SUFFIXES:
+            found[name].append(file.path)
     return {name: sorted(paths) for name, paths in found.items()}
 
 
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """What a folder holds; nothing where that may not be read."""
+def _is_filled(folder: Path) -> bool:
+    """Whether there is something in a folder; not where that may not be read."""
     try:
         with os.scandir(folder) as entries:
-            return list(entries)
-    except PermissionError:
-        return []
+            return any(entries)
+    except OSError:
+        return False
 
 
 def _video(caption: Caption, found: Mapping[str, Sequence[Path]]) -> IndexedVideo | None:
     """A caption's line of the index; ``None`` where its video is missing."""
     if caption.path:
-        part = caption.places[-1].part
-        return _indexed(caption, caption.path, part) if caption.path.exists() else None
+        path = spelled_on_disk(caption.path)
+        return _indexed(caption, path, caption.places[-1].part) if path.exists() else None
     for place in caption.places:
         if place.name in found:
             return _indexed(caption, _of_split(found[place.name], caption.split), place.part)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from extract.imports.imported import ImportedFileError, ImportItem
+from extract.imports.source_files import files_below
 from extract.pickles.array_pickle import parse_pickle, read_bytes
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
+from seds_core.video_id import video_id_of
 
 SUFFIX = ".pkl"
 
@@ -26,7 +28,7 @@ class VideoNames:
         """The names of an index's videos. Raises ``UsageError`` for an alias of two videos."""
         aliases: dict[str, str] = {}
         for video in videos:
-            if alias := video.other.get("alias"):
+            if alias := video_id_of(video.other.get("alias", "")):
                 other = aliases.setdefault(alias, video.video_id)
                 if other != video.video_id:
                     raise UsageError(
@@ -38,7 +40,8 @@ class VideoNames:
     def id_of(self, relative: Path) -> str | None:
         """The id of the video of a file, by its path below the source or by its name alone."""
         stem = relative.with_suffix("")
-        return self.by_name.get(stem.as_posix()) or self.by_name.get(stem.name)
+        paths = video_id_of(stem.as_posix()), video_id_of(stem.name)
+        return self.by_name.get(paths[0]) or self.by_name.get(paths[1])
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,9 @@ class PublishedFiles:
 
         Raises ``UsageError`` when there are none, and when two are of one video.
         """
-        paths = [path for path in sorted(self.source.rglob(f"*{SUFFIX}")) if path.is_file()]
-        if not paths:
-            raise UsageError(f"there are no {SUFFIX} files below {self.source}; name their folder")
         items: dict[str, ImportItem] = {}
-        for path in paths:
-            item = ImportItem(self._id(path) or path.stem, path)
+        for path in files_below(self.source, SUFFIX):
+            item = ImportItem(self._id(path) or video_id_of(path.stem), path)
             other = items.setdefault(item.video_id, item)
             if other is not item:
                 raise UsageError(
@@ -88,7 +88,7 @@ class PublishedFiles:
 
     def _id(self, path: Path) -> str | None:
         if self.names is None:
-            return path.stem
+            return video_id_of(path.stem)
         return self.names.id_of(path.relative_to(self.source))
 
 

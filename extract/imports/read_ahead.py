@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from extract.decoding.video_part import WHOLE, part_name
 from extract.imports.file_identity import content_hash, quick_identity
 from extract.imports.imported import ImportedFileError, ImportedVideo, ImportFormat, ImportItem
 from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
@@ -54,9 +55,10 @@ def read_video(item: ImportItem, source: ImportFormat) -> ReadVideo | FailedVide
         video = source.read(item)
         finished = FinishedVideo(_source(item, identity, video), video.rows)
     except ImportedFileError as error:
-        return FailedVideo.now(item.video_id, str(error.path), error.reason)
+        return FailedVideo.now(item.video_id, part_name(error.path, WHOLE), error.reason)
     except OSError as error:
-        return FailedVideo.now(item.video_id, str(item.path), f"cannot be read: {error}")
+        name = part_name(item.path, WHOLE)
+        return FailedVideo.now(item.video_id, name, f"cannot be read: {error}")
     return ReadVideo(finished, video.num_rounded)
 
 
@@ -64,7 +66,7 @@ def _source(item: ImportItem, identity: tuple[int, int], video: ImportedVideo) -
     size_bytes, mtime_ns = identity
     return VideoSource(
         video_id=item.video_id,
-        path=str(item.path.resolve()),
+        path=part_name(item.path.resolve(), WHOLE),
         size_bytes=size_bytes,
         mtime_ns=mtime_ns,
         content_hash=video.content_hash or content_hash(item.path),

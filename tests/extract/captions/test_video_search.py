@@ -35,6 +35,24 @@ def test_links_are_followed_and_circles_end(tmp_path):
     assert search(videos, {"a"}) == {"a": [videos / "link/a.mp4"]}
 
 
+def test_names_are_found_however_the_disk_spells_them(tmp_path):
+    spelled = touch(tmp_path / "u\u0308.mp4")
+    frame = touch(tmp_path / "u\u0308b/1.png")
+    assert search(tmp_path, {"\u00fc", "\u00fcb"}) == {
+        "\u00fc": [spelled],
+        "\u00fcb": [frame.parent],
+    }
+    captions = [caption("x", path=tmp_path / "\u00fc.mp4")]
+    assert [video.path for video in locate(captions, None, tmp_path).videos] == [spelled]
+
+
+def test_hidden_and_system_files_are_no_videos(tmp_path):
+    for name in (".trash/a.mp4", "__MACOSX/a.mp4", "lost+found/a/1.png"):
+        touch(tmp_path / name)
+    (tmp_path / "a").symlink_to("a")
+    assert search(tmp_path, {"a"}) == {}
+
+
 def test_a_folder_that_is_none_is_named(tmp_path):
     with pytest.raises(CaptionFileError, match="gone, does not exist"):
         search(tmp_path / "gone", {"a"})
