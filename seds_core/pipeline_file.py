@@ -16,9 +16,12 @@ class PipelineError(UsageError):
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, unknown keys refused, fields documented below themselves."""
+    """Base of all settings: frozen, unknown keys and numbers without end refused, fields documented
+    below themselves."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -37,7 +40,7 @@ def read_section(path: Path, pipeline: str, section: str, schema: type[SettingsT
             f"{path}: pipeline '{pipeline}' must hold sections, such as '{section}:'"
         )
     place = f"{path}, pipeline '{pipeline}', section '{section}'"
-    return _validated(sections.get(section) or {}, schema, place)
+    return validated(sections.get(section) or {}, schema, place)
 
 
 def with_changes(settings: SettingsT, part: str, changes: Mapping[str, object | None]) -> SettingsT:
@@ -47,7 +50,7 @@ def with_changes(settings: SettingsT, part: str, changes: Mapping[str, object | 
     """
     values = settings.model_dump()
     values[part] |= {name: value for name, value in changes.items() if value is not None}
-    return _validated(values, type(settings), "the command line")
+    return validated(values, type(settings), "the command line")
 
 
 def pipeline_names(path: Path) -> list[str]:
@@ -74,7 +77,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _validated(values: object, schema: type[SettingsT], place: str) -> SettingsT:
+def validated(values: object, schema: type[SettingsT], place: str) -> SettingsT:
+    """The values as a ``schema``; :class:`PipelineError` names ``place`` and every problem."""
     try:
         return schema.model_validate(values)
     except ValidationError as error:

@@ -8,6 +8,8 @@ from train.batches import TextBatch
 class WordTokenizer:
     """Start 1, a number for each word, end 2, padding 0."""
 
+    unknown_token = None
+
     def __init__(self, max_words=8):
         self.max_words = max_words
 

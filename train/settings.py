@@ -26,6 +26,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -163,17 +164,18 @@ class OptimisationSettings(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 0.001
     """Decay of everything but biases."""
 
-    beta1: Share = 0.9
+    beta1: Decay = 0.9
     """Decay of the gradients' running mean."""
 
-    beta2: Share = 0.98
+    beta2: Decay = 0.98
     """Decay of the squared gradients' running mean."""
 
     epsilon: Positive = 1e-6
     """Added to the root of the squares' running mean."""
 
-    clip_norm: Positive = 1.0
-    """Largest norm of all gradients together and, when published, of each tensor's alone."""
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=True)] = 1.0
+    """Largest norm of all gradients together and, when published, of each tensor's alone; ``.inf``
+    leaves them as they are."""
 
     precision: Precision = "float32"
     """Arithmetic of the training steps' forward pass; weights and optimiser stay in float32."""

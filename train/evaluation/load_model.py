@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from seds_core.console import messages, warn
 from seds_core.errors import UsageError
-from seds_core.pipeline_file import read_section
+from seds_core.pipeline_file import read_section, validated
 from train.checkpoints.import_weights import import_weights
 from train.data.retrieval_data import RetrievalData, open_data
 from train.evaluation.request import EvaluationRequest
@@ -46,7 +46,7 @@ def load_run_model(path: Path, request: EvaluationRequest, device: torch.device)
     Raises ``UsageError`` for another file, and for stores made otherwise than those of the run.
     """
     checkpoint = read_checkpoint(path)
-    settings = TrainSettings.model_validate(checkpoint.settings)
+    settings = validated(checkpoint.settings, TrainSettings, f"the settings of {path}")
     if otherwise := changed_arithmetic(checkpoint.settings, settings, device):
         warn(escape(f"while it was trained, {path} {otherwise}"))
     stage = cast("Stage", checkpoint.stage)

@@ -44,6 +44,11 @@ class ClipTokenizer:
         self.max_words = max_words
         self._byte_pairs = SimpleTokenizer()
 
+    @property
+    def unknown_token(self) -> None:
+        """Nothing: every byte has a token."""
+        return None
+
     def __call__(self, sentences: Sequence[str]) -> TextBatch:
         """Token numbers of the sentences; those that are too long lose words between others."""
         input_ids = torch.zeros(len(sentences), self.max_words, dtype=torch.int64)

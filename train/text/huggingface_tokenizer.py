@@ -22,6 +22,16 @@ class HuggingFaceTokenizer:
             self._tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
             self([""])  # A tokenizer that cannot pad says so here.
 
+    @property
+    def unknown_token(self) -> int | None:
+        """The encoder's own, unless it also stands for a start, an end or padding."""
+        made, unknown = self._tokenizer, self._tokenizer.unk_token_id
+        others = (
+            made.pad_token_id, made.bos_token_id, made.eos_token_id, made.cls_token_id,
+            made.sep_token_id,
+        )  # fmt: skip
+        return None if unknown in others else unknown
+
     def __call__(self, sentences: Sequence[str]) -> TextBatch:
         """Token numbers of the sentences; those that are too long lose their last words."""
         encoded = self._tokenizer(

@@ -14,6 +14,11 @@ class Tokenizer(Protocol):
     not depend on the sentences beside it.
     """
 
+    @property
+    def unknown_token(self) -> int | None:
+        """What stands for a word that the encoder does not know; ``None`` where it knows all."""
+        ...
+
     def __call__(self, sentences: Sequence[str]) -> TextBatch:
         """Token numbers and which of them are real, one row a sentence."""
         ...

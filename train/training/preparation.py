@@ -16,6 +16,7 @@ from train.precision import use_arithmetic
 from train.rgb_choice import rgb_choice
 from train.settings import TrainSettings
 from train.text.text_encoder import build_tokenizer
+from train.text.tokenised_sentences import as_tokens
 from train.text.tokenizer import Tokenizer
 from train.training.building import build_model, fill_from_files, set_training_mode
 from train.training.gradients import GradientPass
@@ -24,6 +25,7 @@ from train.training.processes import Processes
 from train.training.random_states import seed_all
 from train.training.request import TrainRequest
 from train.training.run_identity import RunIdentity, digest_of_videos
+from train.training.usable_settings import refuse_request, refuse_sentences, refuse_settings
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
     Raises ``UsageError`` for what does not fit, and ``UnavailableError`` for weights that cannot
     be had. Warnings are shown.
     """
+    refuse_request(request)
     settings = read_settings(request)
+    refuse_settings(settings, request.stage)
     use_arithmetic(settings.arithmetic)
     data = open_data(
         settings,
@@ -85,8 +89,10 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
         warn(escape(text))
     training = data.split(settings.data.train_split)
     tokenizer = build_tokenizer(settings.text)
-    if too_long := tokenizer.num_too_long([video.text for video in training]):
-        warn(f"{too_long:,} sentences have more than {settings.text.max_words} words: cut short")
+    sentences = as_tokens(tokenizer, [video.text for video in training])
+    refuse_sentences(training, sentences)
+    for text in sentences.warnings(settings.text.max_words):
+        warn(escape(text))
     sampler = _sampler(training, settings, request.seed, processes)
     return PreparedRun(
         identity=RunIdentity(

@@ -67,6 +67,8 @@ def letters():
 
 
 class LetterTokenizer:
+    unknown_token = None
+
     def __call__(self, sentences):
         import torch
 

@@ -105,3 +105,12 @@ def write_pipeline(folder, settings, data):
     train["data"] |= {kind: str(path) for kind, path in data.items()}
     text = yaml.safe_dump({"pipelines": {"tiny": {"train": train}}})
     (folder / "pipelines.yaml").write_text(text)
+
+
+def test_saved_settings_that_cannot_be_are_named(make_run, tmp_path):
+    path = make_run("run", stage="fusion") / "best.pt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["settings"]["optimisation"]["beta1"] = 1.0
+    torch.save(checkpoint, path)
+    with pytest.raises(UsageError, match=r"best.pt.*\n.*optimisation.beta1"):
+        load_run_model(path, asked(tmp_path), CPU)

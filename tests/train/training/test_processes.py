@@ -36,6 +36,19 @@ def test_an_unknown_device_is_an_error():
         chosen_device("gpu", 0)
 
 
+@pytest.mark.parametrize("name", ["mps", "meta", "xpu:0"])
+def test_a_device_that_is_no_cpu_and_no_cuda_is_refused(name):
+    with pytest.raises(UsageError, match=f"--device {name} .*use auto, cpu, cuda"):
+        chosen_device(name)
+
+
+def test_one_gpu_for_several_processes_is_refused(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    refused = pytest.raises(UsageError, match="cuda:0 is one GPU for 2 processes")
+    with refused, joined_processes("cuda:0"):
+        pass
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_every_process_has_a_gpu_of_its_own():
