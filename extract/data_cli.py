@@ -36,11 +36,23 @@ ImageSize = Annotated[
 ]
 
 
+TABLE_HELP = (
+    "A [bold]table[/] is CSV, or text with semicolons, tabs or | between the fields, or JSON (an "
+    "array of objects, or one object a line). Its columns, in any order and case: [bold]text[/], "
+    "the sentence; [bold]video_id[/] or [bold]path[/] (below the table's folder, or --videos); "
+    "[bold]split[/] (train, dev, test; without it all videos train); and, if you like, "
+    "[bold]start[/] and [bold]end[/] (seconds or HH:MM:SS.mmm of a recording), [bold]crop[/] "
+    "(left,top,width,height), [bold]size[/] (WIDTHxHEIGHT), signer, language, sentence_id, "
+    "original_text, gloss, alias."
+)
+
+
 def add_data_commands(app: typer.Typer) -> None:
     """Adds the commands of this file to the program, in the order of use."""
-    app.command(epilog="Exit codes: 0 done, 3 videos are missing, 2 usage, 1 anything else.")(
-        captions
-    )
+    app.command(
+        epilog=f"{TABLE_HELP}\n\n"
+        "Exit codes: 0 done, 3 videos or lines were left out, 2 usage, 1 anything else."
+    )(captions)
     app.command(epilog=EXIT_CODES)(boxes)
     app.command()(plan)
     app.command("import", epilog=EXIT_CODES)(import_)
@@ -58,7 +70,8 @@ def captions(
         list[Path] | None, typer.Option(help="How2Sign's published person boxes. Repeatable.")
     ] = None,
     dev_share: Annotated[
-        float, typer.Option(help="Share of train for validation where a set has none.")
+        float,
+        typer.Option(help="Share of train for validation where a set has none; 0 takes none."),
     ] = 0.05,
     max_tokens: Annotated[int, typer.Option(help="Tokens of a sentence that a model reads.")] = 32,
     language: Annotated[str | None, typer.Option(help="Language code, for a table.")] = None,

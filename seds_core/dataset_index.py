@@ -1,22 +1,28 @@
-"""The list of a data set's videos: a CSV file with one line a video.
+"""The list of a data set's videos: a table (:mod:`seds_core.tables`) with one line a video.
 
 Columns ``video_id`` and ``path`` are needed; ``split`` and ``text`` are for training and may be
-left out for extraction. Other columns are kept for whoever reads them. Relative paths start at the
-CSV file's own folder.
+left out for extraction. Other columns are kept for whoever reads them, their names in lower case.
+Relative paths start at the table's own folder.
 """
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seds_core.errors import UsageError
+from seds_core.tables import Table, TableError, TableRow, WrongLine, open_table
 from seds_core.video_id import video_id_of
 
 REQUIRED_COLUMNS = ("video_id", "path")
 COLUMNS = (*REQUIRED_COLUMNS, "split", "text")
 """What every index that is written here has; the other columns come behind."""
+
+_LINE_BREAKS = re.compile(r"[\r\n]+")
+_SHOWN = 20
+"""Wrong lines that are named."""
 
 
 class IndexFileError(UsageError):
@@ -37,31 +43,35 @@ class IndexedVideo:
 def read_index(path: Path) -> list[IndexedVideo]:
     """Reads an index, in its order; whether the videos exist is not looked at.
 
-    Raises :class:`IndexFileError` for a missing or unreadable file, missing columns, empty fields
-    and ids that occur twice.
+    Raises :class:`IndexFileError` for a missing or unreadable file, missing columns, and once for
+    all lines with a field too many or too few, with empty fields, or with an id that was there
+    before.
     """
+    videos: dict[str, IndexedVideo] = {}
+    wrong: list[str] = []
     try:
-        # utf-8-sig: spreadsheets write a byte order mark.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_columns(path, reader.fieldnames)
-            videos = [_video(path, reader.line_num, line) for line in reader]
-    except OSError as error:
-        raise IndexFileError(f"the index {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise IndexFileError(f"the index {path} is not UTF-8 text; save it as UTF-8 CSV") from None
+        with open_table(path) as table:
+            _check_columns(path, table)
+            for row in table.rows():
+                problem = row.problem if isinstance(row, WrongLine) else _add(videos, row, path)
+                if problem:
+                    wrong.append(f"line {row.line}: {problem}")
+    except TableError as error:
+        raise IndexFileError(f"the index {error}") from None
+    if wrong:
+        more = f"; and {len(wrong) - _SHOWN:,} lines more" if len(wrong) > _SHOWN else ""
+        raise IndexFileError(f"the index {path}, {'; '.join(wrong[:_SHOWN])}{more}")
     if not videos:
         raise IndexFileError(f"the index {path} lists no videos")
-    _check_unique(path, videos)
-    return videos
+    return list(videos.values())
 
 
 def write_index(path: Path, videos: Sequence[IndexedVideo]) -> None:
     """Writes an index as a whole or not at all; :func:`read_index` reads the same videos from it.
 
-    Paths below the index's own folder are written relative to it, others in full. Columns of
-    ``other`` are written in the order in which the videos bring them. Raises
-    :class:`IndexFileError` where the file cannot be written.
+    Line breaks in texts become blanks. Paths below the index's own folder are written relative to
+    it, others in full. Columns of ``other`` are written in the order in which the videos bring
+    them. Raises :class:`IndexFileError` where the file cannot be written.
     """
     others = dict.fromkeys(name for video in videos for name in video.other)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -74,6 +84,11 @@ def write_index(path: Path, videos: Sequence[IndexedVideo]) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise IndexFileError(f"the index {path} cannot be written: {error.strerror}") from None
+    except UnicodeEncodeError as error:
+        unfinished.unlink()
+        raise IndexFileError(
+            f"the index {path} cannot be written: {error.object!a} is no UTF-8; rename it"
+        ) from None
 
 
 def _line(video: IndexedVideo, folder: Path) -> dict[str, str]:
@@ -84,34 +99,30 @@ def _line(video: IndexedVideo, folder: Path) -> dict[str, str]:
         "video_id": video.video_id,
         "path": str(place),
         "split": video.split,
-        "text": video.text,
-        **video.other,
+        "text": _LINE_BREAKS.sub(" ", video.text),
+        **{name: _LINE_BREAKS.sub(" ", value) for name, value in video.other.items()},
     }
 
 
-def _check_columns(path: Path, columns: object) -> None:
-    found = list(columns) if isinstance(columns, list | tuple) else []
-    missing = [name for name in REQUIRED_COLUMNS if name not in found]
+def _check_columns(path: Path, table: Table) -> None:
+    missing = [name for name in REQUIRED_COLUMNS if name not in table.columns]
     if missing:
         raise IndexFileError(
             f"the index {path} has no column {' and no column '.join(missing)}; "
-            f"its first line names: {', '.join(map(str, found)) or 'nothing'}"
+            f"its first line names: {', '.join(filter(None, table.columns)) or 'nothing'}"
         )
 
 
-def _video(path: Path, line_number: int, line: dict[str, str]) -> IndexedVideo:
-    values = {name: (value or "").strip() for name, value in line.items() if name is not None}
-    for name in REQUIRED_COLUMNS:
-        if not values[name]:
-            raise IndexFileError(f"{path}, line {line_number}: the field {name} is empty")
+def _add(videos: dict[str, IndexedVideo], row: TableRow, index: Path) -> str:
+    """Adds a line's video to those before it, or says why it cannot be."""
+    values = dict(row.fields)
+    empty = [name for name in REQUIRED_COLUMNS if not values[name]]
+    if empty:
+        return f"the field {empty[0]} is empty"
     known = {name: values.pop(name, "") for name in ("video_id", "split", "text")}
     known["video_id"] = video_id_of(known["video_id"])
-    return IndexedVideo(path=path.parent / values.pop("path"), other=values, **known)
-
-
-def _check_unique(path: Path, videos: list[IndexedVideo]) -> None:
-    seen: set[str] = set()
-    for video in videos:
-        if video.video_id in seen:
-            raise IndexFileError(f"the index {path} has the video_id '{video.video_id}' twice")
-        seen.add(video.video_id)
+    if known["video_id"] in videos:
+        return f"the video_id '{known['video_id']}' is there twice"
+    path = index.parent / values.pop("path")
+    videos[known["video_id"]] = IndexedVideo(path=path, other=values, **known)
+    return ""

@@ -1,7 +1,7 @@
 """What the files of every release are read into: captions, and what was found wrong with them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 FindingKind = Literal[
     "note",
     "unreadable_line",
+    "odd_quotes",
     "without_caption",
     "without_split",
     "without_box",
@@ -17,6 +18,8 @@ FindingKind = Literal[
     "missing_video",
     "long_caption",
     "shared_sentence",
+    "dev_from_train",
+    "empty_split",
 ]
 
 _SIGNER = re.compile(
@@ -83,7 +86,13 @@ def signer_of(video_id: str) -> str:
     return (found["csl"] or found["how2sign"]) if found else ""
 
 
-def unreadable(lines: list[str]) -> tuple[Finding, ...]:
-    """One finding for all lines that could not be read, each named with the reason; or none."""
-    text = "lines that cannot be read, left out"
-    return (Finding("unreadable_line", text, tuple(lines)),) if lines else ()
+def line_findings(unreadable: Sequence[str], odd_quotes: Sequence[str]) -> Iterator[Finding]:
+    """One finding for all lines that could not be read, each named with the reason, and one for
+    those whose quotation marks do not match and are text.
+    """
+    if unreadable:
+        text = "lines or entries that cannot be read, left out"
+        yield Finding("unreadable_line", text, tuple(unreadable))
+    if odd_quotes:
+        text = "lines with quotation marks that do not match, which are taken as text"
+        yield Finding("odd_quotes", text, tuple(odd_quotes))

@@ -1,8 +1,7 @@
 """One ``seds-extract captions`` command: from the files of a release to its index."""
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 from extract.captions.caption import Caption, Finding, ReleaseCaptions
 from extract.captions.csl_daily import read_csl_daily
@@ -15,14 +14,17 @@ from extract.captions.request import CaptionsRequest
 from extract.captions.sentence_checks import long_captions, shared_sentences
 from extract.captions.sifting import without_duplicates, without_empty
 from extract.captions.table import read_table
-from extract.captions.validation_split import with_validation
+from extract.captions.validation_split import empty_splits, with_validation
 from extract.captions.video_search import locate
 from seds_core.console import results
-from seds_core.dataset_index import write_index
+from seds_core.dataset_index import IndexedVideo, write_index
 from seds_core.errors import UsageError
 
 EXIT_DONE = 0
-EXIT_VIDEOS_MISSING = 3
+EXIT_SOME_LEFT_OUT = 3
+
+_LEFT_OUT = ("missing_video", "unreadable_line")
+"""Findings that make the exit code 3."""
 
 
 def run_captions(request: CaptionsRequest) -> int:
@@ -32,27 +34,30 @@ def run_captions(request: CaptionsRequest) -> int:
     """
     _check(request)
     read = read_release(request)
-    captions, findings = _usable(read.captions, request.dev_share)
+    captions, sifted = _usable(read.captions)
     if not captions:
         raise CaptionFileError(f"{request.source} has no caption that can be used")
-    located = locate(captions, _videos_folder(request, read), request.out.parent)
+    located = locate(captions, request.videos or read.videos, request.out.parent)
+    videos, validation = _validated(request, {c.split for c in captions}, located.videos)
     findings = (
         *read.findings,
-        *findings,
+        *sifted,
         *located.findings,
-        *long_captions(located.videos, request.max_tokens),
-        *shared_sentences(located.videos),
+        *validation,
+        *empty_splits(videos),
+        *long_captions(videos, request.max_tokens),
+        *shared_sentences(videos),
     )
-    write_index(request.out, located.videos)
-    report = report_of(request, located.videos, findings)
+    write_index(request.out, videos)
+    report = report_of(request, videos, findings)
     if request.report:
         write_report(request.report, report)
     if request.as_json:
         results.out(json.dumps(report, ensure_ascii=False))
     else:
         print_report(report)
-    is_missing = any(finding.kind == "missing_video" for finding in findings)
-    return EXIT_VIDEOS_MISSING if is_missing else EXIT_DONE
+    is_incomplete = any(finding.kind in _LEFT_OUT for finding in findings)
+    return EXIT_SOME_LEFT_OUT if is_incomplete else EXIT_DONE
 
 
 def read_release(request: CaptionsRequest) -> ReleaseCaptions:
@@ -83,15 +88,21 @@ def _check(request: CaptionsRequest) -> None:
         raise UsageError(f"--max-tokens is {request.max_tokens}; expected 2 (start, end) or more")
 
 
-def _usable(
-    captions: Sequence[Caption], dev_share: float
-) -> tuple[tuple[Caption, ...], tuple[Finding, ...]]:
-    """The captions that the index gets, with a validation split."""
+def _usable(captions: Sequence[Caption]) -> tuple[tuple[Caption, ...], tuple[Finding, ...]]:
+    """The captions that the index may get: those with a sentence, each video once."""
     not_empty, empty = without_empty(captions)
     unique, duplicates = without_duplicates(not_empty)
-    split, validation = with_validation(unique, dev_share)
-    return split, (*empty, *duplicates, *validation)
+    return unique, (*empty, *duplicates)
 
 
-def _videos_folder(request: CaptionsRequest, read: ReleaseCaptions) -> Path | None:
-    return request.videos or read.videos
+def _validated(
+    request: CaptionsRequest, given: Collection[str], videos: tuple[IndexedVideo, ...]
+) -> tuple[tuple[IndexedVideo, ...], tuple[Finding, ...]]:
+    """The videos with a validation split, where none of the ``given`` splits is one.
+
+    Somebody who has split a table means ``train`` as it is: no sentence is taken from it whole.
+    """
+    if "dev" in given:
+        return videos, ()
+    keeps_sentences = request.release == "table" and set(given) != {"train"}
+    return with_validation(videos, request.dev_share, keeps_sentences=keeps_sentences)

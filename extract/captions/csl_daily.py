@@ -14,8 +14,8 @@ from extract.captions.caption import (
     Finding,
     Place,
     ReleaseCaptions,
+    line_findings,
     signer_of,
-    unreadable,
 )
 from extract.captions.release_files import CaptionFileError, Record, find_files, read_records
 
@@ -38,13 +38,14 @@ def read_csl_daily(source: Path) -> ReleaseCaptions:
     for key, name in (("captions", CAPTIONS), ("splits", SPLITS)):
         if key not in files:
             raise CaptionFileError(f"no {name} beside {next(iter(files.values()))}")
-    records, lines = read_records(files["captions"], CAPTION_COLUMNS, "|", is_quoted=False)
-    split_records, split_lines = read_records(files["splits"], SPLIT_COLUMNS, "|", is_quoted=False)
-    splits = {record.fields["name"]: record.fields["split"] for record in split_records}
-    known = {record.fields["name"] for record in records}
+    captions = read_records(files["captions"], CAPTION_COLUMNS, unquoted="|")
+    given = read_records(files["splits"], SPLIT_COLUMNS, unquoted="|")
+    splits = {record.fields["name"]: record.fields["split"] for record in given.records}
+    known = {record.fields["name"] for record in captions.records}
+    wrong = line_findings(captions.unreadable + given.unreadable, ())
     return ReleaseCaptions(
-        tuple(_caption(record, splits) for record in records if record.fields["name"] in splits),
-        (*_unmatched(known, splits), *unreadable(lines + split_lines)),
+        tuple(_caption(r, splits) for r in captions.records if r.fields["name"] in splits),
+        (*_unmatched(known, splits), *wrong),
         videos=_frames(files["captions"].absolute().parent),
     )
 

@@ -1,13 +1,15 @@
 """How2Sign: the re-aligned tables, one line a sentence of a recording.
 
-``how2sign_realigned_{train,val,test}.csv``: tabs between the fields, and quotation marks around
-sentences that have some. Recordings are ``VIDEO_NAME.mp4``, ready clips ``SENTENCE_NAME.mp4``.
+``how2sign_realigned_{train,val,test}.csv``: tabs between the fields (or what a spreadsheet put in
+their place), and quotation marks around sentences that have some. Recordings are
+``VIDEO_NAME.mp4``, ready clips ``SENTENCE_NAME.mp4``.
 https://how2sign.github.io/
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from extract.captions.caption import (
@@ -15,17 +17,19 @@ from extract.captions.caption import (
     Finding,
     Place,
     ReleaseCaptions,
+    line_findings,
     signer_of,
-    unreadable,
 )
+from extract.captions.part_columns import part_columns, seconds
 from extract.captions.person_boxes import CROP_SIZE, read_crops
 from extract.captions.release_files import Record, find_files, read_records
 
 FILES = {key: f"how2sign_realigned_{key}.csv" for key in ("train", "val", "test")}
 COLUMNS = (
-    "VIDEO_ID", "VIDEO_NAME", "SENTENCE_ID", "SENTENCE_NAME", "START_REALIGNED", "END_REALIGNED",
-    "SENTENCE",
+    "video_id", "video_name", "sentence_id", "sentence_name", "start_realigned", "end_realigned",
+    "sentence",
 )  # fmt: skip
+"""In lower case; the release has them in capital letters."""
 
 _FOLDERS = (
     ".", "{key}", "english_translation/{key}", "sentence_level/{key}/text/en/raw_text/re_aligned",
@@ -39,20 +43,22 @@ def read_how2sign(source: Path, boxes: Sequence[Path] = ()) -> ReleaseCaptions:
     ``CaptionFileError`` for files that cannot be used.
     """
     crops = read_crops(boxes)
-    captions, lines = [], []
+    captions: list[Caption] = []
+    wrong: list[str] = []
+    odd: list[str] = []
     for key, path in find_files(source, FILES, _FOLDERS).items():
-        records, wrong = read_records(path, COLUMNS, "\t", is_quoted=True)
-        lines += wrong
-        aliases = published_names(records)
-        for record in records:
-            problem = _problem(record)
-            if problem:
-                lines.append(f"{record.origin}: {problem}")
-            else:
-                split = "dev" if key == "val" else key
+        table = read_records(path, COLUMNS)
+        wrong += table.unreadable
+        odd += table.odd_quotes
+        aliases = published_names(table.records)
+        for record in table.records:
+            split = "dev" if key == "val" else key
+            try:
                 captions.append(_caption(record, split, aliases[record.origin], crops))
+            except ValueError as error:
+                wrong.append(f"{record.origin}: {error}")
     findings = _without_box(captions, crops) if boxes else ()
-    return ReleaseCaptions(tuple(captions), (*findings, *unreadable(lines)))
+    return ReleaseCaptions(tuple(captions), (*findings, *line_findings(wrong, odd)))
 
 
 def published_names(records: Sequence[Record]) -> dict[str, str]:
@@ -63,7 +69,7 @@ def published_names(records: Sequence[Record]) -> dict[str, str]:
     """
     recordings = defaultdict(list)
     for record in records:
-        recordings[record.fields["VIDEO_NAME"]].append(record)
+        recordings[record.fields["video_name"]].append(record)
     return {
         record.origin: f"{recording}_clip{number}"
         for recording, sentences in recordings.items()
@@ -72,42 +78,41 @@ def published_names(records: Sequence[Record]) -> dict[str, str]:
 
 
 def _start(record: Record) -> float:
-    return _seconds(record.fields["START_REALIGNED"])
-
-
-def _seconds(text: str) -> float:
-    """A time, or infinity for what is none: it comes last and moves no other number."""
+    """Where a sentence begins, or infinity for what is no time: it comes last and moves no other
+    number.
+    """
     try:
-        seconds = float(text)
+        start = float(seconds(record.fields["start_realigned"]))
     except ValueError:
         return math.inf
-    return seconds if seconds >= 0 else math.inf
+    return start if start >= 0 else math.inf
 
 
-def _problem(record: Record) -> str:
-    """Why a line names no part of a recording; empty where it does."""
-    start, end = (record.fields[f"{name}_REALIGNED"] for name in ("START", "END"))
-    if _seconds(start) < _seconds(end) < math.inf:
-        return ""
-    return f"the part from '{start}' to '{end}' s; expected seconds, the end after the start"
+def _part(record: Record) -> dict[str, str]:
+    """The part of the recording; ``ValueError`` for a line that names none."""
+    start, end = (record.fields[f"{name}_realigned"] for name in ("start", "end"))
+    if start and end:
+        with suppress(ValueError):
+            return part_columns({"start": start, "end": end})
+    raise ValueError(f"the part from '{start}' to '{end}' s; expected seconds, the end after start")
 
 
 def _caption(record: Record, split: str, alias: str, crops: Mapping[str, str]) -> Caption:
     fields = record.fields
-    name = fields["SENTENCE_NAME"]
-    part = {"start": fields["START_REALIGNED"], "end": fields["END_REALIGNED"]}
+    name = fields["sentence_name"]
+    part = _part(record)
     if alias in crops:
         part |= {"crop": crops[alias], "size": CROP_SIZE}
     return Caption(
         video_id=name,
         split=split,
-        text=fields["SENTENCE"],
+        text=fields["sentence"],
         origin=record.origin,
-        places=(Place(alias), Place(name), Place(fields["VIDEO_NAME"], part)),
+        places=(Place(alias), Place(name), Place(fields["video_name"], part)),
         columns={
             "language": "en",
             "signer": signer_of(name),
-            "sentence_id": fields["SENTENCE_ID"],
+            "sentence_id": fields["sentence_id"],
             "alias": alias,
         },
     )

@@ -7,7 +7,7 @@ https://www-i6.informatik.rwth-aachen.de/~koller/RWTH-PHOENIX-2014-T/
 
 from pathlib import Path
 
-from extract.captions.caption import Caption, Place, ReleaseCaptions, unreadable
+from extract.captions.caption import Caption, Place, ReleaseCaptions, line_findings
 from extract.captions.release_files import Record, find_files, read_records
 
 FILES = {split: f"PHOENIX-2014-T.{split}.corpus.csv" for split in ("train", "dev", "test")}
@@ -22,16 +22,17 @@ def read_phoenix(source: Path) -> ReleaseCaptions:
 
     Raises ``CaptionFileError`` where there are none.
     """
-    captions, lines = [], []
+    captions: list[Caption] = []
+    wrong: list[str] = []
     files = find_files(source, FILES, _FOLDERS)
     for split, path in files.items():
-        records, wrong = read_records(path, COLUMNS, "|", is_quoted=False)
-        captions += [_caption(record, split) for record in records]
-        lines += wrong
+        read = read_records(path, COLUMNS, unquoted="|")
+        captions += [_caption(record, split) for record in read.records]
+        wrong += read.unreadable
     release = next(iter(files.values())).absolute().parent.parent.parent
     frames = release / _FRAMES
     return ReleaseCaptions(
-        tuple(captions), unreadable(lines), videos=frames if frames.is_dir() else None
+        tuple(captions), tuple(line_findings(wrong, ())), frames if frames.is_dir() else None
     )
 
 

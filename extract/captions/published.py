@@ -14,8 +14,8 @@ from extract.captions.caption import (
     Finding,
     Place,
     ReleaseCaptions,
+    line_findings,
     signer_of,
-    unreadable,
 )
 from extract.captions.release_files import CaptionFileError, find_files
 from extract.imports.imported import ImportedFileError
@@ -42,7 +42,7 @@ def read_published(source: Path) -> ReleaseCaptions:
             else:
                 lines.append(found)
     kept, repeated = _without_training(captions)
-    return ReleaseCaptions(kept, (*repeated, *unreadable(lines), *_clips_only(kept)))
+    return ReleaseCaptions(kept, (*repeated, *line_findings(lines, ()), *_clips_only(kept)))
 
 
 def _training_file(dev_file: Path) -> Path:

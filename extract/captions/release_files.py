@@ -1,12 +1,12 @@
 """Finds and reads the text files of a release: one line a record, columns named by the first."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from seds_core import tables
 from seds_core.errors import UsageError
+from seds_core.tables import Table, TableError, WrongLine, open_table
 
 
 class CaptionFileError(UsageError):
@@ -19,6 +19,7 @@ class Record:
 
     origin: str
     fields: Mapping[str, str]
+    """The columns' names are in lower case."""
 
 
 def find_files(
@@ -45,45 +46,52 @@ def find_files(
     )
 
 
-def read_records(
-    path: Path, columns: Sequence[str], delimiter: str, *, is_quoted: bool
-) -> tuple[list[Record], list[str]]:
-    """All records of a file, and a sentence for each line that is none.
+@dataclass(frozen=True)
+class Records:
+    """What a table holds, and what was found wrong with it."""
 
-    ``is_quoted``: whether a field that begins with ``"`` ends with one. A record never reaches
-    beyond its line, so that a forgotten quotation mark costs one line and not the rest of the file.
+    records: tuple[Record, ...]
+    columns: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    """A sentence for each line that is no record."""
+    odd_quotes: tuple[str, ...]
+    """Lines with quotation marks that do not match, which were taken as text."""
+
+
+def read_records(path: Path, columns: Sequence[str] = (), *, unquoted: str = "") -> Records:
+    """All records of a table; ``unquoted`` as in :func:`seds_core.tables.open_table`.
+
     Raises :class:`CaptionFileError` for a file that cannot be read or lacks one of ``columns``.
     """
-    header, *lines = read_text(path).split("\n")
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
-    names = header.split(delimiter)
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise CaptionFileError(
-            f"{path} has no column {' and no column '.join(missing)}; its first line is "
-            f"'{header[:200]}', expected {delimiter.join(columns)!r}"
-        )
-    records, unreadable = [], []
-    for number, line in enumerate(lines, start=2):
-        if not line.strip():
-            continue
-        origin = f"{path.name}, line {number}"
-        try:
-            fields = next(csv.reader([line], delimiter=delimiter, quoting=quoting, strict=True))
-            pairs = zip(names, fields, strict=True)
-            records.append(Record(origin, {name: field.strip() for name, field in pairs}))
-        except csv.Error as error:
-            unreadable.append(f"{origin}: {error}")
-        except ValueError:
-            unreadable.append(f"{origin}: {len(fields)} fields, expected {len(names)}")
-    return records, unreadable
+    records, wrong, odd = [], [], []
+    try:
+        with open_table(path, unquoted=unquoted) as table:
+            _check_columns(path, columns, table)
+            for row in table.rows():
+                origin = f"{path.name}, line {row.line}"
+                if isinstance(row, WrongLine):
+                    wrong.append(f"{origin}: {row.problem}")
+                    continue
+                records.append(Record(origin, row.fields))
+                if row.has_odd_quotes:
+                    odd.append(origin)
+    except TableError as error:
+        raise CaptionFileError(str(error)) from None
+    return Records(tuple(records), table.columns, tuple(wrong), tuple(odd))
 
 
 def read_text(path: Path) -> str:
     """A file's text; raises :class:`CaptionFileError` for one that cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CaptionFileError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CaptionFileError(f"{path} is not UTF-8 text; save it as UTF-8") from None
+        return tables.read_text(path)
+    except TableError as error:
+        raise CaptionFileError(str(error)) from None
+
+
+def _check_columns(path: Path, columns: Sequence[str], table: Table) -> None:
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise CaptionFileError(
+            f"{path} has no column {' and no column '.join(missing)}; its first line is "
+            f"'{table.header[:200]}', expected {', '.join(columns)}"
+        )

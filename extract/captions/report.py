@@ -16,6 +16,8 @@ from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
 
 _NAMES_SHOWN = 3
+_LOUD = ("missing_video", "unreadable_line", "dev_from_train", "empty_split")
+"""Findings that nobody should overlook."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ def print_report(report: dict[str, Any]) -> None:
         table.add_row(escape(split), *(f"{number:,}" for number in counts.values()))
     results.print(table)
     for finding in report["findings"]:
-        is_missing = finding["kind"] == "missing_video"
-        style = "bold red" if is_missing else "dim" if finding["kind"] == "note" else "yellow"
+        kind = finding["kind"]
+        style = "bold red" if kind in _LOUD else "dim" if kind == "note" else "yellow"
         text, names = escape(finding["text"]), finding["names"]
         results.print(f"[{style}]{text}[/]{escape(_counted(names))}", emoji=False)
 

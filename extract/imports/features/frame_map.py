@@ -5,9 +5,9 @@ the array's rows; ``num_frames``, the frames of the whole video; and either ``fi
 ``frame_step`` or ``frames``, the numbers of the clip's frames from 0, separated by spaces.
 """
 
-import csv
 from array import array
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from seds_core.errors import UsageError
+from seds_core.tables import TableError, TableRow, WrongLine, open_table
 
 COLUMNS = (
     "a CSV file with one line for each clip and the columns video_id, clip (0, 1, ... in the order "
@@ -64,25 +65,24 @@ class FrameMap:
 
 def read_frame_map(path: Path) -> FrameMap:
     """Reads a map. Raises :class:`FrameMapError` for what is missing or no number."""
+    numbers_of: dict[str, array[int]] = defaultdict(lambda: array("i"))
+    clip_frames = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            has_frames = _check_columns(path, list(reader.fieldnames or []))
-            numbers_of: dict[str, array[int]] = defaultdict(lambda: array("i"))
-            clip_frames = 0
-            for line in reader:
-                numbers = _numbers(path, reader.line_num, line, has_frames=has_frames)
+        with open_table(path) as table:
+            has_frames = _check_columns(path, table.columns)
+            for row in table.rows():
+                if isinstance(row, WrongLine):
+                    raise FrameMapError(f"{path}, line {row.line}: {row.problem}")
+                numbers = _numbers(path, row, has_frames=has_frames)
                 clip_frames = clip_frames or len(numbers) - 4
                 if len(numbers) - 4 != clip_frames:
                     raise FrameMapError(
-                        f"{path}, line {reader.line_num}: the clip has {len(numbers) - 4} frames, "
+                        f"{path}, line {row.line}: the clip has {len(numbers) - 4} frames, "
                         f"others have {clip_frames}; repeat the last frame of a short one"
                     )
-                numbers_of[line["video_id"].strip()].extend(numbers)
-    except OSError as error:
-        raise FrameMapError(f"the frame map {path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FrameMapError(f"the frame map {path} is no CSV file in UTF-8: {error}") from None
+                numbers_of[row.fields["video_id"]].extend(numbers)
+    except TableError as error:
+        raise FrameMapError(f"the frame map {error}") from None
     if not numbers_of:
         raise FrameMapError(f"the frame map {path} lists no clips")
     lines = {
@@ -92,7 +92,7 @@ def read_frame_map(path: Path) -> FrameMap:
     return FrameMap(clip_frames, lines)
 
 
-def _check_columns(path: Path, found: list[str]) -> bool:
+def _check_columns(path: Path, found: Collection[str]) -> bool:
     """Whether the map has the column ``frames``."""
     has_frames = "frames" in found
     place = ["frames"] if has_frames else ["first_frame", "frame_step"]
@@ -104,20 +104,19 @@ def _check_columns(path: Path, found: list[str]) -> bool:
     return has_frames
 
 
-def _numbers(
-    path: Path, line_number: int, line: dict[str, str | None], *, has_frames: bool
-) -> list[int]:
+def _numbers(path: Path, row: TableRow, *, has_frames: bool) -> list[int]:
+    line = row.fields
     try:
         if has_frames:
-            frames = (line["frames"] or "").split()
+            frames = line["frames"].split()
             place = [frames[0], "0", *frames]
         else:
-            place = [line["first_frame"] or "", line["frame_step"] or ""]
-        numbers = [int(text) for text in (line["clip"] or "", line["num_frames"] or "", *place)]
+            place = [line["first_frame"], line["frame_step"]]
+        numbers = [int(text) for text in (line["clip"], line["num_frames"], *place)]
         if max(map(abs, numbers)) >= 2**31:
             raise ValueError("a number is beyond int32")
         return numbers
     except (ValueError, IndexError):
         raise FrameMapError(
-            f"{path}, line {line_number}: the clip, its num_frames or its frames are no numbers"
+            f"{path}, line {row.line}: the clip, its num_frames or its frames are no numbers"
         ) from None

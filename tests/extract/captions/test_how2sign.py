@@ -44,10 +44,24 @@ def test_quoted_sentences_lose_their_quotation_marks(tmp_path):
     assert caption.text == 'You just decide, "You know what?'
 
 
-def test_a_forgotten_quotation_mark_costs_one_line(tmp_path):
+def test_a_forgotten_quotation_mark_is_text_and_named(tmp_path):
     read = read_how2sign(table(tmp_path, line(0, 1, 2, '"open'), line(1, 2, 3, "kept")))
-    assert [caption.text for caption in read.captions] == ["kept"]
-    assert read.findings[0].names[0].startswith("how2sign_realigned_test.csv, line 2: ")
+    assert [caption.text for caption in read.captions] == ['"open', "kept"]
+    (finding,) = read.findings
+    assert (finding.kind, finding.names) == (
+        "odd_quotes", ("how2sign_realigned_test.csv, line 2",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_tables_that_a_spreadsheet_saved_again_are_read(tmp_path, delimiter):
+    text = '"First, we look; then ""go"""'
+    rows = [HOW2SIGN_HEADER, line(0, "7,270" if delimiter == ";" else "7.270", "20.3", text)]
+    path = tmp_path / "how2sign_realigned_test.csv"
+    path.write_text("\r\n".join(row.replace("\t", delimiter) for row in rows), encoding="utf-8")
+    (caption,) = read_how2sign(path).captions
+    assert caption.text == 'First, we look; then "go"'
+    assert caption.places[-1].part == {"start": "7.270", "end": "20.3"}
 
 
 def test_published_names_number_a_recordings_sentences_by_start_even_skipped_ones(tmp_path):

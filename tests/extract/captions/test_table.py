@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from extract.captions.release_files import CaptionFileError
@@ -49,16 +51,77 @@ def test_json_lines_are_read_and_bad_ones_named(tmp_path):
     )
     read = read_table(write(tmp_path, "t.jsonl", text), None, None)
     assert shown(read) == [("7", "test", "Hi")]
-    assert [name.split(":")[0] for name in read.findings[-1].names] == [
+    assert sorted(name.split(":")[0] for name in read.findings[-1].names) == [
         "t.jsonl, line 3", "t.jsonl, line 4", "t.jsonl, line 5",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_of_objects_is_read(tmp_path, indent):
+    entries = [
+        {"Video_ID": "a", "Text": "Hi\nyou", "start": 1.5, "end": "0:02"},
+        {"video_id": "b", "text": "No", "tags": ["x"]},
+        "text",
+    ]
+    path = write(tmp_path, "t.json", json.dumps(entries, indent=indent))
+    read = read_table(path, None, None)
+    assert shown(read) == [("a", "train", "Hi you"), ("b", "train", "No")]
+    assert read.captions[0].places[0].part == {"start": "1.5", "end": "2"}
+    (unreadable,) = (f.names for f in read.findings if f.kind == "unreadable_line")
+    assert [name.split(":")[0] for name in unreadable] == ["t.json, entry 3"]
+
+
+@pytest.mark.parametrize("text", ['["a", "b"]', '{"a": 1}', "3", "true", r'"\ud800"'])
+def test_json_that_is_no_text_is_refused_by_line(tmp_path, text):
+    lines = f'{{"video_id": "a", "text": {text}}}\n{{"video_id": "b", "text": "Hi"}}\n'
+    read = read_table(write(tmp_path, "t.jsonl", lines), None, None)
+    assert shown(read) == [("b", "train", "Hi")]
+    (name,) = read.findings[-1].names
+    assert name.startswith("t.jsonl, line 1: text ")
+
+
+@pytest.mark.parametrize("text", ["[", '[{"text": "x"}] 1', "[" * 10**5])
+def test_a_torn_json_array_is_refused(tmp_path, text):
+    with pytest.raises(CaptionFileError, match=r"t\.json is no JSON array"):
+        read_table(write(tmp_path, "t.json", text), None, None)
+
+
+def test_columns_are_found_and_splits_named_whatever_their_case(tmp_path):
+    text = "Video_ID;SPLIT;Text;Signer\na;Val;Hello;s1\nb;TEST;No;\nc;Mine;x;\n"
+    read = read_table(write(tmp_path, "t.csv", text), None, None)
+    assert shown(read) == [("a", "dev", "Hello"), ("b", "test", "No"), ("c", "Mine", "x")]
+    assert read.captions[0].columns["signer"] == "s1"
+
+
+def test_clock_times_become_seconds_and_what_is_no_part_is_named(tmp_path):
+    rows = ["a,0:01:02.50,01:03", 'b,"1,5",2', "c,1.50,", "d,2,1", "e,x,1", "f,00:00:01:12,2"]
+    table = "video_id,start,end,text\n" + "".join(f"{row},Hi\n" for row in rows)
+    read = read_table(write(tmp_path, "t.csv", table), None, None)
+    assert {c.video_id: c.places[0].part for c in read.captions} == {
+        "a": {"start": "62.50", "end": "63"},
+        "b": {"start": "1.5", "end": "2"},
+        "c": {"start": "1.50", "end": ""},
+    }
+    (unreadable,) = (f.names for f in read.findings if f.kind == "unreadable_line")
+    assert [name.split(":")[0] for name in unreadable] == [
+        "t.csv, line 5", "t.csv, line 6", "t.csv, line 7",
+    ]  # fmt: skip
+
+
+def test_a_stray_quotation_mark_is_text_between_tabs_and_named(tmp_path):
+    text = 'video_id\tsplit\ttext\na\ttest\t"Wait, she\nb\tdev\tHi\n'
+    read = read_table(write(tmp_path, "t.tsv", text), None, None)
+    assert shown(read) == [("a", "test", '"Wait, she'), ("b", "dev", "Hi")]
+    assert [(f.kind, f.names) for f in read.findings] == [("odd_quotes", ("t.tsv, line 2",))]
 
 
 def test_a_line_with_too_few_or_too_many_fields_is_named(tmp_path):
     text = "video_id,split,text\na,test\nb,test,Hi,there\nc,test,Hi\n"
     read = read_table(write(tmp_path, "t.csv", text), None, None)
     assert shown(read) == [("c", "test", "Hi")]
-    assert len(read.findings[0].names) == 2
+    assert [name.split(":")[0] for name in read.findings[0].names] == [
+        "t.csv, line 2", "t.csv, line 3",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "id,sentence\na,b\n", "video_id,text\n"])

@@ -1,11 +1,26 @@
+from pathlib import Path
+
 import pytest
 
-from extract.captions.caption import Caption, Place
-from extract.captions.validation_split import fixed_position, normalised, with_validation
+from extract.captions.validation_split import (
+    empty_splits,
+    fixed_position,
+    normalised,
+    with_validation,
+)
+from seds_core.dataset_index import IndexedVideo
 
 
 def caption(number, sentence, split="train"):
-    return Caption(f"v{number}", split, sentence, "", (Place(f"v{number}"),))
+    return IndexedVideo(f"v{number}", Path(f"v{number}.mp4"), split, sentence)
+
+
+def by_sentence(captions, share):
+    return with_validation(captions, share, keeps_sentences=False)
+
+
+def by_video(captions, share):
+    return with_validation(captions, share, keeps_sentences=True)
 
 
 def many(count):
@@ -18,7 +33,7 @@ def dev_sentences(captions):
 
 def test_all_videos_of_a_sentence_go_together_whatever_their_case():
     captions = [*many(400), caption(999, "  SENTENCE 7 ")]
-    moved, (finding,) = with_validation(captions, 0.1)
+    moved, (finding,) = by_sentence(captions, 0.1)
     train = {normalised(c.text) for c in moved if c.split == "train"}
     assert not train & dev_sentences(moved)
     assert 10 <= len(dev_sentences(moved)) <= 30
@@ -27,14 +42,14 @@ def test_all_videos_of_a_sentence_go_together_whatever_their_case():
 
 
 def test_the_choice_stays_when_sentences_are_added_or_reordered():
-    small, large = with_validation(many(200), 0.1)[0], with_validation(many(400)[::-1], 0.1)[0]
+    small, large = by_sentence(many(200), 0.1)[0], by_sentence(many(400)[::-1], 0.1)[0]
     kept = {f"sentence {n}" for n in range(100)}
     assert dev_sentences(small) == dev_sentences(large) & kept
     assert dev_sentences(small) == {s for s in kept if fixed_position(s) < 0.1}
 
 
 def test_a_small_set_still_gets_one_sentence():
-    moved, _ = with_validation(many(6), 1e-9)
+    moved, _ = by_sentence(many(6), 1e-9)
     assert len(dev_sentences(moved)) == 1
 
 
@@ -48,12 +63,12 @@ def test_a_small_set_still_gets_one_sentence():
     ],
 )
 def test_nothing_moves_where_nothing_should(captions, share):
-    assert with_validation(captions, share) == (tuple(captions), ())
+    assert by_sentence(captions, share) == (tuple(captions), ())
 
 
 def test_the_test_split_is_never_touched():
     captions = [*many(40), *(caption(n, f"Sentence {n}", "test") for n in range(100, 120))]
-    moved, _ = with_validation(captions, 0.5)
+    moved, _ = by_sentence(captions, 0.5)
     assert [c for c in moved if c.split == "test"] == captions[40:]
 
 
@@ -63,3 +78,36 @@ def test_places_are_spread_evenly_and_fixed():
     assert max(places) < 1
     assert abs(sum(place < 0.25 for place in places) / 2000 - 0.25) < 0.03
     assert fixed_position("hello") == pytest.approx(0.6551350150274587)
+
+
+def test_the_last_training_video_of_a_sentence_stays_where_somebody_has_split_the_set():
+    captions = [caption(n, f"Sentence {n % 50}") for n in range(500)]
+    moved, (finding,) = by_video(captions, 0.2)
+    assert finding.kind == "dev_from_train"
+    assert "--dev-share 0" in finding.text
+    assert finding.names == tuple(c.video_id for c in moved if c.split == "dev")
+    assert 60 <= len(finding.names) <= 130
+    train = {c.text for c in moved if c.split == "train"}
+    assert len(train) == 50
+    assert by_video([*captions[::-1], caption(999, "new")], 0.2)[0][:500] == moved[::-1]
+
+
+@pytest.mark.parametrize("share", [1e-9, 0.999])
+def test_a_small_set_gives_one_video_or_all_but_one_of_each_sentence(share):
+    moved, _ = by_video([*many(6), caption(9, "alone")], share)
+    train = [c.text for c in moved if c.split == "train"]
+    assert sorted(set(train)) == ["Sentence 0", "Sentence 1", "Sentence 2", "alone"]
+    assert len(train) == (6 if share < 0.5 else 4)
+
+
+def test_no_video_is_taken_where_every_sentence_has_one():
+    captions = [caption(n, f"Sentence {n}") for n in range(20)]
+    assert by_video(captions, 0.5) == (tuple(captions), ())
+
+
+def test_what_is_empty_is_said():
+    assert [f.text for f in empty_splits([caption(0, "a", "test")])] == [
+        "the index has no videos of train and none of dev"
+    ]
+    assert [f.text for f in empty_splits([caption(0, "a")])] == ["the index has no videos of dev"]
+    assert list(empty_splits([caption(0, "a"), caption(1, "b", "dev")])) == []

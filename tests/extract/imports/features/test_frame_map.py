@@ -48,12 +48,12 @@ NAMED = "video_id,clip,frames,num_frames\n"
         ("video_id,clip,frames\n", "lacks the columns num_frames: it must be a CSV file"),
         (EVEN, "lists no clips"),
         (EVEN + "a,0,0,1,9\na,1,x,1,9\n", r"map\.csv, line 3: .* no numbers"),
-        (EVEN + "a,0,0,1\n", "line 2: .* no numbers"),
+        (EVEN + "a,0,0,1\n", "line 2: 4 fields, expected 5"),
         (EVEN + "a,0,0,1,99999999999\n", "line 2: .* no numbers"),
         (NAMED + "a,0,,9\n", "line 2: .* no numbers"),
         (NAMED + "a,0,0 1,9\na,1,1,9\n", "line 3: the clip has 1 frames, others have 2"),
-        (b"video_id\xff", "no CSV file in UTF-8"),
-        (EVEN + '"' + "a" * 200_000 + '",0,0,1,9\n', "no CSV file in UTF-8"),
+        (b"video_id\xff", "not UTF-8"),
+        (EVEN + '"' + "a" * 200_000 + '",0,0,1,9\n', "line 2: a quotation mark"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, reason):
