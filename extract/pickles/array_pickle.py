@@ -3,9 +3,11 @@
 Unpickling runs what the file names. Python's own unpickler can be kept from foreign names, but a
 few bytes still make it take gigabytes. So the file's operations are read one by one and carried out
 by :mod:`extract.pickles.pickle_machine`: containers, text, numbers and arrays are made, and
-everything else is refused by name. Memory is bounded by the size of the file.
+everything else is refused by name. Memory is bounded by the size of the file (of what is in it,
+where it is gzipped, and that by a multiple of the file's own).
 """
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,12 @@ from extract.pickles.pickled_arrays import RefusedError
 MAX_FILE_BYTES = 1 << 30
 MAX_VALUES = 10_000_000
 """Values in all containers, each counted as often as it is reached."""
+
+_GZIP = b"\x1f\x8b"
+MAX_UNZIPPED = 50
+"""Bytes that a byte of a gzipped file may hold; gzip itself allows a thousand."""
+_SMALL = 1 << 20
+"""Bytes that any gzipped file may hold."""
 
 _DAMAGE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 """What the operations of a damaged pickle raise."""
@@ -54,7 +62,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse_pickle(content: bytes, path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    """As :func:`read_pickle`, of the bytes of the file at ``path``."""
+    """As :func:`read_pickle`, of the bytes of the file at ``path``, gzipped or not."""
+    if content.startswith(_GZIP):
+        content = _unzipped(content, path)
     try:
         value = PickleMachine(content).run()
         _check_plain(value)
@@ -63,6 +73,21 @@ def parse_pickle(content: bytes, path: Path) -> Any:  # noqa: ANN401 - whatever 
     except _DAMAGE as error:
         raise DamagedPickleError(path, f"is no whole pickle: {_printable(error)}") from None
     return value
+
+
+def _unzipped(content: bytes, path: Path) -> bytes:
+    """What a gzipped file holds; no more is unpacked than it may hold."""
+    limit = min(max(MAX_UNZIPPED * len(content), _SMALL), MAX_FILE_BYTES)
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        unzipped = unpacker.decompress(content, limit)
+    except zlib.error as error:
+        raise DamagedPickleError(path, f"is gzipped and damaged: {error}") from None
+    if unpacker.eof and not unpacker.unused_data:
+        return unzipped
+    if len(unzipped) == limit:
+        raise UnsafePickleError(path, f"is gzipped and holds more than {limit:,} bytes: gunzip it")
+    raise DamagedPickleError(path, "is gzipped and cut off, or followed by something: gunzip it")
 
 
 _CONTAINERS = (list, tuple, dict, set)

@@ -1,5 +1,6 @@
 """Plain pickles are read as they were written; all others are refused, quickly and without harm."""
 
+import gzip
 import math
 import pickle
 import re
@@ -17,6 +18,7 @@ from shared_data import REPOSITORY
 from extract.imports.imported import ImportedFileError
 from extract.pickles.array_pickle import (
     MAX_FILE_BYTES,
+    MAX_UNZIPPED,
     DamagedPickleError,
     UnsafePickleError,
     parse_pickle,
@@ -215,3 +217,33 @@ def test_what_is_no_file_or_too_large_is_named(tmp_path):
 def test_a_number_of_a_memo_costs_nothing():
     content = b"\x80\x02]r" + struct.pack("<I", (1 << 31) - 1) + b"."
     assert parse_pickle(content, FILE) == []
+
+
+def test_a_gzipped_pickle_is_read_as_if_it_were_not():
+    value = {"captions": PLAIN["captions"], "keypoints": GENERATOR.random((5, 133, 3))}
+    assert same(parse_pickle(gzip.compress(pickle.dumps(value)), FILE), value)
+
+
+def test_a_gzipped_pickle_is_held_to_what_others_are():
+    with pytest.raises(UnsafePickleError, match="names"):
+        parse_pickle(gzip.compress(pickle.dumps(FILE)), FILE)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "reason"),
+    [
+        (gzip.compress(pickle.dumps(PLAIN))[:-20], DamagedPickleError, "gzipped and cut off"),
+        (gzip.compress(pickle.dumps(PLAIN)) + b"x", DamagedPickleError, "followed by something"),
+        (b"\x1f\x8b" + bytes(20), DamagedPickleError, "gzipped and damaged"),
+        (gzip.compress(bytes(1 << 22)), UnsafePickleError, "more than 1,048,576 bytes: gunzip it"),
+    ],
+)
+def test_a_gzipped_file_that_cannot_be_read_or_is_too_much_is_refused(content, error, reason):
+    with pytest.raises(error, match=reason):
+        parse_pickle(content, FILE)
+
+
+def test_unpacking_is_bounded_by_the_files_own_size(tmp_path):
+    packed = gzip.compress(bytes(100 << 20))
+    with pytest.raises(UnsafePickleError, match=f"more than {MAX_UNZIPPED * len(packed):,} bytes"):
+        parse_pickle(packed, FILE)
