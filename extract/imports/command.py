@@ -65,8 +65,7 @@ def _keep(video: ReadVideo | FailedVideo, writer: BulkWriter, report: ImportRepo
         report.failed(video)
         return
     writer.add(video.finished)
-    report.rounded(video.num_rounded)
-    report.finished(video.finished)
+    report.imported(video)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from extract.imports.read_ahead import ReadVideo
 from extract.run.report import RunReport
 from seds_core.console import fail, results
 
@@ -16,15 +17,21 @@ class ImportReport(RunReport):
 
     num_rounded: int = 0
     """Values that are others in the store than in the files."""
+    num_of_several_people: int = 0
+    """Videos that show several people at a time."""
 
-    def rounded(self, num_values: int) -> None:
-        """Counts values of a video that changed."""
-        self.num_rounded += num_values
+    def imported(self, video: ReadVideo) -> None:
+        """A video is in the store."""
+        self.num_rounded += video.num_rounded
+        self.num_of_several_people += video.num_people > 1
+        self.finished(video.finished)
 
     def summary(self, *, store: str, in_other_hands: int = 0) -> dict[str, Any]:
         """The import in numbers."""
-        in_numbers = super().summary(store=store, in_other_hands=in_other_hands)
-        return in_numbers | {"rounded_values": self.num_rounded}
+        return super().summary(store=store, in_other_hands=in_other_hands) | {
+            "rounded_values": self.num_rounded,
+            "several_people": self.num_of_several_people,
+        }
 
     def print_summary(self, summary: dict[str, Any]) -> None:
         """Prints the import in numbers, and every failure with its reason."""
@@ -46,6 +53,9 @@ class ImportReport(RunReport):
         table.add_row("rows", f"{summary['rows']:,}")
         if summary["rounded_values"]:
             table.add_row("rounded to float32", f"{summary['rounded_values']:,} values")
+        if summary["several_people"]:
+            several = f"{summary['several_people']:,} (the signer of each is kept)"
+            table.add_row("with several people", several)
         table.add_row("time", f"{seconds:.1f} s")
         results.print(table)
         for failure in summary["failed"]:

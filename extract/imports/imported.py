@@ -43,6 +43,8 @@ class ImportedVideo:
     """BLAKE2b-128 of the bytes that were read; empty where they are to be read again for it."""
     num_rounded: int = 0
     """Values that are others in the store, because its precision is lower than the file's."""
+    num_people: int = 1
+    """People in the frame that shows the most; the rows are those of one of them."""
 
 
 @runtime_checkable

@@ -25,6 +25,8 @@ class ReadVideo:
     finished: FinishedVideo
     num_rounded: int
     """Values that are others in the store than in the file."""
+    num_people: int = 1
+    """People in the frame that shows the most."""
 
 
 def read_ahead(
@@ -59,7 +61,7 @@ def read_video(item: ImportItem, source: ImportFormat) -> ReadVideo | FailedVide
     except OSError as error:
         name = part_name(item.path, WHOLE)
         return FailedVideo.now(item.video_id, name, f"cannot be read: {error}")
-    return ReadVideo(finished, video.num_rounded)
+    return ReadVideo(finished, video.num_rounded, video.num_people)
 
 
 def _source(item: ImportItem, identity: tuple[int, int], video: ImportedVideo) -> VideoSource:

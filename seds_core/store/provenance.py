@@ -28,6 +28,7 @@ FILE_NAMES = frozenset(
 LATER_KEYS = (
     "decoding",
     "device",
+    "settings.imported.signer",
     "weights.config_sha256",
     "weights.model_sha256",
     "weights.person_detector_sha256",

@@ -60,8 +60,7 @@ class CocoAnnotations:
     Built from the file and what it holds, a source of frame rates, and the pipeline's
     ``frames.folder_fps``, the frame rate of videos of which it knows none; sizes stand in the file.
     Visibility flags become confidences: 1 where they are above 0 (labelled), else 0. Parts without
-    labels are NaN, NaN, 0. Of several people the one with the most labelled points is taken, frame
-    by frame.
+    labels are NaN, NaN, 0. Of several people the signer is taken.
     """
 
     def __init__(
@@ -104,9 +103,9 @@ class CocoAnnotations:
             if number in frames:
                 raise ImportedFileError(item.path, f"frame {number} of '{item.video_id}' is twice")
             frames[number] = [_keypoints(person) for person in self._people.get(image.id, [])]
-        return keypoint_video(
-            item.path, stack_frames(item.path, frames), self._video_facts(item, images)
-        )
+        signer = stack_frames(item.path, frames)
+        facts = self._video_facts(item, images)
+        return keypoint_video(item.path, signer.keypoints, facts, num_people=signer.num_people)
 
     def _video_facts(self, item: ImportItem, images: list[_Image]) -> VideoFacts:
         sizes = sorted({(image.width, image.height) for image in images})

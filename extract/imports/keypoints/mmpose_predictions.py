@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field, NonNegativeInt, model_validator
 from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
 from extract.imports.keypoints.json_file import MEGABYTE, Numbers, read_json
 from extract.imports.keypoints.keypoint_video import (
-    check_size,
     keypoint_provenance,
     keypoint_video,
     known_facts,
@@ -58,7 +57,7 @@ class MmposePredictions:
 
     Built from the folder or file, a source of sizes and frame rates, and the pipeline's
     ``frames.folder_fps``, which only the provenance repeats. Scores are confidences. Of several
-    people the one with the highest mean score is taken, frame by frame.
+    people the signer is taken.
     """
 
     def __init__(self, source: Path, facts: FactsSource, *, folder_fps: float) -> None:
@@ -89,9 +88,8 @@ class MmposePredictions:
             if frame.frame_id in frames:
                 raise ImportedFileError(item.path, f"has frame {frame.frame_id} twice")
             frames[frame.frame_id] = [_keypoints(item.path, p) for p in frame.instances]
-        keypoints = stack_frames(item.path, frames)
-        check_size(item.path, keypoints, facts)
-        return keypoint_video(item.path, keypoints, facts)
+        signer = stack_frames(item.path, frames)
+        return keypoint_video(item.path, signer.keypoints, facts, num_people=signer.num_people)
 
 
 def _keypoints(path: Path, person: _Person) -> PersonKeypoints:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Float32
 from extract.imports.imported import ImportedFileError
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import MAX_FRAMES
+from extract.imports.keypoints.signer import Sighting, count_people, find_signer
 
 PersonKeypoints = Float32[np.ndarray, "keypoint=133 coordinate=3"]
 
@@ -27,10 +29,17 @@ def frame_number(path: Path, name: str) -> int:
     return int(match[1])
 
 
-def stack_frames(
-    path: Path, frames: Mapping[int, Sequence[PersonKeypoints]]
-) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
-    """The keypoints of the most confident person of each frame; NaN, NaN, 0 for nobody.
+@dataclass(frozen=True)
+class SignerFrames:
+    """The signer in every frame of a video."""
+
+    keypoints: Float32[np.ndarray, "frame keypoint=133 coordinate=3"]
+    num_people: int
+    """People in the frame that shows the most."""
+
+
+def stack_frames(path: Path, frames: Mapping[int, Sequence[PersonKeypoints]]) -> SignerFrames:
+    """The keypoints of the signer in each frame; NaN, NaN, 0 where the signer is not seen.
 
     Numbers count from 0, or from 1 where there is no frame 0; frames that are left out in between
     show nobody. Raises :class:`ImportedFileError` for numbers that begin elsewhere, because nobody
@@ -48,11 +57,7 @@ def stack_frames(
             path, f"has the frame number {last}, and a video may have {MAX_FRAMES:,} frames"
         )
     keypoints = nobody_found(last - first + 1)
-    for number, people in frames.items():
-        if people:
-            keypoints[number - first] = max(people, key=_mean_confidence)
-    return keypoints
-
-
-def _mean_confidence(keypoints: PersonKeypoints) -> float:
-    return float(keypoints[:, 2].mean())
+    seen = {number: [Sighting.of(person) for person in frames[number]] for number in frames}
+    for number, place in find_signer(seen).items():
+        keypoints[number - first] = frames[number][place]
+    return SignerFrames(keypoints, max(map(count_people, seen.values())))

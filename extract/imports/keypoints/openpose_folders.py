@@ -6,16 +6,15 @@ How2Sign (https://how2sign.github.io) has ``openpose_output/json/<SENTENCE_NAME>
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field, model_validator
 
 from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
 from extract.imports.keypoints.json_file import Numbers, read_json
 from extract.imports.keypoints.keypoint_video import (
-    check_size,
     keypoint_provenance,
     keypoint_video,
     known_facts,
@@ -34,13 +33,27 @@ from seds_core.store.provenance import Provenance
 FILE_ENDING = "_keypoints.json"
 
 
+def _part(name: str) -> Any:  # noqa: ANN401 - a field of any type
+    """A part under its name, or the one that it had up to OpenPose 1.1."""
+    return Field(default=[], validation_alias=AliasChoices(f"{name}_2d", name))
+
+
 class _Person(BaseModel):
     """Triples x, y, confidence of each part; empty for a part that OpenPose did not look for."""
 
-    pose_keypoints_2d: Numbers = []
-    face_keypoints_2d: Numbers = []
-    hand_left_keypoints_2d: Numbers = []
-    hand_right_keypoints_2d: Numbers = []
+    body: Numbers = _part("pose_keypoints")
+    face: Numbers = _part("face_keypoints")
+    left_hand: Numbers = _part("hand_left_keypoints")
+    right_hand: Numbers = _part("hand_right_keypoints")
+
+    @model_validator(mode="after")
+    def _has_a_part(self) -> "_Person":
+        if not self.model_fields_set:
+            raise ValueError(
+                "has none of pose_keypoints_2d, face_keypoints_2d, hand_left_keypoints_2d and "
+                "hand_right_keypoints_2d"
+            )
+        return self
 
 
 class _Frame(BaseModel):
@@ -52,8 +65,7 @@ class OpenPoseFolders:
 
     Built from the folder above the videos' folders, a source of sizes and frame rates, and the
     pipeline's ``frames.folder_fps``, which only the provenance repeats. ``<frame>`` counts from 0
-    or 1; frames that are left out show nobody. Of several people the one with the highest mean
-    confidence is taken, frame by frame.
+    or 1; frames that are left out show nobody. Of several people the signer is taken.
     """
 
     def __init__(self, source: Path, facts: FactsSource, *, folder_fps: float) -> None:
@@ -85,9 +97,8 @@ class OpenPoseFolders:
         """The keypoints of all frames."""
         facts = known_facts(item, self._facts)
         frames = {number: _people(path) for number, path in _frame_files(item.path).items()}
-        keypoints = stack_frames(item.path, frames)
-        check_size(item.path, keypoints, facts)
-        return keypoint_video(item.path, keypoints, facts)
+        signer = stack_frames(item.path, frames)
+        return keypoint_video(item.path, signer.keypoints, facts, num_people=signer.num_people)
 
 
 def _is_video_folder(path: Path) -> bool:
@@ -113,10 +124,10 @@ def _people(path: Path) -> list[PersonKeypoints]:
 def _keypoints(path: Path, person: _Person) -> PersonKeypoints:
     hand, face = (NUM_HAND_POINTS,), (NUM_FACE_POINTS,)
     return whole_body_keypoints(
-        body=_triples(path, "pose_keypoints_2d", person.pose_keypoints_2d, tuple(BODY_PLACES)),
-        face=_triples(path, "face_keypoints_2d", person.face_keypoints_2d, face),
-        left_hand=_triples(path, "hand_left_keypoints_2d", person.hand_left_keypoints_2d, hand),
-        right_hand=_triples(path, "hand_right_keypoints_2d", person.hand_right_keypoints_2d, hand),
+        body=_triples(path, "pose_keypoints_2d", person.body, tuple(BODY_PLACES)),
+        face=_triples(path, "face_keypoints_2d", person.face, face),
+        left_hand=_triples(path, "hand_left_keypoints_2d", person.left_hand, hand),
+        right_hand=_triples(path, "hand_right_keypoints_2d", person.right_hand, hand),
     )
 
 

@@ -8,20 +8,20 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 from pose_format import Pose
-from rich.markup import escape
 
 from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
 from extract.imports.keypoints.header_points import keypoint_places
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import MAX_FRAMES, keypoint_provenance, keypoint_video
+from extract.imports.keypoints.numbered_frames import SignerFrames
+from extract.imports.keypoints.signer import Sighting, count_people, find_signer
 from extract.imports.source_files import videos_in_files
 from extract.imports.video_facts import VideoFacts
-from seds_core.console import warn
 from seds_core.store.provenance import Provenance
 
 MAX_BYTES = 2**30
+MAX_PEOPLE = 20
 VERSIONS = (0.1, 0.2)
 """Version 0.0 has another structure, a record for every person, and is not in use any more."""
 
@@ -41,7 +41,6 @@ class PoseFiles:
         """Looks at nothing yet."""
         self._source = source
         self._folder_fps = folder_fps
-        self._has_told_of_others = False
 
     @property
     def provenance(self) -> Provenance:
@@ -55,21 +54,11 @@ class PoseFiles:
         return videos_in_files(self._source, ".pose")
 
     def read(self, item: ImportItem) -> ImportedVideo:
-        """The first person's keypoints."""
+        """The signer's keypoints."""
         pose = _read_pose(item.path)
         facts = _facts(item.path, pose)
-        keypoints = _first_person(item.path, pose)
-        self._tell_of_others(item.path, pose)
-        return keypoint_video(item.path, keypoints, facts)
-
-    def _tell_of_others(self, path: Path, pose: Pose) -> None:
-        num_people = pose.body.data.shape[1]
-        if num_people > 1 and not self._has_told_of_others:
-            self._has_told_of_others = True
-            warn(
-                f"{escape(str(path))} shows {num_people} people: of this and of all other .pose "
-                "files the first person is imported"
-            )
+        signer = _signer(item.path, pose)
+        return keypoint_video(item.path, signer.keypoints, facts, num_people=signer.num_people)
 
 
 def _read_pose(path: Path) -> Pose:
@@ -103,20 +92,25 @@ def _facts(path: Path, pose: Pose) -> VideoFacts:
     return VideoFacts(size.width, size.height, fps)
 
 
-def _first_person(path: Path, pose: Pose) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+def _signer(path: Path, pose: Pose) -> SignerFrames:
     places = keypoint_places(path, pose.header.components)
     num_frames, num_people = pose.body.data.shape[:2]
-    if not (0 < num_frames <= MAX_FRAMES and num_people):
+    if not (0 < num_frames <= MAX_FRAMES and 0 < num_people <= MAX_PEOPLE):
         raise ImportedFileError(
             path,
             f"has {num_frames:,} frames of {num_people} people, where 1 to {MAX_FRAMES:,} frames "
-            "of somebody are needed",
+            f"of 1 to {MAX_PEOPLE} are needed",
         )
-    # The library masks what has no confidence; below the mask is what the file holds.
-    points = np.ma.getdata(pose.body.data)[:, 0]
-    confidence = np.ma.getdata(pose.body.confidence)[:, 0]
-    keypoints = nobody_found(num_frames)
     is_in_file = places >= 0
-    keypoints[:, is_in_file, :2] = points[:, places[is_in_file], :2]
-    keypoints[:, is_in_file, 2] = confidence[:, places[is_in_file]]
-    return keypoints
+    # The library masks what has no confidence; below the mask is what the file holds.
+    points = np.ma.getdata(pose.body.data)[:, :, places[is_in_file], :2]
+    confidence = np.ma.getdata(pose.body.confidence)[:, :, places[is_in_file]]
+    people = np.concatenate([points, confidence[..., None]], axis=-1, dtype=np.float32)
+    keypoints = nobody_found(num_frames)
+    keypoints[:, is_in_file] = people[:, 0]
+    if num_people == 1:
+        return SignerFrames(keypoints, 1)
+    seen = {frame: [Sighting.of(person) for person in people[frame]] for frame in range(num_frames)}
+    for frame, place in find_signer(seen).items():
+        keypoints[frame, is_in_file] = people[frame, place]
+    return SignerFrames(keypoints, max(map(count_people, seen.values())))

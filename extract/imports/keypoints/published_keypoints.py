@@ -1,14 +1,14 @@
 """Published keypoints: ``RTMpose/<video>.pkl`` = {'keypoints': (frame, 133, 3), 'img_list'}."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
 from extract.imports.keypoints.frame_names import FrameNames
-from extract.imports.keypoints.keypoint_rows import keypoint_rows, nobody_found
-from extract.imports.keypoints.keypoint_video import known_facts
+from extract.imports.keypoints.keypoint_rows import nobody_found
+from extract.imports.keypoints.keypoint_video import keypoint_video, known_facts
 from extract.imports.published_files import PublishedFiles, entry
 from extract.imports.rounding import as_float32
 from extract.imports.video_facts import FactsSource
@@ -91,17 +91,8 @@ class PublishedKeypoints:
         except ValueError as error:
             raise ImportedFileError(item.path, str(error)) from None
         facts = known_facts(item, self.facts)
-        every_frame = _at_their_places(keypoints, frames)
-        return ImportedVideo(
-            rows=keypoint_rows(every_frame),
-            num_frames=len(every_frame),
-            frame_step=1,
-            fps=facts.fps,
-            width=facts.width,
-            height=facts.height,
-            content_hash=content_hash,
-            num_rounded=num_rounded,
-        )
+        video = keypoint_video(item.path, _at_their_places(keypoints, frames), facts)
+        return replace(video, content_hash=content_hash, num_rounded=num_rounded)
 
 
 def _frame_names(files: PublishedFiles) -> FrameNames:

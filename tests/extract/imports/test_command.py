@@ -87,9 +87,25 @@ def test_failures_cost_only_themselves_and_are_tried_again(run, source, tmp_path
 
 
 def test_rounded_values_are_reported(run, source):
-    value = {"keypoints": np.full((1, 133, 3), 0.1), "img_list": ["images0001.png"]}
+    value = {"keypoints": np.full((1, 133, 3), 50.1), "img_list": ["images0001.png"]}
     write_pickle(source, "precise", value)
     assert run()[1]["rounded_values"] == 399
+
+
+def test_videos_with_several_people_are_counted(tmp_path, capsys):
+    def person(x, confidence):
+        return {"pose_keypoints_2d": [x, 50.0, confidence, x + 9, 90.0, confidence] + [0.0] * 69}
+
+    for video_id, people in (("one", [person(10.0, 0.5)]), ("two", [person(10.0, 0.5)] * 2)):
+        frame = tmp_path / "json" / video_id / "f_0_keypoints.json"
+        frame.parent.mkdir(parents=True)
+        frame.write_text(json.dumps({"people": people}))
+    for as_json in (True, False):
+        store = tmp_path / f"{as_json}.zarr"
+        import_folder("openpose", tmp_path / "json", store, image_size=(256, 256), as_json=as_json)
+    lines = capsys.readouterr().out.splitlines()
+    assert next(json.loads(line) for line in lines if "summary" in line)["several_people"] == 1
+    assert any("with several people" in line and " 1 " in line for line in lines)
 
 
 def test_the_summary_for_people(source, tmp_path, capsys):

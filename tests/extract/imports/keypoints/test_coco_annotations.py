@@ -52,18 +52,18 @@ def read(*args):
 
 def test_videos_are_the_folders_of_the_images(tmp_path):
     images = [image(5, "b/c/000001.jpg"), image(6, "a\\000000.png"), image(7, "b/c/000000.jpg")]
-    source = opened(tmp_path, images, [annotation(7, 1000), annotation(5, 2000)])
+    source = opened(tmp_path, images, [annotation(7, 10), annotation(5, 20)])
     assert isinstance(source, ImportFormat)
     assert [item.video_id for item in source.items()] == ["a", "b/c"]
     nobody, video = (source.read(item) for item in source.items())
     assert nobody.rows["person_found"].tolist() == [False]
     assert (video.width, video.height, video.fps, video.num_frames) == (512, 256, 30.0, 2)
     x = video.rows["keypoints"][..., 0]
-    assert x[0, BODY].tolist() == list(range(1000, 1017))
-    assert x[1, FEET].tolist() == list(range(2100, 2106))
-    assert x[1, FACE].tolist() == list(range(2200, 2268))
-    assert x[1, LEFT_HAND].tolist() == list(range(2300, 2321))
-    assert x[1, RIGHT_HAND].tolist() == list(range(2400, 2421))
+    assert x[0, BODY].tolist() == list(range(10, 27))
+    assert x[1, FEET].tolist() == list(range(120, 126))
+    assert x[1, FACE].tolist() == list(range(220, 288))
+    assert x[1, LEFT_HAND].tolist() == list(range(320, 341))
+    assert x[1, RIGHT_HAND].tolist() == list(range(420, 441))
 
 
 def test_the_frame_rate_is_the_pipelines_where_none_is_known(tmp_path):

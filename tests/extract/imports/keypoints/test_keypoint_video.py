@@ -1,5 +1,6 @@
 """Keypoints and facts of a video become what its store keeps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from extract.imports.imported import ImportedFileError, ImportItem
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import (
-    check_size,
+    SIGNER,
+    implausible_places,
     keypoint_provenance,
     keypoint_video,
     known_facts,
@@ -48,26 +50,39 @@ def at(*places):
 
 
 def test_a_size_that_most_keypoints_lie_in_is_believed():
-    check_size(Path("v"), nobody_found(3), FACTS)
-    check_size(Path("v"), at((0, 0), (210, 260), (211, 0), (5, -1)), FACTS)
-    check_size(Path("v"), at((0, 0), (1, 1.5)), FACTS)
+    assert implausible_places(nobody_found(3), FACTS) == ""
+    assert implausible_places(at((0, 0), (210, 260), (211, 0), (5, -1)), FACTS) == ""
+    assert implausible_places(at((0, 0), (1, 2.5)), FACTS) == ""
 
 
-@pytest.mark.parametrize("outside", [(211, 0), (0, 261), (-1, 5)])
-def test_a_size_that_most_keypoints_lie_outside_is_not(outside):
-    with pytest.raises(ImportedFileError, match=r"outside an image of 210x260.*--image-size"):
-        check_size(Path("v"), at((5, 5), outside, outside), FACTS)
+def test_legs_below_the_image_say_nothing():
+    legs = [(100, 50)] * 11 + [(100, 300)] * 12
+    assert implausible_places(at(*legs), FACTS) == ""
 
 
-def test_fractions_are_no_pixels():
-    with pytest.raises(ImportedFileError, match="fractions of the image"):
-        check_size(Path("v"), at((0.5, 1), (-1, 0)), FACTS)
+@pytest.mark.parametrize(
+    ("places", "suspected"),
+    [
+        ([(0.5, 1), (0.1, 0), (1.2, 1.4)], "fractions of the image"),
+        ([(0.5, 1), (-1, 0), (0.3, -0.2)], "normalised, from -1 to 1"),
+        ([(1.5, 4), (-3, 0), (2, -4.5), (-1, 3)], "normalised around their middle"),
+        ([(50, -90), (-60, 30), (-20, -30)], "normalised around their middle"),
+        ([(5, 5), (211, 0), (400, 0)], "larger images; .*--image-size"),
+        ([(5, 5), (0, 261), (0, 300)], "larger images; .*--image-size"),
+    ],
+)
+def test_what_cannot_be_pixels_of_the_image_is_refused_with_what_it_seems_to_be(places, suspected):
+    with pytest.raises(ImportedFileError, match=suspected):
+        keypoint_video(Path("v"), at(*places), FACTS)
 
 
 def test_the_provenance_names_the_format_and_keeps_all_frames():
     provenance = keypoint_provenance(Path("a"), 30.0, file_format="pose", confidence="score")
     assert provenance.kind == "pose"
-    assert provenance.settings["imported"] == {"format": "pose", "confidence": "score"}
+    imported = {"format": "pose", "confidence": "score"}
+    assert provenance.settings["imported"] == imported | {"signer": SIGNER}
+    settings = provenance.settings | {"imported": imported}  # as stores were made before
+    assert provenance.differences(replace(provenance, settings=settings)) == []
     assert provenance.settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
     elsewhere = keypoint_provenance(Path("b"), 30.0, file_format="pose", confidence="score")
     assert provenance.differences(elsewhere) == []

@@ -33,7 +33,9 @@ def test_a_name_without_a_number_is_refused(name):
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_numbers_count_from_0_or_1_and_gaps_are_frames_with_nobody(first):
-    keypoints = stack_frames(VIDEO, {first + 3: [person(2)], first: [person(1)], first + 1: []})
+    signer = stack_frames(VIDEO, {first + 3: [person(2)], first: [person(1)], first + 1: []})
+    keypoints = signer.keypoints
+    assert signer.num_people == 1
     assert keypoints[:, 0, 0].tolist()[0::3] == [1, 2]
     for gap in (1, 2):
         assert np.isnan(keypoints[gap, :, :2]).all()
@@ -41,12 +43,15 @@ def test_numbers_count_from_0_or_1_and_gaps_are_frames_with_nobody(first):
     assert keypoints.dtype == np.float32
 
 
-def test_the_most_confident_person_is_taken_frame_by_frame():
+def test_the_signer_of_the_whole_video_is_taken_wherever_a_frame_lists_them():
     frames = {
-        0: [person(1, 0.4), person(2, 0.6), person(3, 0.5)],
-        1: [person(4, 0.7), person(5, 0.6), person(6, 0.7)],
+        0: [person(1, 0.4), person(2, 0.6), person(3, 0)],
+        1: [person(2, 0.3), person(1, 0.6)],
+        2: [person(1, 0.4)],
     }
-    assert stack_frames(VIDEO, frames)[:, 0, 0].tolist() == [2, 4]
+    signer = stack_frames(VIDEO, frames)
+    assert signer.keypoints[:, 0, 0].tolist() == [1, 1, 1]
+    assert signer.num_people == 2
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from extract.imports.imported import ImportedFileError, ImportFormat
 from extract.imports.keypoints.openpose_folders import OpenPoseFolders
+from extract.imports.keypoints.openpose_points import BODY_PLACES
 from extract.imports.video_facts import VideoFacts
 from seds_core.errors import UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
@@ -84,9 +85,40 @@ def test_the_size_must_be_that_of_the_images(tmp_path):
         read(tmp_path)
 
 
-def test_the_most_confident_person_is_taken(tmp_path):
-    write_frames(tmp_path, {0: [person(0, 0.3), person(50, 0.6), person(90, 0.5)]})
-    assert read(tmp_path).rows["keypoints"][0, 0, 0] == 50
+def test_the_signer_is_taken_and_the_people_are_counted(tmp_path):
+    write_frames(tmp_path, {0: [person(0, 0.3), person(50, 0.6), person(90, 0.5)], 1: []})
+    video = read(tmp_path)
+    assert video.rows["keypoints"][0, 0, 0] == 50
+    assert video.num_people == 3
+
+
+@pytest.mark.parametrize("count", [18, 25])
+def test_files_of_openpose_1_1_have_the_same_parts_under_older_names(tmp_path, count):
+    new = person(7, pose_keypoints_2d=triples(count, 7))
+    write_frames(tmp_path, {0: [new]})
+    expected = read(tmp_path).rows["keypoints"]
+    old = {name.removesuffix("_2d"): values for name, values in new.items()}
+    write_frames(tmp_path, {0: [old]})
+    np.testing.assert_array_equal(read(tmp_path).rows["keypoints"], expected)
+    assert (expected[0, [0, 5, 16], 0] == [7, 12, 7 + (11 if count == 25 else 10)]).all()
+
+
+def test_points_of_the_18_point_body_are_those_that_openpose_names():
+    """Order of OpenPose's COCO model, from its documentation."""
+    names = (
+        "nose neck rsho relb rwri lsho lelb lwri rhip rkne rank lhip lkne lank reye leye rear lear"
+    )
+    order = names.split()
+    wanted = "nose leye reye lear rear lsho rsho lelb relb lwri rwri lhip rhip lkne rkne lank rank"
+    assert BODY_PLACES[18][:17].tolist() == [order.index(name) for name in wanted.split()]
+    assert (BODY_PLACES[18][17:] == -1).all()
+
+
+@pytest.mark.parametrize("nobody", [{}, {"person_id": [-1]}, {"keypoints": [1, 2, 3]}])
+def test_a_person_without_any_known_part_is_a_failure(tmp_path, nobody):
+    write_frames(tmp_path, {0: [person()], 1: [nobody]})
+    with pytest.raises(ImportedFileError, match="has none of pose_keypoints_2d"):
+        read(tmp_path)
 
 
 def test_points_that_were_not_found_stay_as_they_are_and_missing_parts_are_nobodys(tmp_path):
@@ -106,8 +138,8 @@ def test_points_that_were_not_found_stay_as_they_are_and_missing_parts_are_nobod
         ([person(pose_keypoints_2d=triples(15, 0))], "pose_keypoints_2d has 45 .* 75 or 54"),
         ([person(face_keypoints_2d=triples(68, 0))], "face_keypoints_2d has 204 numbers .* 210"),
         ([person(hand_left_keypoints_2d=[1, 2])], "hand_left_keypoints_2d has 2 numbers .* 63"),
-        ([person(hand_right_keypoints_2d=[float("nan")] * 63)], "people.0.hand_right_keypoints_2d"),
-        ([person(pose_keypoints_2d=["a"])], "people.0.pose_keypoints_2d.0"),
+        ([person(hand_right_keypoints_2d=[float("nan")] * 63)], "people.0.hand_right_keypoints"),
+        ([person(pose_keypoints_2d=["a"])], "people.0.pose_keypoints"),
         ({"pose_keypoints_2d": []}, "people: Input should be a valid"),
         (None, "people: Input should be a valid"),
     ],

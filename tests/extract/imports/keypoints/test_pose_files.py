@@ -19,7 +19,7 @@ from seds_core.errors import UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
 
-def write(path, components, data, confidence, *, size=(200, 100), fps=25.0):
+def write(path, components, data, confidence, *, size=(4000, 4000), fps=25.0):
     """``data`` (frame, person, point, dimension), as pose-format's own programs write it."""
     header = PoseHeader(0.2, PoseHeaderDimensions(*size), components)
     with path.open("wb") as file:
@@ -113,16 +113,27 @@ def test_points_that_the_file_lacks_are_nobodys(tmp_path):
     assert (np.delete(keypoints, [0, 9], axis=1)[..., 2] == 0).all()
 
 
-def test_the_first_of_several_people_is_taken_and_that_is_said_once(tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(pose_files, "warn", said.append)
-    for name in ("[a]", "b"):
-        write(tmp_path / f"{name}.pose", cocowholebody_components(), *numbered(2, 3, 133))
-    source = PoseFiles(tmp_path, folder_fps=25.0)
-    for item in source.items():
-        assert (source.read(item).rows["keypoints"][1, :, 1] == 1000).all()
-    assert len(said) == 1
-    assert r"\[a].pose shows 3 people" in said[0]
+def test_the_surest_of_several_people_is_taken_in_whatever_order_they_stand(tmp_path):
+    data, confidence = numbered(3, 3, 133)
+    data[..., 0] *= 0.1
+    data[..., 1] = 100 * np.arange(3)[None, :, None]
+    confidence[:, 0] = 0  # never seen
+    confidence[:, 1] = 0.6
+    data[1, [1, 2]] = data[1, [2, 1]]
+    confidence[1, [1, 2]] = confidence[1, [2, 1]]
+    confidence[2] = 0
+    path = tmp_path / "a.pose"
+    write(path, cocowholebody_components(), data, confidence)
+    video = read(path)
+    assert video.rows["keypoints"][:2, 5, 1].tolist() == [200, 200]
+    assert video.rows["person_found"].tolist() == [True, True, False]
+    assert video.num_people == 2
+
+
+def test_more_people_than_a_video_has_are_refused(tmp_path):
+    path = tmp_path / "a.pose"
+    write(path, cocowholebody_components(), *numbered(1, 21, 133))
+    refused(path, path.read_bytes(), "21 people")
 
 
 @pytest.fixture

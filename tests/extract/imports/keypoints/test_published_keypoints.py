@@ -115,3 +115,11 @@ def test_an_unknown_size_is_a_failure_that_says_how_to_give_it(tmp_path):
     form = published(tmp_path, size=None)
     with pytest.raises(ImportedFileError, match="--image-size"):
         form.read(form.items()[0])
+
+
+def test_fractions_are_a_failure(tmp_path):
+    write_keypoints(tmp_path, "a", 2)
+    small = keypoints(2) / np.array([256, 256, 1], np.float32)
+    write_pickle(tmp_path, "b", {"keypoints": small, "img_list": image_names([1, 2])})
+    with pytest.raises(ImportedFileError, match="fractions of the image"):
+        read(tmp_path, "b")

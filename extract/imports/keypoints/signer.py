@@ -1,0 +1,111 @@
+"""Which of the people in view is the signer: one person for a whole video.
+
+Files list the people of a frame in any order, so that people are followed by their place. The
+signer is the person who was found with the most confidence, summed over all frames.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+REMEMBERED_FRAMES = 50
+"""Frames after which somebody who was not seen is not looked for any more."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Where a person is in a frame."""
+
+    centre: Float64[np.ndarray, " coordinate=2"]
+    """Mean of the points, weighted by confidence; NaN where nothing was found."""
+    size: float
+    """The longer side of the box around the points."""
+    confidence: float
+    """Sum over the points; 0 where nothing was found."""
+
+    @classmethod
+    def of(cls, points: Float32[np.ndarray, "joint coordinate=3"]) -> "Sighting":
+        """The person with these points: x, y, confidence."""
+        found = points[points[:, 2] > 0].astype(np.float64)
+        if not len(found):
+            return cls(np.full(2, np.nan), 0.0, 0.0)
+        places, weights = found[:, :2], found[:, 2]
+        size = np.ptp(places, axis=0).max()
+        return cls(weights @ places / weights.sum(), float(size), float(weights.sum()))
+
+
+def find_signer(frames: Mapping[int, Sequence[Sighting]]) -> dict[int, int]:
+    """For each frame that shows the signer, the signer's place among its people.
+
+    ``frames`` are by number. Whoever is nearest to where somebody was seen last, and not further
+    away than that person is large, is the same person. After a gap or a cut, the signer is the
+    surest of those who are never seen beside the signer.
+
+    >>> left, right = (Sighting(np.array([x, 0.0]), 50.0, 60.0) for x in (100.0, 500.0))
+    >>> find_signer({0: [left, right], 1: [right, left], 2: [right]})
+    {0: 0, 1: 1}
+    """
+    signer: dict[int, int] = {}
+    for person in sorted(_followed(frames), key=lambda person: -person.confidence):
+        if signer.keys().isdisjoint(person.places):
+            signer |= person.places
+    return signer
+
+
+def count_people(sightings: Sequence[Sighting]) -> int:
+    """People of whom anything was found."""
+    return sum(sighting.confidence > 0 for sighting in sightings)
+
+
+@dataclass
+class _Person:
+    """Somebody who is followed from frame to frame."""
+
+    last: Sighting
+    last_frame: int
+    confidence: float = 0.0
+    places: dict[int, int] = field(default_factory=dict)
+    """Frame -> place among its people."""
+
+    def seen(self, frame: int, place: int, sighting: Sighting) -> None:
+        """Adds a frame."""
+        self.last, self.last_frame = sighting, frame
+        self.confidence += sighting.confidence
+        self.places[frame] = place
+
+
+def _followed(frames: Mapping[int, Sequence[Sighting]]) -> list[_Person]:
+    """Everybody in the video, in the order in which they are seen first."""
+    everybody: list[_Person] = []
+    recent: list[_Person] = []
+    for frame in sorted(frames):
+        recent = [p for p in recent if frame - p.last_frame <= REMEMBERED_FRAMES]
+        known = dict(_matches(recent, frames[frame]))
+        for place, sighting in enumerate(frames[frame]):
+            person = known.get(place)
+            if person is None:
+                person = _Person(sighting, frame)
+                everybody.append(person)
+                recent.append(person)
+            person.seen(frame, place, sighting)
+    return everybody
+
+
+def _matches(
+    people: Sequence[_Person], sightings: Sequence[Sighting]
+) -> Iterator[tuple[int, _Person]]:
+    """Places of a frame, and who is seen there; the nearest pairs first."""
+    pairs = [
+        (float(np.linalg.norm(person.last.centre - sighting.centre)), number, place)
+        for number, person in enumerate(people)
+        for place, sighting in enumerate(sightings)
+    ]
+    free_people, free_places = set(range(len(people))), set(range(len(sightings)))
+    for distance, number, place in sorted(pairs):
+        reach = max(people[number].last.size, sightings[place].size)
+        if distance <= reach and number in free_people and place in free_places:
+            free_people.remove(number)
+            free_places.remove(place)
+            yield place, people[number]
