@@ -5,6 +5,7 @@ axis            meaning
 ==============  ====================================================================
 video           videos of a data set, in the order of its index
 frame           frames of one video (or of a chunk of it), in time order
+packet          stored pieces of a video stream, mostly a frame each, in the order of decoding
 clip            windows of consecutive timeline frames, in time order
 row             rows of a store's flat arrays; a video owns a run of them
 height, width   pixels of a frame, from its top left
@@ -35,6 +36,7 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 """
 
 AXES = frozenset(
-    "video frame clip row height width channel position tap keypoint joint coordinate box".split()  # noqa: SIM905
-    + "rgb person klass text word token dim part subset head neighbour side query candidate".split()  # noqa: SIM905
+    "video frame packet clip row height width channel position tap keypoint joint".split()  # noqa: SIM905
+    + "coordinate box rgb person klass text word token dim part subset head neighbour".split()  # noqa: SIM905
+    + "side query candidate".split()  # noqa: SIM905
 )

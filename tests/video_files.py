@@ -52,6 +52,7 @@ def write_video(
     codec: str = "libx264",
     pixel_format: str = "yuv420p",
     rotation: int = 0,
+    pixel_shape: str = "1/1",
     times: Iterable[int] | None = None,
     options: Mapping[str, str] | None = None,
     container_options: Mapping[str, str] | None = None,
@@ -59,6 +60,7 @@ def write_video(
     """Writes a video; the ending of ``path`` decides the container.
 
     ``rotation`` is stored as metadata: degrees counter-clockwise that a player turns frames by.
+    ``pixel_shape`` is the width of a pixel through its height.
     ``times`` are the frames' times in units of 1/``fps`` s, to make the frame rate vary.
     """
     frames = list(frames)
@@ -66,6 +68,7 @@ def write_video(
     with av.open(str(path), "w", options=dict(container_options or {})) as container:
         stream = container.add_stream(codec, rate=fps, options=dict(options or {}))
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        stream.codec_context.sample_aspect_ratio = Fraction(pixel_shape)
         if rotation:
             stream.set_display_rotation(rotation)
         for time, pixels in zip(times or range(len(frames)), frames, strict=True):

@@ -47,7 +47,7 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
     if job.problem:
         raise VideoError(job.path, job.problem)
     try:
-        source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part)
+        source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part, memory.progress)
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)
         yield VideoOpened(source.properties, step)
         identity = _identity(job, memory)

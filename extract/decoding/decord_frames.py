@@ -7,6 +7,10 @@ What was found out about decord 0.6.0, and why :func:`suits` is a list of what i
 - Where packets give no frame (hidden by an edit list, VP8 references, damage) decord repeats the
   last frame instead, without a word.
 - Rotation is applied in MP4 and QuickTime files and ignored in Matroska.
+- Of several video streams it takes another one than ffmpeg does.
+- It mirrors no frame, and turns those whose matrix mirrors them upside down.
+- Its colours differ from those of FFmpeg's own converter for more than 8 bits, for interlaced
+  frames, and for 4:2:0 frames with an odd side: by up to 87 of 255.
 - MPEG transport streams and AV1 cannot be read, nor animated GIFs.
 - It decodes ahead without bound: whoever takes frames slowly finds the whole video in memory.
 - Loaded before OpenCV it lends it a zlib of its own, and OpenCV then writes broken PNG files.
@@ -21,10 +25,15 @@ import decord
 from decord import DECORDError
 
 from extract.decoding.frame import Frame
+from extract.decoding.frame_times import FrameTimes
+from extract.decoding.packet_count import FramePackets
+from extract.decoding.picture import Picture
 from extract.decoding.video_container import ContainerFacts
 
 _EXACT_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 _EXACT_CODECS = ("h264", "hevc", "mpeg4", "vp8", "vp9", "mjpeg")
+
+_EXACT_PIXEL_FORMATS = ("yuv420p", "yuvj420p")
 
 _MAX_DECODED_BYTES = 256 << 20
 """Memory that the frames of a whole video may take: 1,300 of 256x256 pixels, 90 of 1280x720."""
@@ -36,26 +45,49 @@ class DecordGaveUpError(Exception):
     """decord cannot read a file, or not further; what is wrong is for a stricter decoder to say."""
 
 
-def suits(facts: ContainerFacts, rotation: int) -> bool:
-    """Whether decord gives the frames of such a file as they are, and in bounded memory."""
-    applies_rotation = facts.format_name.startswith("mov")
+def suits(
+    facts: ContainerFacts, packets: FramePackets, picture: Picture, times: FrameTimes
+) -> bool:
+    """Whether decord gives the frames of such a file as PyAV does, and in bounded memory."""
+    every_packet_is_a_frame = not (
+        packets.has_edits or packets.has_empty or packets.num_omissible or times.num_left_out
+    )
     return (
         facts.format_name in _EXACT_FORMATS
         and facts.codec in _EXACT_CODECS
-        and not facts.has_edits
-        and (rotation == 0 or applies_rotation)
-        and 3 * facts.width * facts.height * facts.num_frames <= _MAX_DECODED_BYTES
+        and facts.num_video_streams == 1
+        and every_packet_is_a_frame
+        and _suits_picture(facts, picture)
+        and 3 * picture.width * picture.height * times.num_frames <= _MAX_DECODED_BYTES
     )
 
 
-def decord_frames(path: Path, num_frames: int) -> Iterator[Frame]:
+def _suits_picture(facts: ContainerFacts, picture: Picture) -> bool:
+    orientation = picture.orientation
+    applies_rotation = facts.format_name.startswith("mov")
+    return (
+        facts.pixel_format in _EXACT_PIXEL_FORMATS
+        and not picture.is_interlaced
+        and picture.square_width == picture.width
+        and not picture.width % 2
+        and not picture.height % 2
+        and not orientation.is_mirrored
+        and (orientation.rotation == 0 or applies_rotation)
+    )
+
+
+def decord_frames(path: Path, num_frames: int, size: tuple[int, int]) -> Iterator[Frame]:
     """The first ``num_frames`` frames, upright; frames that decord lacks repeat the one before.
 
-    Raises :class:`DecordGaveUpError`, at the start or on the way.
+    Raises :class:`DecordGaveUpError`, at the start or on the way, and for frames that are not of
+    ``size``, which is width and height.
     """
     try:
         reader = decord.VideoReader(os.fspath(path.absolute()), num_threads=1)
         for _ in range(num_frames):
-            yield reader.next().asnumpy()
+            frame = reader.next().asnumpy()
+            if frame.shape[1::-1] != size:
+                raise DecordGaveUpError(f"its frames are {frame.shape[1]}x{frame.shape[0]}")
+            yield frame
     except (DECORDError, RuntimeError, StopIteration, UnicodeEncodeError) as error:
         raise DecordGaveUpError(str(error)) from error

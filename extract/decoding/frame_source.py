@@ -29,20 +29,28 @@ class FrameSource(Protocol):
 
 
 def open_frames(
-    path: Path, folder_fps: float, max_pixels: int = MAX_PIXELS, part: VideoPart = WHOLE
+    path: Path,
+    folder_fps: float,
+    max_pixels: int = MAX_PIXELS,
+    part: VideoPart = WHOLE,
+    progress: Progress = unwatched,
 ) -> FrameSource:
     """Opens a video file, or a folder of frame images as a video of ``folder_fps``, or a part.
 
     Raises ``VideoError`` for what is neither, for frames of more than ``max_pixels`` pixels, and
     for a part that it has not got.
     """
-    source = _open_times(path, folder_fps, max_pixels, part)
+    source = _open_times(path, folder_fps, max_pixels, part, progress)
     if part.crop is None and part.size is None:
         return source
     return CroppedFrames(path, source, part.crop, part.size)
 
 
-def _open_times(path: Path, folder_fps: float, max_pixels: int, part: VideoPart) -> FrameSource:
+def _open_times(
+    path: Path, folder_fps: float, max_pixels: int, part: VideoPart, progress: Progress
+) -> FrameSource:
     if path.is_dir():
         return FrameFolder(path, folder_fps, max_pixels, part)
-    return RecordingPart(path, part, max_pixels) if part.has_times else VideoFile(path, max_pixels)
+    if part.has_times:
+        return RecordingPart(path, part, max_pixels, progress)
+    return VideoFile(path, max_pixels, progress)

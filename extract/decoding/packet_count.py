@@ -5,16 +5,21 @@ cut off when its index lists more packets than can be read, or when its header p
 video than there is. A container may promise up to :data:`OVERSTATED_FRAMES` frames too many.
 """
 
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
+from jaxtyping import Bool, Int64
+
+from extract.decoding.frame import Progress, unwatched
 
 if TYPE_CHECKING:
     AnyPacket: TypeAlias = Packet[Any]
@@ -28,6 +33,9 @@ None of 600 clips from 13 sign-language sources overstates its length at all; a 
 that lacks its last 3% lacks 4 frames.
 """
 
+NO_TIME = -(2**63)
+"""The time of a packet that has none."""
+
 _HEADERS_WITH_DURATION = ("matroska,webm", "flv")
 """Formats without a packet count whose header holds a duration; in others FFmpeg estimates it."""
 
@@ -36,13 +44,28 @@ _JOINED_AT_WILL = ("mpegts",)
 
 _VP8_IS_SHOWN = 0x10  # RFC 6386, section 9.1: a frame that is only a reference is not shown
 
+_LARGEST_EMPTY_VOP = 19
+"""Bytes of an MPEG-4 packet that may say no more than "nothing has changed", as FFmpeg has it."""
 
-class FramePacket(NamedTuple):
-    """A packet that gives a frame; times in the stream's own unit, where it has them."""
 
-    shown: int | None
-    decoded: int | None
-    is_keyframe: bool
+@dataclass(frozen=True)
+class FramePackets:
+    """The packets that give frames, in the order of decoding.
+
+    Times are in the stream's own unit, or :data:`NO_TIME`.
+    """
+
+    shown: Int64[np.ndarray, " packet"]
+    decoded: Int64[np.ndarray, " packet"]
+    is_keyframe: Bool[np.ndarray, " packet"]
+    last_duration: int
+    """How long the frame that is shown last stays, as the container says; 0 when it does not."""
+    has_edits: bool = False
+    """Whether an edit list hides some of the file's packets."""
+    has_empty: bool = False
+    """Whether there are empty packets between these, in the place of dropped frames."""
+    num_omissible: int = 0
+    """Packets that may say that nothing has changed, for which a decoder need not give a frame."""
 
 
 @dataclass
@@ -50,40 +73,47 @@ class PacketCount:
     """The packets of a video stream, as far as they can be read."""
 
     format_name: str
+    codec: str
     listed: int
-    """Packets that the container's index lists; 0 when it has none."""
+    """Packets that the container's index or header lists; 0 when it has none."""
+    num_empty: int
+    """Packets among them that the index says are empty: dropped frames."""
     stated_end: float | None
     """Seconds at which the header says that the file ends."""
     num_packets: int = 0
-    num_frames: int = 0
-    """Frames that the packets should give; nothing before the first keyframe can be decoded."""
     num_hidden: int = 0
     """Packets that an edit list hides."""
+    num_omissible: int = 0
+    """Packets that may say that nothing has changed."""
     end: float = 0.0
     """Seconds at which the last packet of any stream ends."""
     longest_gap: float = 0.0
     """Seconds between two neighbouring packets of the video stream."""
     complaint: str = ""
     """What FFmpeg first complained about; reading stopped there."""
-    frame_packets: list[FramePacket] = field(default_factory=list)
-    """The packets that give frames, in the order of decoding, if they are to be kept."""
-    keeps_packets: bool = False
+    _shown: "array[int]" = field(default_factory=lambda: array("q"))
+    _decoded: "array[int]" = field(default_factory=lambda: array("q"))
+    _is_keyframe: bytearray = field(default_factory=bytearray)
+    _last_shown: int = NO_TIME
+    _last_duration: int = 0
     _last_dts: int | None = None
     _found_keyframe: bool = False
 
     @classmethod
     def of(
-        cls, container: InputContainer, stream: VideoStream, *, keep_packets: bool = False
+        cls, container: InputContainer, stream: VideoStream, progress: Progress = unwatched
     ) -> "PacketCount":
         """Reads a container from its beginning to its end, or to the first damage."""
         end = container.duration / av.time_base if container.duration else None
         has_stated_end = container.format.name in _HEADERS_WITH_DURATION
         name = container.format.name
-        count = cls(name, _num_listed(container, stream), end if has_stated_end else None)
-        count.keeps_packets = keep_packets
+        codec = stream.codec_context.name
+        stated_end = end if has_stated_end else None
+        count = cls(name, codec, *_num_listed(container, stream), stated_end)
         with _logged_errors() as log:
             try:
                 for packet in container.demux():
+                    progress()
                     count._add(packet, is_video=packet.stream_index == stream.index)
                     count.complaint = count.complaint or _demuxer_error(log, name)
                     if count.complaint:
@@ -92,10 +122,28 @@ class PacketCount:
                 count.complaint = str(error)
         return count
 
+    @property
+    def num_frames(self) -> int:
+        """Packets that give frames; nothing before the first keyframe can be decoded."""
+        return len(self._shown)
+
+    @property
+    def frame_packets(self) -> FramePackets:
+        """The packets that give frames."""
+        return FramePackets(
+            shown=np.array(self._shown, np.int64),
+            decoded=np.array(self._decoded, np.int64),
+            is_keyframe=np.array(self._is_keyframe, bool),
+            last_duration=self._last_duration,
+            has_edits=self.num_hidden > 0,
+            has_empty=self.num_passed > self.num_packets,
+            num_omissible=self.num_omissible,
+        )
+
     def damage(self) -> str | None:
         """What is wrong with the file and how far it can be read; ``None`` for a whole file."""
-        if self.num_packets < self.listed - OVERSTATED_FRAMES:
-            return f"cut off or damaged after {self.num_packets} of {self.listed} frames"
+        if self.num_passed < self.listed - OVERSTATED_FRAMES:
+            return f"cut off or damaged after {self.num_passed} of {self.listed} frames"
         if self.complaint:
             return f"cut off or damaged after {self.num_packets} frames ({self.complaint})"
         slack = OVERSTATED_FRAMES * self.longest_gap
@@ -106,45 +154,76 @@ class PacketCount:
             )
         return None
 
+    @property
+    def num_passed(self) -> int:
+        """Packets that have been read, and the empty ones between them, which give no frame.
+
+        The header of an AVI file counts places for frames, empty ones too, and FFmpeg tells the
+        place of a packet as its time.
+        """
+        if self.format_name == "avi" and self._last_dts is not None:
+            return max(self.num_packets, self._last_dts + 1)
+        return self.num_packets + self.num_empty
+
     def _add(self, packet: AnyPacket, *, is_video: bool) -> None:
         if not packet.size:  # PyAV's own mark of a stream's end
             return
-        if packet.pts is not None and packet.time_base is not None:
-            self.end = max(
-                self.end, float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            )
+        if self.stated_end is not None:
+            self._measure(packet, is_video=is_video)
         if is_video:
             self._add_video(packet)
 
+    def _measure(self, packet: AnyPacket, *, is_video: bool) -> None:
+        unit = float(packet.time_base or 0)
+        if packet.pts is not None:
+            self.end = max(self.end, (packet.pts + (packet.duration or 0)) * unit)
+        if is_video and packet.dts is not None and self._last_dts is not None:
+            self.longest_gap = max(self.longest_gap, (packet.dts - self._last_dts) * unit)
+
     def _add_video(self, packet: AnyPacket) -> None:
         self.num_packets += 1
-        self.num_hidden += packet.is_discard
-        if packet.is_keyframe and not self._found_keyframe:
+        is_keyframe, is_hidden = packet.is_keyframe, packet.is_discard
+        self.num_hidden += is_hidden
+        if is_keyframe and not self._found_keyframe:
             self._found_keyframe = True
-            self.num_frames = 0
-            self.frame_packets.clear()
-        if not packet.is_discard and not _is_only_reference(packet):
-            self.num_frames += 1
-            if self.keeps_packets:
-                self.frame_packets.append(FramePacket(packet.pts, packet.dts, packet.is_keyframe))
+            self._forget_frames()
+        if not is_hidden and not self._is_only_reference(packet):
+            self._add_frame(packet, is_keyframe=is_keyframe)
         if packet.is_corrupt and self.format_name not in _JOINED_AT_WILL:
             self.complaint = "a frame's data is incomplete"
-        if packet.dts is not None and packet.time_base is not None:
-            if self._last_dts is not None:
-                gap = float((packet.dts - self._last_dts) * packet.time_base)
-                self.longest_gap = max(self.longest_gap, gap)
+        if packet.dts is not None:
             self._last_dts = packet.dts
 
+    def _add_frame(self, packet: AnyPacket, *, is_keyframe: bool) -> None:
+        if self.codec == "mpeg4" and packet.size <= _LARGEST_EMPTY_VOP:
+            self.num_omissible += 1
+        decoded = NO_TIME if packet.dts is None else packet.dts
+        # In an AVI file packets have an order, and FFmpeg only guesses when their frames are shown.
+        shown = decoded if self.format_name == "avi" else packet.pts
+        shown = NO_TIME if shown is None else shown
+        self._shown.append(shown)
+        self._decoded.append(decoded)
+        self._is_keyframe.append(is_keyframe)
+        if shown >= self._last_shown:
+            self._last_shown, self._last_duration = shown, packet.duration or 0
 
-def _num_listed(container: InputContainer, stream: VideoStream) -> int:
-    is_mp4 = container.format.name.startswith("mov")
-    # FFmpeg takes what an edit list cuts away out of the index of an MP4 file, not out of `frames`.
-    return len(stream.index_entries) if is_mp4 else stream.frames
+    def _is_only_reference(self, packet: AnyPacket) -> bool:
+        return self.codec == "vp8" and not bytes(memoryview(packet)[:1])[0] & _VP8_IS_SHOWN
+
+    def _forget_frames(self) -> None:
+        """What comes before the first keyframe cannot be decoded."""
+        self.num_omissible = 0
+        self._last_shown, self._last_duration = NO_TIME, 0
+        del self._shown[:], self._decoded[:], self._is_keyframe[:]
 
 
-def _is_only_reference(packet: AnyPacket) -> bool:
-    is_vp8 = packet.stream.codec_context.name == "vp8"
-    return is_vp8 and not bytes(memoryview(packet)[:1])[0] & _VP8_IS_SHOWN
+def _num_listed(container: InputContainer, stream: VideoStream) -> tuple[int, int]:
+    """Packets that the index or the header lists, and how many of them the index says are empty."""
+    if container.format.name.startswith("mov"):
+        # FFmpeg takes what an edit list hides out of the index of an MP4 file, not out of `frames`.
+        entries = stream.index_entries
+        return len(entries), sum(not entry.size for entry in entries)
+    return stream.frames, 0
 
 
 _Log = list[tuple[int, str, str]]
@@ -166,6 +245,8 @@ def _logged_errors() -> Iterator[_Log]:
 
 
 def _demuxer_error(log: _Log, format_name: str) -> str:
-    """The first error that came from the format's demuxer and not from a codec's parser."""
+    """The first new error that came from the format's demuxer and not from a codec's parser."""
     errors = (message for _, component, message in log if component == format_name)
-    return next(errors, "").strip()
+    error = next(errors, "").strip()
+    log.clear()
+    return error

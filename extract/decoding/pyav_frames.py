@@ -1,48 +1,86 @@
 """Decodes a video file with PyAV, strictly: a frame is right, or the video has failed."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from typing import cast
 
-import numpy as np
+from av.buffer import Buffer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from extract.decoding.frame import Frame, Progress, unwatched
-from extract.decoding.packet_count import OVERSTATED_FRAMES
-from extract.decoding.video_container import open_container
+from extract.decoding.frame_times import FrameTimes
+from extract.decoding.orientation import UPRIGHT, Orientation, orientation_of
+from extract.decoding.picture import Picture
+from extract.decoding.video_container import ContainerFacts, open_container
 from extract.decoding.video_error import VideoError
+
+_SAMPLE_PACKETS = 32
+"""As many are decoded to see whether a packet holds a frame or a field."""
 
 
 def pyav_frames(
-    path: Path, num_promised: int, *, skip: int = 0, progress: Progress = unwatched
+    facts: ContainerFacts,
+    picture: Picture,
+    times: FrameTimes,
+    *,
+    skip: int = 0,
+    progress: Progress = unwatched,
 ) -> Iterator[Frame]:
-    """The frames of a video file from number ``skip`` on, upright, all of the first frame's size.
+    """The frames of a video file from number ``skip`` on, upright, all of one size.
 
-    ``num_promised`` is what the container lets expect. Raises ``VideoError`` at the first frame
-    that cannot be decoded whole, and when more than :data:`OVERSTATED_FRAMES` are missing.
+    Raises ``VideoError`` at the first frame that cannot be decoded whole, and when more are missing
+    than a decoder may leave out.
     """
     num_decoded = 0
-    upright: Upright | None = None
-    for frame in _decoded(path, num_promised):
-        progress()
-        upright = upright or Upright(frame.width, frame.height, _rotation(frame))
+    upright = Upright(picture)
+    for frame in _decoded(facts, times.num_frames, progress):
         if num_decoded >= skip:
             yield upright(frame)
         num_decoded += 1
-    if num_decoded < max(1, num_promised - OVERSTATED_FRAMES):
-        raise VideoError(path, f"damaged: only {num_decoded} of {num_promised} frames decode")
+    if num_decoded < times.min_frames:
+        raise VideoError(
+            facts.path, f"damaged: only {num_decoded} of {times.num_frames} frames decode"
+        )
 
 
-def stored_rotation(path: Path, num_promised: int) -> int:
-    """Degrees, counter-clockwise, that the first frame asks to be turned by: 0, 90, 180 or 270.
+def first_frame(
+    facts: ContainerFacts, num_promised: int, progress: Progress = unwatched
+) -> tuple[Picture, int | None]:
+    """What the frames of a video are, and when the first is shown, in the stream's own unit.
 
     Raises ``VideoError`` when the first frame cannot be decoded.
     """
-    for frame in _decoded(path, num_promised):
-        return _rotation(frame)
-    raise VideoError(path, f"damaged: none of {num_promised} frames can be decoded")
+    for frame in _decoded(facts, num_promised, progress):
+        picture = Picture(
+            width=frame.width,
+            height=frame.height,
+            pixel_shape=facts.pixel_shape,
+            orientation=_orientation(frame),
+            is_interlaced=facts.is_interlaced or frame.interlaced_frame,
+        )
+        return picture, frame.pts
+    raise VideoError(facts.path, f"damaged: none of {num_promised} frames can be decoded")
+
+
+def packets_per_frame(facts: ContainerFacts, progress: Progress = unwatched) -> int:
+    """2 where each packet holds a field of a frame, else 1, as the first packets tell."""
+    num_packets = num_frames = 0
+    with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
+        decode_in_one_thread(stream)
+        try:
+            for packet in container.demux(stream):
+                progress()
+                if num_packets or packet.is_keyframe:
+                    num_packets += 1
+                    num_frames += len(packet.decode())
+                if num_packets == _SAMPLE_PACKETS:
+                    break
+            num_frames += len(stream.codec_context.decode(None))
+        except FFmpegError:
+            return 1  # decoding all of it says what is wrong
+    return 2 if 2 * num_frames <= num_packets + 2 else 1
 
 
 def decode_in_one_thread(stream: VideoStream) -> None:
@@ -51,40 +89,44 @@ def decode_in_one_thread(stream: VideoStream) -> None:
     stream.codec_context.thread_count = 1
 
 
-def _decoded(path: Path, num_promised: int) -> Iterator[VideoFrame]:
+def _decoded(facts: ContainerFacts, num_promised: int, progress: Progress) -> Iterator[VideoFrame]:
     num_decoded = 0
-    with open_container(path) as (container, stream):
+    with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
         decode_in_one_thread(stream)
         try:
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    raise VideoError(
-                        path, f"damaged: frame {num_decoded} of {num_promised} is incomplete"
-                    )
-                yield frame
-                num_decoded += 1
+            for packet in container.demux(stream):
+                progress()
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        raise VideoError(
+                            facts.path,
+                            f"damaged: frame {num_decoded} of {num_promised} is incomplete",
+                        )
+                    yield frame
+                    num_decoded += 1
         except FFmpegError as error:
             where = f"decoding stopped at frame {num_decoded} of {num_promised}"
-            raise VideoError(path, f"damaged: {where} ({error.strerror})") from error
+            raise VideoError(facts.path, f"damaged: {where} ({error.strerror})") from error
 
 
-def _rotation(frame: VideoFrame) -> int:
-    """Degrees counter-clockwise; angles between quarter turns are left to the nearest."""
-    return 90 * (round(frame.rotation / 90) % 4)
+def _orientation(frame: VideoFrame) -> Orientation:
+    matrix = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
+    return orientation_of(bytes(matrix)) if matrix else UPRIGHT
 
 
 class Upright:
-    """Converts decoded frames to RGB arrays of the size and rotation of the video's first one.
+    """Converts decoded frames to RGB arrays: upright, of square pixels, all of one size.
 
     A stream may change its size on the way (browsers record so); players scale back, too.
     """
 
-    def __init__(self, width: int, height: int, rotation: int) -> None:
-        """Of a video whose first frame is stored so: pixels, and degrees counter-clockwise."""
+    def __init__(self, picture: Picture) -> None:
+        """Of a video whose frames are stored so."""
         self._convert = VideoReformatter()  # one for all frames: it keeps FFmpeg's scaler
-        self._width, self._height, self._turns = width, height, rotation // 90
+        self._picture = picture
 
     def __call__(self, frame: VideoFrame) -> Frame:
         """The frame as a player shows it."""
-        rgb = self._convert.reformat(frame, self._width, self._height, "rgb24", threads=1)
-        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), self._turns))
+        width, height = self._picture.square_width, self._picture.height
+        rgb = self._convert.reformat(frame, width, height, "rgb24", threads=1)
+        return self._picture.orientation(rgb.to_ndarray())

@@ -1,6 +1,7 @@
 """A stretch of a long recording as a source of frames, without decoding what comes before it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -8,8 +9,7 @@ from av.error import FFmpegError
 from av.video.frame import PictureType, VideoFrame
 
 from extract.decoding.frame import Frame, Progress, unwatched
-from extract.decoding.frame_times import FrameTimes
-from extract.decoding.pyav_frames import Upright, decode_in_one_thread, pyav_frames
+from extract.decoding.pyav_frames import Upright, decode_in_one_thread
 from extract.decoding.recording import open_recording
 from extract.decoding.video_container import open_container
 from extract.decoding.video_part import VideoPart
@@ -24,21 +24,24 @@ class RecordingPart:
     decoded from its beginning.
     """
 
-    def __init__(self, path: Path, part: VideoPart, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        part: VideoPart,
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = unwatched,
+    ) -> None:
         """Reads the container. Raises ``VideoError`` where the part is not in a whole recording."""
-        self._recording = open_recording(path, max_pixels)
+        self._recording = open_recording(path, max_pixels, progress)
         self._numbers = self._recording.frames_of(part)
-        facts, rotation = self._recording.facts, self._recording.rotation
-        size = (facts.width, facts.height) if rotation % 180 == 0 else (facts.height, facts.width)
-        self._properties = VideoProperties(
-            width=size[0],
-            height=size[1],
-            fps=facts.fps,
-            num_frames=len(self._numbers),
-            duration=len(self._numbers) / facts.fps,
-            rotation=rotation,
-            codec=facts.codec,
-            decoder="pyav",
+        times, numbers = self._recording.times, self._numbers
+        seconds = float(times.edges[numbers.stop] - times.edges[numbers.start])
+        fps = times.fps if times.rate else len(numbers) / seconds
+        self._properties = replace(
+            self._recording.properties("pyav"),
+            fps=fps,
+            num_frames=len(numbers),
+            duration=len(numbers) / fps,
         )
 
     @property
@@ -49,22 +52,21 @@ class RecordingPart:
     def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
         """Decodes the part. Raises ``VideoError`` where the recording is damaged."""
         recording, number = self._recording, self._numbers.start
-        if recording.times is not None:
-            for frame in self._frames_from_keyframe(recording.times, progress):
+        if len(recording.times.keyframes):
+            for frame in self._frames_from_keyframe(progress):
                 yield frame
                 number += 1
         if number < self._numbers.stop:
-            promised = recording.facts.num_frames
-            in_order = pyav_frames(recording.path, promised, skip=number, progress=progress)
+            in_order = recording.frames(skip=number, progress=progress)
             yield from islice(in_order, self._numbers.stop - number)
 
-    def _frames_from_keyframe(self, times: FrameTimes, progress: Progress) -> Iterator[Frame]:
+    def _frames_from_keyframe(self, progress: Progress) -> Iterator[Frame]:
         """The part's frames up to the first that does not come whole and at its time."""
-        facts, numbers = self._recording.facts, self._numbers
-        upright = Upright(facts.width, facts.height, self._recording.rotation)
+        facts, times, numbers = self._recording.facts, self._recording.times, self._numbers
+        upright = Upright(self._recording.picture)
         keyframe = times.keyframe_before(numbers.start)
         expected = iter(range(keyframe, numbers.stop))
-        with open_container(self._recording.path) as (container, stream):
+        with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
             decode_in_one_thread(stream)
             try:
                 container.seek(int(times.shown[keyframe]), stream=stream)

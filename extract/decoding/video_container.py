@@ -1,14 +1,15 @@
 """What a video file's container says, read packet by packet and without decoding.
 
 PyAV (FFmpeg) reads it, whichever library decodes the frames. Counting the packets costs 1-5% of
-decoding them and settles what headers only claim: how many frames there are, and whether the file
-is whole.
+decoding them and settles what headers only claim: how many frames there are, when they are shown,
+and whether the file is whole.
 """
 
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from extract.decoding.disguised_file import disguise
+from extract.decoding.frame import Progress, unwatched
 from extract.decoding.packet_count import PacketCount
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_properties import MAX_PIXELS, over_size_limit
@@ -32,29 +34,44 @@ _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf", "sdp"})
 """Formats that make FFmpeg open other files and addresses."""
 
 
+_PROGRESSIVE = 1  # of FFmpeg's AVFieldOrder; 0 is unknown, above are the orders of two fields
+
+_FFMPEG_DEFAULT_BONUS = 5_000_000
+"""Pixels that the mark "default" is worth when ffmpeg chooses among video streams."""
+
+
 @dataclass(frozen=True)
 class ContainerFacts:
-    """A container's description of its video stream, as stored: not yet rotated."""
+    """A container's description of its video stream, as stored: not yet upright."""
 
+    path: Path
     format_name: str
+    stream_index: int
+    """Which of the container's streams is read; every decoder takes this one."""
+    num_video_streams: int
+    """Attached pictures included."""
     codec: str
+    pixel_format: str
     width: int
     height: int
-    fps: float
-    duration: float
-    num_frames: int
-    """Frames that the packets should give when they are decoded."""
-    has_edits: bool
-    """Whether an edit list hides some of the packets."""
+    pixel_shape: Fraction
+    """Width of a pixel through its height, as the container or else the codec states it."""
+    is_interlaced: bool
+    """Whether container or codec say that a picture holds two fields, of two times."""
+    time_base: Fraction
+    """Seconds of the unit in which the stream tells times."""
+    stated_rate: Fraction | None
+    """Mean frames per second as the header says or FFmpeg guesses."""
 
 
 @contextmanager
 def open_container(
-    path: Path, max_pixels: int = MAX_PIXELS
+    path: Path, max_pixels: int = MAX_PIXELS, stream_index: int | None = None
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Opens a video file and finds its video stream; raises ``VideoError`` when there is none.
+    """Opens a video file and one of its video streams; raises ``VideoError`` when there is none.
 
-    FFmpeg takes no memory for a frame of more than ``max_pixels`` pixels, wherever one occurs.
+    Without an index it is the stream that the ``ffmpeg`` command would choose. FFmpeg takes no
+    memory for a frame of more than ``max_pixels`` pixels, wherever one occurs.
     """
     check_is_file(path)
     limit = {"max_pixels": str(max_pixels)}
@@ -63,7 +80,12 @@ def open_container(
     except (FFmpegError, OSError) as error:
         raise VideoError(path, disguise(path) or f"no video that FFmpeg knows: {error}") from error
     with container:
-        stream = _video_stream(path, container)
+        if stream_index is None:
+            stream = _video_stream(path, container)
+        else:
+            chosen = container.streams[stream_index]
+            assert isinstance(chosen, VideoStream)
+            stream = chosen
         stream.codec_context.options = limit
         yield container, stream
 
@@ -85,45 +107,41 @@ def check_is_file(path: Path) -> None:
         raise VideoError(path, f"cannot be read: {error.strerror}") from error
 
 
-def container_facts(path: Path, max_pixels: int) -> ContainerFacts:
-    """Reads all packets of a video file.
-
-    Raises ``VideoError`` for what is no video, for frames of more than ``max_pixels`` pixels, and
-    for a file that is cut off or whose packets are damaged.
-    """
-    facts, packets = read_packets(path, max_pixels, keep=False)
-    if damage := packets.damage():
-        raise VideoError(path, damage)
-    return facts
-
-
-def read_packets(path: Path, max_pixels: int, *, keep: bool) -> tuple[ContainerFacts, PacketCount]:
-    """Reads a video file's packets up to the first damage, and keeps those of frames if asked to.
+def read_packets(
+    path: Path, max_pixels: int, progress: Progress = unwatched
+) -> tuple[ContainerFacts, PacketCount]:
+    """Reads a video file's packets to the end or to the first damage.
 
     Raises ``VideoError`` for what is no video or has no frames before the damage, and for frames of
     more than ``max_pixels`` pixels.
     """
     with open_container(path, max_pixels) as (container, stream):
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > max_pixels or not width * height:
-            raise VideoError(path, over_size_limit(width, height, max_pixels))
-        packets = PacketCount.of(container, stream, keep_packets=keep)
-        rate = stream.average_rate or stream.guessed_rate
-        if not rate or not packets.num_frames:
-            reason = "holds no frames" if rate else "has no frame rate"
-            raise VideoError(path, packets.damage() or reason)
-        fps = float(rate)
-        facts = ContainerFacts(
-            format_name=container.format.name,
-            codec=stream.codec_context.name,
-            width=width,
-            height=height,
-            fps=fps,
-            duration=_duration(container, stream) or packets.num_frames / fps,
-            num_frames=packets.num_frames,
-            has_edits=packets.num_hidden > 0,
-        )
+        facts = _facts(path, container, stream)
+        if facts.width * facts.height > max_pixels or not facts.width * facts.height:
+            raise VideoError(path, over_size_limit(facts.width, facts.height, max_pixels))
+        packets = PacketCount.of(container, stream, progress)
+        if not packets.num_frames:
+            raise VideoError(path, packets.damage() or "holds no frames")
         return facts, packets
+
+
+def _facts(path: Path, container: InputContainer, stream: VideoStream) -> ContainerFacts:
+    codec = stream.codec_context
+    assert stream.time_base is not None
+    return ContainerFacts(
+        path=path,
+        format_name=container.format.name,
+        stream_index=stream.index,
+        num_video_streams=len(container.streams.video),
+        codec=codec.name,
+        pixel_format=codec.pix_fmt or "unknown",
+        width=codec.width,
+        height=codec.height,
+        pixel_shape=stream.sample_aspect_ratio or Fraction(1),
+        is_interlaced=codec.field_order > _PROGRESSIVE,
+        time_base=stream.time_base,
+        stated_rate=stream.average_rate or stream.guessed_rate,
+    )
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -132,8 +150,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
         raise VideoError(path, disguise(path) or "is a picture, not a video")
     if name in _PLAYLISTS:
         raise VideoError(path, f"is a playlist of other files ({name}), not a video")
-    stream = container.streams.best("video")
-    if stream is None or stream.disposition & Disposition.attached_pic:
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
         sounds = [
             sound.codec_context.name if sound.codec_context else "unknown"
             for sound in container.streams.audio
@@ -141,13 +159,13 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
         if sounds:
             raise VideoError(path, f"holds sound only ({', '.join(sounds)}), no video")
         raise VideoError(path, disguise(path) or f"holds no video (format {name})")
-    assert isinstance(stream, VideoStream)
-    if stream.codec_context is None:
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
         raise VideoError(path, "its codec is unknown to FFmpeg")
-    return stream
+    return max(known, key=_ffmpeg_score)  # of equal ones the first
 
 
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+def _ffmpeg_score(stream: VideoStream) -> int:
+    """By what the ``ffmpeg`` command chooses the video stream of a file that has several."""
+    pixels = stream.codec_context.width * stream.codec_context.height
+    return pixels + _FFMPEG_DEFAULT_BONUS * bool(stream.disposition & Disposition.default)

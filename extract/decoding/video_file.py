@@ -8,8 +8,8 @@ import numpy as np
 from extract.decoding.decord_frames import DecordGaveUpError, decord_frames
 from extract.decoding.decord_frames import suits as decord_suits
 from extract.decoding.frame import Frame, Progress, unwatched
-from extract.decoding.pyav_frames import pyav_frames, stored_rotation
-from extract.decoding.video_container import container_facts
+from extract.decoding.recording import read_recording
+from extract.decoding.video_error import VideoError
 from extract.decoding.video_properties import MAX_PIXELS, VideoProperties
 
 
@@ -22,22 +22,18 @@ class VideoFile:
     Damage within a frame that decord conceals without an error is not noticed.
     """
 
-    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, path: Path, max_pixels: int = MAX_PIXELS, progress: Progress = unwatched
+    ) -> None:
         """Reads the container. Raises ``VideoError`` for what is no whole video."""
-        facts = container_facts(path, max_pixels)
-        rotation = stored_rotation(path, facts.num_frames)
-        is_on_its_side = rotation in (90, 270)
-        self._path = path
-        self._properties = VideoProperties(
-            width=facts.height if is_on_its_side else facts.width,
-            height=facts.width if is_on_its_side else facts.height,
-            fps=facts.fps,
-            num_frames=facts.num_frames,
-            duration=facts.duration,
-            rotation=rotation,
-            codec=facts.codec,
-            decoder="decord" if decord_suits(facts, rotation) else "pyav",
+        recording = read_recording(path, max_pixels, progress)
+        if recording.damage:
+            raise VideoError(path, recording.damage)
+        self._recording = recording
+        suits_decord = decord_suits(
+            recording.facts, recording.packets, recording.picture, recording.times
         )
+        self._properties = recording.properties("decord" if suits_decord else "pyav")
 
     @property
     def properties(self) -> VideoProperties:
@@ -52,8 +48,7 @@ class VideoFile:
                 yield frame
                 num_sure += 1
         if num_sure < self._properties.num_frames:
-            promised = self._properties.num_frames
-            yield from pyav_frames(self._path, promised, skip=num_sure, progress=progress)
+            yield from self._recording.frames(skip=num_sure, progress=progress)
 
     def _sure_decord_frames(self, progress: Progress) -> Iterator[Frame]:
         """decord's frames up to the last that is surely a frame of the video.
@@ -61,9 +56,10 @@ class VideoFile:
         decord fills up missing frames with copies of the last one. So a frame that equals the one
         before is held back until another one follows it; copies at the end are never handed out.
         """
+        path, size = self._recording.path, self._recording.picture.size
         equal: list[Frame] = []  # the last frame that was handed out, and its copies held back
         try:
-            for frame in decord_frames(self._path, self._properties.num_frames):
+            for frame in decord_frames(path, self._properties.num_frames, size):
                 progress()
                 if equal and _are_equal(frame, equal[0]):
                     equal.append(equal[0])  # the same array: holding many takes no memory

@@ -9,7 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
+
+import numpy as np
+from jaxtyping import Float64
 
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_properties import MAX_PIXELS
@@ -23,6 +27,7 @@ SHORTEST_STEP = 3
 published How2Sign clips."""
 
 _URI = "file://"
+_MILLISECOND = 0.001
 
 _FRAGMENT = re.compile(
     r"(?P<path>.+)#(?=.)"
@@ -128,16 +133,36 @@ def read_part(columns: Mapping[str, str]) -> VideoPart:
     return VideoPart(start, end, _crop(columns.get("crop", "")), _size(columns.get("size", "")))
 
 
-def part_frames(part: VideoPart, path: Path, fps: float, num_frames: int) -> range:
+Edges: TypeAlias = Float64[np.ndarray, " _"]
+"""Seconds at which the frames of a recording begin, in order, and the last one ends."""
+
+
+def frame_bounds(part: VideoPart, fps: float, edges: Edges | None = None) -> tuple[int, int | None]:
+    """Numbers of a part's first and last frame, both included; the last may lie beyond the end.
+
+    The first is the frame that is shown at the part's start, the last is the first that begins at
+    its end or later: the published How2Sign clips keep floor(start fps) to ceil(end fps). Without
+    ``edges`` frames come evenly, else the edges decide, to the millisecond, as finely as containers
+    and indices write times.
+    """
+    start, end = part.start or 0.0, part.end
+    if edges is None:
+        return math.floor(start * fps), None if end is None else math.ceil(end * fps)
+    first = int(np.searchsorted(edges, start + _MILLISECOND, side="right")) - 1
+    return first, None if end is None else int(np.searchsorted(edges, end - _MILLISECOND))
+
+
+def part_frames(
+    part: VideoPart, path: Path, fps: float, num_frames: int, edges: Edges | None = None
+) -> range:
     """Numbers of the frames of the recording at ``path``, of ``num_frames``, that a part has.
 
-    The published How2Sign clips keep the frames floor(start fps) to ceil(end fps), both included.
     Raises ``VideoError`` for a part that begins after the end or is too short.
     """
     if not part.has_times:
         return range(num_frames)
-    first = math.floor((part.start or 0.0) * fps)
-    last = num_frames if part.end is None else min(math.ceil(part.end * fps), num_frames)
+    first, last = frame_bounds(part, fps, edges)
+    last = num_frames if last is None else min(last, num_frames)
     if first >= num_frames:
         seconds = f"{num_frames} frames, {num_frames / fps:.2f} s"
         raise VideoError(path, f"the part begins at {part.start:g} s, the recording has {seconds}")

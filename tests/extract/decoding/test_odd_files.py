@@ -22,7 +22,7 @@ WHOLE = {  # frames, width, height (upright), frame rate
     "edit-list.mp4": (131, 360, 364, 30.0),
     "five-frames.mp4": (5, 360, 364, 30.0),
     "four-frames-slow.mp4": (4, 368, 368, 20 / 21),
-    "four-k.mp4": (20, 3840, 2160, 30.0),
+    "four-k.mp4": (20, 2131, 2160, 30.0),  # its pixels are upright rectangles
     "hevc.mp4": (152, 360, 364, 30.0),
     "name with spaces & ünïcode.mp4": (152, 360, 364, 30.0),
     "nobody-in-view.mp4": (50, 320, 240, 25.0),
@@ -30,7 +30,7 @@ WHOLE = {  # frames, width, height (upright), frame rate
     "one-frame.mp4": (1, 360, 364, 30.0),
     "pose_repo_test_video.mp4": (58, 540, 720, 359 / 12),
     "rotated-by-metadata.mp4": (152, 364, 360, 30.0),
-    "variable-frame-rate.mp4": (64, 360, 364, 640 / 49),
+    "variable-frame-rate.mp4": (64, 360, 364, 640 / 51),
     "vp9.webm": (152, 360, 364, 30.0),
 }
 

@@ -31,7 +31,7 @@ def test_packets_are_read_once_until_the_file_changes(tmp_path, reads):
     assert open_recording(path, MAX_PIXELS) is open_recording(path, MAX_PIXELS)
     assert reads == ["v.mp4"]
     numbered_video(path, 30)
-    assert open_recording(path, MAX_PIXELS).facts.num_frames == 30
+    assert open_recording(path, MAX_PIXELS).times.num_frames == 30
     os.utime(path, ns=(0, 0))
     open_recording(path, MAX_PIXELS)
     assert reads == ["v.mp4"] * 3

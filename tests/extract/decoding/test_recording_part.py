@@ -6,11 +6,10 @@ from shared_data import shared_path
 from video_damage import show_only
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
-from extract.decoding import recording_part as module
-from extract.decoding.pyav_frames import pyav_frames
-from extract.decoding.recording import open_recording
+from extract.decoding.recording import Recording, open_recording
 from extract.decoding.recording_part import RecordingPart
 from extract.decoding.video_error import VideoError
+from extract.decoding.video_file import VideoFile
 from extract.decoding.video_part import VideoPart
 from extract.decoding.video_properties import MAX_PIXELS
 
@@ -61,22 +60,29 @@ def in_order(monkeypatch):
     """Records from which frame on a part was decoded in order."""
     skips = []
 
-    def recorded(path, num_promised, *, skip, progress):
-        skips.append(skip)
-        return pyav_frames(path, num_promised, skip=skip, progress=progress)
+    frames = Recording.frames
 
-    monkeypatch.setattr(module, "pyav_frames", recorded)
+    def recorded(recording, *, skip, progress):
+        skips.append(skip)
+        return frames(recording, skip=skip, progress=progress)
+
+    monkeypatch.setattr(Recording, "frames", recorded)
     return skips
 
 
 def part_of(path, first, count):
     """The part of ``count`` frames from number ``first`` on."""
-    fps = open_recording(path, MAX_PIXELS).facts.fps
-    return RecordingPart(path, VideoPart((first + 0.01) / fps, (first + count - 1.01) / fps))
+    edges = open_recording(path, MAX_PIXELS).times.edges
+    return RecordingPart(path, VideoPart(edges[first] + 0.002, edges[first + count - 1] - 0.002))
+
+
+def all_frames(path):
+    """Those that decoding from the beginning gives, beside the recordings that are remembered."""
+    return [frame.copy() for frame in VideoFile(path).frames()]
 
 
 def check_all_parts(path):
-    slow = list(pyav_frames(path, NUM_FRAMES))
+    slow = all_frames(path)
     assert len(slow) == NUM_FRAMES
     for first in BEGINNINGS:
         part = part_of(path, first, 4)
@@ -154,7 +160,7 @@ def damaged_at(path, number):
 
 def test_damage_that_only_decoding_shows_costs_the_parts_that_have_it(tmp_path):
     path = write_video(tmp_path / "v.mp4", restless_frames(), options={"g": "10", "bf": "0"})
-    slow = list(pyav_frames(path, NUM_FRAMES))
+    slow = all_frames(path)
     damaged_at(path, 34)
     for first in (10, 26, 40, 90):
         np.testing.assert_array_equal(list(part_of(path, first, 4).frames()), slow[first:][:4])
@@ -169,7 +175,7 @@ def test_damage_that_only_decoding_shows_costs_the_parts_that_have_it(tmp_path):
 )
 def test_parts_of_real_files_are_what_decoding_in_order_gives(name):
     path = shared_path("realsigns/odd") / name
-    slow = list(pyav_frames(path, open_recording(path, MAX_PIXELS).facts.num_frames))
+    slow = all_frames(path)
     for first in range(0, len(slow) - 4, 13):
         frames = list(part_of(path, first, 4).frames())
         np.testing.assert_array_equal(frames, slow[first : first + 4], err_msg=f"from {first}")
