@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from extract.imports.file_identity import content_hash, quick_look
 from extract.imports.imported import ImportItem
 from seds_core.store.video_table import VideoEntry
+from seds_core.video_id import video_id_of
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,9 @@ class ImportPlan:
 
 def plan_import(items: Sequence[ImportItem], entries: Mapping[str, VideoEntry]) -> ImportPlan:
     """Compares the videos with those in a store."""
-    missing = tuple(item for item in items if item.video_id not in entries)
-    changed = tuple(
-        item
-        for item in items
-        if item.video_id in entries and has_changed(item, entries[item.video_id])
-    )
+    known = [(item, entries.get(video_id_of(item.video_id))) for item in items]
+    missing = tuple(item for item, entry in known if entry is None)
+    changed = tuple(item for item, entry in known if entry and has_changed(item, entry))
     return ImportPlan(missing, changed, len(items) - len(missing) - len(changed))
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float32, UInt8
 
 from extract.pose.person_box import FoundBoxes, NoBoxError
 from seds_core.errors import UsageError
+from seds_core.video_id import video_id_of
 
 COLUMNS = ("video_id", "frame", "left", "top", "right", "bottom")
 
@@ -88,7 +89,7 @@ def _add_row(rows: dict[str, dict[int | None, Box]], row: list[str], place: str)
         raise UsageError(f"{place}: expected {len(COLUMNS)} values, found {len(row)}")
     video_id, frame_text, *numbers = (value.strip() for value in row)
     frame = _frame(frame_text, place)
-    boxes = rows.setdefault(video_id, {})
+    boxes = rows.setdefault(video_id_of(video_id), {})
     if frame in boxes:
         which = "all frames" if frame is None else f"frame {frame}"
         raise UsageError(f"{place}: a second box for {which} of video '{video_id}'")

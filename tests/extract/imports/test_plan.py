@@ -46,3 +46,8 @@ def test_a_touched_file_is_the_same_and_one_of_equal_size_may_not_be(item):
     assert has_changed(item, entry)
     item.path.write_bytes(b"abcd")
     assert has_changed(item, entry)
+
+
+def test_an_id_is_known_however_it_is_spelled(item):
+    spelled = ImportItem("u\u0308", item.path)
+    assert plan_import([spelled], {"\u00fc": entry_of(item)}).num_there == 1

@@ -31,6 +31,11 @@ def test_one_box_for_all_frames_and_exceptions(tmp_path: Path, every: str) -> No
     assert rest.is_found.all()
 
 
+def test_ids_are_composed(tmp_path: Path) -> None:
+    boxes = table(tmp_path, f"{HEADER}u\u0308,,0,0,4,8\n").for_video("\u00fc", 1)
+    assert boxes.boxes(frames(1)).is_found.all()
+
+
 def test_frames_without_a_row_have_nobody(tmp_path: Path) -> None:
     found = table(tmp_path, f"{HEADER}a,1,0,0,4,8\n").for_video("a", 1).boxes(frames(3))
     np.testing.assert_array_equal(found.is_found, [False, True, False])
