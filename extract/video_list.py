@@ -175,6 +175,12 @@ def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
     if not videos and found.passed_over["not numbered"][-1:] == [base]:
         found.passed_over["not numbered"].pop()  # nothing else can be meant
         videos = [folder for folder in walked.folders if folder.path == base]
+    root = videos[0] if len(videos) > 1 else None
+    if isinstance(root, WalkedFolder) and root.path == base:
+        videos.remove(root)
+        pictures = frame_names(file.path.name for file in root.files)
+        # They lie beside the folders of frames, as those that ``show`` draws may.
+        found.passed_over["no video"] += [base / name for name in pictures.frames]
     videos, others = each_once(videos)
     found.passed_over["linked twice"] += [other.path for other in others]
     for video in videos:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 
 from rich.markup import escape
 
@@ -14,6 +15,9 @@ EXIT_USAGE = 2
 
 def run(app: Callable[[], None]) -> None:
     """Runs a command line; what a person can mend is told without a trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         app()
     except UsageError as error:

@@ -1,12 +1,15 @@
+import os
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from finished_videos import RGB
 
 from extract import cli
 from extract.run import command
 from seds_core.errors import UnavailableError, UsageError
+from seds_core.store.writer import StoreWriter
 
 
 @pytest.fixture
@@ -67,6 +70,14 @@ def test_names_may_begin_with_a_hyphen(call, monkeypatch):
     assert shown[-1][0] == "\u00fcben"
     assert call("pose", "--out", "s.zarr", "--vdieos", "a") == 2
     assert call("show", "s.zarr", "a", "--vdieo") == 2
+
+
+def test_folders_need_not_have_names_that_are_text(call, tmp_path, capsys):
+    store = os.fsdecode(os.fsencode(tmp_path) + b"/\xfc/s.zarr")
+    with StoreWriter(Path(store), RGB):
+        pass
+    assert call("info", store) == 0
+    assert "\\udcfc" in capsys.readouterr().out
 
 
 def test_a_dry_run_does_not_run(call):

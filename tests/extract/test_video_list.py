@@ -178,6 +178,13 @@ def test_other_images_are_a_video_only_where_nothing_else_is_meant(tmp_path, ima
     assert (ids(named), named.passed_over) == (["thumbs"], ())
 
 
+def test_numbered_pictures_beside_folders_of_frames_are_no_video(tmp_path):
+    touch(tmp_path, "v1/1.png", "v1/2.png", "v2/1.png", "v2/2.png", "v1.png", "v2.png", "x.txt")
+    found = find_videos([str(tmp_path)])
+    assert ids(found) == ["v1", "v2"]
+    assert passed_over(found) == {"no video": ["x.txt", "v1.png", "v2.png"]}
+
+
 def test_a_folder_without_a_name_of_its_own_has_one(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "v/1.png", "v/2.png") / "v")
     assert ids(find_videos(["."])) == ["v"]

@@ -59,7 +59,7 @@ FOLDER_CHANGES = {
         two.rename(one),
         one.with_name("x.png").rename(two),
     ),
-    "renamed": lambda one, _: one.rename(one.with_name("7.png")),
+    "renamed": lambda one, _: one.rename(one.with_name("0.png")),
     "older content": lambda one, _: (one.write_bytes(b"eins"), os.utime(one, ns=(3, 3))),
     "other times": lambda one, _: os.utime(one, ns=(6, 6)),
 }
