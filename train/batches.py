@@ -6,8 +6,11 @@ the class token stands before them, so that ``token = 1 + clip``.
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+from train.tensor_tree import tensors_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,13 @@ class SignBatch:
     def num_videos(self) -> int:
         """Videos in the batch."""
         return self.clip_is_real.shape[0]
+
+    def unusable_rows(self) -> list[int]:
+        """Videos with a number that is not finite."""
+        is_usable = torch.ones_like(self.clip_is_real[:, 0])
+        for values in tensors_of(self):
+            is_usable &= values.flatten(1).isfinite().all(dim=1)
+        return (~is_usable).nonzero().flatten().tolist()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import torch
 
+from train.data.finite_numbers import usable_batches
 from train.data.loading import sign_batches
 from train.data.retrieval_data import RetrievalData, SplitVideos
 from train.evaluation.encode_split import encode_sentences, encode_videos
@@ -28,13 +29,15 @@ def evaluate_split(
 ) -> SplitScores:
     """Scores of all pairs of a split; the model, already on the device, trains on as before.
 
-    Raises ``SplitError`` for a split without usable videos.
+    Raises ``SplitError`` for a split without usable videos, and ``UnusableVideosError`` for videos
+    whose stored numbers are not finite.
     """
     videos = data.split(split)
     gallery = gallery_of(split, videos)
     batch_size, precision = settings.evaluation.batch_size, settings.evaluation.precision
     batches = sign_batches(data, videos, batch_size, workers, pin_memory=device.type == "cuda")
-    signs = encode_videos(model, batches, len(videos), device=device, precision=precision)
+    usable = usable_batches(batches, [video.video_id for video in videos])
+    signs = encode_videos(model, usable, len(videos), device=device, precision=precision)
     text = encode_sentences(
         model, tokenizer, gallery.sentences, batch_size, device=device, precision=precision
     )

@@ -1,8 +1,9 @@
 """The loop over epochs and steps: what is done when, and where it can end."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from itertools import chain
 
 from train.batches import TrainingBatch
 from train.data.loading import TrainingBatches
@@ -11,7 +12,7 @@ from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.observer import RunLength, RunObserver, StepRecord, ValidationRecord
 from train.training.processes import Processes
 from train.training.run_checkpoint import Position
-from train.training.step import TrainingStep
+from train.training.step import StepReport, TrainingStep
 from train.training.stopping import StopRequest
 from train.training.validation import Validation
 
@@ -27,6 +28,8 @@ class TrainingLoop:
     length: RunLength
     step: TrainingStep
     batches: TrainingBatches
+    video_ids: Callable[[int, int], Sequence[str]]
+    """The videos of this process's batch in an epoch's step."""
     keeper: CheckpointKeeper
     validation: Validation | None
     """``None`` where there are no validation videos: the newest epoch is the best, then."""
@@ -69,6 +72,7 @@ class TrainingLoop:
         report = self.step(batch, self.position.step)
         seconds = max(time.monotonic() - began, 1e-9)
         epoch, step_in_epoch, step = astuple(self.position)
+        unusable = self._unusable(report) if report.is_skipped else ()
         self.position = Position(epoch, step_in_epoch + 1, step + 1)
         return StepRecord(
             step=step + 1,
@@ -76,7 +80,14 @@ class TrainingLoop:
             report=report,
             samples_per_second=batch.signs.num_videos * self.processes.size / seconds,
             waiting=(arrived - began) / seconds,
+            unusable_videos=unusable,
         )
+
+    def _unusable(self, report: StepReport) -> tuple[str, ...]:
+        """Which videos of all processes' batches had no finite numbers; before the step counts."""
+        ids = self.video_ids(self.position.epoch, self.position.step_in_epoch)
+        found = self.processes.gather_values([ids[row] for row in report.unusable_rows])
+        return tuple(chain.from_iterable(found))
 
     def _agree(self) -> int:
         """Saves if the processes agree to; gives the signal to stop that one of them has got."""

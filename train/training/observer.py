@@ -32,6 +32,8 @@ class StepRecord:
     """Of all processes together."""
     waiting: float
     """Share of the step's time that went by until the data was there."""
+    unusable_videos: tuple[str, ...] = ()
+    """Videos of all processes whose numbers are not finite: why the step was skipped."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class PreparedRun:
     validation: SplitVideos
     """Empty where the index has none; the newest epoch is the best, then."""
     tokenizer: Tokenizer
+    sampler: EpochBatches
     batches: TrainingBatches
     length: RunLength
     model: RetrievalModel
@@ -53,6 +54,11 @@ class PreparedRun:
         """Videos of a step, over all processes."""
         size = min(self.settings.optimisation.batch_size, len(self.training))
         return size - size % self.processes.size
+
+    def video_ids(self, epoch: int, step: int) -> list[str]:
+        """The videos of this process's batch in an epoch's step, in their order."""
+        places, *_ = self.sampler.batches(epoch, first_step=step)
+        return [self.training[place].video_id for place in places]
 
     @property
     def gradient_pass(self) -> GradientPass:
@@ -108,6 +114,7 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
         training=training,
         validation=_validation_videos(data, settings),
         tokenizer=tokenizer,
+        sampler=sampler,
         batches=training_batches(
             data,
             training,

@@ -8,6 +8,7 @@ import torch
 from rich.markup import escape
 
 from seds_core.console import messages, results
+from train.data.finite_numbers import refuse_unusable
 from train.data.unseen_hands import count_unseen_hands
 from train.model.running_statistics import still_statistics
 from train.optimisation.optimiser import build_optimiser
@@ -27,6 +28,7 @@ from train.training.run_folder import RunFolder
 from train.training.run_log import RunLog
 from train.training.step import TrainingStep
 from train.training.stopping import exit_code, noted_stop_requests
+from train.training.unusable_videos import UnusableVideos
 from train.training.validation import Validation
 
 __all__ = ["TrainRequest", "train"]
@@ -56,6 +58,7 @@ def try_a_batch(run: PreparedRun) -> None:
     """Sends the first batch through model and losses, and prints the loss."""
     gradient_pass = run.gradient_pass
     batch = on_device(next(run.batches.epoch(0)), run.processes.device)
+    refuse_unusable(batch.signs, run.video_ids(0, 0))
     with torch.no_grad(), still_statistics(run.model):
         losses = gradient_pass.losses(gradient_pass.encode(batch))
     if run.processes.is_first:
@@ -85,6 +88,7 @@ def _carry_out(run: PreparedRun, folder: RunFolder, request: TrainRequest) -> in
             length=run.length,
             step=step,
             batches=run.batches,
+            video_ids=run.video_ids,
             keeper=keeper,
             validation=_validation(run),
             every_epochs=run.settings.evaluation.every_epochs,
@@ -107,11 +111,12 @@ def _observers(
     if not run.processes.is_first:
         yield ()
         return
-    log, view = RunLog(folder, position.step), training_view(run.length)
+    log, view, unusable = RunLog(folder, position.step), training_view(run.length), UnusableVideos()
     try:
-        yield (log, view)
+        yield (log, view, unusable)
     finally:
         view.pause()
+        unusable.tell_end()
         log.close()
 
 

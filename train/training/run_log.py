@@ -39,6 +39,8 @@ class RunLog(RunObserver):
             "samples_per_second": record.samples_per_second,
             "waiting": record.waiting,
         }
+        if record.unusable_videos:
+            values["unusable_videos"] = list(record.unusable_videos)
         self._write("step", record.step, record.epoch, values)
 
     def validation(self, record: ValidationRecord) -> None:

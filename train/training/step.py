@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from seds_core.errors import UnavailableError
 from train.batches import TrainingBatch
+from train.data.finite_numbers import ADVICE, NOT_FINITE
 from train.optimisation.optimiser import current_rates, set_rates
 from train.optimisation.parameter_groups import trained_parameters
 from train.optimisation.schedule import rate_share
@@ -41,6 +42,8 @@ class StepReport:
     """Of the scores, after the step."""
     is_skipped: bool
     """Loss or gradients were not finite, and the model is as it was."""
+    unusable_rows: tuple[int, ...] = ()
+    """Rows of this process's batch that were not finite to begin with."""
 
 
 class TrainingStep:
@@ -73,31 +76,43 @@ class TrainingStep:
         self.optimiser.zero_grad()
         statistics = saved_statistics(model)
         device = self.gradient_pass.processes.device
-        losses = self.gradient_pass(on_device(batch, device), self.scaler)
+        batch = on_device(batch, device)
+        losses = self.gradient_pass(batch, self.scaler)
         loss, norm = losses.total.item(), self._limit_gradients()
         is_finite = math.isfinite(loss) and math.isfinite(norm)
+        unusable = [] if is_finite else batch.signs.unusable_rows()
         if is_finite:
             self.scaler.step(self.optimiser)
         else:
             restore_statistics(model, statistics)
-        self.scaler.update()
+        # Gradients of broken numbers say nothing about the scale, whichever process has got them.
+        is_broken = self.gradient_pass.processes.largest(len(unusable)) if not is_finite else 0
+        self.scaler.update(self.scaler.get_scale() if is_broken else None)
         with torch.no_grad():
             model.logit_scale.clamp_(max=LARGEST_LOGIT_SCALE)
-        self._count(step, loss, norm, is_finite=is_finite)
+        self._count(step, loss, norm, is_finite=is_finite, is_broken=bool(is_broken))
         parts = {name: part.item() for name, part in losses.parts.items()}
         rates = current_rates(self.optimiser)
-        return StepReport(loss, parts, norm, rates, model.scale.item(), not is_finite)
+        scale = model.scale.item()
+        return StepReport(loss, parts, norm, rates, scale, not is_finite, tuple(unusable))
 
     def _limit_gradients(self) -> float:
         """Scales all gradients together to ``clip_norm`` at most, and gives their norm before."""
         self.scaler.unscale_(self.optimiser)
         return torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip_norm).item()
 
-    def _count(self, step: int, loss: float, norm: float, *, is_finite: bool) -> None:
+    def _count(
+        self, step: int, loss: float, norm: float, *, is_finite: bool, is_broken: bool
+    ) -> None:
         self.skipped_in_a_row = 0 if is_finite else self.skipped_in_a_row + 1
         if self.skipped_in_a_row > MOST_SKIPPED_IN_A_ROW:
+            reason = (
+                f"the features of videos in them {NOT_FINITE}: {ADVICE}"
+                if is_broken
+                else f"loss {loss:g}, gradient norm {norm:g}: lower optimisation.learning_rates, "
+                "or use precision bfloat16 or float32"
+            )
             raise DivergedError(
                 f"training has diverged: {self.skipped_in_a_row} steps in a row up to step {step} "
-                f"gave no finite result (loss {loss:g}, gradient norm {norm:g}); lower "
-                "optimisation.learning_rates, or use precision bfloat16 or float32"
+                f"gave no finite result; {reason}"
             )

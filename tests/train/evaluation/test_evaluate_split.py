@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from seds_core.errors import UsageError
 from train.data.retrieval_data import SplitError, open_data
+from train.data.sign_reader import SignReader
 from train.evaluation.evaluate_split import evaluate_split, gallery_of
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model.retrieval_model import RetrievalModel
@@ -80,6 +82,21 @@ def test_training_goes_on_as_before(ready, tiny_settings):
     evaluate_split(model, data, "dev", tokenizer, settings=tiny_settings, device=CPU)
     assert all(part.training for part in model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_videos_whose_features_are_not_finite_are_named(ready, tiny_settings, monkeypatch):
+    model, data, tokenizer = ready
+    read = SignReader.read
+
+    def broken(self, video):
+        example = read(self, video)
+        if example.rgb[0, 0] in (9, 95):  # their numbers of frames: b and c
+            example.rgb[0, 1] = np.nan
+        return example
+
+    monkeypatch.setattr(SignReader, "read", broken)
+    with pytest.raises(UsageError, match="features of 'b', 'c' hold"):
+        evaluate_split(model, data, "train", tokenizer, settings=tiny_settings, device=CPU)
 
 
 def test_an_empty_split_is_refused(ready, tiny_settings):

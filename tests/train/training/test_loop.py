@@ -1,6 +1,6 @@
 """The order in which a loop trains, validates and saves, with parts that only note it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from training_stand_in import random_batch
@@ -75,6 +75,7 @@ def loop(scores, cpu, **changes):
         "length": RunLength(epochs=3, steps_per_epoch=3),
         "step": Step(),
         "batches": Batches(),
+        "video_ids": lambda epoch, step: [f"{epoch}-{step}-{row}" for row in range(2)],
         "keeper": Keeper(),
         "validation": validation,
         "every_epochs": 1,
@@ -145,6 +146,22 @@ def test_what_is_due_is_saved_within_an_epoch(cpu):
     run.keeper.is_due = True
     run.run()
     assert [saved[:3] for saved in run.keeper.saved] == [(0, 1, 1), (0, 2, 2), (0, 3, 3), (1, 0, 3)]
+
+
+def test_the_videos_of_a_skipped_step_are_named(cpu):
+    class Skipping(Step):
+        def __call__(self, batch, step):
+            super().__call__(batch, step)
+            return replace(REPORT, is_skipped=step == 4, unusable_rows=(1,) if step == 4 else ())
+
+    class Records(Notes):
+        def step(self, record):
+            self.notes.append((record.step, record.unusable_videos))
+
+    run = loop(None, cpu, length=RunLength(2, 3), step=Skipping(), observers=(Records(),))
+    run.run()
+    assert run.observers[0].notes[4] == (5, ("1-1-1",))
+    assert [videos for _, videos in run.observers[0].notes if videos] == [("1-1-1",)]
 
 
 def test_a_signal_lets_the_step_end_and_saves(cpu):

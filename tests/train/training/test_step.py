@@ -79,11 +79,30 @@ def test_what_is_not_finite_leaves_the_model_as_it_was():
     assert not step(random_batch(4), 2).is_skipped
 
 
+def overflow(step):
+    """Makes the next gradients infinite, of a batch that is finite."""
+    step.gradient_pass.model.fusion.weight.register_hook(lambda gradient: gradient * math.inf)
+
+
 def test_a_float16_step_that_overflows_lowers_the_scale_of_the_loss():
     step = training_step(precision="float16")
     before = step.scaler.get_scale()
-    assert step(broken_batch(), 0).is_skipped
+    overflow(step)
+    report = step(random_batch(4), 0)
+    assert report.is_skipped
+    assert report.unusable_rows == ()
     assert step.scaler.get_scale() == before / 2
+
+
+def test_videos_that_are_not_finite_are_found_and_do_not_lower_the_scale_of_the_loss():
+    step, batch = training_step(precision="float16"), random_batch(4)
+    batch.signs.rgb[1, 0, 0] = math.inf
+    batch.signs.pose.left[3, 2] = math.nan
+    before = step.scaler.get_scale()
+    report = step(batch, 0)
+    assert report.is_skipped
+    assert report.unusable_rows == (1, 3)
+    assert step.scaler.get_scale() == before
 
 
 def test_a_run_that_has_diverged_ends(monkeypatch):
@@ -94,8 +113,22 @@ def test_a_run_that_has_diverged_ends(monkeypatch):
     step(random_batch(4), 0)  # the count begins anew
     for _ in range(2):
         step(broken_batch(), 0)
-    with pytest.raises(DivergedError, match=r"3 steps in a row up to step 7 .*lower"):
+    with pytest.raises(DivergedError, match=r"3 steps in a row up to step 7 .*not finite: extract"):
         step(broken_batch(), 7)
+    overflow(step)
+    with pytest.raises(DivergedError, match=r"4 steps in a row up to step 8 .*lower"):
+        step(random_batch(4), 8)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_gradients_are_limited_in_their_own_units(precision):
+    """What the loss was scaled by is taken out before."""
+    step = training_step(optimiser="adamw", clip_norm=0.01, precision=precision)
+    step.scaler = torch.amp.GradScaler("cpu", init_scale=256.0, enabled=precision == "float16")
+    expected = training_step(optimiser="adamw")(random_batch(4), 0).gradient_norm
+    assert step(random_batch(4), 0).gradient_norm == pytest.approx(expected, rel=0.05)
+    gradients = [p.grad.flatten() for p in step.gradient_pass.model.parameters()]
+    assert torch.cat(gradients).norm().item() == pytest.approx(0.01, rel=1e-3)
 
 
 def test_the_scale_of_scores_stays_below_100_and_can_come_back():
