@@ -166,8 +166,8 @@ def print_parts(store: Store, turns: int) -> None:
 
 def opening_in_parts(path: Path) -> Iterator[tuple[str, float]]:
     """Name and seconds of the steps of ``StoreReader``, except the making of entries."""
-    yield "the group and its attributes", seconds_of(lambda: StoreArrays.open(path).committed)
-    arrays = StoreArrays.open(path)
+    yield "the group and its attributes", seconds_of(lambda: StoreArrays(path).committed)
+    arrays = StoreArrays(path)
     stop = arrays.committed[0]
     for kind, is_text in (("texts", True), ("numbers", False)):
         names = [spec.name for spec in VIDEO_ARRAYS if (spec.dtype == "str") == is_text]

@@ -170,19 +170,31 @@ def verify(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Checks a store's structure and checksums; with --sample, extracts some videos again.
+    """Checks every byte of a store; with --sample, extracts some videos again.
 
     [bold]Example[/]
 
     seds-extract verify stores/rgb.zarr --sample 5
     """
     from extract.inspection.verify import print_verification, verify_store
-    from seds_core.store.reader import StoreReader
 
-    verification = verify_store(StoreReader(store), sample=sample, device=device, pose_store=pose)
-    print_verification(verification)
+    verification = verify_store(store, sample=sample, device=device, pose_store=pose)
+    print_verification(store, verification)
     if verification.problems:
         raise typer.Exit(EXIT_ERROR)
+
+
+@app.command()
+def repair(store: Store, dry_run: DryRun = False) -> None:
+    """Drops exactly the damaged videos of a store, so that the next run does them again.
+
+    [bold]Example[/]
+
+    seds-extract repair stores/rgb.zarr --dry-run
+    """
+    from extract.inspection.repair import repair_and_print
+
+    repair_and_print(store, dry_run=dry_run)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # ids may begin with a hyphen

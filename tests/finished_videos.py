@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from seds_core.store.arrays import StoreArrays
+from seds_core.store.integrity import checksum_problem, damaged_files, structure_problems
 from seds_core.store.provenance import Provenance
+from seds_core.store.reader import StoreReader
 from seds_core.store.records import FinishedVideo, VideoSource
 
 RGB = Provenance(
@@ -26,3 +29,11 @@ def finished(video_id: str, num_rows: int = 3, content: str = "c0") -> FinishedV
         video_id, f"/videos/{video_id}.mp4", 10, 20, content, 20, 1, 25.0, 0.8, 64, 48
     )
     return FinishedVideo(source, rows)
+
+
+def problems_of(path) -> list[str]:
+    """All that is wrong with a store whose table can be read."""
+    files = [problem for _, problem in damaged_files(StoreArrays(path))]
+    store = StoreReader(path, even_damaged=True)
+    rows = [checksum_problem(store, video_id) for video_id in store.videos]
+    return files + structure_problems(store) + [problem for problem in rows if problem]

@@ -1,6 +1,5 @@
 """What is in a store, as a report for people and as data for machines."""
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -8,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seds_core.store.reader import StoreReader
+from seds_core.store.staging import num_finished
 
 
 def describe(store: StoreReader) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def describe(store: StoreReader) -> dict[str, Any]:
         "hours": sum(entry.duration for entry in entries) / 3600,
         "files": len(files),
         "bytes": sum(path.stat().st_size for path in files),
-        "waiting_videos": _num_waiting(store.path),
+        "waiting_videos": num_finished(store.path),
         "arrays": {
             spec.name: {
                 "axes": list(spec.axes),
@@ -87,9 +87,3 @@ def _facts(description: dict[str, Any]) -> list[tuple[str, str]]:
             ("waiting", f"{description['waiting_videos']:,} videos, packed by the next run")
         )
     return facts
-
-
-def _num_waiting(store_path: Path) -> int:
-    """Finished videos that no process has packed yet."""
-    finished = store_path.with_name(f"{store_path.name}.staging") / "finished"
-    return len(list(finished.glob("*.npz"))) if finished.is_dir() else 0

@@ -17,7 +17,14 @@ from extract.settings import ExtractSettings
 from extract.video_list import ListedVideo
 from seds_core.console import fail, results, track
 from seds_core.errors import UsageError
-from seds_core.store.integrity import checksum_problem, structure_problems
+from seds_core.store.arrays import StoreArrays
+from seds_core.store.file_checksums import DamagedStoreError
+from seds_core.store.integrity import (
+    checksum_problem,
+    damaged_files,
+    files_without_checksum,
+    structure_problems,
+)
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 
@@ -35,18 +42,30 @@ class Verification:
     largest_difference: float
     """Of the sampled rows, relative to the largest value of their array."""
     problems: tuple[str, ...]
+    num_without_checksum: int = 0
+    """Files of an earlier version, of which only the rows have checksums."""
 
 
 def verify_store(
-    store: StoreReader, *, sample: int, device: str, pose_store: Path | None = None
+    path: Path, *, sample: int, device: str, pose_store: Path | None = None
 ) -> Verification:
-    """Checks all videos' checksums and extracts ``sample`` of them again.
+    """Checks every byte of a store and extracts ``sample`` of its videos again.
 
-    ``pose_store`` is the one that an RGB store of frames with hands was made with.
+    ``pose_store`` is the one that an RGB store of frames with hands was made with. Raises
+    ``UsageError`` for what is no store or has lost its root.
     """
-    problems = structure_problems(store)
+    arrays = StoreArrays(path)
+    problems = [problem for _, problem in damaged_files(arrays)]
+    try:
+        store = StoreReader(path, even_damaged=True)
+        problems += structure_problems(store)
+    except DamagedStoreError as error:  # then it is not known which rows are whose
+        problems += [f"no video can be looked at: {error.what}"]
+        return Verification(0, 0, 0.0, tuple(problems))
     found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
     problems += [problem for problem in found if problem]
+    if problems:
+        sample = 0  # what is damaged differs
     differences = dict(_sample_differences(store, sample, device, pose_store)) if sample else {}
     problems += [
         f"'{video_id}': extracted again, its rows differ by {difference:.2g} of the largest value"
@@ -54,17 +73,32 @@ def verify_store(
         if not difference <= RELATIVE_TOLERANCE
     ]
     return Verification(
-        len(store.videos), len(differences), max(differences.values(), default=0.0), tuple(problems)
+        len(store.videos),
+        len(differences),
+        max(differences.values(), default=0.0),
+        tuple(problems),
+        len(files_without_checksum(arrays)),
     )
 
 
-def print_verification(verification: Verification) -> None:
-    """Prints every problem, and what was looked at."""
+def print_verification(path: Path, verification: Verification) -> None:
+    """Prints every problem of the store at ``path``, what was looked at, and what to do."""
     for problem in verification.problems:
         fail(escape(problem))
     results.print(
         f"{verification.num_videos:,} videos checked, {len(verification.problems)} problems"
     )
+    if verification.num_without_checksum:
+        results.print(
+            f"{verification.num_without_checksum} files are of an earlier version and have no "
+            f"checksum: of them the rows are checked, and of the table whether it can be right; "
+            f"'seds-extract repair {path}' gives them one"
+        )
+    if verification.problems:
+        results.print(
+            f"'seds-extract repair {path}' drops the damaged videos, so that the command that made "
+            "the store does them again"
+        )
     if verification.num_sampled:
         results.print(
             f"{verification.num_sampled} extracted again: largest difference "

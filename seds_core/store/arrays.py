@@ -2,11 +2,13 @@
 
 Files are replaced whole (written beside and renamed), so a reader sees an old
 or a new file and never half of one. :meth:`StoreArrays.append` writes rows, then the video table,
-then ``committed``: only that last, single rename makes them part of the store.
+then the root: only that last, single rename makes them part of the store.
 """
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from seds_core.store.layout import VIDEO_ARRAYS, ArraySpec, row_arrays
+from seds_core.store.commit import Commit, Failures, StoreRoot, write_commit
+from seds_core.store.durable import sync, sync_all
+from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
+from seds_core.store.layout import ArraySpec
 from seds_core.store.provenance import Provenance, StoreMismatchError, software_versions
-from seds_core.store.shard_files import ShardFiles
+from seds_core.store.shard_files import DamagedShardError
+from seds_core.store.store_files import Part, StoreFiles, described, parts_of
 
 OF_FEATURES = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 """Measured on Kinetics features: 0.82 of their size, as zstd, but written five times as fast."""
@@ -31,18 +37,16 @@ Columns = Mapping[str, Sequence[np.ndarray]]
 class StoreArrays:
     """An opened store: its provenance and its committed entries."""
 
-    def __init__(self, path: Path, group: zarr.Group) -> None:
-        """Wraps an existing group; use :meth:`create` or :meth:`open`."""
-        self._path = path
-        self._group = group
-        self._files: dict[str, ShardFiles | None] = {}
-        self.provenance = Provenance.from_attributes(dict(group.attrs))
-        self.row_specs = row_arrays(
-            self.provenance.kind,
-            feature_dim=self.provenance.feature_dim,
-            feature_dtype=self.provenance.feature_dtype,
-            clip_frames=self.provenance.clip_frames,
-        )
+    def __init__(self, path: Path) -> None:
+        """Opens a store; its files are looked at when they are read.
+
+        Raises :class:`StoreMismatchError` for anything that is not a store, and
+        :class:`DamagedStoreError` where its attributes are not those that were written.
+        """
+        self.path = path
+        self.root = StoreRoot(path)
+        self.files = StoreFiles(self.root)
+        self.provenance = self.root.known.provenance
 
     @classmethod
     def create(cls, path: Path, provenance: Provenance) -> "StoreArrays":
@@ -50,121 +54,135 @@ class StoreArrays:
         unfinished = path.with_name(f"{path.name}.creating")
         shutil.rmtree(unfinished, ignore_errors=True)
         group = zarr.create_group(unfinished, zarr_format=3)
-        group.attrs.update(
-            provenance.to_attributes()
-            | {
-                "committed": {"videos": 0, "rows": 0},
-                "software": [software_versions()],
-                "failures": {},
-            }
-        )
-        specs = row_arrays(
-            provenance.kind,
-            feature_dim=provenance.feature_dim,
-            feature_dtype=provenance.feature_dtype,
-            clip_frames=provenance.clip_frames,
-        )
-        for name, arrays in (("rows", specs), ("videos", VIDEO_ARRAYS)):
-            part = group.create_group(name)
-            for spec in arrays:
-                _create_array(part, spec)
+        for part, specs in parts_of(provenance).items():
+            arrays = group.create_group(part)
+            for spec in specs:
+                _create_array(arrays, spec)
+        files = {
+            file.relative_to(unfinished).as_posix(): FileChecksum.of(file)
+            for file in unfinished.glob("*/**/zarr.json")
+        }
+        write_commit(unfinished, Commit(provenance, software=[software_versions()], files=files))
+        sync_all([*unfinished.rglob("*"), unfinished])
         unfinished.rename(path)
-        return cls.open(path, writable=True)
+        sync(path.parent)
+        return cls(path)
 
-    @classmethod
-    def open(cls, path: Path, *, writable: bool = False) -> "StoreArrays":
-        """Opens a store; raises :class:`StoreMismatchError` for anything that is not one."""
-        try:
-            group = zarr.open_group(path, mode="r+" if writable else "r")
-        except (FileNotFoundError, ValueError, OSError) as error:
-            raise StoreMismatchError(f"{path} is not a store: {error}") from None
-        if "layout_version" not in group.attrs:
-            raise StoreMismatchError(f"{path} is a Zarr group but not a store of seds-extract")
-        return cls(path, group)
+    @property
+    def commit(self) -> Commit:
+        """What the store holds as of now: another process may have committed since."""
+        return self.root.commit
 
     @property
     def committed(self) -> tuple[int, int]:
         """Numbers of table entries and of rows that count, as of now."""
-        committed: Any = self._fresh_attributes()["committed"]
-        return int(committed["videos"]), int(committed["rows"])
+        commit = self.commit
+        return commit.num_videos, commit.num_rows
 
     @property
-    def failures(self) -> dict[str, dict[str, str]]:
+    def failures(self) -> Failures:
         """Video -> why it is not in the store."""
-        failures: Any = self._fresh_attributes()["failures"]
-        return dict(failures)
+        return self.commit.failures
 
     @property
     def software(self) -> list[dict[str, str]]:
         """Versions of the software that created the store and of everything that extended it."""
-        software: Any = self._fresh_attributes()["software"]
-        return list(software)
+        return self.commit.software
+
+    @property
+    def row_specs(self) -> tuple[ArraySpec, ...]:
+        """The arrays of rows."""
+        return self.files.specs["rows"]
 
     def read_rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Rows ``start`` to ``stop`` of one row array."""
-        return self._read("rows", name, start, stop)
+        """Rows ``start`` to ``stop`` of one row array.
+
+        Raises :class:`DamagedStoreError` where they are not there.
+        """
+        if not 0 <= start <= stop <= self.root.known.num_rows:
+            what = f"rows {start} to {stop} are asked for, of {self.root.known.num_rows}"
+            raise DamagedStoreError(self.path, what)
+        return self._entries("rows", name, start, stop)
 
     def read_video_column(self, name: str, stop: int) -> np.ndarray:
-        """The first ``stop`` entries of one column of the table of videos."""
-        return self._read("videos", name, 0, stop)
+        """The first ``stop`` entries of one column of the table of videos.
 
-    def description(self, part: str, name: str) -> dict[str, Any]:
-        """Shape, type and axis names of an array; raises ``KeyError`` when it is missing."""
-        array = self._array(part, name)
-        return {
-            "shape": array.shape,
-            "dtype": array.dtype,
-            "dimension_names": array.metadata.dimension_names,  # type: ignore[union-attr]
-        }
+        Raises :class:`DamagedStoreError` where the column is not what was written.
+        """
+        if files := self.files.opened("videos", name):
+            for number in files.numbers(0, stop):
+                self.files.refuse_damaged(files.path(number))
+        return self._entries("videos", name, 0, stop)
 
-    def append(self, rows: Columns, videos: Columns, failures: dict[str, dict[str, str]]) -> None:
-        """Adds rows and table entries and replaces the failures, all at once or not at all."""
-        num_videos, num_rows = self.committed
-        rows_after = self._extend("rows", self.row_specs, rows, num_rows)
-        videos_after = self._extend("videos", VIDEO_ARRAYS, videos, num_videos)
-        software = self.software
-        if (now := software_versions()) not in software:
-            software.append(now)
-        self._group.attrs.update(
-            {
-                "committed": {"videos": videos_after, "rows": rows_after},
-                "failures": failures,
-                "software": software,
+    def description(self, part: Part, name: str) -> dict[str, Any]:
+        """Shape, type and axis names of an array.
+
+        Raises :class:`DamagedStoreError` when it is missing.
+        """
+        self.files.refuse_damaged(self.path / part / name / "zarr.json")
+        try:
+            metadata = json.loads((self.path / part / name / "zarr.json").read_bytes())
+            return {
+                "shape": tuple(map(int, metadata["shape"])),
+                "dtype": metadata["data_type"],
+                "dimension_names": tuple(metadata["dimension_names"]),
             }
-        )
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            what = f"{part}/{name}/zarr.json describes no array ({error})"
+            raise DamagedStoreError(self.path, what) from None
 
-    def _extend(self, part: str, specs: tuple[ArraySpec, ...], columns: Columns, start: int) -> int:
+    def append(self, rows: Columns, videos: Columns, failures: Failures) -> None:
+        """Adds rows and table entries and replaces the failures, all at once or not at all."""
+        before = self.commit
+        software = before.software
+        if (now := software_versions()) not in software:
+            software = [*software, now]
+        with Replacements(self.path) as replacements:
+            after = replace(
+                before,
+                num_rows=self._extend(replacements, "rows", rows, before.num_rows),
+                num_videos=self._extend(replacements, "videos", videos, before.num_videos),
+                failures=failures,
+                software=software,
+            )
+            self.put(replacements, after)
+
+    def put(self, replacements: Replacements, commit: Commit) -> None:
+        """Puts files in place and commits; ``commit`` need not know their checksums."""
+        files = commit.files | replacements.put_in_place()
+        write_commit(self.path, replace(commit, files=files))
+        replacements.committed()
+
+    def _extend(self, replacements: Replacements, part: Part, columns: Columns, start: int) -> int:
+        specs = self.files.specs[part]
         stop = start + sum(map(len, columns[specs[0].name]))
-        for spec in specs:
-            array = self._array(part, spec.name)
-            array.resize((stop, *spec.sizes))  # also cuts off what a dead process left behind
-            if stop == start:
-                continue
-            if files := self._shard_files(part, spec.name):
-                files.append(start, columns[spec.name])
-            else:
-                array[start:stop] = np.concatenate(columns[spec.name])
+        for spec in specs if stop > start else ():
+            files = self.files.opened(part, spec.name)
+            if files is None:
+                raise StoreMismatchError(
+                    f"{self.path / part / spec.name} was stored anew in a form that can be read "
+                    "but not extended: make a new store"
+                )
+            if start % files.shard:  # what stays in a file must not get a new checksum unseen
+                self.files.refuse_damaged(files.path(start // files.shard))
+            metadata = files.folder / "zarr.json"
+            replacements.add(files.write(start, columns[spec.name]))
+            replacements.add([described(metadata, stop, metadata)])
+        replacements.sync()
         return stop
 
-    def _read(self, part: str, name: str, start: int, stop: int) -> np.ndarray:
-        if files := self._shard_files(part, name):
-            return files.read(start, stop)
-        return np.asarray(self._array(part, name)[start:stop])
-
-    def _shard_files(self, part: str, name: str) -> ShardFiles | None:
-        array = f"{part}/{name}"
-        if array not in self._files:
-            self._files[array] = ShardFiles.open(self._path / array)
-        return self._files[array]
-
-    def _array(self, part: str, name: str) -> zarr.Array[Any]:
-        array = self._group[f"{part}/{name}"]
-        assert isinstance(array, zarr.Array)
-        return array
-
-    def _fresh_attributes(self) -> dict[str, Any]:
-        """Read from the disk: another process may have committed since."""
-        return dict(zarr.open_group(self._group.store, mode="r").attrs)
+    def _entries(self, part: Part, name: str, start: int, stop: int) -> np.ndarray:
+        folder = self.path / part / name
+        try:
+            if files := self.files.opened(part, name):
+                return files.read(start, stop)
+            try:
+                array: Any = zarr.open_array(folder, mode="r")
+                return np.asarray(array[start:stop])
+            except Exception as error:  # whatever a codec raises for damaged bytes
+                raise DamagedShardError(f"{folder} is damaged: {error}") from error
+        except DamagedShardError as error:
+            raise DamagedStoreError(self.path, str(error)) from error
 
 
 def _create_array(group: zarr.Group, spec: ArraySpec) -> None:

@@ -4,6 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from seds_core.store.commit import read_commit
 from seds_core.store.packed_store import PackedStore, pack_staged
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import FailedVideo, FinishedVideo
@@ -35,6 +36,8 @@ class BulkWriter:
         self._pack_rows = pack_rows
         self._finished: list[FinishedVideo] = []
         self._failed: list[FailedVideo] = []
+        if path.exists():
+            read_commit(path)  # before a folder is made beside what is no store
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = Staging(path)
         with ExitStack() as opening:

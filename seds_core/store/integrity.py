@@ -1,46 +1,83 @@
-"""Structure and checksums: whether a store still holds what was written."""
+"""Files, structure and checksums: whether a store still holds what was written."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from seds_core.store.layout import VIDEO_ARRAYS
+from seds_core.store.arrays import StoreArrays
+from seds_core.store.file_checksums import DamagedStoreError
+from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import rows_checksum
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.video_table import VideoEntry, entry_checksums
+
+
+def damaged_files(arrays: StoreArrays) -> Iterator[tuple[Path, str]]:
+    """Files that are missing or not what was written, and what is wrong; all are read."""
+    for path in arrays.files.needed():
+        try:
+            problem = arrays.files.damage(path, thorough=True)
+        except DamagedStoreError as error:
+            problem = error.what
+        if problem:
+            yield path, problem
+
+
+def files_without_checksum(arrays: StoreArrays) -> list[Path]:
+    """Files that an earlier version has written."""
+    return [path for path in arrays.files.needed() if not arrays.root.expected(path)]
 
 
 def structure_problems(store: StoreReader) -> list[str]:
     """What is wrong with the arrays and the table of videos; empty when nothing is."""
-    return [*_array_problems(store), *_row_run_problems(store)]
+    return [*_array_problems(store), *_entry_problems(store), *_row_run_problems(store)]
 
 
 def checksum_problem(store: StoreReader, video_id: str) -> str | None:
     """What is wrong with the rows of one video; ``None`` when they are as written."""
     try:
         rows = store.rows(video_id)
-    except Exception as error:  # a damaged file fails in whatever way its codec does
-        return f"'{video_id}': its rows cannot be read: {error}"
+    except DamagedStoreError as error:
+        return error.what
     if rows_checksum(rows) != store.videos[video_id].rows_checksum:
         return f"'{video_id}': its rows are not those that were written (checksum differs)"
     return None
 
 
+def changed_entries(arrays: StoreArrays) -> list[int]:
+    """Places of the table's entries that are not what was written, as far as it can be told."""
+    if ENTRY_CHECKSUM not in arrays.files.specs["videos"]:
+        return []
+    count = arrays.files.count("videos")
+    names = [spec.name for spec in (*VIDEO_ARRAYS, ENTRY_CHECKSUM)]
+    columns = {name: arrays.read_video_column(name, count).tolist() for name in names}
+    written = zip(columns[ENTRY_CHECKSUM.name], entry_checksums(columns), strict=True)
+    changed = {place for place, (before, now) in enumerate(written) if before != now}
+    return sorted(changed - set(arrays.commit.dropped))
+
+
 def _array_problems(store: StoreReader) -> Iterator[str]:
-    expected = [("rows", spec, store.num_rows) for spec in store.arrays.row_specs]
-    expected += [("videos", spec, len(store.videos)) for spec in VIDEO_ARRAYS]
-    for part, spec, length in expected:
-        try:
-            found = store.arrays.description(part, spec.name)
-        except KeyError:
-            yield f"array {part}/{spec.name} is missing"
-            continue
-        if found["dimension_names"] != spec.axes:
-            yield f"array {part}/{spec.name} has axes {found['dimension_names']}, not {spec.axes}"
-        if spec.dtype != "str" and found["dtype"] != np.dtype(spec.dtype):
-            yield f"array {part}/{spec.name} has type {found['dtype']}, not {spec.dtype}"
-        if found["shape"][0] < length or found["shape"][1:] != spec.sizes:
-            yield f"array {part}/{spec.name} has shape {found['shape']}, too small for {length}"
+    for part, specs in store.arrays.files.specs.items():
+        length = store.arrays.files.count(part)
+        for spec in specs:
+            try:
+                found = store.arrays.description(part, spec.name)
+            except DamagedStoreError as error:
+                yield error.what
+                continue
+            name = f"array {part}/{spec.name}"
+            if found["dimension_names"] != spec.axes:
+                yield f"{name} has axes {found['dimension_names']}, not {spec.axes}"
+            if found["dtype"] != ("string" if spec.dtype == "str" else np.dtype(spec.dtype)):
+                yield f"{name} has type {found['dtype']}, not {spec.dtype}"
+            if found["shape"][0] < length or found["shape"][1:] != spec.sizes:
+                yield f"{name} has shape {found['shape']}, too small for {length}"
+
+
+def _entry_problems(store: StoreReader) -> Iterator[str]:
+    for place in changed_entries(store.arrays):
+        yield f"entry {place} of the table of videos is not what was written"
 
 
 def _row_run_problems(store: StoreReader) -> Iterator[str]:

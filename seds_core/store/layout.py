@@ -117,3 +117,6 @@ VIDEO_ARRAYS = (
     _column("rows_checksum", "uint64", "", "first 8 bytes of BLAKE2b over the video's rows, array by array"),
 )  # fmt: skip
 """The arrays below ``videos/``. Of several entries with one ``video_id`` the last one counts."""
+
+ENTRY_CHECKSUM = _column("entry_checksum", "uint32", "", "CRC-32C of the video's other columns")
+"""Also below ``videos/``, except in stores of earlier versions."""

@@ -6,12 +6,15 @@ at any moment and loses only the video that it was working on.
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+
+from seds_core.store.durable import whole_file, write_whole
+from seds_core.store.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class FinishedVideo:
         """Number of rows, the same in every array."""
         return len(next(iter(self.rows.values())))
 
-    @property
+    @cached_property
     def checksum(self) -> int:
         """Checksum of the rows, as stored in the table of videos."""
         return rows_checksum(self.rows)
@@ -74,32 +77,65 @@ def rows_checksum(rows: dict[str, np.ndarray]) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def write_finished(path: Path, video: FinishedVideo) -> None:
+class DamagedRecordError(ValueError):
+    """A file that is not a record that was written here; the message says why."""
+
+
+@dataclass(frozen=True)
+class StagedVideo:
+    """A finished video as it was read from its record."""
+
+    video: FinishedVideo
+    made: str
+    """Digest of what made the rows; empty in records of earlier versions, which did not say."""
+
+
+def write_finished(path: Path, video: FinishedVideo, provenance: Provenance) -> None:
     """Writes a record durably; ``path`` exists afterwards with all of it, or not at all."""
-    unfinished = path.with_suffix(".partial")
-    with unfinished.open("wb") as file:
-        source = json.dumps(asdict(video.source)).encode()
-        np.savez(file, __source__=np.frombuffer(source, np.uint8), **video.rows)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    header = {
+        "source": asdict(video.source),
+        "made": provenance.digest(),
+        "rows_checksum": video.checksum,
+    }
+    with whole_file(path) as file:
+        content = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        np.savez(file, __header__=content, **video.rows)  # type: ignore[arg-type]
 
 
-def read_finished(path: Path) -> FinishedVideo:
-    """Reads what :func:`write_finished` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        rows = {name: arrays[name] for name in arrays.files}
-    source = json.loads(rows.pop("__source__").tobytes())
-    return FinishedVideo(VideoSource(**source), rows)
+def read_finished(path: Path) -> StagedVideo:
+    """Reads what :func:`write_finished` wrote.
+
+    Raises :class:`DamagedRecordError` for anything else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            rows = {name: arrays[name] for name in arrays.files}
+        if "__source__" in rows:  # of an earlier version
+            source = json.loads(rows.pop("__source__").tobytes())
+            return StagedVideo(FinishedVideo(VideoSource(**source), rows), "")
+        header = json.loads(rows.pop("__header__").tobytes())
+        video = FinishedVideo(VideoSource(**header["source"]), rows)
+        if video.checksum != header["rows_checksum"]:
+            raise ValueError("its rows are not those that were written")
+        return StagedVideo(video, str(header["made"]))
+    except Exception as error:  # torn files fail in whatever way the zip archive does
+        raise DamagedRecordError(f"{type(error).__name__}: {error}") from error
 
 
 def write_failed(path: Path, failure: FailedVideo) -> None:
-    """Writes a failure; ``path`` exists afterwards with all of it, or not at all."""
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(asdict(failure)), encoding="utf-8")
-    unfinished.rename(path)
+    """Writes a failure durably; ``path`` exists afterwards with all of it, or not at all."""
+    write_whole(path, json.dumps(asdict(failure)).encode())
 
 
 def read_failed(path: Path) -> FailedVideo:
-    """Reads what :func:`write_failed` wrote."""
-    return FailedVideo(**json.loads(path.read_text(encoding="utf-8")))
+    """Reads what :func:`write_failed` wrote.
+
+    Raises :class:`DamagedRecordError` for anything else.
+    """
+    try:
+        fields = json.loads(path.read_bytes())
+        if not all(isinstance(value, str) for value in fields.values()):
+            raise ValueError("not all of its values are texts")
+        return FailedVideo(**fields)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DamagedRecordError(f"{type(error).__name__}: {error}") from error

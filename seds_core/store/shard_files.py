@@ -1,4 +1,4 @@
-"""Reads and appends runs of entries straight from and to the shard files of one Zarr array.
+"""Reads runs of entries straight from the shard files of one Zarr array, and writes new files.
 
 Zarr reads any array that a store may hold, but spends milliseconds on each read, however small;
 and it opens a shard once for its index and again for each chunk, so that the file may have been
@@ -12,11 +12,12 @@ at the end of the file 16 bytes a chunk, its offset and length, and a CRC-32C of
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from typing import Any
 import google_crc32c
 import numpy as np
 from numcodecs import Blosc, VLenUTF8  # type: ignore[import-untyped]
+
+from seds_core.errors import UsageError
+from seds_core.store.durable import unfinished_file
+from seds_core.store.file_checksums import FileChecksum, Replacement
 
 NOT_STORED = 2**64 - 1
 """Offset and length of a chunk that holds zeros only."""
@@ -45,8 +50,8 @@ _SHUFFLES = {
 """Zarr's word -> Blosc's number."""
 
 
-class DamagedShardError(ValueError):
-    """A shard file that is not what was written; the message names it."""
+class DamagedShardError(UsageError):
+    """A file of an array that is not what was written; the message names it."""
 
 
 @dataclass
@@ -61,31 +66,41 @@ class ShardFiles:
     chunk: int
     shard: int
     blosc: Blosc
+    zeros: frozenset[int] = frozenset()
+    """Shards without a file that hold zeros, as Zarr writes them; others have been lost."""
+    trusts_indexes: bool = False
+    """To save what can be: then whatever is read needs another proof."""
     _indexes: dict[int, tuple[object, np.ndarray]] = field(default_factory=dict, repr=False)
     """Shard -> what tells its file from others of that name, and its index."""
 
     @classmethod
     def open(cls, folder: Path) -> "ShardFiles | None":
-        """The array in a folder; ``None`` for one that only Zarr can read."""
-        metadata = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
-        sizes, sharding = tuple(metadata["shape"][1:]), metadata["codecs"][0]
-        if sharding["name"] != "sharding_indexed":
-            return None
-        inner = sharding["configuration"]
-        codecs = [codec["name"] for codec in (*inner["codecs"], *inner["index_codecs"])]
-        chunk, *chunk_sizes = inner["chunk_shape"]
-        is_understood = (
-            (*codecs, inner["index_location"]) in UNDERSTOOD
-            and '"big"' not in json.dumps(inner)
-            and tuple(chunk_sizes) == sizes
-            and not metadata["fill_value"]  # 0, False or no text
-        )
-        if not is_understood:
-            return None
-        is_text = metadata["data_type"] == "string"
-        dtype = np.dtype(object if is_text else metadata["data_type"])
-        shard = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
-        blosc = _blosc(**inner["codecs"][1]["configuration"])
+        """The array in a folder; ``None`` for one that only Zarr can read.
+
+        Raises :class:`DamagedShardError` for metadata that describe no array.
+        """
+        with _naming(folder / "zarr.json"):
+            metadata = json.loads((folder / "zarr.json").read_bytes())
+            sizes, sharding = tuple(metadata["shape"][1:]), metadata["codecs"][0]
+            if sharding["name"] != "sharding_indexed":
+                return None
+            inner = sharding["configuration"]
+            codecs = [codec["name"] for codec in (*inner["codecs"], *inner["index_codecs"])]
+            chunk, *chunk_sizes = inner["chunk_shape"]
+            is_understood = (
+                (*codecs, inner["index_location"]) in UNDERSTOOD
+                and '"big"' not in json.dumps(inner)
+                and tuple(chunk_sizes) == sizes
+                and not metadata["fill_value"]  # 0, False or no text
+            )
+            if not is_understood:
+                return None
+            is_text = metadata["data_type"] == "string"
+            dtype = np.dtype(object if is_text else metadata["data_type"])
+            shard = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
+            if chunk < 1 or shard < chunk or shard % chunk:
+                raise ValueError(f"shards of {shard} entries in chunks of {chunk}")
+            blosc = _blosc(**inner["codecs"][1]["configuration"])
         return cls(folder, dtype, sizes, chunk, shard, blosc)
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -94,30 +109,60 @@ class ShardFiles:
         Raises :class:`DamagedShardError` where the files cannot hold what was written.
         """
         parts = [np.empty((0, *self.sizes), self.dtype)]
-        for number in range(start // self.shard, -(-stop // self.shard)):
+        for number in self.numbers(start, stop):
             first = number * self.shard
             parts += self._read_shard(number, max(start - first, 0), min(stop - first, self.shard))
         return np.concatenate(parts)
 
-    def append(self, start: int, runs: Sequence[np.ndarray]) -> None:
-        """Writes entries from ``start`` on, given as arrays of consecutive ones.
+    def write(self, start: int, runs: Sequence[np.ndarray]) -> Iterator[Replacement]:
+        """Writes entries from ``start`` on, given as arrays of consecutive ones, to new files.
 
         Everything before ``start`` must have been committed; what lies behind the new entries in
-        the same shard is dropped. A shard's file is replaced whole, so that readers see the old or
-        the new one. Raises :class:`DamagedShardError` where it holds entries that are to stay and
-        cannot be read.
+        the same shard is dropped. The files are whole, and to be put in the place of the present
+        ones. Raises :class:`DamagedShardError` where entries that are to stay cannot be read.
         """
         stop = start + sum(map(len, runs))
         first = start // self.chunk * self.chunk
         chunks = _pieces([self.read(first, start), *runs], self.chunk)
         with ThreadPoolExecutor(COMPRESSING_THREADS) as pool:
-            for number in range(start // self.shard, -(-stop // self.shard)):
+            for number in self.numbers(start, stop):
                 num_kept = max(first - number * self.shard, 0) // self.chunk
                 kept = self._stored(number, range(num_kept))
                 added = islice(chunks, self.shard // self.chunk - num_kept)
-                self._write_shard(number, chain(kept, pool.map(self._encode, added)))
+                yield self.write_shard(number, chain(kept, pool.map(self._encode, added)))
 
-    def _path(self, number: int) -> Path:
+    def salvage(self, number: int) -> list[bytes | None]:
+        """The chunks of a damaged shard as they lie in its file; ``None`` for those that are lost.
+
+        Whether the others hold what was written is not known.
+        """
+        contents: list[bytes | None] = []
+        for place in range(self.shard // self.chunk):
+            try:
+                [content] = self._stored(number, range(place, place + 1))
+                with _naming(self.path(number)):
+                    self._decode(content)
+                contents.append(content)
+            except DamagedShardError:
+                contents.append(None)
+        return contents
+
+    def decoded(self, contents: Iterable[bytes | None]) -> np.ndarray:
+        """Entries of consecutive chunks; zeros for those that are lost."""
+        return np.concatenate([self._decode(content or b"") for content in contents])
+
+    def numbers(self, start: int, stop: int) -> range:
+        """Shards that hold the entries ``start`` to ``stop``."""
+        return range(start // self.shard, -(-stop // self.shard))
+
+    def check_index(self, number: int) -> None:
+        """Raises :class:`DamagedShardError` for a file that is not there or incomplete."""
+        if number not in self.zeros:
+            with self._opened(number) as file:
+                replace(self, trusts_indexes=False, _indexes={})._index(file, number)
+
+    def path(self, number: int) -> Path:
+        """The file of a shard."""
         return self.folder.joinpath("c", str(number), *("0" for _ in self.sizes))
 
     def _read_shard(self, number: int, start: int, stop: int) -> Iterator[np.ndarray]:
@@ -125,42 +170,48 @@ class ShardFiles:
         places = range(start // self.chunk, -(-stop // self.chunk))
         for place, content in zip(places, self._stored(number, places), strict=True):
             first = place * self.chunk
-            with _naming(self._path(number)):
+            with _naming(self.path(number)):
                 values = self._decode(content)
             yield values[max(start - first, 0) : stop - first]
 
-    def _write_shard(self, number: int, contents: Iterable[bytes]) -> None:
-        """Puts a file of these chunks, of which empty ones are zeros, in the shard's place."""
-        path = self._path(number)
+    def write_shard(self, number: int, contents: Iterable[bytes]) -> Replacement:
+        """Writes a file of these chunks, empty ones being zeros, beside the shard's place."""
+        path = self.path(number)
         path.parent.mkdir(parents=True, exist_ok=True)
         index = np.full((self.shard // self.chunk, 2), NOT_STORED, "<u8")
-        unfinished = path.with_suffix(".partial")
-        try:
-            with unfinished.open("wb") as file:
-                for place, content in enumerate(contents):
-                    if content:
-                        index[place] = file.tell(), len(content)
-                        file.write(content)
-                file.write(index.tobytes())
-                file.write(google_crc32c.value(index.tobytes()).to_bytes(4, "little"))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        crc32c = 0
+        with unfinished_file(path) as file:
+            for place, content in enumerate(contents):
+                if content:
+                    index[place] = file.tell(), len(content)
+                    file.write(content)
+                    crc32c = google_crc32c.extend(crc32c, content)
+            end = index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
+            file.write(end)
+            crc32c = google_crc32c.extend(crc32c, end)
+            return Replacement(path, FileChecksum(file.tell(), crc32c))
 
     def _stored(self, number: int, places: range) -> Iterator[bytes]:
         """Chunks of one shard as they lie in its file; those of zeros are empty."""
-        try:
-            file = os.open(self._path(number), os.O_RDONLY)
-        except FileNotFoundError:  # all of it is zeros
+        if not places or (number in self.zeros and not self.path(number).exists()):
             yield from (b"" for _ in places)
             return
-        try:
-            with _naming(self._path(number)):
-                index = self._index(file, number)
-                for place in places:
-                    yield self._read_chunk(file, *index[place].tolist())
-        finally:
-            os.close(file)
+        with self._opened(number) as file:
+            index = self._index(file, number)
+            for place in places:
+                yield self._read_chunk(file, *index[place].tolist())
+
+    @contextmanager
+    def _opened(self, number: int) -> Iterator[int]:
+        """The descriptor of a shard's file; what goes wrong with it is its damage."""
+        with _naming(path := self.path(number)):
+            if not path.exists():
+                raise DamagedShardError(f"{path} is missing")
+            file = os.open(path, os.O_RDONLY)
+            try:
+                yield file
+            finally:
+                os.close(file)
 
     def _index(self, file: int, number: int) -> np.ndarray:
         """Offset and length of every chunk, kept until the file has been replaced."""
@@ -171,7 +222,8 @@ class ShardFiles:
         size = 16 * (self.shard // self.chunk)
         content = os.pread(file, size + 4, max(found.st_size - size - 4, 0))
         checksum = int.from_bytes(content[size:], "little")
-        if len(content) != size + 4 or google_crc32c.value(content[:size]) != checksum:
+        is_right = self.trusts_indexes or google_crc32c.value(content[:size]) == checksum
+        if len(content) != size + 4 or not is_right:
             raise ValueError("the checksum of its index differs")
         index = np.frombuffer(content[:size], "<u8").reshape(-1, 2)
         self._indexes[number] = identity, index
@@ -180,6 +232,8 @@ class ShardFiles:
     def _read_chunk(self, file: int, offset: int, length: int) -> bytes:
         if offset == NOT_STORED:
             return b""
+        if offset + length > os.fstat(file).st_size:  # before memory is asked for
+            raise ValueError("a chunk lies beyond its end")
         content = os.pread(file, length, offset)
         # Blosc believes its header and would read beyond the memory of an incomplete chunk; bytes
         # 12 to 15 are the length (github.com/Blosc/c-blosc, README_CHUNK_FORMAT).
@@ -197,10 +251,17 @@ class ShardFiles:
     def _decode(self, content: bytes) -> np.ndarray:
         if not content:
             return self._zeros(self.chunk)
+        # Blosc and the decoder of texts ask for as much memory as their headers say.
+        num_bytes = int.from_bytes(content[4:8], "little")
+        if self.dtype != object:
+            if num_bytes != self.chunk * math.prod(self.sizes) * self.dtype.itemsize:
+                raise ValueError("a chunk has another size")
+            decoded = self.blosc.decode(content)
+            return np.frombuffer(decoded, self.dtype).reshape(self.chunk, *self.sizes)
         decoded = self.blosc.decode(content)
-        if self.dtype == object:
-            return np.asarray(VLenUTF8().decode(decoded))
-        return np.frombuffer(decoded, self.dtype).reshape(self.chunk, *self.sizes)
+        if int.from_bytes(decoded[:4], "little") != self.chunk:
+            raise ValueError("a chunk has another number of texts")
+        return np.asarray(VLenUTF8().decode(decoded))
 
     def _zeros(self, length: int) -> np.ndarray:
         return np.full((length, *self.sizes), "" if self.dtype == object else 0, self.dtype)
@@ -232,5 +293,7 @@ def _naming(path: Path) -> Iterator[None]:
     """Turns whatever a codec raises for damaged bytes into the damage of a file."""
     try:
         yield
+    except DamagedShardError:
+        raise
     except Exception as error:
         raise DamagedShardError(f"{path} is damaged: {error}") from error

@@ -8,12 +8,15 @@ Beside a store ``NAME`` lies the folder ``NAME.staging``::
         <key>             a claim: this process works on that video
     finished/<number>-<key>.npz    finished videos, in the order of finishing
     failed/<key>.json              failures of the present runs
+    quarantine/                    records that cannot be read, for a person to look at
 
 The operating system drops a dead process's locks, however it died, and then its claims are void.
 The folder may be deleted when no extraction runs, at the cost of what ``finished`` still holds.
 """
 
 import hashlib
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +25,16 @@ from threading import RLock
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
+from rich.markup import escape
 
+from seds_core.console import warn
 from seds_core.errors import UsageError
+from seds_core.store.provenance import Provenance
 from seds_core.store.records import (
+    DamagedRecordError,
     FailedVideo,
     FinishedVideo,
+    StagedVideo,
     read_failed,
     read_finished,
     write_failed,
@@ -45,9 +53,27 @@ class StoreInUseError(UsageError):
         )
 
 
+_FINISHED = re.compile(r"(\d{9,})-([0-9a-f]{24})\.npz")
+"""Number in the order of finishing, and key of the video."""
+
+
 def video_key(video_id: str) -> str:
     """A file name for a video, whatever its id contains."""
-    return hashlib.blake2b(video_id.encode(), digest_size=12).hexdigest()
+    encoded = video_id.encode(errors="surrogateescape")
+    return hashlib.blake2b(encoded, digest_size=12).hexdigest()
+
+
+def staging_folder(store_path: Path) -> Path:
+    """Where a store's staging folder is, also for a store that is the working directory."""
+    path = Path(os.path.abspath(store_path))
+    return path.with_name(f"{path.name}.staging")
+
+
+def num_finished(store_path: Path) -> int:
+    """Finished videos that no process has packed yet."""
+    finished = staging_folder(store_path) / "finished"
+    names = os.listdir(finished) if finished.is_dir() else []
+    return sum(_FINISHED.fullmatch(name) is not None for name in names)
 
 
 class Staging:
@@ -56,10 +82,11 @@ class Staging:
     def __init__(self, store_path: Path) -> None:
         """Joins the staging folder of a store, creating it when it is not there."""
         self._store_path = store_path
-        root = store_path.with_name(f"{store_path.name}.staging")
+        root = staging_folder(store_path)
         self._writers = root / "writers"
         self._finished = root / "finished"
         self._failed = root / "failed"
+        self._quarantine = root / "quarantine"
         for folder in (self._writers, self._finished, self._failed):
             folder.mkdir(parents=True, exist_ok=True)
         self._of_threads = RLock()  # one file lock serves all threads of a process at once
@@ -109,7 +136,7 @@ class Staging:
 
     def claim(self, video_id: str) -> None:
         """Says that this process works on a video."""
-        (self._own / video_key(video_id)).write_text(video_id, encoding="utf-8")
+        (self._own / video_key(video_id)).touch()
 
     def release(self, video_id: str) -> None:
         """Takes a claim back."""
@@ -132,39 +159,74 @@ class Staging:
                 shutil.rmtree(writer, ignore_errors=True)
         return living
 
-    def add_finished(self, video: FinishedVideo) -> None:
+    def add_finished(self, video: FinishedVideo, provenance: Provenance) -> None:
         """Keeps a finished video, behind those that are waiting already."""
-        waiting = self.finished_paths()
-        number = int(waiting[-1].name.split("-")[0]) + 1 if waiting else 0
+        number = max((int(number) for number, _ in self._waiting()), default=-1) + 1
         key = video_key(video.source.video_id)
-        write_finished(self._finished / f"{number:09d}-{key}.npz", video)
+        write_finished(self._finished / f"{number:09d}-{key}.npz", video, provenance)
         (self._failed / f"{key}.json").unlink(missing_ok=True)
-
-    def finished_paths(self) -> list[Path]:
-        """Files of the finished videos, in the order of finishing."""
-        return sorted(self._finished.glob("*.npz"))
 
     def finished_keys(self) -> set[str]:
         """Keys of the finished videos."""
-        return {path.stem.split("-")[1] for path in self.finished_paths()}
+        return {key for _, key in self._waiting()}
 
-    def read_finished(self) -> list[FinishedVideo]:
-        """The finished videos, in the order of finishing."""
-        return [read_finished(path) for path in self.finished_paths()]
+    def read_finished(self) -> Iterator[tuple[Path, StagedVideo]]:
+        """The finished videos and their files, in the order of finishing; no damaged ones."""
+        for path in _records(self._finished):
+            try:
+                if not _FINISHED.fullmatch(path.name):
+                    raise DamagedRecordError("no record has such a name")
+                yield path, read_finished(path)
+            except DamagedRecordError as error:
+                self.set_aside(path, str(error))
 
     def add_failed(self, failure: FailedVideo) -> None:
         """Keeps a failure."""
         write_failed(self._failed / f"{video_key(failure.video_id)}.json", failure)
 
-    def read_failed(self) -> list[FailedVideo]:
-        """The failures, by key."""
-        return [read_failed(path) for path in sorted(self._failed.glob("*.json"))]
+    def failure_of(self, video_id: str) -> FailedVideo | None:
+        """Why a video has failed, when that is not in the store yet."""
+        try:
+            return read_failed(self._failed / f"{video_key(video_id)}.json")
+        except (FileNotFoundError, DamagedRecordError):
+            return None
+
+    def read_failed(self) -> Iterator[FailedVideo]:
+        """The failures, by key; no damaged ones."""
+        for path in _records(self._failed):
+            try:
+                yield read_failed(path)
+            except DamagedRecordError as error:
+                self.set_aside(path, str(error))
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Moves a record that nothing can be done with out of the way, and says so."""
+        self._quarantine.mkdir(exist_ok=True)
+        aside = self._quarantine / path.name
+        if aside.exists():
+            aside = aside.with_name(f"{uuid4().hex}-{path.name}")
+        path.replace(aside)
+        warn(
+            f"a damaged record of a finished or failed video is set aside as {escape(str(aside))}, "
+            f"and the video is done again ({escape(reason)})"
+        )
 
     def clear(self) -> None:
-        """Drops all finished and failed videos: they are in the store now."""
+        """Drops all finished and failed videos: they are in the store now, and on the disk."""
         for folder in (self._finished, self._failed):
             for path in folder.iterdir():
                 path.unlink()
+
+    def _waiting(self) -> Iterator[tuple[str, str]]:
+        """Number and key of each finished video; listed anew with every claim, so no paths."""
+        for name in os.listdir(self._finished):
+            if found := _FINISHED.fullmatch(name):
+                yield found[1], found[2]
+
+
+def _records(folder: Path) -> list[Path]:
+    """All files but those that a process was writing when it died."""
+    return sorted(path for path in folder.iterdir() if path.suffix != ".partial")
 
 
 def _is_held(lock: FileLock) -> bool:

@@ -1,8 +1,10 @@
 """The table of a store's videos: who is in it is read at once, what is known of each when asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import google_crc32c
 
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import VIDEO_ARRAYS
@@ -19,6 +21,12 @@ class VideoEntry(VideoSource):
     rows_checksum: int
 
 
+def entry_checksums(columns: Mapping[str, Sequence[Any]]) -> list[int]:
+    """CRC-32C of each entry of a table that is given as columns of plain values."""
+    entries = zip(*(columns[spec.name] for spec in VIDEO_ARRAYS), strict=True)
+    return [google_crc32c.value(repr(entry).encode(errors="surrogatepass")) for entry in entries]
+
+
 class VideoTable(Mapping[str, VideoEntry]):
     """Video -> its entry, in the order of the table; of several entries the last one counts.
 
@@ -29,10 +37,13 @@ class VideoTable(Mapping[str, VideoEntry]):
     def __init__(self, arrays: StoreArrays) -> None:
         """Reads which videos are committed now; later ones stay unknown."""
         self._arrays: StoreArrays | None = arrays
-        self._num_entries = arrays.committed[0]
+        commit = arrays.commit
+        self._num_entries, dropped = commit.num_videos, frozenset(commit.dropped)
         self._columns: dict[str, list[Any]] = {}
         names = arrays.read_video_column("video_id", self._num_entries).tolist()
-        self._places = {video_id_of(name): place for place, name in enumerate(names)}
+        self._places = {
+            video_id_of(name): place for place, name in enumerate(names) if place not in dropped
+        }
 
     def __getitem__(self, video_id: str) -> VideoEntry:
         """The entry; raises ``KeyError`` for a video that is not in the store."""

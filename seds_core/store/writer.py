@@ -1,9 +1,10 @@
 """Everything that an extraction does to a store: claim, finish, fail, pack."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from seds_core.store.commit import read_commit
 from seds_core.store.packed_store import PACK_ROWS, PackedStore, pack_staged
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import FailedVideo, FinishedVideo
@@ -25,6 +26,9 @@ class StoreWriter:
         writes to it.
         """
         self._pack_rows = pack_rows
+        self._provenance = provenance
+        if path.exists():
+            read_commit(path)  # before a folder is made beside what is no store
         path.parent.mkdir(parents=True, exist_ok=True)
         self._staging = Staging(path)
         self._unpacked_rows = 0
@@ -35,7 +39,7 @@ class StoreWriter:
             self._entries_at_start = self._store.entries()
             self._num_entries = self._store.num_entries
             self._packed_since_start: set[str] = set()
-            self._known_failures = {failure.attempt for failure in self._failures()}
+            self._known_attempts = {failure.attempt for failure in self._store.failures}
 
     def __enter__(self) -> "StoreWriter":
         """Announces this process as a writer of the store."""
@@ -65,11 +69,11 @@ class StoreWriter:
         process's hands.
         """
         with self._staging.lock():
-            done = self._done_since_start()
+            done = self._packed_keys() | self._staging.finished_keys()
             elsewhere = self._staging.claimed_by_others()
             for _ in range(len(self._waiting)):
                 video_id = self._waiting.popleft()
-                if video_key(video_id) in done:
+                if video_key(video_id) in done or self._has_failed(video_id):
                     continue
                 if video_key(video_id) in elsewhere:
                     self._waiting.append(video_id)  # looked at again: the other process may die
@@ -86,7 +90,7 @@ class StoreWriter:
     def finish(self, video: FinishedVideo) -> None:
         """Makes a claimed video's rows durable, and packs when a whole shard is waiting."""
         with self._staging.lock():
-            self._staging.add_finished(video)
+            self._staging.add_finished(video, self._provenance)
             self._staging.release(video.source.video_id)
         self._unpacked_rows += video.num_rows
         if self._unpacked_rows >= self._pack_rows:
@@ -109,17 +113,15 @@ class StoreWriter:
             pack_staged(self._store, self._staging)
             self._unpacked_rows = 0
 
-    def _failures(self) -> list[FailedVideo]:
-        return self._store.failures + self._staging.read_failed()
+    def forget_failures(self, video_ids: Collection[str]) -> None:
+        """Says that videos are in the store as they are now, whatever failed at them before."""
+        with self._staging.lock():
+            self._store.forget_failures(video_ids)
 
-    def _done_since_start(self) -> set[str]:
-        """Keys of videos that anybody has finished or failed since this writer was opened."""
-        failed = {
-            video_key(failure.video_id)
-            for failure in self._failures()
-            if failure.attempt not in self._known_failures
-        }
-        return self._packed_keys() | failed | self._staging.finished_keys()
+    def _has_failed(self, video_id: str) -> bool:
+        """Whether anybody has failed at a video since this writer was opened."""
+        failure = self._staging.failure_of(video_id) or self._store.failure_of(video_id)
+        return failure is not None and failure.attempt not in self._known_attempts
 
     def _packed_keys(self) -> set[str]:
         """Keys of the videos among them that are packed, found again when there are more."""

@@ -41,7 +41,7 @@ class StoreRows:
 
     @cached_property
     def _arrays(self) -> StoreArrays:
-        return StoreArrays.open(self.path)
+        return StoreArrays(self.path)
 
     def __reduce__(self) -> tuple[type["StoreRows"], tuple[object, ...]]:
         """Leaves the opened store behind."""

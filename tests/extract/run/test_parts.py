@@ -101,7 +101,7 @@ def test_a_dry_run_counts_the_frames_of_parts(run):
 def test_parts_are_verified_and_shown_as_they_were_extracted(run, tmp_path):
     run({"first": FIRST, "second": SECOND})
     store = StoreReader(tmp_path / "rgb.zarr")
-    verification = verify.verify_store(store, sample=2, device="cpu")
+    verification = verify.verify_store(store.path, sample=2, device="cpu")
     assert (verification.problems, verification.num_sampled) == ((), 2)
     *_, film = write_pictures((store.path,), "first", tmp_path / "sheet.png", with_film=True)
     shown = VideoFile(film)

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 import zarr
-from finished_videos import RGB, finished
+from finished_videos import RGB, finished, problems_of
+from small_stores import RGB as RGB_MADE_BEFORE
+from small_stores import rgb_video, write_store
+from stores_made_before import made_before
 from zarr.codecs import GzipCodec
 
 from seds_core.store.bulk_writer import BulkWriter
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 
 
@@ -25,8 +29,9 @@ def test_rows_are_those_that_zarr_reads(path):
     assert list(store.videos) == group["videos"]["video_id"][:].tolist()
 
 
-def test_an_array_that_somebody_stored_anew_is_read_through_zarr(path):
-    before = StoreReader(path).rows("video-5")
+def test_an_array_that_somebody_stored_anew_is_read_through_zarr(tmp_path):
+    path = made_before(tmp_path)
+    before = StoreReader(path).rows("c")
     rows = zarr.open_group(path, mode="r+")["rows"]
     values = rows["features"][:]
     rows.create_array(
@@ -37,7 +42,10 @@ def test_an_array_that_somebody_stored_anew_is_read_through_zarr(path):
         dimension_names=("row", "rgb"),
         overwrite=True,
     )
-    np.testing.assert_array_equal(StoreReader(path).rows("video-5")["features"], before["features"])
+    np.testing.assert_array_equal(StoreReader(path).rows("c")["features"], before["features"])
+    assert problems_of(path) == []
+    with pytest.raises(StoreMismatchError, match="rows/features was stored anew"):
+        write_store(path, RGB_MADE_BEFORE, [rgb_video("d", 12)])
 
 
 def test_a_reader_goes_on_while_the_store_grows(path):

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from finished_videos import RGB, finished
+import zarr
+from finished_videos import RGB, finished, problems_of
 from shared_data import REPOSITORY
 
 from seds_core.store import packed_store
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.bulk_writer import BulkWriter
-from seds_core.store.integrity import checksum_problem, structure_problems
 from seds_core.store.packed_store import PackedStore
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
@@ -38,12 +38,6 @@ def add_all(path, ids, *, provenance=RGB, pack_rows=25):
                 writer.add(video(video_id, provenance=provenance))
 
 
-def problems(path):
-    store = StoreReader(path)
-    found = [checksum_problem(store, video_id) for video_id in store.videos]
-    return structure_problems(store) + [problem for problem in found if problem]
-
-
 @pytest.mark.parametrize("provenance", [RGB, CLIP_FRAMES], ids=["even", "frames"])
 @pytest.mark.parametrize("pack_rows", [9, 10_000])
 def test_the_store_is_that_of_an_extraction(tmp_path, provenance, pack_rows):
@@ -59,14 +53,16 @@ def test_the_store_is_that_of_an_extraction(tmp_path, provenance, pack_rows):
         np.testing.assert_array_equal(
             *(s.arrays.read_rows(spec.name, 0, s.num_rows) for s in (one, bulk))
         )
-    assert problems(tmp_path / "bulk.zarr") == []
+    assert problems_of(tmp_path / "bulk.zarr") == []
 
 
 def test_a_changed_frame_is_found(tmp_path):
     path = tmp_path / "s.zarr"
     add_all(path, IDS[:3], provenance=CLIP_FRAMES)
-    StoreArrays.open(path, writable=True)._array("rows", "frames")[2, 15] = 1_000
-    assert ["'video-001'" in problem for problem in problems(path)] == [True]
+    zarr.open_array(path / "rows" / "frames")[2, 15] = 1_000
+    file, video = problems_of(path)
+    assert "rows/frames/c/0/0 is not what was written" in file
+    assert "'video-001'" in video
 
 
 def test_packs_end_behind_the_end_of_a_shard(tmp_path, monkeypatch):
@@ -103,7 +99,7 @@ def test_an_error_while_packing_comes_out(tmp_path, monkeypatch):
     assert list(StoreReader(tmp_path / "s.zarr").videos) == ["c-02", "d-03"]
     add_all(tmp_path / "s.zarr", ["a-01", "b-01", "c-02"])
     assert sorted(StoreReader(tmp_path / "s.zarr").videos) == ["a-01", "b-01", "c-02", "d-03"]
-    assert problems(tmp_path / "s.zarr") == []
+    assert problems_of(tmp_path / "s.zarr") == []
 
 
 def test_the_table_is_read_once(tmp_path, monkeypatch):
@@ -127,7 +123,7 @@ def test_a_video_given_again_replaces_itself(tmp_path):
     store = StoreReader(path)
     assert store.videos["a-03"].content_hash == "c1"
     assert store.num_superseded_rows == 4
-    assert problems(path) == []
+    assert problems_of(path) == []
 
 
 def test_failures_are_kept_until_the_video_succeeds(tmp_path):
@@ -217,12 +213,12 @@ def test_what_lies_in_staging_is_packed_first(tmp_path):
     add_all(path, ["a-00"])
     staging = Staging(path)
     with staging.lock():
-        staging.add_finished(video("b-01"))
+        staging.add_finished(video("b-01"), RGB)
         staging.add_failed(FailedVideo.now("c-02", "/c.mp4", "broken"))
     with BulkWriter(path, RGB) as writer:
         assert list(writer.videos) == ["a-00", "b-01"]
         assert StoreReader(path).failures["c-02"]["reason"] == "broken"
-    assert staging.finished_paths() == []
+    assert staging.finished_keys() == set()
 
 
 def test_an_error_in_between_keeps_what_was_added(tmp_path):
@@ -240,21 +236,21 @@ def test_dying_before_the_commit_leaves_the_store_as_it_was(tmp_path, monkeypatc
     path = tmp_path / "s.zarr"
     add_all(path, IDS[:5])
 
-    def die_after_rows(self, part, specs, columns, start):
+    def die_after_rows(self, replacements, part, *others):
         if part == "videos":
             raise KeyboardInterrupt
-        return original(self, part, specs, columns, start)
+        return original(self, replacements, part, *others)
 
     original = StoreArrays._extend
     monkeypatch.setattr(StoreArrays, "_extend", die_after_rows)
     with pytest.raises(KeyboardInterrupt):
         add_all(path, IDS)
     assert list(StoreReader(path).videos) == IDS[:5]
-    assert problems(path) == []
+    assert problems_of(path) == []
     monkeypatch.undo()
     add_all(path, IDS)
     assert list(StoreReader(path).videos) == IDS
-    assert problems(path) == []
+    assert problems_of(path) == []
 
 
 IMPORT_WITHOUT_END = """
@@ -285,7 +281,7 @@ def test_killed_at_any_moment_the_store_is_whole(tmp_path):
             run.kill()
         videos = StoreReader(path).videos
         assert list(videos) == [f"video-{number:06}" for number in range(len(videos))]
-        assert problems(path) == []
+        assert problems_of(path) == []
         known = len(videos)
     assert known > 0
     add_all(path, ["last-00"])

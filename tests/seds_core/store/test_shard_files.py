@@ -21,6 +21,18 @@ def create(folder, shape, dtype, *, compressor=None, length=LENGTH):
     )
 
 
+def opened(folder):
+    """Zarr writes no file for shards of zeros."""
+    files = ShardFiles.open(folder)
+    files.zeros = frozenset(n for n in files.numbers(0, LENGTH) if not files.path(n).exists())
+    return files
+
+
+def append(files, start, runs):
+    for replacement in list(files.write(start, runs)):
+        replacement.unfinished.replace(replacement.path)
+
+
 def values_of(shape, dtype):
     generator = np.random.default_rng(0)
     if dtype is str:
@@ -56,7 +68,7 @@ def features(tmp_path):
 def test_every_run_is_what_zarr_reads(tmp_path, shape, dtype):
     array = create(tmp_path / "a", shape, dtype)
     array[:] = values_of(shape, dtype)
-    files = ShardFiles.open(tmp_path / "a")
+    files = opened(tmp_path / "a")
     for start in range(LENGTH):
         stop = random.Random(start).randint(start, LENGTH)
         expected = np.asarray(array[start:stop])
@@ -69,7 +81,7 @@ def test_every_run_is_what_zarr_reads(tmp_path, shape, dtype):
 @pytest.mark.parametrize(("start", "stop"), [(0, LENGTH), (15, 17), (16, 32), (3, 5), (7, 7)])
 def test_borders_of_shards_and_chunks(features, start, stop):
     folder, values = features
-    np.testing.assert_array_equal(ShardFiles.open(folder).read(start, stop), values[start:stop])
+    np.testing.assert_array_equal(opened(folder).read(start, stop), values[start:stop])
 
 
 def test_other_compressions_by_blosc_are_read_too(tmp_path):
@@ -113,7 +125,7 @@ def test_a_truncated_shard_is_named(features, keep):
     shard = shard_of(folder)
     shard.write_bytes(shard.read_bytes()[:keep])
     with pytest.raises(DamagedShardError, match="c/0/0 is damaged"):
-        ShardFiles.open(folder).read(0, 4)
+        opened(folder).read(0, 4)
 
 
 def test_damage_anywhere_never_gives_more_than_wrong_numbers(features):
@@ -125,7 +137,7 @@ def test_damage_anywhere_never_gives_more_than_wrong_numbers(features):
             content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
         )
         try:
-            assert ShardFiles.open(folder).read(0, 16).shape == values[:16].shape
+            assert opened(folder).read(0, 16).shape == values[:16].shape
         except DamagedShardError:
             continue
 
@@ -136,7 +148,7 @@ def test_a_damaged_index_is_refused(features):
     content[-10] ^= 1
     shard_of(folder).write_bytes(content)
     with pytest.raises(DamagedShardError, match="the checksum of its index differs"):
-        ShardFiles.open(folder).read(0, 4)
+        opened(folder).read(0, 4)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +163,7 @@ def test_zarr_reads_what_is_appended(tmp_path, shape, dtype, shuffle):
     start = 0
     while start < LENGTH:
         stop = min(start + random_length.choice([1, 2, 3, 4, 7, 16, 35]), LENGTH)
-        files.append(start, np.split(values[start:stop], [1, (stop - start) // 2]))
+        append(files, start, np.split(values[start:stop], [1, (stop - start) // 2]))
         assert np.asarray(array[:stop]).tolist() == values[:stop].tolist()
         assert files.read(0, stop).tolist() == values[:stop].tolist()
         start = stop
@@ -162,7 +174,7 @@ def test_the_file_is_that_which_zarr_writes(features, tmp_path):
     values[20:48] = 1  # all chunks are stored
     array = create(tmp_path / "zarr", (5,), "float32")
     array[:] = values
-    ShardFiles.open(folder).append(0, [values])
+    append(opened(folder), 0, [values])
     for number in range(4):
         ours, other = (f / "c" / str(number) / "0" for f in (folder, tmp_path / "zarr"))
         assert sorted(ours.read_bytes()) == sorted(other.read_bytes())  # chunks in another order
@@ -173,16 +185,16 @@ def test_the_file_is_that_which_zarr_writes(features, tmp_path):
 def test_chunks_of_zeros_that_are_not_stored_stay_zeros(features, start):
     """Of shards without such a chunk in their file, and of shards without a file."""
     folder, values = features
-    ShardFiles.open(folder).append(start, [np.full((2, 5), 9, np.float32)])
-    found = ShardFiles.open(folder).read(0, start + 2)
+    append(opened(folder), start, [np.full((2, 5), 9, np.float32)])
+    found = opened(folder).read(0, start + 2)
     np.testing.assert_array_equal(found[:start], values[:start])
     assert (found[start:] == 9).all()
 
 
 def test_what_lay_behind_is_dropped(features):
     folder, values = features
-    ShardFiles.open(folder).append(18, [values[18:19]])
-    assert (ShardFiles.open(folder).read(19, 32) == 0).all()
+    append(opened(folder), 18, [values[18:19]])
+    assert (opened(folder).read(19, 32) == 0).all()
 
 
 def test_chunks_that_stay_are_not_compressed_anew(features, monkeypatch):
@@ -194,7 +206,7 @@ def test_chunks_that_stay_are_not_compressed_anew(features, monkeypatch):
         "_encode",
         lambda files, pieces: lengths.append(sum(map(len, pieces))) or encode(files, pieces),
     )
-    ShardFiles.open(folder).append(14, [values[14:17], values[17:29]])
+    append(opened(folder), 14, [values[14:17], values[17:29]])
     assert lengths == [4, 4, 4, 4, 1]
 
 
@@ -204,6 +216,6 @@ def test_nothing_is_appended_to_a_damaged_shard(features):
     shard.write_bytes(shard.read_bytes()[:60])
     for start in (4, 5):
         with pytest.raises(DamagedShardError, match="c/0/0 is damaged"):
-            ShardFiles.open(folder).append(start, [values[start:8]])
+            append(opened(folder), start, [values[start:8]])
     assert len(shard.read_bytes()) == 60
     assert list(folder.rglob("*.partial")) == []
