@@ -108,7 +108,7 @@ def read_finished(path: Path) -> StagedVideo:
     Raises :class:`DamagedRecordError` for anything else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             rows = {name: arrays[name] for name in arrays.files}
         if "__source__" in rows:  # of an earlier version
             source = json.loads(rows.pop("__source__").tobytes())

@@ -1,0 +1,209 @@
+"""What waits beside a store is checked like what is in it: by what made it, and byte by byte."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from finished_videos import RGB, finished, problems_of
+from stores_made_before import made_before
+
+from seds_core.store import commit
+from seds_core.store.bulk_writer import BulkWriter
+from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.reader import StoreReader
+from seds_core.store.records import FailedVideo, write_failed, write_finished
+from seds_core.store.staging import Staging, num_finished, video_key
+from seds_core.store.writer import StoreWriter
+
+OTHER = replace(RGB, weights=RGB.weights | {"sha256": "1" * 64})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "s.zarr"
+
+
+def stage(path, video_ids, provenance=RGB):
+    """Leaves finished videos behind, as a process that was killed does."""
+    staging = Staging(path)
+    with staging.lock():
+        for video_id in video_ids:
+            staging.add_finished(finished(video_id), provenance)
+    return path.with_name("s.zarr.staging")
+
+
+def test_rows_of_other_weights_are_dropped_and_it_is_said(path, capsys):
+    stage(path, ["a", "b"], OTHER)
+    stage(path, ["c"])
+    assert num_finished(path) == 3
+    with StoreWriter(path, RGB) as writer:
+        assert list(writer.videos) == ["c"]
+        writer.want(["a", "b", "c"])
+        assert writer.claim() == "a"
+    told = capsys.readouterr().err
+    assert "2 finished videos" in told
+    assert "other settings or weights" in told
+    assert num_finished(path) == 0
+
+
+def test_where_the_weights_lay_decides_nothing(path):
+    stage(path, ["a"], replace(RGB, weights=RGB.weights | {"source": "elsewhere"}))
+    with BulkWriter(path, RGB) as writer:
+        assert list(writer.videos) == ["a"]
+
+
+def test_a_store_of_other_weights_is_refused(path):
+    with StoreWriter(path, RGB):
+        pass
+    for writer in (StoreWriter, BulkWriter):
+        with pytest.raises(StoreMismatchError, match=r"weights\.sha256: 0000.* / 1111"):
+            writer(path, OTHER)
+
+
+def test_records_that_do_not_say_what_made_them_are_dropped(path, capsys):
+    staging = stage(path, [])
+    source = json.dumps(vars(finished("a").source)).encode()
+    np.savez(
+        staging / "finished" / f"000000000-{video_key('a')}.npz",
+        __source__=np.frombuffer(source, np.uint8),
+        **finished("a").rows,
+    )
+    with StoreWriter(path, RGB) as writer:
+        assert list(writer.videos) == []
+    assert "1 finished videos" in (told := capsys.readouterr().err)
+    assert "earlier version" in told
+
+
+def empty(content):
+    return b""
+
+
+def halved(content):
+    return content[: len(content) // 2]
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def garbage(content):
+    return b"\x00" * len(content)
+
+
+@pytest.mark.parametrize("damage", [empty, halved, flipped, garbage])
+@pytest.mark.parametrize("kind", ["finished", "failed"])
+def test_a_torn_record_is_set_aside_by_name_and_the_run_goes_on(path, capsys, kind, damage):
+    staging = stage(path, ["a"])
+    write_failed(staging / "failed" / f"{video_key('f')}.json", FailedVideo.now("f", "f.mp4", "no"))
+    [record] = (staging / kind).iterdir()
+    record.write_bytes(damage(record.read_bytes()))
+    stage(path, ["b"])
+    with StoreWriter(path, RGB) as writer:
+        writer.want(["a", "b", "c"])
+        while video_id := writer.claim():
+            writer.finish(finished(video_id))
+    assert sorted(StoreReader(path).videos) == ["a", "b", "c"]
+    assert problems_of(path) == []
+    if kind == "failed" and damage is flipped:  # one bit of a text may give another text
+        return
+    assert (staging / "quarantine" / record.name).is_file()
+    assert record.name in capsys.readouterr().err.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("foreign.npz", {}),
+        (None, {"features": np.zeros((3, 9), np.float32)}),
+        (None, {"features": np.zeros((3, 8))}),
+        (None, {"more": np.zeros(3)}),
+    ],
+)
+def test_a_foreign_record_is_set_aside(path, name, rows):
+    staging = stage(path, ["b"])
+    video = finished("a")
+    name = name or f"000000007-{video_key('a')}.npz"
+    write_finished(staging / "finished" / name, replace(video, rows=video.rows | rows), RGB)
+    with BulkWriter(path, RGB) as writer:
+        assert list(writer.videos) == ["b"]
+    assert [p.name for p in (staging / "quarantine").iterdir()] == [name]
+
+
+def test_a_claim_costs_the_same_however_many_failures_there_are(path, monkeypatch):
+    with StoreWriter(path, RGB) as writer:
+        ids = [f"v{number}" for number in range(40)]
+        writer.want(ids)
+        for number in range(20):
+            writer.fail(FailedVideo.now(writer.claim(), "x.mp4", "empty"))
+            if number == 9:
+                writer.pack()
+        reads = []
+        read_commit, of_video = commit.read_commit, Staging.failure_of
+        monkeypatch.setattr(commit, "read_commit", lambda p: reads.append(p) or read_commit(p))
+        monkeypatch.setattr(Staging, "failure_of", lambda s, v: reads.append(v) or of_video(s, v))
+        monkeypatch.setattr(Staging, "read_failed", None)
+        assert writer.claim() == "v20"
+        assert reads == ["v20"]
+        monkeypatch.undo()
+
+
+def test_a_video_put_back_has_failed_no_longer(path):
+    with StoreWriter(path, RGB) as writer:
+        writer.want(["a", "b"])
+        writer.finish(finished(writer.claim()))
+        writer.fail(FailedVideo.now(writer.claim(), "b.mp4", "empty"))
+    with StoreWriter(path, RGB) as writer:  # its source changed, and was put back
+        writer.want(["a"])
+        writer.fail(FailedVideo.now(writer.claim(), "a.mp4", "damaged"))
+    assert sorted(StoreReader(path).failures) == ["a", "b"]
+    with StoreWriter(path, RGB) as writer:
+        writer.forget_failures(["a"])
+    assert sorted(StoreReader(path).failures) == ["b"]
+
+
+@pytest.mark.parametrize("writer", [StoreWriter, BulkWriter])
+def test_nothing_is_left_beside_what_is_no_store(tmp_path, monkeypatch, writer):
+    file = tmp_path / "notes.txt"
+    file.write_text("hello")
+    with pytest.raises(StoreMismatchError, match="is not a store"):
+        writer(file, RGB)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreMismatchError, match="is not a store"):
+        writer(type(tmp_path)("."), RGB)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    assert not tmp_path.with_name(f"{tmp_path.name}.staging").exists()
+
+
+def test_the_working_directory_may_be_the_store(path, monkeypatch):
+    with StoreWriter(path, RGB):
+        pass
+    monkeypatch.chdir(path)
+    with BulkWriter(type(path)("."), RGB) as writer:
+        writer.add(finished("a"))
+    assert list(StoreReader(path).videos) == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["rgb", "pose"])
+def test_a_store_made_before_opens_verifies_and_goes_on(tmp_path, kind):
+    from small_stores import POSE, pose_video, rgb_video
+    from small_stores import RGB as SMALL_RGB
+
+    path = made_before(tmp_path, kind)
+    store = StoreReader(path)
+    assert list(store.videos) == ["a", "b", "c"]
+    assert list(store.failures) == ["d"]
+    assert problems_of(path) == []
+    provenance, video = {"rgb": (SMALL_RGB, rgb_video), "pose": (POSE, pose_video)}[kind]
+    with StoreWriter(path, provenance) as writer:
+        writer.want(["d"])
+        writer.claim()
+        writer.finish(video("d", 9))
+    after = StoreReader(path)
+    assert list(after.videos) == ["a", "b", "c", "d"]
+    assert after.failures == {}
+    assert problems_of(path) == []
+    for video_id, num_frames in {"a": 18, "b": 9, "c": 12, "d": 9}.items():
+        for name, values in video(video_id, num_frames).rows.items():
+            np.testing.assert_array_equal(after.rows(video_id)[name], values)
