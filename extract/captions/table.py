@@ -8,6 +8,7 @@ from extract.captions.json_captions import read_json_records
 from extract.captions.part_columns import part_columns
 from extract.captions.release_files import CaptionFileError, Record, Records, read_records
 from extract.decoding.video_part import PART_COLUMNS
+from seds_core.video_id import video_id_of
 
 COLUMNS = (
     "original_text", "language", "signer", "sentence_id", "alias", "gloss", *PART_COLUMNS,
@@ -59,7 +60,7 @@ def _caption(record: Record, folder: Path, language: str | None) -> Caption:
     """A record's caption; ``ValueError`` with a sentence for one that makes none."""
     row = record.fields
     path, split = row.get("path", ""), row.get("split", "")
-    video_id = row.get("video_id") or Path(path).stem
+    video_id = video_id_of(row.get("video_id") or Path(path).stem)
     if "text" not in row or not video_id:
         raise ValueError("no text, or neither video_id nor path")
     part = part_columns(row)

@@ -1,7 +1,7 @@
 """Reads the signer's boxes from a table that the user made: one CSV file for a whole data set."""
 
-import csv
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from jaxtyping import Float32, UInt8
 
 from extract.pose.person_box import FoundBoxes, NoBoxError
 from seds_core.errors import UsageError
+from seds_core.tables import WrongLine, open_table
 from seds_core.video_id import video_id_of
 
 COLUMNS = ("video_id", "frame", "left", "top", "right", "bottom")
@@ -70,24 +71,21 @@ class BoxTable:
 
 def _read(path: Path) -> dict[str, VideoBoxes]:
     rows: dict[str, dict[int | None, Box]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        header = tuple(name.strip() for name in next(reader, []))
-        if header != COLUMNS:
+    with open_table(path) as table:
+        if not set(COLUMNS) <= set(table.columns):
             raise UsageError(
                 f"{path}, line 1: expected the columns {','.join(COLUMNS)}, "
-                f"found {','.join(header) or 'nothing'}"
+                f"found {table.header or 'nothing'}"
             )
-        for row in reader:
-            if row:
-                _add_row(rows, row, f"{path}, line {reader.line_num}")
+        for row in table.rows():
+            if isinstance(row, WrongLine):
+                raise UsageError(f"{path}, line {row.line}: {row.problem}")
+            _add_row(rows, row.fields, f"{path}, line {row.line}")
     return {video_id: _video_boxes(boxes) for video_id, boxes in rows.items()}
 
 
-def _add_row(rows: dict[str, dict[int | None, Box]], row: list[str], place: str) -> None:
-    if len(row) != len(COLUMNS):
-        raise UsageError(f"{place}: expected {len(COLUMNS)} values, found {len(row)}")
-    video_id, frame_text, *numbers = (value.strip() for value in row)
+def _add_row(rows: dict[str, dict[int | None, Box]], fields: Mapping[str, str], place: str) -> None:
+    video_id, frame_text, *numbers = (fields[name] for name in COLUMNS)
     frame = _frame(frame_text, place)
     boxes = rows.setdefault(video_id_of(video_id), {})
     if frame in boxes:

@@ -16,6 +16,7 @@ from jaxtyping import Int32
 
 from seds_core.errors import UsageError
 from seds_core.tables import TableError, TableRow, WrongLine, open_table
+from seds_core.video_id import video_id_of
 
 COLUMNS = (
     "a CSV file with one line for each clip and the columns video_id, clip (0, 1, ... in the order "
@@ -80,7 +81,7 @@ def read_frame_map(path: Path) -> FrameMap:
                         f"{path}, line {row.line}: the clip has {len(numbers) - 4} frames, "
                         f"others have {clip_frames}; repeat the last frame of a short one"
                     )
-                numbers_of[row.fields["video_id"]].extend(numbers)
+                numbers_of[video_id_of(row.fields["video_id"])].extend(numbers)
     except TableError as error:
         raise FrameMapError(f"the frame map {error}") from None
     if not numbers_of:

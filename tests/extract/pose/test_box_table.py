@@ -49,6 +49,12 @@ def test_frame_numbers_are_those_of_the_video_when_frames_are_left_out(tmp_path:
     np.testing.assert_array_equal(lefts, [0, 3, 6])
 
 
+def test_columns_may_stand_in_any_order_between_semicolons(tmp_path: Path) -> None:
+    text = "Top;left;bottom;right;frame;video_id;note\n1;0;8;4;;u\u0308;x\n"
+    found = table(tmp_path, text).for_video("\u00fc", 1).boxes(frames(1))
+    np.testing.assert_array_equal(found.boxes, [[0, 1, 4, 8]])
+
+
 def test_every_video_starts_anew(tmp_path: Path) -> None:
     boxes = table(tmp_path, f"{HEADER}a,0,0,0,4,8\n")
     for _ in range(2):
@@ -65,7 +71,7 @@ def test_a_video_that_is_not_in_the_table_is_named(tmp_path: Path) -> None:
     [
         ("", "line 1: expected the columns video_id,frame,.* found nothing"),
         ("video,frame,l,t,r,b\n", "line 1: expected the columns"),
-        (f"{HEADER}a,,0,0,4\n", "line 2: expected 6 values, found 5"),
+        (f"{HEADER}a,,0,0,4\n", "line 2: 5 fields, expected 6"),
         (f"{HEADER}a,,0,0,4,8\na,first,0,0,4,8\n", "line 3: frame must be a number.*'first'"),
         (f"{HEADER}a,-1,0,0,4,8\n", "line 2: frame must be a number"),
         (f"{HEADER}a,,0,0,wide,8\n", "line 2: a box needs four numbers, found 0,0,wide,8"),
