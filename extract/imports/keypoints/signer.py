@@ -97,15 +97,20 @@ def _matches(
     people: Sequence[_Person], sightings: Sequence[Sighting]
 ) -> Iterator[tuple[int, _Person]]:
     """Places of a frame, and who is seen there; the nearest pairs first."""
-    pairs = [
-        (float(np.linalg.norm(person.last.centre - sighting.centre)), number, place)
-        for number, person in enumerate(people)
-        for place, sighting in enumerate(sightings)
-    ]
     free_people, free_places = set(range(len(people))), set(range(len(sightings)))
-    for distance, number, place in sorted(pairs):
-        reach = max(people[number].last.size, sightings[place].size)
-        if distance <= reach and number in free_people and place in free_places:
+    for _, number, place in sorted(_near(people, sightings)):
+        if number in free_people and place in free_places:
             free_people.remove(number)
             free_places.remove(place)
             yield place, people[number]
+
+
+def _near(
+    people: Sequence[_Person], sightings: Sequence[Sighting]
+) -> Iterator[tuple[float, int, int]]:
+    """Distances from people to places of a frame that may be theirs."""
+    for number, person in enumerate(people):
+        for place, sighting in enumerate(sightings):
+            distance = float(np.linalg.norm(person.last.centre - sighting.centre))
+            if distance <= max(person.last.size, sighting.size):  # never where either is NaN
+                yield distance, number, place

@@ -43,6 +43,12 @@ def test_two_people_who_take_turns_at_being_surer_are_not_mixed_up(seed):
     assert find_signer(frames) == expected
 
 
+def test_people_of_whom_nothing_was_found_disturb_nobody():
+    people = [NOBODY, at(500, 9), NOBODY, at(100, 1), NOBODY]
+    frames = {n: [people[(i + n) % 5] for i in range(5)] for n in range(20)}
+    assert find_signer(frames) == {n: (1 - n) % 5 for n in range(20)}
+
+
 def test_where_the_signer_is_not_seen_nobody_else_is_taken():
     frames = {n: [at(100, 9), at(700, 1)] for n in range(10)}
     frames[4] = [at(700, 20)]
