@@ -15,7 +15,7 @@ from train.evaluation.comparison import compare_with_published, data_set_of
 from train.evaluation.evaluate_split import evaluate_split
 from train.evaluation.evaluated_model import EvaluatedModel
 from train.evaluation.load_model import LoadedModel, load_published_model, load_run_model
-from train.evaluation.report import comparison_table, model_table, spread_table
+from train.evaluation.report import comparison_table, confusion_table, model_table, spread_table
 from train.evaluation.request import EvaluationRequest
 from train.evaluation.result_files import (
     describe,
@@ -89,7 +89,7 @@ def _evaluate_model(
     settings = loaded.settings
     use_arithmetic(settings.arithmetic)
     scores = evaluate_split(
-        loaded.model, loaded.data, request.split, build_tokenizer(settings.text),
+        loaded.model, loaded.data, request.split, build_tokenizer(loaded.text),
         settings=settings, device=device,
         workers=settings.data.workers if request.workers is None else request.workers,
     )  # fmt: skip
@@ -124,6 +124,8 @@ def _print(models: Sequence[EvaluatedModel], request: EvaluationRequest) -> None
         return
     for model in models:
         results.print(model_table(model, request.ties))
+        if confused := confusion_table(model):
+            results.print(confused)
     if len(models) > 1:
         results.print(spread_table(models, request.ties))
     if comparison:

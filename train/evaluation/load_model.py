@@ -17,9 +17,11 @@ from train.data.retrieval_data import RetrievalData, open_data
 from train.evaluation.request import EvaluationRequest
 from train.evaluation.store_check import refuse_other_stores
 from train.model.retrieval_model import RetrievalModel
+from train.model_settings import TextSettings
 from train.precision import changed_arithmetic
 from train.rgb_choice import rgb_choice
 from train.settings import Stage, TrainSettings
+from train.text.kept_encoder import FOLDER_NAME, as_kept
 from train.text.text_encoder import build_text_encoder
 from train.training.run_checkpoint import RunCheckpoint, read_checkpoint
 
@@ -35,6 +37,8 @@ class LoadedModel:
 
     model: RetrievalModel
     settings: TrainSettings
+    text: TextSettings
+    """Where the tokenizer is found: in the run, where it keeps one."""
     data: RetrievalData
     facts: dict[str, Any]
     """For the report: plain values."""
@@ -57,10 +61,11 @@ def load_run_model(path: Path, request: EvaluationRequest, device: torch.device)
             f"{path} is made for the clips {checkpoint.layout}, "
             f"but the stores have {asdict(data.layout)}"
         )
-    model = _build(settings, stage, data)
+    text = as_kept(settings.text, path.with_name(FOLDER_NAME))
+    model = _build(settings.model_copy(update={"text": text}), stage, data)
     model.load_state_dict(checkpoint.model)
     facts = _facts(path, stage, settings, data) | _facts_of_run(checkpoint)
-    return LoadedModel(model.to(device), settings, data, facts)
+    return LoadedModel(model.to(device), settings, text, data, facts)
 
 
 def load_published_model(
@@ -81,7 +86,7 @@ def load_published_model(
             f"of the model, such as {report.missing[0]}"
         )
     facts = _facts(path, PUBLISHED_STAGE, settings, data) | {"layout": report.layout}
-    return LoadedModel(model.to(device), settings, data, facts)
+    return LoadedModel(model.to(device), settings, settings.text, data, facts)
 
 
 def settings_digest(settings: TrainSettings) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from torch import Tensor, nn
 
 from seds_core.errors import UnavailableError, UsageError
@@ -20,6 +20,15 @@ def clip_tensors(weights: str) -> dict[str, Tensor]:
     that cannot be read.
     """
     return read_tensors(_from_hub() if weights == "openai" else Path(weights).expanduser())
+
+
+def clip_file(weights: str) -> Path | None:
+    """The file behind ``weights``, where it is here: nothing is downloaded."""
+    if weights == "random":
+        return None
+    found = try_to_load_from_cache(HUB_NAME, HUB_FILE) if weights == "openai" else weights
+    path = Path(found).expanduser() if isinstance(found, str) else None
+    return path if path and path.is_file() else None
 
 
 def fill_text_network(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 
 from seds_core.errors import UsageError
 from train.batches import TextBatch
-from train.text.huggingface_source import loading, location_of
+from train.text.huggingface_source import loaded_config, loading, location_of, revision_of
 from train.text.text_encoder import TextEncoder
 
 
@@ -55,7 +55,7 @@ def build_huggingface(
     """The network of ``encoder`` (as in the settings) and a new projection."""
     location = location_of(encoder)
     with loading(location):
-        config = AutoConfig.from_pretrained(location, trust_remote_code=False)
+        config = loaded_config(location)
         if not hasattr(config, "hidden_size"):
             raise UsageError(
                 f"text.encoder '{location}' is a model of kind '{config.model_type}', not of text "
@@ -63,7 +63,12 @@ def build_huggingface(
             )
         network = (
             # The file's own number type may be half precision; weights here stay in float32.
-            AutoModel.from_pretrained(location, trust_remote_code=False, dtype=torch.float32)
+            AutoModel.from_pretrained(
+                location,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                revision=revision_of(location) or "main",
+            )
             if with_weights
             else AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
         )

@@ -3,10 +3,8 @@
 import os
 from collections.abc import Sequence
 
-from transformers import AutoTokenizer
-
 from train.batches import TextBatch
-from train.text.huggingface_source import loading, location_of
+from train.text.huggingface_source import loaded_tokenizer, loading, location_of
 
 
 class HuggingFaceTokenizer:
@@ -19,7 +17,7 @@ class HuggingFaceTokenizer:
         self.max_words = max_words
         location = location_of(encoder)
         with loading(location):
-            self._tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+            self._tokenizer = loaded_tokenizer(location)
             self([""])  # A tokenizer that cannot pad says so here.
 
     @property

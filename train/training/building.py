@@ -5,6 +5,7 @@ from pathlib import Path
 
 from seds_core.console import messages
 from train.batches import ClipLayout
+from train.checkpoints.import_report import ImportReport
 from train.checkpoints.import_weights import import_weights
 from train.checkpoints.stream_start import start_streams
 from train.model.retrieval_model import RetrievalModel
@@ -42,13 +43,31 @@ def build_model(
     return model.to(processes.device)
 
 
-def fill_from_files(model: RetrievalModel, paths: Sequence[Path]) -> None:
-    """Imports weight files one after the other, and tells what each of them has filled."""
-    for path in paths:
-        report = import_weights(model, path)
+def fill_from_files(model: RetrievalModel, paths: Sequence[Path]) -> list[ImportReport]:
+    """Imports weight files one after the other, and gives what each of them has filled."""
+    return [import_weights(model, path) for path in paths]
+
+
+def tell_imports(reports: Sequence[ImportReport]) -> None:
+    """Prints what an import did."""
+    for report in reports:
         messages.print(report.summary(), markup=False)
         for line in report.details():
             messages.print(f"  {line}", markup=False)
+
+
+def bring_all_pretrained(reports: Sequence[ImportReport], settings: TrainSettings) -> bool:
+    """Whether imports together filled every tensor that the settings' own weights would fill.
+
+    These are the text encoder's and, where they begin as CLIP's, the streams'.
+    """
+    if not reports:
+        return False
+    parts = ["text."]
+    if settings.text.encoder == "clip" and settings.streams.initial == "clip":
+        parts += ["pose_stream.", "rgb_stream."]
+    lacking = set.intersection(*(set(report.missing) for report in reports))
+    return not any(name.startswith(tuple(parts)) for name in lacking)
 
 
 def set_training_mode(model: RetrievalModel, settings: TrainSettings) -> None:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from seds_core.console import warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
+from train.checkpoints.import_report import ImportReport
 from train.data.loading import TrainingBatches, training_batches
 from train.data.retrieval_data import RetrievalData, SplitError, SplitVideos, open_data
 from train.data.sampler import EpochBatches
@@ -15,16 +16,24 @@ from train.model.retrieval_model import RetrievalModel
 from train.precision import use_arithmetic
 from train.rgb_choice import rgb_choice
 from train.settings import TrainSettings
+from train.text.kept_encoder import FOLDER_NAME, as_kept
 from train.text.text_encoder import build_tokenizer
 from train.text.tokenised_sentences import as_tokens
 from train.text.tokenizer import Tokenizer
-from train.training.building import build_model, fill_from_files, set_training_mode
+from train.training.building import (
+    bring_all_pretrained,
+    build_model,
+    fill_from_files,
+    set_training_mode,
+    tell_imports,
+)
 from train.training.gradients import GradientPass
 from train.training.observer import RunLength
 from train.training.processes import Processes
 from train.training.random_states import seed_all
 from train.training.request import TrainRequest
-from train.training.run_identity import RunIdentity, digest_of_videos
+from train.training.run_identity import RunIdentity
+from train.training.training_videos import TrainingVideos
 from train.training.usable_settings import refuse_request, refuse_sentences, refuse_settings
 
 
@@ -84,21 +93,17 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
     settings = read_settings(request)
     refuse_settings(settings, request.stage)
     use_arithmetic(settings.arithmetic)
-    data = open_data(
-        settings,
-        request.stage,
-        index=_named_index(settings),
-        rgb=settings.data.rgb,
-        pose=settings.data.pose,
-    )
+    index, rgb, pose = _named_index(settings), settings.data.rgb, settings.data.pose
+    data = open_data(settings, request.stage, index=index, rgb=rgb, pose=pose)
     for text in data.warnings:
         warn(escape(text))
     training = data.split(settings.data.train_split)
-    tokenizer = build_tokenizer(settings.text)
-    sentences = as_tokens(tokenizer, [video.text for video in training])
-    refuse_sentences(training, sentences)
-    for text in sentences.warnings(settings.text.max_words):
-        warn(escape(text))
+    text_settings = settings.text
+    if request.resume:
+        text_settings = as_kept(text_settings, request.run_dir / FOLDER_NAME)
+    tokenizer = build_tokenizer(text_settings)
+    if not request.resume:  # once a run: of millions of sentences it takes minutes
+        _check_sentences(training, tokenizer, settings.text.max_words)
     sampler = _sampler(training, settings, request.seed, processes)
     return PreparedRun(
         identity=RunIdentity(
@@ -107,7 +112,7 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
             settings,
             data.layout,
             data.provenance,
-            digest_of_videos(training),
+            TrainingVideos.of(training),
         ),
         processes=processes,
         data=data,
@@ -126,7 +131,7 @@ def prepare(request: TrainRequest, processes: Processes) -> PreparedRun:
             pin_memory=processes.device.type == "cuda",
         ),
         length=RunLength(settings.optimisation.epochs, sampler.num_steps),
-        model=_model(request, settings, data, processes),
+        model=_model(request, settings.model_copy(update={"text": text_settings}), data, processes),
     )
 
 
@@ -143,6 +148,13 @@ def _named_index(settings: TrainSettings) -> Path:
     if settings.data.index is None:
         raise UsageError("no index is named: give --index FILE, or set data.index in the pipeline")
     return settings.data.index
+
+
+def _check_sentences(training: SplitVideos, tokenizer: Tokenizer, max_words: int) -> None:
+    sentences = as_tokens(tokenizer, [video.text for video in training])
+    refuse_sentences(training, sentences)
+    for text in sentences.warnings(max_words):
+        warn(escape(text))
 
 
 def _sampler(
@@ -169,12 +181,17 @@ def _validation_videos(data: RetrievalData, settings: TrainSettings) -> SplitVid
 def _model(
     request: TrainRequest, settings: TrainSettings, data: RetrievalData, processes: Processes
 ) -> RetrievalModel:
-    seed_all(request.seed)
-    model = build_model(
-        settings, request.stage, data.layout, processes, with_weights=not request.resume
-    )
-    if not request.resume:
-        fill_from_files(model, request.init)
+    def built(*, with_weights: bool) -> tuple[RetrievalModel, list[ImportReport]]:
+        seed_all(request.seed)
+        layout = data.layout
+        model = build_model(settings, request.stage, layout, processes, with_weights=with_weights)
+        return model, fill_from_files(model, () if request.resume else request.init)
+
+    # What the checkpoint or the files of --init bring is not looked for elsewhere.
+    model, reports = built(with_weights=not (request.resume or request.init))
+    if request.init and not request.resume and not bring_all_pretrained(reports, settings):
+        model, reports = built(with_weights=True)
+    tell_imports(reports)
     processes.copy_from_first([*model.parameters(), *model.buffers()])
     set_training_mode(model, settings)
     # From here on the processes differ: each has dropout of its own.

@@ -13,9 +13,11 @@ from train.data.unseen_hands import count_unseen_hands
 from train.model.running_statistics import still_statistics
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
-from train.tensor_tree import on_device
+from train.tensor_tree import concatenated, on_device
+from train.text.kept_encoder import keep_text_encoder
 from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.environment import environment
+from train.training.gradients import micro_batches
 from train.training.live_view import training_view
 from train.training.loop import TrainingLoop
 from train.training.observer import RunObserver
@@ -55,12 +57,13 @@ def train(request: TrainRequest) -> int:
 
 
 def try_a_batch(run: PreparedRun) -> None:
-    """Sends the first batch through model and losses, and prints the loss."""
+    """Sends the first batch through model and losses as a step would, and prints the loss."""
     gradient_pass = run.gradient_pass
     batch = on_device(next(run.batches.epoch(0)), run.processes.device)
     refuse_unusable(batch.signs, run.video_ids(0, 0))
     with torch.no_grad(), still_statistics(run.model):
-        losses = gradient_pass.losses(gradient_pass.encode(batch))
+        pieces = micro_batches(batch, gradient_pass.micro_batch)
+        losses = gradient_pass.losses(concatenated([gradient_pass.encode(p) for p in pieces]))
     if run.processes.is_first:
         if run.data.reader.pose is not None:
             hands = count_unseen_hands(run.data, run.training)
@@ -80,6 +83,8 @@ def _carry_out(run: PreparedRun, folder: RunFolder, request: TrainRequest) -> in
     if processes.is_first:
         begun_with = () if request.resume else request.init
         folder.begin(run.identity, environment(processes.device, processes.size, begun_with))
+        if not (request.resume and folder.text_encoder.exists()):
+            keep_text_encoder(run.settings.text, folder.text_encoder)
     if not request.resume:
         keeper.save(position, best_score)
     with noted_stop_requests() as stop, _observers(run, folder, position) as observers:

@@ -8,7 +8,9 @@ from typing import Any
 import yaml
 
 from seds_core.errors import UsageError
+from train.text import kept_encoder
 from train.training.run_identity import RunIdentity
+from train.training.training_videos import FILE_NAME
 
 
 class RunFolderError(UsageError):
@@ -27,6 +29,8 @@ class RunFolder:
         self.provenance = path / "provenance.json"
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
+        self.text_encoder = path / kept_encoder.FOLDER_NAME
+        self.training_videos = path / FILE_NAME
         self.tensorboard = path / "tensorboard"
 
     def check(self, *, resume: bool) -> None:
@@ -50,6 +54,7 @@ class RunFolder:
         head = {"stage": identity.stage, "seed": identity.seed}
         text = yaml.safe_dump(head | {"train": values["settings"]}, sort_keys=False)
         _replace(self.settings, text)
+        identity.training_videos.write(self.training_videos)
         _replace(self.provenance, _json({name: values[name] for name in _OF_DATA}))
         starts = json.loads(self.environment.read_text()) if self.environment.exists() else []
         _replace(self.environment, _json([*starts, environment]))

@@ -1,19 +1,18 @@
 """What a run is: its stage, seed, settings and data, which must not change while it goes on."""
 
-import hashlib
-import json
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
 from seds_core.store.provenance import LATER_KEYS
 from train.batches import ClipLayout
+from train.model_settings import TextSettings
 from train.settings import Stage, TrainSettings
+from train.text import kept_encoder
 from train.training.run_checkpoint import RunCheckpoint
+from train.training.training_videos import FILE_NAME, TrainingVideos
 
 DECIDES_NOTHING = frozenset(
     {
@@ -46,8 +45,7 @@ class RunIdentity:
     layout: ClipLayout
     provenance: dict[str, Any]
     """Of the stores, by kind; only what JSON can hold."""
-    training_videos: str
-    """Digest of the ids and sentences that are trained on (:func:`digest_of_videos`)."""
+    training_videos: TrainingVideos
 
     def as_values(self) -> dict[str, Any]:
         """The fields as plain containers, named as in :class:`RunCheckpoint`."""
@@ -57,19 +55,25 @@ class RunIdentity:
             "settings": self.settings.model_dump(mode="json"),
             "layout": asdict(self.layout),
             "provenance": self.provenance,
-            "training_videos": self.training_videos,
+            "training_videos": self.training_videos.digest,
         }
 
     def refuse_changes(self, checkpoint: RunCheckpoint, path: Path) -> None:
         """Raises :class:`ChangedRunError` when a checkpoint belongs to another run than this.
 
-        A setting that the program did not have when the run began is taken as it is now.
+        A setting that the program did not have when the run began is taken as it is now. ``path``
+        is the checkpoint's, beside which its run keeps the list of videos and the text encoder.
         """
+        moved = self._moved_text(checkpoint, path.with_name(kept_encoder.FOLDER_NAME))
         ours = _leaves(self.as_values())
         theirs = _leaves({name: getattr(checkpoint, name) for name in self.as_values()})
-        differing = [
+        if ours.pop("training_videos") != theirs.pop("training_videos"):
+            differing = self._changed_videos(checkpoint, path.with_name(FILE_NAME))
+        else:
+            differing = []
+        differing += [
             f"{name}: {theirs.get(name, 'not set')} there, {ours.get(name, 'not set')} now"
-            for name in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING)
+            for name in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING - moved)
             if ours.get(name) != theirs.get(name)
             and not PLACE_OF_STORE.fullmatch(name)
             and not _is_recorded_since(name, theirs)
@@ -80,11 +84,20 @@ class RunIdentity:
                 "Resume it as it was started, or start another run with --name"
             )
 
+    def _moved_text(self, checkpoint: RunCheckpoint, kept: Path) -> set[str]:
+        """Settings that name the same text encoder at another place."""
+        before = TextSettings.model_validate(checkpoint.settings["text"])
+        moved = kept_encoder.moved_settings(before, self.settings.text, kept)
+        return {f"settings.text.{name}" for name in moved}
 
-def digest_of_videos(videos: Sequence[IndexedVideo]) -> str:
-    """SHA-256 of ids and sentences in their order, which the batches depend on."""
-    text = json.dumps([(video.video_id, video.text) for video in videos])
-    return hashlib.sha256(text.encode()).hexdigest()
+    def _changed_videos(self, checkpoint: RunCheckpoint, path: Path) -> list[str]:
+        before = TrainingVideos.read(path)
+        if before is None or before.digest != checkpoint.training_videos:
+            return [
+                "ids, sentences or order of the training videos (which of them cannot be told: "
+                f"there is no {path.name} of this run)"
+            ]
+        return self.training_videos.changes_since(before)
 
 
 def _is_recorded_since(name: str, theirs: dict[str, Any]) -> bool:

@@ -5,7 +5,12 @@ from safetensors.torch import save_file
 from seds_core.errors import UsageError
 from train.batches import ClipLayout
 from train.settings import TrainSettings
-from train.training.building import build_model, fill_from_files, set_training_mode
+from train.training.building import (
+    build_model,
+    fill_from_files,
+    set_training_mode,
+    tell_imports,
+)
 from train.training.processes import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -71,7 +76,7 @@ def test_files_are_imported_in_their_order_and_told_about(tmp_path, capsys):
     last = next(name for name in names if name.startswith("fusion.") and name.endswith("bias"))
     torch.save({"model": {last: torch.full_like(names[last], 3.0)}}, second)
     model, _ = build()
-    fill_from_files(model, [first, second])
+    tell_imports(fill_from_files(model, [first, second]))
     expected = torch.load(first)["model"]
     assert (model.get_parameter(last) == 3).all()
     others = [n for n, p in model.named_parameters() if n != last and not p.equal(expected[n])]

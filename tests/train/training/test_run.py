@@ -83,6 +83,26 @@ def test_a_dry_run_writes_nothing(small_folder, capsys):
     assert not (small_folder / "runs").exists()
 
 
+@pytest.mark.parametrize("settings", ["batch_size: 4", "batch_size: 4, micro_batch: 1"])
+def test_a_dry_run_tells_the_loss_of_the_first_step(small_folder, capsys, settings):
+    """With micro-batches each video has batch statistics of its own, and another loss."""
+    change_settings(small_folder, "epochs: 4, batch_size: 2", f"epochs: 1, {settings}")
+    assert train(small_request(small_folder, dry_run=True)) == 0
+    told = capsys.readouterr().out
+    assert train(small_request(small_folder)) == 0
+    first, *_ = losses(small_folder / "runs" / "run")
+    assert f"loss {first:.4f}" in told
+
+
+def test_sentences_are_counted_once_a_run(small_folder, capsys):
+    change_settings(small_folder, "epochs: 4", "epochs: 1")
+    change_settings(small_folder, "max_words: 12", "max_words: 5")
+    assert train(small_request(small_folder)) == 0
+    assert "sentences have more than 5 words" in capsys.readouterr().err
+    assert train(small_request(small_folder, resume=True)) == 0
+    assert "sentences have more" not in capsys.readouterr().err
+
+
 def test_a_frozen_text_encoder_stays(small_folder):
     change_settings(small_folder, "epochs: 4", "epochs: 1")
     assert train(small_request(small_folder, "frozen", freeze_text=True)) == 0

@@ -8,6 +8,7 @@ from train.batches import ClipLayout
 from train.settings import TrainSettings
 from train.training.run_folder import RunFolder, RunFolderError
 from train.training.run_identity import RunIdentity
+from train.training.training_videos import TrainingVideos
 
 RUN = RunIdentity(
     stage="pose",
@@ -15,7 +16,7 @@ RUN = RunIdentity(
     settings=TrainSettings.model_validate({"data": {"index": Path("index.csv")}}),
     layout=ClipLayout(64, 16, None),
     provenance={"pose": {"path": "pose.zarr"}},
-    training_videos="abc",
+    training_videos=TrainingVideos((("a", "rain"),)),
 )
 
 
@@ -38,6 +39,7 @@ def test_every_start_is_recorded(tmp_path):
         "environment.json",
         "provenance.json",
         "settings.yaml",
+        "training_videos.json",
     ]
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from seds_core.dataset_index import IndexedVideo
 from train.batches import ClipLayout
 from train.settings import TrainSettings
 from train.training.run_checkpoint import RunCheckpoint
-from train.training.run_identity import ChangedRunError, RunIdentity, digest_of_videos
+from train.training.run_identity import ChangedRunError, RunIdentity
+from train.training.training_videos import FILE_NAME, TrainingVideos
 
 RUN = RunIdentity(
     stage="fusion",
@@ -16,7 +16,7 @@ RUN = RunIdentity(
     settings=TrainSettings(),
     layout=ClipLayout(64, 16, 1024),
     provenance={"rgb": {"path": "/a/rgb.zarr", "settings": {"backbone": "i3d"}}},
-    training_videos="abc",
+    training_videos=TrainingVideos((("a", "rain"), ("b", "sun"))),
 )
 PATH = Path("runs/x/last.pt")
 
@@ -59,7 +59,7 @@ def test_a_run_may_go_on_elsewhere(change):
             "settings.optimisation.micro_batch: None there, 2 now",
         ),
         ({"layout": ClipLayout(32, 16, 1024)}, "layout.num_slots: 64 there, 32 now"),
-        ({"training_videos": "xyz"}, "training_videos: abc there, xyz now"),
+        ({"training_videos": TrainingVideos(())}, "the training videos"),
         (
             {"provenance": {"rgb": {"settings": {"backbone": "s3d"}}}},
             "provenance.rgb.settings.backbone: i3d there, s3d now",
@@ -73,14 +73,14 @@ def test_a_changed_run_is_refused(change, told):
     assert str(PATH) in str(error.value)
 
 
-def test_the_digest_knows_sentences_and_their_order():
-    one, two = (IndexedVideo(v, Path(v), "train", t) for v, t in (("a", "hello"), ("b", "rain")))
-    digests = {
-        digest_of_videos(videos)
-        for videos in ([one, two], [two, one], [one], [one, replace(two, text="sun")])
-    }
-    assert len(digests) == 4
-    assert digest_of_videos([one, two]) == digest_of_videos([replace(one, split="x"), two])
+def test_a_changed_sentence_is_told_where_the_run_keeps_its_list(tmp_path):
+    changed = replace(RUN, training_videos=TrainingVideos((("a", "rain"), ("b", "the sun"))))
+    RUN.training_videos.write(tmp_path / FILE_NAME)
+    with pytest.raises(ChangedRunError, match=r"sentence of b changed \(sun -> the sun\)"):
+        changed.refuse_changes(checkpoint_of(RUN), tmp_path / "last.pt")
+    TrainingVideos((("z", "of another run"),)).write(tmp_path / FILE_NAME)
+    with pytest.raises(ChangedRunError, match="which of them cannot be told"):
+        changed.refuse_changes(checkpoint_of(RUN), tmp_path / "last.pt")
 
 
 def test_values_hold_what_a_file_can():

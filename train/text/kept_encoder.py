@@ -1,0 +1,93 @@
+"""A run's own copy of its text encoder's sizes and tokenizer, so that no other folder is needed.
+
+``RUN/text_encoder/`` holds what Transformers saves of a config and a tokenizer, and in
+``source.json`` where the encoder came from. Weights are in the checkpoints. CLIP's sizes are in the
+settings and its tokenizer in a library: of it only the source is written.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from train.model_settings import TextSettings
+
+# Each encoder's libraries take seconds to import, so that only its own are.
+
+FOLDER_NAME = "text_encoder"
+_SOURCE = "source.json"
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where a text encoder came from."""
+
+    encoder: str
+    """``text.encoder`` of the settings."""
+    weights: str | None
+    """``text.weights`` of the settings, for CLIP."""
+    revision: str | None
+    """Commit of a hub name."""
+    sha256: str | None
+    """Of CLIP's file."""
+
+
+def keep_text_encoder(settings: TextSettings, folder: Path) -> None:
+    """Makes or replaces the copy; however the process ends, it is there whole or not at all."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    source = _clip_source(settings) if settings.encoder == "clip" else _saved(settings, partial)
+    (partial / _SOURCE).write_text(json.dumps(asdict(source), indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+
+
+def as_kept(settings: TextSettings, folder: Path) -> TextSettings:
+    """The settings with the copy in the encoder's place; as they are where there is none.
+
+    Runs of earlier versions have none: their encoder is looked for under its name.
+    """
+    has_copy = settings.encoder != "clip" and (folder / "config.json").exists()
+    return settings.model_copy(update={"encoder": str(folder)}) if has_copy else settings
+
+
+def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set[str]:
+    """Which of ``encoder`` and ``weights`` have another value that names the same content.
+
+    ``before`` are the settings that ``folder`` keeps a copy of; without one, their encoder is
+    looked for under its name.
+    """
+    moved = set()
+    if before.encoder != now.encoder and "clip" not in (before.encoder, now.encoder):
+        from train.text.huggingface_source import are_same_without_weights  # noqa: PLC0415
+
+        if are_same_without_weights(as_kept(before, folder).encoder, now.encoder):
+            moved.add("encoder")
+    if before.weights != now.weights and now.encoder == "clip" and (folder / _SOURCE).exists():
+        kept = EncoderSource(**json.loads((folder / _SOURCE).read_text(encoding="utf-8")))
+        if kept.sha256 is not None and kept.sha256 == _clip_source(now).sha256:
+            moved.add("weights")
+    return moved
+
+
+def _saved(settings: TextSettings, folder: Path) -> EncoderSource:
+    from train.text.huggingface_source import save_without_weights  # noqa: PLC0415
+
+    revision = save_without_weights(settings.encoder, folder)
+    return EncoderSource(settings.encoder, None, revision, None)
+
+
+def _clip_source(settings: TextSettings) -> EncoderSource:
+    from train.text.clip_weights import clip_file  # noqa: PLC0415
+
+    path = clip_file(settings.weights)
+    if path is None:
+        return EncoderSource("clip", settings.weights, None, None)
+    commit = re.search(r"/snapshots/([0-9a-f]{40})/", path.as_posix())
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return EncoderSource("clip", settings.weights, commit and commit[1], sha256)
