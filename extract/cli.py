@@ -6,7 +6,7 @@ Nothing heavy is imported before a command needs it, so that ``--help`` is insta
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +32,9 @@ from seds_core.command_line import EXIT_ERROR, run
 from seds_core.console import results
 from seds_core.video_id import video_id_of
 
+if TYPE_CHECKING:
+    from extract.settings import ExtractSettings
+
 app = typer.Typer(
     name="seds-extract",
     help="Sign videos become stores of RGB features and of whole-body keypoints.",
@@ -47,7 +50,13 @@ add_data_commands(app)
 
 def main() -> None:
     """The program."""
-    run(app)
+    run(app, "extract", _settings)
+
+
+def _settings() -> "type[ExtractSettings]":
+    from extract.settings import ExtractSettings
+
+    return ExtractSettings
 
 
 @app.command(cls=TakesNames, epilog=EXIT_CODES)

@@ -1,24 +1,39 @@
 """How a command of this project ends: its exit codes, and errors as a sentence."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
+import typer
 from rich.markup import escape
 
 from seds_core.console import fail
 from seds_core.errors import UnavailableError, UsageError
 
+if TYPE_CHECKING:
+    from seds_core.pipeline_file import Settings
+
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 
 
-def run(app: Callable[[], None]) -> None:
-    """Runs a command line; what a person can mend is told without a trace."""
+def run(
+    app: Callable[[], None],
+    section: str = "",
+    schema: "Callable[[], type[Settings]] | None" = None,
+) -> None:
+    """Runs a command line; what a person can mend is told without a trace.
+
+    ``schema`` gives the settings under ``section`` of a pipeline: who writes one of them as an
+    option is told where it stands.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
+        if schema is not None and isinstance(app, typer.Typer):
+            _refuse_settings(app, section, schema, sys.argv[1:])
         app()
     except UsageError as error:
         fail(escape(str(error)))
@@ -26,3 +41,47 @@ def run(app: Callable[[], None]) -> None:
     except (UnavailableError, OSError) as error:  # such as a full disk; it names the file
         fail(escape(str(error)))
         sys.exit(EXIT_ERROR)
+
+
+def _refuse_settings(
+    app: typer.Typer,
+    section: str,
+    schema: "Callable[[], type[Settings]]",
+    arguments: Sequence[str],
+) -> None:
+    """Raises :class:`UsageError` for an option that is none, and is a setting."""
+    known = set(_options(typer.main.get_command(app)))
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if not option.startswith("--") or option in known:
+            continue
+        name = option.removeprefix("--").replace("-", "_")
+        if places := [place for place in _places(schema(), section) if _names(place, name)]:
+            raise UsageError(
+                f"{option} is a setting and no option: write it as {' or '.join(places)} of a "
+                f"pipeline in the pipeline file, and choose that one with --pipeline"
+            )
+
+
+def _options(command: object) -> Iterator[str]:
+    """The options of a command and of those below it."""
+    for parameter in getattr(command, "params", ()):
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    yield "--help"
+    for below in getattr(command, "commands", {}).values():
+        yield from _options(below)
+
+
+def _places(schema: "type[Settings]", place: str) -> Iterator[str]:
+    """Dotted names of all settings and of the groups that they form."""
+    from seds_core.pipeline_file import Settings  # noqa: PLC0415 - --help needs no settings
+
+    for name, field in schema.model_fields.items():
+        yield f"{place}.{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            yield from _places(field.annotation, f"{place}.{name}")
+
+
+def _names(place: str, name: str) -> bool:
+    """Whether a setting is meant by a name, in the singular too: ``--learning-rate``."""
+    return place.rpartition(".")[2] in (name, f"{name}s")

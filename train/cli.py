@@ -4,13 +4,16 @@ Nothing heavy is imported before a command needs it, so that ``--help`` is insta
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from seds_core.command_line import run
 from seds_core.console import results, warn
+
+if TYPE_CHECKING:
+    from train.settings import TrainSettings
 
 EXIT_CODES = "Exit codes: 0 trained, 2 usage, 130 or 143 stopped and saved, 1 anything else."
 
@@ -61,7 +64,13 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data and model; t
 
 def main() -> None:
     """The program."""
-    run(app)
+    run(app, "train", _settings)
+
+
+def _settings() -> "type[TrainSettings]":
+    from train.settings import TrainSettings
+
+    return TrainSettings
 
 
 @app.callback(invoke_without_command=True, no_args_is_help=True, epilog=EXIT_CODES)

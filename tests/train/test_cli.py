@@ -94,3 +94,27 @@ def test_the_options_do_not_grow_by_accident():
         "context", "stage", "pipeline", "pipelines", "index", "rgb", "mix", "pose", "init",
         "freeze", "runs", "name", "seed", "resume", "device", "workers", "dry_run",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "places"),
+    [
+        ("--epochs", ["train.optimisation.epochs"]),
+        ("--batch-size=8", ["train.optimisation.batch_size", "train.evaluation.batch_size"]),
+        ("--learning-rate", ["train.optimisation.learning_rates"]),
+        ("--max_words", ["train.text.max_words"]),
+    ],
+)
+def test_a_setting_as_an_option_is_answered_with_its_place(option, places):
+    done = call("--stage", "rgb", option, "8")
+    assert done.returncode == 2
+    told = " ".join(done.stderr.split())
+    assert all(place in told for place in places)
+    assert "--pipeline" in told
+
+
+def test_another_unknown_option_is_answered_as_ever():
+    done = call("--stage", "rgb", "--sede", "8")
+    assert done.returncode == 2
+    assert "--seed" in done.stderr
+    assert call("--stage", "rgb", "--workers=0", "--pose", "p.zarr").returncode == 0

@@ -42,6 +42,8 @@ class OwnScores:
     """The published system that has the same stream."""
     difference: dict[str, float | None]
     """Column -> ours minus the paper's, in points; ``None`` where the paper tells no score."""
+    other_training: str
+    """Why the paper's stream was trained otherwise than ours; empty where it was not."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,16 @@ def _own_scores(
             column: None if their is None else mean[column] - their
             for column, their in theirs.items()
         },
+        other_training=_other_training(models[0].facts["stage"], published),
+    )
+
+
+def _other_training(stage: str, published: PublishedSystem) -> str:
+    if stage == published.stream:
+        return ""
+    return (
+        f"{published.name} is a model trained for that stream alone, ours a part of a {stage} run; "
+        f"its like is a run of --stage {published.stream}"
     )
 
 

@@ -93,6 +93,25 @@ def rank_both_ways(
     }
 
 
+def best_candidates(
+    scores: Float[np.ndarray, "query candidate"], count: int
+) -> tuple[Int64[np.ndarray, "query _candidate"], Float[np.ndarray, "query _candidate"]]:
+    """The ``count`` best candidates of every query (all, where there are fewer) and their scores.
+
+    Best first; of equal ones the first.
+    """
+    num_queries, num_candidates = scores.shape
+    found = np.empty((num_queries, min(count, num_candidates)), np.int64)
+    size = max(1, BLOCK_VALUES // num_candidates)
+    for start in range(0, num_queries, size):
+        left = np.array(scores[start : start + size], order="C")
+        for place in range(found.shape[1]):
+            best = left.argmax(axis=1)
+            found[start : start + size, place] = best
+            left[np.arange(len(left)), best] = -np.inf
+    return found, np.take_along_axis(scores, found, axis=1)
+
+
 def chance_ranks(
     num_texts: int, text_of_video: Int64[np.ndarray, " video"]
 ) -> dict[Direction, Ranks]:

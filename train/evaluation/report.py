@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from train.evaluation.comparison import COLUMNS, Comparison, OwnScores, by_column
+from train.evaluation.confusions import most_confused
 from train.evaluation.evaluated_model import EvaluatedModel
 from train.evaluation.figures import (
     Figures,
@@ -22,6 +23,7 @@ from train.evaluation.request import TieRule
 from train.evaluation.retrieval_metrics import CUT_OFFS, RetrievalMetrics
 
 SHORT: dict[Direction, str] = {"text_to_video": "T2V", "video_to_text": "V2T"}
+CONFUSIONS_SHOWN = 5
 INTERVAL_WIDTH = len("(100.0-100.0)")
 """So that a narrow terminal puts an interval below its value, and cuts nothing off."""
 
@@ -36,6 +38,29 @@ def model_table(model: EvaluatedModel, rule: TieRule) -> Table:
         table.add_section()
     for direction, metrics in chance_figures(gallery).items():
         table.add_row("chance", SHORT[direction], *_plain(metrics), style="dim")
+    return table
+
+
+def confusion_table(model: EvaluatedModel) -> Table | None:
+    """The sentences that videos are most often given wrongly; ``None`` where all are right."""
+    stage = model.facts["stage"]
+    confusions = most_confused(model.scores, stage, CONFUSIONS_SHOWN)
+    if not confusions:
+        return None
+    table = Table(
+        title=f"most confused sentences ({stage}, V2T)",
+        caption="margin: how much higher the wrong sentence scores than the right one",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for column in ("sentence", "taken for"):
+        table.add_column(column)
+    for column in ("videos", "margin"):
+        table.add_column(column, justify="right")
+    for confusion in confusions:
+        videos = f"{confusion.num_videos:,} of {confusion.of_videos:,}"
+        texts = (escape(confusion.sentence), escape(confusion.taken_for))
+        table.add_row(*texts, videos, f"{confusion.margin:.3f}")
     return table
 
 
@@ -81,9 +106,10 @@ def comparison_table(comparison: Comparison) -> Table:
 def _comparison_footnote(comparison: Comparison) -> str:
     repeat = "" if comparison.rule == "published" else "; --ties published repeats their rule"
     runs = "" if comparison.num_runs == 1 else f", mean ± deviation of {comparison.num_runs} runs"
+    others = "".join(f". {own.other_training}" for own in comparison.own if own.other_training)
     return (
         "Published: the epoch that is best on the test set itself, ties by the published rule. "
-        f"Ours: the checkpoint that was named{runs}, ties: {comparison.rule}{repeat}"
+        f"Ours: the checkpoint that was named{runs}, ties: {comparison.rule}{repeat}{others}"
     )
 
 

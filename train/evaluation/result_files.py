@@ -11,6 +11,7 @@ import numpy as np
 
 from train.evaluation.comparison import Comparison, by_column
 from train.evaluation.confidence import NUM_RESAMPLES, PERCENTILES, SEED
+from train.evaluation.confusions import most_confused
 from train.evaluation.evaluated_model import EvaluatedModel
 from train.evaluation.figures import (
     StreamFigures,
@@ -21,14 +22,19 @@ from train.evaluation.figures import (
 )
 from train.evaluation.gallery import Gallery
 from train.evaluation.published_scores import PUBLISHED_SYSTEMS, TEST_SETS
-from train.evaluation.ranks import DIRECTIONS, Direction
+from train.evaluation.ranks import DIRECTIONS, Direction, best_candidates
 from train.evaluation.request import TieRule
 from train.evaluation.retrieval_metrics import RetrievalMetrics, measure
 from train.evaluation.split_scores import SplitScores
 
+NUM_CANDIDATES = 10
+"""Candidates of each query that are kept with their scores."""
+
 RANK_COLUMNS = (
     "model", "stream", "direction", "query",
     "optimistic_rank", "expected_rank", "pessimistic_rank", "best_correct", "top_candidate",
+    "best_correct_score",
+    *(f"{name}_{place + 1}" for place in range(NUM_CANDIDATES) for name in ("candidate", "score")),
 )  # fmt: skip
 OTHER_RULES: tuple[TieRule, ...] = ("optimistic", "expected", "pessimistic", "published")
 
@@ -45,6 +51,10 @@ def describe(model: EvaluatedModel, rule: TieRule) -> dict[str, Any]:
         "ties": rule,
         "bootstrap": {"resamples": NUM_RESAMPLES, "seed": SEED, "percentiles": list(PERCENTILES)},
         "streams": {stream: _both_ways(model.scores, stream, streams) for stream in streams},
+        "confused": [
+            asdict(confusion)
+            for confusion in most_confused(model.scores, model.facts["stage"], NUM_CANDIDATES)
+        ],
         "chance": {
             direction: named_values(metrics)
             for direction, metrics in chance_figures(gallery).items()
@@ -92,9 +102,10 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 
 def write_ranks(path: Path, models: Sequence[EvaluatedModel]) -> None:
-    """Writes one line a query, stream and model; makes the folders.
+    """Writes one line a query, stream and model, with its best candidates; makes the folders.
 
-    A candidate of text to video is a video, one of video to text a sentence.
+    A candidate of text to video is a video, one of video to text a sentence. A split with fewer
+    candidates leaves the last columns empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -112,6 +123,9 @@ def _lines(model: EvaluatedModel, stream: str, direction: Direction) -> Iterator
     candidates, queries = (
         videos_and_texts if direction == "text_to_video" else videos_and_texts[::-1]
     )
+    scores = model.scores.scores[stream]
+    scores = scores.T if direction == "text_to_video" else scores
+    places, values = best_candidates(scores, NUM_CANDIDATES)
     columns = zip(
         queries,
         ranks.optimistic.tolist(),
@@ -119,10 +133,14 @@ def _lines(model: EvaluatedModel, stream: str, direction: Direction) -> Iterator
         ranks.pessimistic.tolist(),
         (candidates[place] for place in ranks.best_correct),
         (candidates[place] for place in ranks.top_candidate),
+        scores[np.arange(len(scores)), ranks.best_correct].astype(float).round(6).tolist(),
         strict=True,
     )
-    for values in columns:
-        yield (model.name, stream, direction, *values)
+    for number, first_columns in enumerate(columns):
+        best = zip(places[number], values[number].astype(float).round(6).tolist(), strict=True)
+        cells = [cell for place, value in best for cell in (candidates[place], value)]
+        missing = [""] * (2 * NUM_CANDIDATES - len(cells))
+        yield (model.name, stream, direction, *first_columns, *cells, *missing)
 
 
 def _counts(gallery: Gallery) -> dict[str, int]:

@@ -27,6 +27,7 @@ def test_a_run_is_evaluated_and_its_results_are_kept(make_run, asked, capsys):
     assert "6 videos of 5 sentences" in shown
     assert "fusion" in shown
     assert "chance" in shown
+    assert "most confused sentences (fusion, V2T)" in shown
     kept = run / "evaluation" / "train"
     values = json.loads((kept / "scores.json").read_text())
     assert values["checkpoint"] == str(run / "best.pt")

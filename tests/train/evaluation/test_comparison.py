@@ -10,7 +10,7 @@ from train.evaluation.gallery import build_gallery
 from train.evaluation.published_scores import Scores
 from train.evaluation.split_scores import SplitScores
 
-FACTS = {"settings": {"keypoints": {"rules": "phoenix-2014t"}}}
+FACTS = {"stage": "fusion", "settings": {"keypoints": {"rules": "phoenix-2014t"}}}
 
 
 @pytest.fixture
@@ -42,6 +42,18 @@ def test_ours_minus_the_paper_by_stream(made_for_phoenix):
 def test_the_rule_for_ties_is_the_one_asked_for(made_for_phoenix):
     comparison = compare_with_published([made_for_phoenix], "published")
     assert comparison.own[1].mean["V2T R@1"] == 25.0
+
+
+def test_a_stream_of_a_fusion_run_is_not_a_model_of_that_stream(made_for_phoenix):
+    fusion, rgb = compare_with_published([made_for_phoenix], "expected").own
+    assert fusion.other_training == ""
+    assert "SEDS RGB only is a model trained for that stream alone" in rgb.other_training
+    assert "--stage rgb" in rgb.other_training
+    scores = SplitScores(
+        made_for_phoenix.scores.gallery, {"rgb": made_for_phoenix.scores.scores["rgb"]}
+    )
+    alone = replace(made_for_phoenix, facts=FACTS | {"stage": "rgb"}, scores=scores)
+    assert compare_with_published([alone], "expected").own[0].other_training == ""
 
 
 def test_several_runs_have_mean_and_deviation(made_for_phoenix):

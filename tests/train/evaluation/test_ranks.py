@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.evaluation import ranks as ranks_module
-from train.evaluation.ranks import Ranks, ScoreError, chance_ranks, rank_both_ways
+from train.evaluation.ranks import Ranks, ScoreError, best_candidates, chance_ranks, rank_both_ways
 
 
 @pytest.fixture
@@ -118,3 +118,15 @@ def test_a_sentence_without_video_is_refused(text_of_video):
 def test_cut_offs_beyond_the_gallery_are_always_reached():
     ranks = Ranks(*(np.array([value]) for value in (2, 1, 1, 0, 0)))
     assert ranks.probability_within(100) == 1
+
+
+def test_best_candidates_are_those_of_a_stable_sort(monkeypatch):
+    scores = np.random.default_rng(0).integers(0, 6, (9, 14)).astype(np.float32)
+    monkeypatch.setattr(ranks_module, "BLOCK_VALUES", 30)  # blocks of two queries
+    for matrix in (scores, scores.T):  # also where queries are columns
+        for count in (1, 10, 99):
+            expected = np.argsort(-matrix, axis=1, kind="stable")[:, :count]
+            places, values = best_candidates(matrix, count)
+            assert np.array_equal(places, expected)
+            assert np.array_equal(values, np.take_along_axis(matrix, expected, axis=1))
+    assert scores.min() == 0  # nothing was written into them

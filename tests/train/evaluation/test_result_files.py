@@ -6,6 +6,7 @@ import pytest
 
 from train.evaluation.comparison import compare_with_published
 from train.evaluation.result_files import (
+    RANK_COLUMNS,
     describe,
     describe_comparison,
     describe_spread,
@@ -38,7 +39,7 @@ def test_the_spread_is_told(evaluated):
 
 
 def test_published_scores_are_told_with_their_sources(evaluated):
-    facts = {"settings": {"keypoints": {"rules": "csl-daily"}}}
+    facts = {"stage": "fusion", "settings": {"keypoints": {"rules": "csl-daily"}}}
     comparison = compare_with_published([replace(evaluated, facts=facts)], "expected")
     values = json.loads(json.dumps(describe_comparison(comparison)))
     assert values["test_set"] == {"videos": 1176, "entries": 798}
@@ -56,7 +57,8 @@ def test_ranks_of_every_query(evaluated, tmp_path):
         lines = list(csv.DictReader(file))
     assert len(lines) == 2 * (3 + 4)
     by_query = {(line["stream"], line["direction"], line["query"]): line for line in lines}
-    assert by_query["rgb", "video_to_text", "v3"] == {
+    of_video = by_query["rgb", "video_to_text", "v3"]
+    assert {name: of_video[name] for name in RANK_COLUMNS[:9]} == {
         "model": "runs/[a]", "stream": "rgb", "direction": "video_to_text", "query": "v3",
         "optimistic_rank": "1", "expected_rank": "1.5", "pessimistic_rank": "2",
         "best_correct": "[wind]", "top_candidate": "rain",
@@ -64,3 +66,17 @@ def test_ranks_of_every_query(evaluated, tmp_path):
     asked = by_query["rgb", "text_to_video", "sun"]
     assert (asked["best_correct"], asked["top_candidate"]) == ("v0", "v1")
     assert asked["optimistic_rank"] == "2"
+
+
+def test_the_best_candidates_of_every_query_are_kept_with_their_scores(evaluated, tmp_path):
+    write_ranks(tmp_path / "ranks.csv", [evaluated])
+    with (tmp_path / "ranks.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    (asked,) = (line for line in lines if (line["stream"], line["query"]) == ("rgb", "rain"))
+    columns = [(f"candidate_{place}", f"score_{place}") for place in range(1, 11)]
+    found = [(asked[candidate], asked[score]) for candidate, score in columns]
+    # Of equal scores the first comes first; there are four videos.
+    best = [("v2", "0.2"), ("v0", "0.1"), ("v1", "0.1"), ("v3", "0.1")]
+    assert found == best + [("", "")] * 6
+    assert (asked["best_correct"], asked["best_correct_score"]) == ("v1", "0.1")
+    assert all(line["candidate_1"] == line["top_candidate"] for line in lines)
