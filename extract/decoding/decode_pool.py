@@ -96,6 +96,7 @@ class DecodePool:
         return WorkerProcess(self._timeout_s)
 
     def _stop_workers(self) -> None:
+        self.abandon()  # all at once, before any of them is waited for
         for worker in self._workers:
             worker.kill("the decoder was stopped")
 

@@ -5,6 +5,7 @@ import signal
 from collections import deque
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import TypeAlias
 
 from extract.decoding.decode_job import DecodeJob
@@ -32,6 +33,13 @@ _START_SECONDS = 300.0
 _Connection: TypeAlias = "Connection[ToWorker, FromWorker]"
 
 
+_SECONDS_BETWEEN_LOOKS = 0.5
+"""Of waiting that count at most for one look, however long the computer or the program slept."""
+
+_SECONDS_TO_DIE = 2.0
+"""For a killed process; one that waits for a disk that is gone does not die before it."""
+
+
 class WorkerLostError(Exception):
     """The process is no more, and with it the video that it was decoding."""
 
@@ -45,7 +53,8 @@ class WorkerProcess:
     def __init__(self, timeout_s: float) -> None:
         """Starts the process; after ``timeout_s`` seconds without a sign of life it counts as hung.
 
-        The process does not hear Ctrl-C, which is for the parent to answer.
+        Time in which this process was suspended itself does not count. The new process does not
+        hear Ctrl-C, which is for the parent to answer.
         """
         self._timeout_s = timeout_s
         self._memory = FrameMemory.create(MEMORY_BYTES)
@@ -91,13 +100,19 @@ class WorkerProcess:
 
         Raises :class:`WorkerLostError` when the process crashed in it, or hangs and was killed.
         """
+        seconds_silent = 0.0
         while not self._inbox:
             if self._lost:
                 raise WorkerLostError(self._lost)
-            if self._connection.poll(self._timeout_s if self._has_started else _START_SECONDS):
+            limit = self._timeout_s if self._has_started else _START_SECONDS
+            look = min(_SECONDS_BETWEEN_LOOKS, limit - seconds_silent)
+            if self._connection.poll(max(0.0, look)):
                 self._read()
-            else:
+                seconds_silent = 0.0
+            elif look <= 0.0:
                 self.kill(f"the decoder hung: no frame for {self._timeout_s:g} s")
+            else:
+                seconds_silent += look
         return self._inbox.popleft()
 
     def frames(self, chunk: ChunkReady) -> Frames:
@@ -119,7 +134,9 @@ class WorkerProcess:
     def kill(self, why: str) -> None:
         """Ends the process at once. It owns nothing that could be left in disorder."""
         self._process.kill()
-        self._process.join()
+        self._process.join(_SECONDS_TO_DIE)
+        if self._process.is_alive():
+            _do_not_wait_for(self._process)
         self._connection.close()
         self._lost = self._lost or why
 
@@ -150,3 +167,8 @@ class WorkerProcess:
             return f"the decoder ended unexpectedly (exit code {code})"
         name = signal.Signals(-code).name
         return f"the decoder crashed ({name}{', out of memory?' if name == 'SIGKILL' else ''})"
+
+
+def _do_not_wait_for(process: BaseProcess) -> None:
+    """Takes a process from those that Python waits for, without end, before it exits."""
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]

@@ -33,6 +33,24 @@ def test_opening_chunks_and_end(tmp_path):
     assert identity.content_hash == content_hash(path)
 
 
+class Watched(OwnMemory):
+    """Counts the signs of life."""
+
+    def __init__(self):
+        self.signs = 0
+
+    def progress(self):
+        self.signs += 1
+
+
+@pytest.mark.parametrize("part", [VideoPart(), VideoPart(0.4, 1.0)], ids=["whole", "part"])
+def test_counting_the_packets_gives_signs_of_life(tmp_path, part):
+    memory = Watched()
+    path = numbered_video(tmp_path / "v.mp4", 70)
+    next(decode_events(job(path, part=part), memory))
+    assert memory.signs > 70
+
+
 def test_does_not_hash_unless_asked(tmp_path):
     *_, ended = decode_events(job(numbered_video(tmp_path / "v.mp4", 2), hash=False), OwnMemory())
     assert ended.identity.content_hash == ""

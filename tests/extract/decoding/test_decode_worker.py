@@ -12,11 +12,14 @@ from video_files import numbered_video
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from extract.decoding import worker_process
 from extract.decoding.decode_job import DecodeJob
 from extract.decoding.decode_pool import DecodePool
 
+worker_process.MEMORY_BYTES = 8 * 128 * 96 * 3
+
 if __name__ == "__main__":
-    with DecodePool(2) as pool:
+    with DecodePool(2, timeout_s=float(sys.argv[3])) as pool:
         jobs = [DecodeJob(str(i), Path(sys.argv[1]), chunk_frames=2) for i in range(4)]
         for video in pool.stream(jobs):
             for chunk in video.chunks():
@@ -35,9 +38,9 @@ def start(tmp_path):
     video = numbered_video(tmp_path / "v.mp4", 20)
     started = []
 
-    def start(pause):
+    def start(pause, timeout_s=60.0):
         program = subprocess.Popen(
-            [sys.executable, "-W", "error", script, video, str(pause)],
+            [sys.executable, "-W", "error", script, video, str(pause), str(timeout_s)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -93,6 +96,56 @@ def test_ctrl_c_is_answered_by_the_parent_alone(start):
     assert complaints.count("Traceback") - complaints.count("Exception ignored in") == 1
     assert "decode_worker" not in complaints
     assert all_end(pids)
+
+
+def test_time_in_which_all_was_suspended_does_not_count(start):
+    program, pids = start(0.02, timeout_s=3.0)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(1)  # it has used what was decoded ahead, and waits
+    program.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    program.send_signal(signal.SIGCONT)
+    time.sleep(0.5)  # it looks for its workers before they go on
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    _, complaints = program.communicate(timeout=20)
+    assert (program.returncode, complaints) == (0, "")
+
+
+IMMORTAL = """
+import os, signal
+from multiprocessing.process import BaseProcess
+from extract.decoding.decode_pool import DecodePool
+
+if __name__ == "__main__":
+    with DecodePool(2) as pool:
+        pids = [worker._process.pid for worker in pool._workers]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        BaseProcess.kill = lambda process: None  # it waits for a disk, say
+        print(*pids, flush=True)
+"""
+
+
+def test_a_worker_that_cannot_die_is_not_waited_for(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(IMMORTAL)
+    program = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    pids = [int(pid) for pid in program.stdout.readline().split()]
+    try:
+        assert program.wait(timeout=10) == 0
+    finally:
+        program.kill()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        program.communicate()
+    assert len(pids) == 2
 
 
 def test_a_worker_loads_nothing_heavy():
