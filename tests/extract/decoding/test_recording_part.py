@@ -1,5 +1,7 @@
 """Parts are, to the bit, what decoding everything in order gives."""
 
+import math
+
 import numpy as np
 import pytest
 from shared_data import shared_path
@@ -109,6 +111,54 @@ def test_an_edit_list_numbers_the_frames_that_it_shows(tmp_path):
     path = show_only(numbered_video(tmp_path / "v.mp4", 70, options={"g": "10"}), 20, 30, fps=25)
     frames = RecordingPart(path, VideoPart(0.2, 0.4)).frames()
     assert [read_number(frame) for frame in frames] == list(range(25, 31))
+
+
+SLOW_THEN_FAST = [*range(0, 250, 10), *range(250, 300, 2)]  # hundredths: 10, then 50 a second
+BEGINS_LATE = [1000 + time for time in SLOW_THEN_FAST]
+
+
+@pytest.mark.parametrize("times", [SLOW_THEN_FAST, BEGINS_LATE], ids=["at once", "late"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "flv"])
+def test_parts_are_cut_by_the_times_of_the_frames(tmp_path, suffix, times):
+    path = numbered_video(tmp_path / f"v.{suffix}", 50, fps=100, times=times, options={"g": "10"})
+    cuts = {
+        VideoPart(2.5, 3.0): range(25, 50),
+        VideoPart(1.0, 1.5): range(10, 16),
+        VideoPart(1.05, 1.45): range(10, 16),  # from the frame on show to the first at its end
+        VideoPart(2.4, 2.54): range(24, 28),
+        VideoPart(2.9): range(45, 50),
+    }
+    for part, numbers in cuts.items():
+        recording = RecordingPart(path, part)
+        assert [read_number(frame) for frame in recording.frames()] == list(numbers)
+        assert recording.properties.num_frames == len(numbers)
+    assert RecordingPart(path, VideoPart(1.0, 1.5)).properties.fps == pytest.approx(10)
+    assert RecordingPart(path, VideoPart(2.6, 2.9)).properties.fps == pytest.approx(50)
+    with pytest.raises(VideoError, match=r"begins at 3\.1 s"):
+        RecordingPart(path, VideoPart(3.1, 4.0))
+
+
+def test_a_rate_that_matroska_states_is_not_believed(tmp_path):
+    path = numbered_video(tmp_path / "v.webm", 20, fps=30, codec="libvpx", times=range(0, 40, 2))
+    properties = VideoFile(path).properties
+    assert properties.fps == pytest.approx(15, rel=0.01)
+    assert properties.duration == pytest.approx(20 / 15, rel=0.01)
+    part = RecordingPart(path, VideoPart(0.6, 1.0))
+    assert [read_number(frame) for frame in part.frames()] == list(range(9, 16))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+def test_at_an_even_rate_parts_are_those_of_the_published_clips(tmp_path, fps, suffix):
+    """floor(start fps) to ceil(end fps), whatever a container rounds times to."""
+    path = numbered_video(tmp_path / f"v.{suffix}", 40, fps=fps)
+    recording = open_recording(path, MAX_PIXELS)
+    assert (recording.times.fps, recording.times.duration) == (fps, 40 / fps)
+    for first, last in [(0, 5), (7, 19), (13, 22), (30, 38)]:
+        for shift in (-0.0001, 0.0, 0.0001):
+            start, end = max(0.0, first / fps + shift), last / fps + shift
+            expected = range(math.floor(start * fps), math.ceil(end * fps) + 1)
+            assert recording.frames_of(VideoPart(start, end)) == expected
 
 
 def test_decodes_from_the_keyframe_to_the_last_frame_and_no_more(tmp_path):
