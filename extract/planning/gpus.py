@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Arithmetic = Literal["float32", "tf32", "float16", "bfloat16"]
-"""What a GPU multiplies in. ``tf32`` is what PyTorch lets cuDNN use for float32 convolutions unless
-told otherwise; GPUs without it compute those in float32."""
+Arithmetic = Literal["float32", "float16", "bfloat16"]
+"""What a GPU multiplies in."""
 
 TERA = 1e12
 
@@ -17,7 +16,6 @@ class GpuType:
 
     name: str
     float32: float
-    tf32: float | None
     float16: float
     """Tensor cores, accumulating in float32."""
     has_bfloat16: bool
@@ -26,8 +24,6 @@ class GpuType:
 
     def peak(self, arithmetic: Arithmetic) -> float:
         """Operations a second; arithmetic that the GPU lacks is done in float32."""
-        if arithmetic == "tf32":
-            return self.tf32 or self.float32
         if arithmetic == "float16" or (arithmetic == "bfloat16" and self.has_bfloat16):
             return self.float16
         return self.float32
@@ -35,27 +31,27 @@ class GpuType:
 
 GPU_TYPES: tuple[GpuType, ...] = (
     GpuType(
-        "T4", 8.1 * TERA, None, 65 * TERA, has_bfloat16=False,
+        "T4", 8.1 * TERA, 65 * TERA, has_bfloat16=False,
         source="https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/tesla-t4/t4-tensor-core-datasheet-951643.pdf",
     ),
     GpuType(
-        "V100 SXM2", 15.7 * TERA, None, 125 * TERA, has_bfloat16=False,
+        "V100 SXM2", 15.7 * TERA, 125 * TERA, has_bfloat16=False,
         source="https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf",
     ),
     GpuType(
-        "RTX 3090", 35.6 * TERA, 35.6 * TERA, 71 * TERA, has_bfloat16=True,
+        "RTX 3090", 35.6 * TERA, 71 * TERA, has_bfloat16=True,
         source="https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf",
     ),
     GpuType(
-        "RTX 4090", 82.6 * TERA, 82.6 * TERA, 165.2 * TERA, has_bfloat16=True,
+        "RTX 4090", 82.6 * TERA, 165.2 * TERA, has_bfloat16=True,
         source="https://images.nvidia.com/aem-dam/Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf",
     ),
     GpuType(
-        "A100 SXM", 19.5 * TERA, 156 * TERA, 312 * TERA, has_bfloat16=True,
+        "A100 SXM", 19.5 * TERA, 312 * TERA, has_bfloat16=True,
         source="https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-us-nvidia-1758950-r4-web.pdf",
     ),
     GpuType(
-        "H100 SXM", 66.9 * TERA, 494.7 * TERA, 989.4 * TERA, has_bfloat16=True,
+        "H100 SXM", 66.9 * TERA, 989.4 * TERA, has_bfloat16=True,
         source="https://resources.nvidia.com/en-us-tensor-core/gtc22-whitepaper-hopper",
     ),
 )  # fmt: skip
@@ -63,7 +59,6 @@ GPU_TYPES: tuple[GpuType, ...] = (
 
 MOST_OF_PEAK: Mapping[Arithmetic, float] = {
     "float32": 0.5,
-    "tf32": 0.25,
     "float16": 0.2,
     "bfloat16": 0.2,
 }

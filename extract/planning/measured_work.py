@@ -31,7 +31,6 @@ Frames = UInt8[np.ndarray, "frame height width channel=3"]
 
 _DTYPES = {
     "float32": torch.float32,
-    "tf32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
@@ -87,8 +86,9 @@ def keypoint_work(stream: PoseStream, frames: Frames, device: torch.device) -> W
         return pose_rows(stream.estimator, list(pieces))
 
     measured = measure(rows, device)
-    arithmetic: Arithmetic = "tf32" if settings.precision == "float32" else settings.precision
-    return _work("keypoint model", measured, batch, arithmetic, device, measured.host_seconds)
+    return _work(
+        "keypoint model", measured, batch, settings.precision, device, measured.host_seconds
+    )
 
 
 def detector_work(settings: PoseSettings, frames: Frames, device: torch.device) -> Work | None:
@@ -99,7 +99,7 @@ def detector_work(settings: PoseSettings, frames: Frames, device: torch.device) 
     detect = TorchvisionPersonDetector(network, settings.person_detector.score_threshold, device)
     measured = measure(lambda: detect(frames[0]), device)
     step = settings.person_detector.every_nth_frame
-    return _work("person detector", measured, step, "tf32", device, 0.0, reduced="tf32")
+    return _work("person detector", measured, step, "float32", device, 0.0, reduced="float32")
 
 
 def _work(

@@ -28,6 +28,10 @@ class LoadedPoseModel:
     sha256: str
     """Of the weights' file; empty where they are random or part of a package."""
     is_random: bool
+    config_sha256: str = ""
+    """Of what the config says of the model, with all that it inherits; empty for MediaPipe."""
+    model_sha256: str = ""
+    """Of the files of a package that holds models; empty for MMPose."""
 
 
 @runtime_checkable  # beartype asks isinstance

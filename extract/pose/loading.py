@@ -16,10 +16,12 @@ def load_estimator(
     for weights or a package that cannot be had here.
     """
     if settings.detector == "mediapipe":
-        from extract.pose.mediapipe_estimator import MediaPipeEstimator  # noqa: PLC0415 - optional
+        from extract.pose.mediapipe_estimator import (  # noqa: PLC0415 - optional
+            MediaPipeEstimator,
+            describe_mediapipe,
+        )
 
-        mediapipe = MediaPipeEstimator()
-        return mediapipe, mediapipe.provenance
+        return MediaPipeEstimator(), describe_mediapipe()
     from extract.pose.mmpose_estimator import MMPoseEstimator  # noqa: PLC0415 - takes seconds
     from extract.pose.mmpose_model import load_mmpose_model  # noqa: PLC0415
     from extract.pose.model_aliases import find_model  # noqa: PLC0415

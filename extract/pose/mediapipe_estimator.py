@@ -1,10 +1,12 @@
 """Keypoints from MediaPipe Holistic, an optional install that needs no downloaded weights."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,17 @@ from jaxtyping import Float32, UInt8
 
 from extract.pose.estimate import LoadedPoseModel, nobody
 from extract.pose.mediapipe_points import whole_body_keypoints
+from extract.weights_cache import file_sha256
 from seds_core.errors import UnavailableError
+from seds_core.store.provenance import software_versions
 
+INSTALL_MEDIAPIPE = 'pip install -e ".[mediapipe]" && pip install --no-deps mediapipe==0.10.21'
 MISSING_MEDIAPIPE = (
-    "The detector 'mediapipe' needs the extra 'mediapipe'. Install it with: "
-    'pip install -e ".[mediapipe]" && pip install --no-deps mediapipe==0.10.21'
+    f"The detector 'mediapipe' needs the extra 'mediapipe'. Install it with: {INSTALL_MEDIAPIPE}"
 )
 
+_BOUND = ("mediapipe", "protobuf", "numpy")
+"""Packages of which only some versions work together."""
 
 _COMPLEXITY = 1
 """The body model that the package itself carries; it would download the others."""
@@ -33,16 +39,8 @@ class MediaPipeEstimator:
 
     def __init__(self) -> None:
         """Raise ``UnavailableError`` with the install command when MediaPipe is missing."""
-        try:
-            from mediapipe.python.solutions.holistic import Holistic  # noqa: PLC0415
-        except ImportError as error:
-            raise UnavailableError(f"{MISSING_MEDIAPIPE} ({error})") from error
-        with _native_messages_dropped():
-            self._holistic = Holistic(static_image_mode=False, model_complexity=_COMPLEXITY)
-            self._holistic.process(np.zeros((64, 64, 3), np.uint8))  # Waits for its start.
+        self._holistic = _started()
         self._is_fresh = False
-        config = f"mediapipe {version('mediapipe')} holistic, complexity {_COMPLEXITY}"
-        self.provenance = LoadedPoseModel("mediapipe", config, "mediapipe", "", is_random=False)
 
     def start_video(self) -> None:
         """Forget the person followed so far."""
@@ -89,6 +87,46 @@ class MediaPipeEstimator:
             found.face_landmarks,
         )
         return whole_body_keypoints(*(_pixels(part, width, height) for part in parts))
+
+
+def describe_mediapipe() -> LoadedPoseModel:
+    """What a store remembers of MediaPipe; raises ``UnavailableError`` when it is missing."""
+    try:
+        package = distribution("mediapipe")
+    except PackageNotFoundError as error:
+        raise UnavailableError(MISSING_MEDIAPIPE) from error
+    config = f"mediapipe {package.version} holistic, complexity {_COMPLEXITY}"
+    folder = Path(str(package.locate_file("mediapipe/modules")))
+    return LoadedPoseModel(
+        "mediapipe", config, "mediapipe", "", is_random=False, model_sha256=_sha256(folder)
+    )
+
+
+def _sha256(folder: Path) -> str:
+    """Of the models that the package carries; those of other complexities may be added later."""
+    of_others = ("_lite.tflite", "_heavy.tflite")
+    paths = [p for p in sorted(folder.rglob("*.tflite")) if not p.name.endswith(of_others)]
+    content = "".join(f"{path.name} {file_sha256(path)}\n" for path in paths)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _started() -> Any:  # noqa: ANN401 - MediaPipe's Holistic
+    try:
+        from mediapipe.python.solutions.holistic import Holistic  # noqa: PLC0415
+
+        with _native_messages_dropped():
+            holistic = Holistic(static_image_mode=False, model_complexity=_COMPLEXITY)
+            holistic.process(np.zeros((64, 64, 3), np.uint8))  # Waits for its start.
+    except ImportError as error:
+        raise UnavailableError(f"{MISSING_MEDIAPIPE} ({error})") from error
+    except Exception as error:  # protobuf's, of another version than MediaPipe was built with
+        found = ", ".join(f"{name} {value}" for name, value in software_versions(_BOUND).items())
+        raise UnavailableError(
+            f"MediaPipe does not start with the packages installed here ({found}): "
+            f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]} "
+            f"Install what it needs: {INSTALL_MEDIAPIPE}"
+        ) from error
+    return holistic
 
 
 def _pixels(

@@ -8,10 +8,10 @@ import torch
 
 from extract.pose.estimate import LoadedPoseModel
 from extract.pose.mmpose_checkpoint import CheckpointError, read_checkpoint
+from extract.pose.mmpose_config import TopdownConfig, describe_model, read_config
 from extract.pose.mmpose_imports import import_mmpose
 from extract.pose.mmpose_warnings import known_warnings_silenced
-from extract.pose.model_aliases import DEMO, RANDOM, PoseModelSource, local_checkpoint
-from extract.weights_cache import file_sha256
+from extract.pose.model_aliases import RANDOM, PoseModelSource, local_checkpoint
 from seds_core.errors import UsageError
 from seds_core.keypoints import NUM_KEYPOINTS
 
@@ -40,59 +40,35 @@ def load_mmpose_model(
     Raises ``UsageError`` for a config that is no 133-keypoint top-down model, and
     ``CheckpointError`` for weights that do not fit it, listing what is missing or too much.
     """
+    config = read_config(source, flip_test=flip_test)
     import_mmpose()
     with known_warnings_silenced():
-        config = _config(source)
-        network = _build(config, source, flip_test=flip_test)
-        dataset_meta, sha256 = _dataset_meta(config), ""
+        network = _build(config)
+        dataset_meta = _dataset_meta(config.config)
     if source.checkpoint != RANDOM:
-        path = local_checkpoint(source.checkpoint)
-        dataset_meta, sha256 = _load_weights(network, path) or dataset_meta, file_sha256(path)
-    return MMPoseModel(
-        network.to(device).eval(),
-        config.test_dataloader.dataset.pipeline,
-        dataset_meta,
-        LoadedPoseModel(
-            source.name,
-            _short_path(source.config),
-            source.checkpoint,
-            sha256,
-            is_random=source.checkpoint == RANDOM,
-        ),
-    )
+        dataset_meta = _load_weights(network, local_checkpoint(source.checkpoint)) or dataset_meta
+    provenance = describe_model(source, config)
+    return MMPoseModel(network.to(device).eval(), config.pipeline, dataset_meta, provenance)
 
 
-def _config(source: PoseModelSource) -> Any:  # noqa: ANN401 - mmengine's Config
-    if source.name == DEMO:
-        from extract.demo_pose.model_config import demo_pose_config  # noqa: PLC0415
-
-        return demo_pose_config()
-    from mmengine.config import Config  # noqa: PLC0415
-
-    return Config.fromfile(source.config)
-
-
-def _build(config: Any, source: PoseModelSource, *, flip_test: bool) -> Any:  # noqa: ANN401
+def _build(config: TopdownConfig) -> Any:  # noqa: ANN401 - mmpose's estimator
     """The network with reproducible starting weights; nothing is downloaded."""
     from mmengine.registry import init_default_scope  # noqa: PLC0415
     from mmpose.models.builder import build_pose_estimator  # noqa: PLC0415
 
-    if config.get("model", {}).get("type") != "TopdownPoseEstimator":
-        raise UsageError(f"{source.config} is not the config of a top-down pose estimator")
-    model = config.model
-    model.train_cfg = None
-    model.backbone.pop("init_cfg", None)  # Weights of the backbone alone, from the internet.
-    model.backbone.pop("_scope_", None)  # Would look for mmdet.
-    model.test_cfg = {**(model.get("test_cfg") or {}), "flip_test": flip_test}
-    model.test_cfg["output_heatmaps"] = False
-    init_default_scope(config.get("default_scope", "mmpose"))
+    init_default_scope(config.scope)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_SEED)
-        network = build_pose_estimator(model)
+        try:
+            network = build_pose_estimator(config.model)
+        except Exception as error:  # MMPose's and mmcv's own, for whatever the config says
+            raise UsageError(
+                f"MMPose cannot build the model of {config.path} ({type(error).__name__}: {error})"
+            ) from error
     num_keypoints = getattr(network.head, "out_channels", None)
     if num_keypoints != NUM_KEYPOINTS:
         raise UsageError(
-            f"{source.config} finds {num_keypoints} keypoints; expected the {NUM_KEYPOINTS} of "
+            f"{config.path} finds {num_keypoints} keypoints; expected the {NUM_KEYPOINTS} of "
             "COCO-WholeBody"
         )
     return network
@@ -126,9 +102,3 @@ def _listed(names: list[str]) -> str:
         return "nothing"
     more = f" and {len(names) - _LISTED_NAMES} more" if len(names) > _LISTED_NAMES else ""
     return f"{', '.join(names[:_LISTED_NAMES])}{more}"
-
-
-def _short_path(config: Path) -> str:
-    """A path that does not depend on where MMPose is installed."""
-    parts = config.parts
-    return "/".join(parts[parts.index(".mim") + 1 :]) if ".mim" in parts else str(config)

@@ -97,6 +97,19 @@ def mmpose_files() -> Path:
     return Path(spec.submodule_search_locations[0]) / ".mim"
 
 
+DETECTOR_ADDRESSES = {
+    "fasterrcnn_resnet50_fpn_v2": "fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth",
+    "fasterrcnn_mobilenet_v3_large_320_fpn": "fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth",
+    "ssdlite320_mobilenet_v3_large": "ssdlite320_mobilenet_v3_large_coco-a79551df.pth",
+}
+"""torchvision's person detector -> its published weights, told without importing torchvision."""
+
+
+def detector_weights(network: str) -> Path:
+    """The file of a person detector's weights, downloaded into the cache if need be."""
+    return local_checkpoint(f"https://download.pytorch.org/models/{DETECTOR_ADDRESSES[network]}")
+
+
 def local_checkpoint(checkpoint: str) -> Path:
     """The file of a checkpoint given by path or address, downloaded into the cache if need be."""
     if urlparse(checkpoint).scheme in ("http", "https", "file"):

@@ -1,17 +1,15 @@
 """Finds the signer with one of torchvision's detectors trained on COCO."""
 
 from collections.abc import Callable
-from pathlib import PurePosixPath
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from torchvision.models import get_model, get_model_weights
+from torchvision.models import get_model
 
+from extract.pose.model_aliases import detector_weights
 from extract.pose.person_box import FoundBoxes, Track, chosen_person, followed
 from extract.pose.settings import PersonDetectorSettings
-from extract.weights_cache import cached_download, sha256_prefix_in_name
 from seds_core.errors import UsageError
 
 PersonDetector = Callable[
@@ -60,9 +58,7 @@ class DetectedBoxes:
 
 def load_person_detector(settings: PersonDetectorSettings, device: torch.device) -> PersonDetector:
     """The published detector of ``settings.network``, downloaded when it is not in the cache."""
-    url = get_model_weights(settings.network).DEFAULT.url
-    name = PurePosixPath(urlparse(url).path).name
-    path = cached_download(url, name, sha256_prefix=sha256_prefix_in_name(name))
+    path = detector_weights(settings.network)
     network = empty_detector(settings.network)
     load_detector_weights(network, torch.load(path, map_location="cpu", weights_only=True))
     return TorchvisionPersonDetector(network.to(device).eval(), settings.score_threshold, device)

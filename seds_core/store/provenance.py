@@ -142,6 +142,15 @@ class Provenance:
         return {name: value for name, value in leaves.items() if name not in FILE_NAMES | unknown}
 
 
+def device_kind(device: str) -> DeviceKind:
+    """Of a torch device's name.
+
+    >>> device_kind("cuda:1")
+    'cuda'
+    """
+    return "cuda" if device.startswith("cuda") else "cpu"
+
+
 def software_versions(packages: Sequence[str] = RECORDED_PACKAGES) -> dict[str, str]:
     """Versions of Python and of packages, by default those that rows depend on."""
     found = {"python": platform.python_version()}

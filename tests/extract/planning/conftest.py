@@ -15,7 +15,7 @@ def works():
     from extract.planning.work import StreamWork, Work
 
     video = Work("video network", 2.0, 0.0, 40e9, "float32", "float16", 40e9)
-    keypoints = Work("keypoint model", 0.5, 0.1, 20e9, "tf32", "float16", 100e9)
+    keypoints = Work("keypoint model", 0.5, 0.1, 20e9, "float32", "float16", 100e9)
     return StreamWork("rgb", (video,), 0.02), StreamWork("pose", (keypoints,), 0.01)
 
 

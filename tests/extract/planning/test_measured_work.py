@@ -55,7 +55,7 @@ def test_a_frame_has_a_part_that_no_gpu_does():
     work = keypoint_work(PoseStream.load(measurable(settings, CPU), "cpu"), FRAMES, CPU)
     assert work.operations == pytest.approx(1.1e9, rel=0.1)
     assert 0 < work.host_seconds < work.seconds
-    assert work.arithmetic == "tf32"
+    assert work.arithmetic == "float32"
 
 
 def test_a_detector_looks_at_some_frames_only(monkeypatch):
@@ -69,6 +69,6 @@ def test_a_detector_looks_at_some_frames_only(monkeypatch):
     work = detector_work(settings, FRAMES, CPU)
     assert (work.seconds, work.operations) == (0.1, 5)
     assert work.host_seconds == 0
-    assert (work.arithmetic, work.reduced) == ("tf32", "tf32")  # it knows no other precision
+    assert (work.arithmetic, work.reduced) == ("float32", "float32")  # it knows no other precision
     assert detector_work(PoseSettings(), FRAMES, CPU) is None
     assert len(looked) == 1

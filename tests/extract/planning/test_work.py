@@ -10,7 +10,7 @@ def test_the_share_leaves_out_what_the_cpu_does(works):
 
 
 def test_a_network_outside_pytorch_reaches_nothing():
-    mediapipe = Work("keypoint model", 0.1, 0.1, 0.0, "tf32", "float16", 100e9)
+    mediapipe = Work("keypoint model", 0.1, 0.1, 0.0, "float32", "float16", 100e9)
     assert mediapipe.share_of_matrix_rate == 0
 
 

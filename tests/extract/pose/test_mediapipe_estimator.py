@@ -14,7 +14,7 @@ import pytest
 from shared_data import shared_path
 
 from extract.pose.estimate import pose_pieces, pose_rows
-from extract.pose.mediapipe_estimator import MediaPipeEstimator
+from extract.pose.mediapipe_estimator import MediaPipeEstimator, describe_mediapipe
 from extract.pose.person_box import WholeFrameBoxes
 from extract.run.stream import joined
 from seds_core.errors import UnavailableError
@@ -59,7 +59,6 @@ def estimator(monkeypatch: pytest.MonkeyPatch) -> MediaPipeEstimator:
         name = ".".join(parts[:depth])
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setattr(sys.modules[MODULE], "Holistic", StandIn, raising=False)
-    monkeypatch.setattr("extract.pose.mediapipe_estimator.version", lambda _name: "0.10.21")
     return MediaPipeEstimator()
 
 
@@ -102,9 +101,49 @@ def test_every_video_and_only_a_video_starts_anew(estimator: MediaPipeEstimator)
     assert StandIn.calls == ["reset", "process", "process"] * 2
 
 
-def test_provenance_names_version_and_model(estimator: MediaPipeEstimator) -> None:
-    assert estimator.provenance.config == "mediapipe 0.10.21 holistic, complexity 1"
-    assert not estimator.provenance.is_random
+@pytest.mark.parametrize(
+    "error", [TypeError("Descriptors cannot be created directly.\nIf this"), AttributeError("x")]
+)
+def test_another_protobuf_is_a_sentence(
+    estimator: MediaPipeEstimator, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def start(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sys.modules[MODULE], "Holistic", start)
+    with pytest.raises(UnavailableError, match=r"protobuf \d+.*pip install -e") as caught:
+        MediaPipeEstimator()
+    assert "\n" not in str(caught.value)
+
+
+class Package:
+    """An installed MediaPipe."""
+
+    version = "0.10.21"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def locate_file(self, name: str) -> Path:
+        return self._folder / name
+
+
+def test_what_is_remembered_are_version_and_models(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        "extract.pose.mediapipe_estimator.distribution", lambda _name: Package(tmp_path)
+    )
+    folder = tmp_path / "mediapipe" / "modules" / "pose"
+    folder.mkdir(parents=True)
+    (folder / "pose_full.tflite").write_bytes(b"1")
+    described = describe_mediapipe()
+    assert described.config == "mediapipe 0.10.21 holistic, complexity 1"
+    assert not described.is_random
+    (folder / "pose_heavy.tflite").write_bytes(b"downloaded later, not used")
+    assert describe_mediapipe() == described
+    (folder / "pose_full.tflite").write_bytes(b"2")
+    assert describe_mediapipe().model_sha256 != described.model_sha256
 
 
 class PlainUnpickler(pickle.Unpickler):

@@ -7,6 +7,7 @@ import torch
 
 from extract.demo_pose.model_config import demo_pose_config
 from extract.pose.mmpose_checkpoint import CheckpointError
+from extract.pose.mmpose_config import describe_model, read_config
 from extract.pose.mmpose_model import MMPoseModel, load_mmpose_model
 from extract.pose.model_aliases import PoseModelSource, find_model
 from extract.weights_cache import file_sha256
@@ -96,6 +97,21 @@ def test_models_of_other_keypoints_are_refused(tmp_path: Path) -> None:
     path.write_text("\n".join(f"{key} = {value!r}" for key, value in config.to_dict().items()))
     with pytest.raises(UsageError, match=r"body\.py finds 17 keypoints; expected the 133"):
         load(find_model(str(path), "random"))
+
+
+def test_what_mmpose_cannot_build_is_told_in_a_sentence(tmp_path: Path) -> None:
+    config = demo_pose_config()
+    config.model.backbone.type = "NoSuchNetwork"
+    path = tmp_path / "mine.py"
+    path.write_text("\n".join(f"{key} = {value!r}" for key, value in config.to_dict().items()))
+    with pytest.raises(UsageError, match=r"cannot build the model of .*mine\.py.*NoSuchNetwork"):
+        load(find_model(str(path), "random"))
+
+
+def test_a_loaded_model_is_what_its_files_say(tmp_path: Path) -> None:
+    source = find_model("demo")
+    config = read_config(source, flip_test=False)
+    assert load(source).provenance == describe_model(source, config)
 
 
 def test_other_kinds_of_models_are_refused(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from small_stores import WHOLE_POSE, whole_pose_video, write_store
 
-from extract.run.streams import load_stream, resolve_device
+from extract.run.streams import known_provenance, load_stream, resolve_device
 from extract.settings import ExtractSettings
 from seds_core.errors import UsageError
 
@@ -28,10 +30,57 @@ def test_the_stream_has_the_store_and_the_rules(tmp_path):
     assert load_stream("rgb", ALL, "cpu").kept_frames is None
 
 
+def test_what_decides_rows_is_known_without_the_network(tmp_path, weights_file):
+    """It must be what the loaded stream says, but for the device."""
+    path = write_store(tmp_path / "pose.zarr", WHOLE_POSE, [whole_pose_video("a", 20)])
+    for frames, pose_store in (("all", None), ("hands", path)):
+        changes = {"frames": frames, "backbone": "s3d", "weights": str(weights_file)}
+        settings = ExtractSettings.model_validate({"rgb": changes})
+        known = known_provenance("rgb", settings, pose_store)
+        loaded = load_stream("rgb", settings, "cpu", pose_store).provenance
+        assert (known.device, loaded.device) == ("", "cpu")
+        assert replace(known, device="cpu") == loaded
+
+
+def test_random_weights_are_not_known_before_they_are_drawn():
+    assert known_provenance("rgb", ALL) is None
+
+
+@pytest.fixture
+def weights_file(tmp_path):
+    from torchvision.models.video import s3d
+
+    torch.save({"state_dict": s3d().state_dict()}, tmp_path / "s3d.pth")
+    return tmp_path / "s3d.pth"
+
+
+@pytest.mark.parametrize(
+    "device", ["gpu0", "cuda:", "cuda:x", "cuda:-1", "meta", "mps", "", "cpu:0"]
+)
+def test_a_device_that_is_none_is_refused(device):
+    with pytest.raises(UsageError, match="there are auto, cpu, cuda"):
+        resolve_device(device)
+
+
+def test_float32_is_float32_on_every_device(monkeypatch):
+    switches = [(torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")]
+    for place, name in switches:
+        monkeypatch.setattr(place, name, True)
+    resolve_device("cpu")
+    assert [getattr(place, name) for place, name in switches] == [False, False]
+
+
+def test_a_gpu_with_too_high_a_number_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("auto") == "cuda"
+    assert resolve_device("cuda:1") == "cuda:1"
+    with pytest.raises(UsageError, match="there are 2 GPUs, the last is cuda:1"):
+        resolve_device("cuda:2")
+
+
 def test_a_gpu_that_is_not_there_is_named():
     assert resolve_device("cpu") == "cpu"
-    import torch
-
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="sees no GPU; use cpu"):
             resolve_device("cuda:1")

@@ -1,0 +1,127 @@
+"""What MMPose's config files say of a model: read, checked, and told apart by their content."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from extract.pose.estimate import LoadedPoseModel
+from extract.pose.model_aliases import DEMO, RANDOM, PoseModelSource, local_checkpoint
+from extract.weights_cache import file_sha256
+from seds_core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TopdownConfig:
+    """A config with all that it inherits, as far as it decides keypoints."""
+
+    path: Path
+    config: Any
+    """mmengine's ``Config``."""
+    model: Mapping[str, Any]
+    """What the network is built of, without what is only for training."""
+    pipeline: list[dict[str, Any]]
+    """The transforms from an image and a box to the network's input."""
+
+    @property
+    def scope(self) -> str:
+        """The registry in which types are looked up first."""
+        return str(self.config.get("default_scope") or "mmpose")
+
+    @property
+    def sha256(self) -> str:
+        """Of everything in it that decides keypoints, wherever the file lies."""
+        content = {
+            "scope": self.scope,
+            "custom_imports": self.config.get("custom_imports"),
+            "model": self.model,
+            "pipeline": self.pipeline,
+            "keypoints": _keypoints_described(self.config),
+        }
+        text = json.dumps(_plain(content), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_config(source: PoseModelSource, *, flip_test: bool) -> TopdownConfig:
+    """The config of a model; ``UsageError`` says what is wrong with a user's own."""
+    config = _loaded(source)
+    model = config.get("model")
+    if not isinstance(model, dict) or model.get("type") != "TopdownPoseEstimator":
+        raise UsageError(f"{source.config} is not the config of a top-down pose estimator")
+    for part in ("backbone", "head"):
+        if not isinstance(model.get(part), dict):
+            raise UsageError(f"{source.config}: its model has no {part}")
+    model.train_cfg = None
+    model.backbone.pop("init_cfg", None)  # Weights of the backbone alone, from the internet.
+    model.backbone.pop("_scope_", None)  # Would look for mmdet.
+    model.test_cfg = {**(model.get("test_cfg") or {}), "flip_test": flip_test}
+    model.test_cfg["output_heatmaps"] = False
+    dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
+    if not dataset.get("pipeline"):
+        raise UsageError(
+            f"{source.config} has no test_dataloader.dataset.pipeline, which says how an image "
+            "becomes the network's input"
+        )
+    return TopdownConfig(source.config, config, model, dataset["pipeline"])
+
+
+def describe_model(source: PoseModelSource, config: TopdownConfig) -> LoadedPoseModel:
+    """What a store remembers of a model; fetches its weights, but builds no network."""
+    is_random = source.checkpoint == RANDOM
+    return LoadedPoseModel(
+        source.name,
+        _short_path(source.config),
+        source.checkpoint,
+        "" if is_random else file_sha256(local_checkpoint(source.checkpoint)),
+        is_random=is_random,
+        config_sha256=config.sha256,
+    )
+
+
+def _loaded(source: PoseModelSource) -> Any:  # noqa: ANN401 - mmengine's Config
+    if source.name == DEMO:
+        from extract.demo_pose.model_config import demo_pose_config  # noqa: PLC0415
+
+        return demo_pose_config()
+    from mmengine.config import Config  # noqa: PLC0415
+
+    try:
+        return Config.fromfile(source.config)
+    except Exception as error:  # a config is a program: it may fail in any way whatever
+        raise UsageError(
+            f"{source.config} cannot be read as an MMPose config ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _keypoints_described(config: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """What MMPose takes from the training data: the description of the keypoints.
+
+    The content of a file stands in the place of its name.
+    """
+    dataset = (config.get("train_dataloader") or {}).get("dataset") or {}
+    metainfo = dataset.get("metainfo", dataset.get("type"))
+    file = metainfo.get("from_file") if isinstance(metainfo, dict) else None
+    if file is not None and Path(file).is_file():
+        return file_sha256(Path(file))
+    return metainfo
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """The same for the same content: texts, numbers, lists and dictionaries."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _short_path(config: Path) -> str:
+    """A path that does not depend on where MMPose is installed."""
+    parts = config.parts
+    return "/".join(parts[parts.index(".mim") + 1 :]) if ".mim" in parts else str(config)
