@@ -17,6 +17,7 @@ from extract.cli_options import (
     DryRun,
     Index,
     Json,
+    MixDevices,
     MoreVideos,
     Out,
     Pipeline,
@@ -25,6 +26,7 @@ from extract.cli_options import (
     Store,
     TakesNames,
     Videos,
+    Wait,
 )
 from extract.data_cli import add_data_commands
 from extract.run.request import ExtractionRequest
@@ -77,6 +79,8 @@ def rgb(
         Path | None, typer.Option(help="Pose store that says which frames show a hand.")
     ] = None,
     device: Device = "auto",
+    mix_devices: MixDevices = False,
+    wait: Wait = False,
     dry_run: DryRun = False,
     profile: Profile = False,
     as_json: Json = False,
@@ -97,7 +101,19 @@ def rgb(
     places = (*(videos or ()), *(more_videos or ()))
     _run(
         ExtractionRequest(
-            "rgb", out, places, index, pipelines, pipeline, changes, device, as_json, profile, pose
+            "rgb",
+            out,
+            places,
+            index,
+            pipelines,
+            pipeline,
+            changes,
+            device,
+            as_json,
+            profile,
+            pose,
+            mix_devices=mix_devices,
+            wait=wait,
         ),
         dry_run,
     )
@@ -117,6 +133,8 @@ def pose(
     person_box: Annotated[str | None, typer.Option(help="whole_frame, detector or csv.")] = None,
     person_box_file: Annotated[Path | None, typer.Option(help="Boxes, for csv.")] = None,
     device: Device = "auto",
+    mix_devices: MixDevices = False,
+    wait: Wait = False,
     dry_run: DryRun = False,
     profile: Profile = False,
     as_json: Json = False,
@@ -140,7 +158,18 @@ def pose(
     places = (*(videos or ()), *(more_videos or ()))
     _run(
         ExtractionRequest(
-            "pose", out, places, index, pipelines, pipeline, changes, device, as_json, profile
+            "pose",
+            out,
+            places,
+            index,
+            pipelines,
+            pipeline,
+            changes,
+            device,
+            as_json,
+            profile,
+            mix_devices=mix_devices,
+            wait=wait,
         ),
         dry_run,
     )

@@ -6,7 +6,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-EXIT_CODES = "Exit codes: 0 all there, 3 some videos failed, 2 usage, 1 anything else."
+from seds_core.errors import UsageError
+
+EXIT_CODES = (
+    "Exit codes: 0 all there, 3 some videos failed, 4 other processes are still at work on some, "
+    "2 usage, 1 anything else."
+)
 PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
 
 Videos = Annotated[
@@ -18,13 +23,30 @@ MoreVideos = Annotated[list[str] | None, typer.Argument(hidden=True, metavar="[V
 Index = Annotated[
     Path | None, typer.Option(help="CSV with columns video_id and path, instead of --videos.")
 ]
-Out = Annotated[Path, typer.Option(help="Store to create or to go on with.")]
+
+
+def _store_path(path: Path) -> Path:
+    """The path, if a store and its staging folder beside it can have such names."""
+    if path.name in ("", ".."):
+        raise UsageError(f"--out {path}: name the store itself, such as {path / 'rgb.zarr'}")
+    return path
+
+
+Out = Annotated[Path, typer.Option(help="Store to create or to go on with.", callback=_store_path)]
 Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
 PipelineFile = Annotated[
     Path,
     typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+MixDevices = Annotated[
+    bool,
+    typer.Option("--mix-devices", help="Add rows of a GPU to those of a CPU, or the reverse."),
+]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", help="Wait for other processes, and take over what they leave."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 Profile = Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")]

@@ -4,14 +4,16 @@ Progress and messages go to standard error, so that standard output holds only r
 ``--json`` can be piped.
 """
 
+import time
 from collections.abc import Collection, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -27,12 +29,17 @@ results = Console(highlight=False, soft_wrap=True)
 """For tables and reports (standard output)."""
 
 
+SECONDS_BETWEEN_LINES = 30.0
+"""Of progress that is told in plain lines."""
+
+
 def progress_bar() -> Progress:
     """A progress display with counts, rates, elapsed and remaining time.
 
-    Tasks are added with a field ``rates``: a text, empty at first.
+    Tasks are added with a field ``rates``: a text, empty at first. Where nobody sees a bar move,
+    as in a file, a plain line now and then tells the same.
     """
-    return Progress(
+    return _TellingProgress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -43,6 +50,39 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=messages,
     )
+
+
+class _TellingProgress(Progress):
+    """Prints a line at intervals where the console is no terminal."""
+
+    _told = 0.0
+
+    def start(self) -> None:
+        """Begins to count the time to the first line."""
+        self._told = time.monotonic()
+        super().start()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:  # noqa: ANN401 - as in rich
+        """As rich's."""
+        super().update(task_id, **changes)
+        self._tell(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """As rich's."""
+        super().advance(task_id, advance)
+        self._tell(task_id)
+
+    def _tell(self, task_id: TaskID) -> None:
+        now = time.monotonic()
+        if self.console.is_terminal or now - self._told < SECONDS_BETWEEN_LINES:
+            return
+        self._told = now
+        task = self._tasks[task_id]
+        left = "" if task.time_remaining is None else f", {task.time_remaining / 60:.0f} min left"
+        total = "" if task.total is None else f" of {task.total:g}"
+        rates = task.fields.get("rates") or ""
+        line = f"{task.description}: {task.completed:g}{total} {rates}".rstrip()
+        self.console.print(f"{line}{left}", markup=False)
 
 
 def track(values: Collection[Value], description: str) -> Iterator[Value]:

@@ -65,6 +65,7 @@ def main(store, index, seconds="0.0"):
     from extract.run.request import ExtractionRequest
 
     command.load_stream = lambda *_: MeanStream(seconds=float(seconds))
+    command.known_provenance = lambda *_: RGB
     pipelines = write_pipeline(Path(store).parent)
     request = ExtractionRequest(
         "rgb", Path(store), (), Path(index), pipelines, "tiny", as_json=True

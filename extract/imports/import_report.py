@@ -26,9 +26,9 @@ class ImportReport(RunReport):
         self.num_of_several_people += video.num_people > 1
         self.finished(video.finished)
 
-    def summary(self, *, store: str, in_other_hands: int = 0) -> dict[str, Any]:
+    def summary(self, *, store: str) -> dict[str, Any]:
         """The import in numbers."""
-        return super().summary(store=store, in_other_hands=in_other_hands) | {
+        return super().summary(store=store) | {
             "rounded_values": self.num_rounded,
             "several_people": self.num_of_several_people,
         }

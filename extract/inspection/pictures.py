@@ -12,6 +12,7 @@ from extract.decoding.frame import Frame
 from extract.decoding.frame_source import open_frames
 from extract.inspection.annotation import Annotation, read_annotation
 from extract.inspection.drawing import Picture
+from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 
 SHEET_FRAMES = 12
@@ -25,9 +26,13 @@ def write_pictures(
 ) -> Iterator[Path]:
     """Draws what the stores hold of a video into ``picture`` and a film beside it.
 
-    Raises ``UsageError`` when a store has not the video, and ``VideoError`` when the video cannot
-    be read any more.
+    Raises ``UsageError`` when a store has not the video or the name has no picture's ending,
+    ``VideoError`` when the video cannot be read any more, and ``OSError`` when there is no place.
     """
+    if not cv2.haveImageWriter(picture.name):
+        raise UsageError(
+            f"--out {picture}: the name must end like a picture's, such as {picture.stem}.png"
+        )
     annotation = read_annotation([StoreReader(path) for path in stores], video_id)
     write_contact_sheet(picture, annotation)
     yield picture
@@ -49,7 +54,8 @@ def write_contact_sheet(path: Path, annotation: Annotation) -> None:
         for index, frame in _frames(annotation)
         if index in wanted
     ]
-    cv2.imwrite(str(path), cv2.cvtColor(_grid(tiles), cv2.COLOR_RGB2BGR))
+    _, content = cv2.imencode(path.suffix, cv2.cvtColor(_grid(tiles), cv2.COLOR_RGB2BGR))
+    path.write_bytes(content.tobytes())  # which raises, where cv2.imwrite gives False
 
 
 def write_film(path: Path, annotation: Annotation) -> None:

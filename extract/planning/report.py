@@ -56,7 +56,7 @@ def _videos_table(plan: ExtractionPlan) -> Table:
     )
     about = "" if sample.is_whole else "about "
     table.add_row("videos", f"{counts.videos:,}{_seen(plan)}")
-    table.add_row("length", f"{about}{plan.hours_of_video:,.1f} hours, {counts.frames:,} frames")
+    table.add_row("length", f"{about}{_time(plan.hours_of_video)}, {counts.frames:,} frames")
     table.add_row("pose rows", f"{about}{counts.timeline_frames:,} frames")
     table.add_row("RGB rows", f"{about}{counts.clips:,} clips")
     table.add_section()
@@ -81,32 +81,32 @@ def _machine_table(plan: ExtractionPlan) -> Table:
         title=f"This machine: {escape(machine.device)}, {machine.cores} cores",
         title_justify="left",
     )
-    for name in ("stream", "network, rows/s", "decoding, frames/s a process", "hours"):
+    for name in ("stream", "network, rows/s", "decoding, frames/s a process", "time"):
         table.add_column(name, justify="left" if name == "stream" else "right")
     for stream, hours in ((plan.pose, plan.pose_hours), (plan.rgb, plan.rgb_hours)):
         table.add_row(
             stream.kind,
             f"{stream.rows_a_second:,.2f}",
             f"{stream.frames_decoded_a_second:,.0f}",
-            _hours(hours.in_all),
+            _time(hours.in_all),
         )
     both = plan.pose_hours.in_all + plan.rgb_hours.in_all
-    table.add_row("both", "", "", _hours(both), style="bold")
+    table.add_row("both", "", "", _time(both), style="bold")
     return table
 
 
 def _gpu_table(plan: ExtractionPlan) -> Table:
-    table = Table(title="Hours by type of GPU, one of them", title_justify="left")
+    table = Table(title="Time by type of GPU, one of them", title_justify="left")
     table.add_column("GPU")
     for name in ("pose", "RGB", "both", "both in float16", "decoders, pose", "decoders, RGB"):
         table.add_column(name, justify="right")
     for gpu in plan.gpus:
         table.add_row(
             gpu.gpu,
-            _hours(gpu.pose),
-            _hours(gpu.rgb),
-            _hours(gpu.pose + gpu.rgb),
-            _hours(gpu.pose_reduced + gpu.rgb_reduced),
+            _time(gpu.pose),
+            _time(gpu.rgb),
+            _time(gpu.pose + gpu.rgb),
+            _time(gpu.pose_reduced + gpu.rgb_reduced),
             f"{gpu.pose_workers:,}",
             f"{gpu.rgb_workers:,}",
         )
@@ -116,7 +116,7 @@ def _gpu_table(plan: ExtractionPlan) -> Table:
 def _notes(plan: ExtractionPlan) -> Text:
     shares = ", ".join(f"{share:.0%} of {name}" for name, share in MOST_OF_PEAK.items())
     reached = ", ".join(
-        f"{work.name} {work.share_of_matrix_rate:.0%}"
+        f"{work.name} {min(work.share_of_matrix_rate, 1):.0%}"
         for stream in (plan.rgb, plan.pose)
         for work in stream.works
         if work.operations
@@ -155,15 +155,20 @@ def _what_to_type(plan: ExtractionPlan) -> Text:
     return text
 
 
-def _hours(hours: float) -> str:
-    """More digits for less time.
+def _time(hours: float) -> str:
+    """In the unit that a person would choose.
 
-    >>> _hours(0.01234), _hours(3.14), _hours(1234.5)
-    ('0.012', '3.1', '1,234')
+    >>> _time(7.6e-05), _time(0.01), _time(0.5), _time(3.14), _time(1234.5)
+    ('under 1 s', '36 s', '30 min', '3.1 h', '1,234 h')
     """
-    if hours < 1:
-        return f"{hours:.2g}"
-    return f"{hours:,.1f}" if hours < 100 else f"{hours:,.0f}"
+    seconds = hours * 3600
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if hours < 2:
+        return f"{seconds / 60:.0f} min"
+    return f"{hours:,.1f} h" if hours < 100 else f"{hours:,.0f} h"
 
 
 def _size(num_bytes: int | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.pose.estimate import LoadedPoseModel
-from extract.pose.model_aliases import DEMO, RANDOM, PoseModelSource, local_checkpoint
+from extract.pose.model_aliases import DEMO, RANDOM, PoseModelSource, model_weights
 from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
 
@@ -74,7 +74,7 @@ def describe_model(source: PoseModelSource, config: TopdownConfig) -> LoadedPose
         source.name,
         _short_path(source.config),
         source.checkpoint,
-        "" if is_random else file_sha256(local_checkpoint(source.checkpoint)),
+        "" if is_random else file_sha256(model_weights(source)),
         is_random=is_random,
         config_sha256=config.sha256,
     )

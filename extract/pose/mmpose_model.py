@@ -11,7 +11,7 @@ from extract.pose.mmpose_checkpoint import CheckpointError, read_checkpoint
 from extract.pose.mmpose_config import TopdownConfig, describe_model, read_config
 from extract.pose.mmpose_imports import import_mmpose
 from extract.pose.mmpose_warnings import known_warnings_silenced
-from extract.pose.model_aliases import RANDOM, PoseModelSource, local_checkpoint
+from extract.pose.model_aliases import RANDOM, PoseModelSource, model_weights
 from seds_core.errors import UsageError
 from seds_core.keypoints import NUM_KEYPOINTS
 
@@ -46,7 +46,7 @@ def load_mmpose_model(
         network = _build(config)
         dataset_meta = _dataset_meta(config.config)
     if source.checkpoint != RANDOM:
-        dataset_meta = _load_weights(network, local_checkpoint(source.checkpoint)) or dataset_meta
+        dataset_meta = _load_weights(network, model_weights(source)) or dataset_meta
     provenance = describe_model(source, config)
     return MMPoseModel(network.to(device).eval(), config.pipeline, dataset_meta, provenance)
 

@@ -13,11 +13,13 @@ from urllib.parse import urlparse
 
 import yaml
 
-from extract.weights_cache import cached_download, sha256_prefix_in_name
+from extract.weights_cache import WeightsUnavailable, cached_download, sha256_prefix_in_name
 from seds_core.errors import UnavailableError, UsageError
 
 DEMO = "demo"
 """Our own small model, trained on drawn signers: works offline, serves demonstrations."""
+
+NO_DOWNLOAD = "Without a download, --detector mediapipe finds keypoints with models of its package"
 
 RANDOM = "random"
 """In a checkpoint's place: untrained weights."""
@@ -72,6 +74,17 @@ def find_model(name: str, checkpoint: str | None = None) -> PoseModelSource:
         raise UsageError(_unknown_model(name, [DEMO, *ALIASES, *listed]))
     source = listed[full_name]
     return PoseModelSource(name, source.config, checkpoint or source.checkpoint)
+
+
+def model_weights(source: PoseModelSource) -> Path:
+    """The file of a model's weights, downloaded if need be.
+
+    Raises ``WeightsUnavailable``, which names the way that needs no download.
+    """
+    try:
+        return local_checkpoint(source.checkpoint)
+    except WeightsUnavailable as error:
+        raise WeightsUnavailable(f"{error}. {NO_DOWNLOAD}") from error
 
 
 @cache

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from extract.decoding.decoding_rules import DECODING_RULES
 from extract.pose.estimate import LoadedPoseModel
 from extract.pose.model_aliases import detector_weights, find_model
 from extract.pose.settings import PoseSettings
@@ -24,6 +25,7 @@ def pose_provenance(
         ),
         weights=asdict(model) | _files_of_boxes(settings.pose),
         device=device,
+        decoding=DECODING_RULES,
     )
 
 

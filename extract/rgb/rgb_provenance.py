@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from extract.decoding.decoding_rules import DECODING_RULES
 from extract.rgb.kept_frames import KeptFrames
 from extract.rgb.weights_files import LoadedWeights
 from extract.settings import ExtractSettings
@@ -29,4 +30,5 @@ def rgb_provenance(
         feature_dtype=settings.rgb.store_dtype,
         clip_frames=settings.rgb.clip_length if kept else 0,
         device=device,
+        decoding=DECODING_RULES,
     )

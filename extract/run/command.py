@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from extract.decoding.decode_pool import DecodePool
+from extract.pose.model_aliases import DEMO
+from extract.pose.settings import PoseSettings
 from extract.run.dry_run import print_dry_run
+from extract.run.existing_store import fitted_to, has_everything
 from extract.run.interruption import EXIT_INTERRUPTED, stop_requests
 from extract.run.loop import extract_videos
 from extract.run.plan import plan_run
@@ -14,17 +16,22 @@ from extract.run.profile import RunProfile
 from extract.run.report import RunReport
 from extract.run.request import ExtractionRequest
 from extract.run.stream import Stream
-from extract.run.streams import load_stream
+from extract.run.streams import known_provenance, load_stream
 from extract.settings import ExtractSettings
 from extract.video_list import VideoList, find_videos, videos_of_index
 from seds_core.command_line import EXIT_ERROR
 from seds_core.console import messages, progress_bar, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
+from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import Provenance
+from seds_core.store.reader import StoreReader
+from seds_core.store.records import FailedVideo
 from seds_core.store.writer import StoreWriter
 
 EXIT_ALL_THERE = 0
 EXIT_SOME_FAILED = 3
+EXIT_OTHERS_AT_WORK = 4
 
 
 def run_extraction(request: ExtractionRequest) -> int:
@@ -34,33 +41,47 @@ def run_extraction(request: ExtractionRequest) -> int:
     ``UnavailableError`` when the frozen network cannot be had.
     """
     settings, videos = read_settings(request), read_videos(request)
+    _warn_of_demo_model(request.kind, settings.pose, videos)
+    if has_everything(request.store, videos, _known(request, settings)):
+        return _nothing_to_do(request, videos)
     try:
         with stop_requests(), _decoders(settings) as pool:  # which start while the network loads
             began = time.monotonic()
-            stream = _load(request, settings)
+            stream, made = _load(request, settings)
             profile = RunProfile(settings.run.decode_workers, loading=time.monotonic() - began)
-            summary, report = _extract(request, settings, videos, stream, pool, profile)
+            report = _extract(request, settings, videos, stream, made, pool, profile)
         profile.end()
     except KeyboardInterrupt:
         messages.print("Stopped. What was finished is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
     if request.profile:
         report.print_profile(profile)
-    report.print_summary(summary)
+    report.print_summary(report.summary(store=str(request.store)))
     return _exit_code(report)
 
 
 def _exit_code(report: RunReport) -> int:
     if report.broken:
         return EXIT_ERROR
+    if report.in_other_hands:
+        return EXIT_OTHERS_AT_WORK
     return EXIT_SOME_FAILED if report.failures else EXIT_ALL_THERE
 
 
+def _nothing_to_do(request: ExtractionRequest, videos: VideoList) -> int:
+    with _report(request, num_todo=0, num_there=len(videos.videos)) as report:
+        pass
+    report.print_summary(report.summary(store=str(request.store)))
+    return EXIT_ALL_THERE
+
+
 def run_dry(request: ExtractionRequest) -> int:
-    """Prints what :func:`run_extraction` would do and writes nothing."""
+    """Prints what :func:`run_extraction` would do and writes nothing; raises the same."""
     settings, videos = read_settings(request), read_videos(request)
-    stream = _load(request, settings)
-    print_dry_run(videos, stream, request.store, settings, as_json=request.as_json)
+    _warn_of_demo_model(request.kind, settings.pose, videos)
+    has_everything(request.store, videos, _known(request, settings))  # refuses early
+    stream, made = _load(request, settings)
+    print_dry_run(videos, stream, made, request.store, settings, as_json=request.as_json)
     return EXIT_ALL_THERE
 
 
@@ -84,11 +105,31 @@ def _decoders(settings: ExtractSettings) -> DecodePool:
     return DecodePool(settings.run.decode_workers, settings.run.decode_timeout)
 
 
-def _load(request: ExtractionRequest, settings: ExtractSettings) -> Stream:
+def _warn_of_demo_model(kind: StoreKind, pose: PoseSettings, videos: VideoList) -> None:
+    """The demo's keypoint model has only ever seen drawn signers."""
+    if kind != "pose" or pose.detector != "mmpose" or pose.model != DEMO:
+        return
+    from extract.synthetic.corpus import is_drawn  # noqa: PLC0415 - for this model only
+
+    if not all(is_drawn(video.path) for video in videos.videos):
+        warn(
+            "the pose model 'demo' was trained on the drawn signers of seds-extract demo-videos; "
+            "on real people it sees hands where there are none. Take another: --model "
+            "rtmpose-l-384, or, without a download, --detector mediapipe"
+        )
+
+
+def _known(request: ExtractionRequest, settings: ExtractSettings) -> Provenance | None:
+    return known_provenance(request.kind, settings, request.pose_store)
+
+
+def _load(request: ExtractionRequest, settings: ExtractSettings) -> tuple[Stream, Provenance]:
+    """The stream, and how it makes rows for the request's store."""
     stream = load_stream(request.kind, settings, request.device, request.pose_store)
     if stream.provenance.warning:
         warn(stream.provenance.warning)
-    return stream
+    made = fitted_to(request.store, stream.provenance, mix_devices=request.mix_devices)
+    return stream, made
 
 
 def _extract(
@@ -96,14 +137,21 @@ def _extract(
     settings: ExtractSettings,
     videos: VideoList,
     stream: Stream,
+    made: Provenance,
     pool: DecodePool,
     profile: RunProfile,
-) -> tuple[dict[str, Any], RunReport]:
-    with StoreWriter(request.store, stream.provenance) as writer:
+) -> RunReport:
+    with StoreWriter(request.store, made) as writer:
         plan = plan_run(videos.videos, writer.videos)
+        failed_before = StoreReader(request.store).failures
         with _report(request, len(plan.todo), plan.num_there) as report:
-            extract_videos(plan.todo, stream, writer, pool, settings.frames, report, profile)
-    return report.summary(store=str(request.store), in_other_hands=writer.in_other_hands), report
+            frames, wait = settings.frames, request.wait
+            extract_videos(plan.todo, stream, writer, pool, frames, report, profile, wait=wait)
+    wanted = {video.video_id for video in plan.todo}
+    for video_id, failure in StoreReader(request.store).failures.items():
+        if video_id in wanted and failure != failed_before.get(video_id):
+            report.failed_elsewhere(FailedVideo(**failure))
+    return report
 
 
 @contextmanager

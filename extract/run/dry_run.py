@@ -17,6 +17,7 @@ from extract.run.stream import Stream, rows_of
 from extract.settings import ExtractSettings
 from extract.video_list import VideoList
 from seds_core.console import messages, progress_bar, results
+from seds_core.store.provenance import Provenance
 
 
 @dataclass
@@ -42,9 +43,18 @@ class Estimate:
 
 
 def print_dry_run(
-    videos: VideoList, stream: Stream, store: Path, settings: ExtractSettings, *, as_json: bool
+    videos: VideoList,
+    stream: Stream,
+    made: Provenance,
+    store: Path,
+    settings: ExtractSettings,
+    *,
+    as_json: bool,
 ) -> None:
-    """Measures one video, estimates the rest and prints both; the store is not touched."""
+    """Measures one video, estimates the rest and prints both; the store is not touched.
+
+    Finished videos that wait for the store count as there if they were ``made`` alike.
+    """
     plan = plan_run(videos.videos, entries_of(store))
     estimate = _estimate(plan, stream, settings)
     summary = {

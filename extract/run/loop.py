@@ -5,6 +5,7 @@ compute (``computing``), and one writes; the decoders are processes. What one ma
 waits in queues of bounded length.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 
@@ -21,11 +22,15 @@ from extract.run.stream import Stream, UnusableRowsError, joined
 from extract.run.writing_thread import WritingThread
 from extract.settings import FrameSettings
 from extract.video_list import ListedVideo
+from seds_core.console import messages
 from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.writer import StoreWriter
 
 MAX_UNEXPECTED_ERRORS = 3
 """Videos in a row at which the program may fail, and not they, before the run gives up."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At what other processes are doing, while there is nothing else to do."""
 
 _NO_MEMORY = (
     "no memory for it, not even in the smallest pass: end other programs that use the device, or "
@@ -44,13 +49,16 @@ def extract_videos(
     frames: FrameSettings,
     report: RunReport,
     profile: RunProfile,
+    *,
+    wait: bool = False,
 ) -> None:
-    """Extracts the videos that no process has done yet, in order, into the writer's store."""
+    """Extracts the videos that no process has done yet, in order, into the writer's store.
+
+    With ``wait`` it ends only when no other process holds any of them.
+    """
     jobs = {video.video_id: decode_job(video, stream, frames) for video in videos}
     writer.want(jobs)
-    num_done = -1
-    while num_done != report.num_done:  # look again: another process may have died since
-        num_done = report.num_done
+    for _ in _looks(writer, report, wait=wait):
         steps = read_videos(_claimed(jobs, writer), stream, pool, profile)
         with (
             WritingThread() as writing,
@@ -61,6 +69,19 @@ def extract_videos(
             for video in computing.videos(keeping.announced(ready)):
                 keeping.keep(video)
             keeping.finish()
+
+
+def _looks(writer: StoreWriter, report: RunReport, *, wait: bool) -> Iterator[None]:
+    """Another look for videos to claim as long as there may be some: other processes die."""
+    num_done = -1
+    while num_done != report.num_done or (wait and report.in_other_hands):
+        if num_done == report.num_done:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        num_done, held = report.num_done, report.in_other_hands
+        yield
+        report.in_other_hands = writer.in_other_hands
+        if wait and report.in_other_hands not in (0, held):
+            messages.print(f"waiting for {report.in_other_hands} videos of other processes")
 
 
 def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> DecodeJob:

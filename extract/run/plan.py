@@ -37,6 +37,13 @@ def plan_run(videos: tuple[ListedVideo, ...], entries: Mapping[str, VideoEntry])
     return Plan(missing, changed, len(videos) - len(missing) - len(changed))
 
 
+def is_all_there(videos: tuple[ListedVideo, ...], entries: Mapping[str, VideoEntry]) -> bool:
+    """Whether a plan would have nothing to do; looks no further than the first that it would."""
+    return all(video.video_id in entries for video in videos) and not any(
+        has_changed(video, entries[video.video_id]) for video in videos
+    )
+
+
 def has_changed(video: ListedVideo, entry: VideoEntry) -> bool:
     """Whether a video is another than the one extracted.
 

@@ -34,6 +34,8 @@ class RunReport:
     num_frames: int = 0
     num_rows: int = 0
     failures: list[FailedVideo] = field(default_factory=list)
+    in_other_hands: int = 0
+    """Videos that other processes were at work on at the end."""
     broken: list[str] = field(default_factory=list)
     """Videos at which the program failed: nothing is recorded of them."""
     _began: float = field(default_factory=time.monotonic)
@@ -81,6 +83,11 @@ class RunReport:
             messages.print("".join(traceback.format_exception(error)), markup=False)
         self._advance()
 
+    def failed_elsewhere(self, failure: FailedVideo) -> None:
+        """One of the run's videos failed, maybe in another process; this one's own are known."""
+        if failure not in self.failures:
+            self.failures.append(failure)
+
     @property
     def num_done(self) -> int:
         """Videos that are finished or failed."""
@@ -91,13 +98,13 @@ class RunReport:
         """Seconds since the run began."""
         return time.monotonic() - self._began
 
-    def summary(self, *, store: str, in_other_hands: int) -> dict[str, Any]:
+    def summary(self, *, store: str) -> dict[str, Any]:
         """The run in numbers."""
         return {
             "store": store,
             "finished": self.num_finished,
             "already_there": self.already_there,
-            "in_other_hands": in_other_hands,
+            "in_other_hands": self.in_other_hands,
             "failed": [asdict(failure) for failure in self.failures],
             "broken": self.broken,
             "frames": self.num_frames,
@@ -117,7 +124,7 @@ class RunReport:
         table.add_row("videos extracted", f"{summary['finished']:,}")
         table.add_row("already there", f"{summary['already_there']:,}")
         if summary["in_other_hands"]:
-            table.add_row("left to other processes", f"{summary['in_other_hands']:,}")
+            table.add_row("other processes at work on", f"{summary['in_other_hands']:,}")
         table.add_row("failed", f"{len(summary['failed']):,}")
         table.add_row("frames", f"{summary['frames']:,} ({summary['frames'] / seconds:.1f}/s)")
         table.add_row("rows", f"{summary['rows']:,}")

@@ -25,3 +25,7 @@ class ExtractionRequest:
     """Whether to say where the time went."""
     pose_store: Path | None = None
     """Which frames show a hand, for RGB features with ``frames: hands``."""
+    mix_devices: bool = False
+    """Whether rows of another kind of device may be in the store."""
+    wait: bool = False
+    """Whether to wait for other processes that hold some of the videos."""

@@ -113,6 +113,11 @@ def read_settings(folder: Path) -> SyntheticCorpus:
     return SyntheticCorpus.model_validate_json(text)
 
 
+def is_drawn(video: Path) -> bool:
+    """Whether a video lies where :func:`write_corpus` puts it."""
+    return (video.parent.parent / _SETTINGS_FILE).is_file()
+
+
 def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
     """Writes what is missing of ``videos/``, ``truth/`` and ``index.csv`` below ``folder``.
 

@@ -73,6 +73,11 @@ class StoreArrays:
         """What the store holds as of now: another process may have committed since."""
         return self.root.commit
 
+    def allow_any_device(self) -> None:
+        """Records that the rows may be of several kinds of devices from now on."""
+        self.provenance = replace(self.provenance, device="any")
+        write_commit(self.path, replace(self.commit, provenance=self.provenance))
+
     @property
     def committed(self) -> tuple[int, int]:
         """Numbers of table entries and of rows that count, as of now."""

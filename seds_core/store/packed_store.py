@@ -12,7 +12,7 @@ import numpy as np
 from seds_core.console import warn
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS
-from seds_core.store.provenance import Provenance, StoreMismatchError
+from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FailedVideo, FinishedVideo, StagedVideo
 from seds_core.store.staging import Staging
@@ -143,12 +143,9 @@ def _open_or_create(path: Path, provenance: Provenance) -> StoreArrays:
     if not path.exists():
         return StoreArrays.create(path, provenance)
     arrays = StoreReader(path).arrays  # which refuses a damaged store
-    if differences := arrays.provenance.differences(provenance):
-        listed = "\n".join(f"  {difference}" for difference in differences)
-        raise StoreMismatchError(
-            f"{path} was made with other settings (store / asked):\n{listed}\n"
-            "Give another --out for a new store, or the settings of this one."
-        )
+    arrays.provenance.refuse_others(path, provenance)
+    if provenance.device == "any" != arrays.provenance.device:
+        arrays.allow_any_device()
     return arrays
 
 

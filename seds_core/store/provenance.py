@@ -6,6 +6,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Literal
 
 from seds_core.errors import UsageError
@@ -118,6 +119,22 @@ class Provenance:
         """Whether rows of the other's device may join: of the same kind, or of any, or unknown."""
         free = ("any", "")
         return self.device in free or other.device in free or self.device == other.device
+
+    def refuse_others(self, path: Path, asked: "Provenance") -> None:
+        """Raises :class:`StoreMismatchError` where the store at ``path``, which was made like this,
+        must not get rows that are made as ``asked``."""
+        if differences := self.differences(asked):
+            listed = "\n".join(f"  {difference}" for difference in differences)
+            raise StoreMismatchError(
+                f"{path} was made with other settings (store / asked):\n{listed}\n"
+                "Give another --out for a new store, or the settings of this one."
+            )
+        if not self.accepts_device_of(asked):
+            raise StoreMismatchError(
+                f"{path} was computed on a device of kind '{self.device}', and this run would add "
+                f"rows of '{asked.device}', which differ in their last bits. Choose the same with "
+                "--device, or allow both with --mix-devices"
+            )
 
     def decided(self) -> dict[str, Any]:
         """Name -> value of everything that decides rows, as far as it is known."""

@@ -117,7 +117,7 @@ def test_the_options_do_not_grow_by_accident():
         for name, command in commands.items()
     }
     shared = ["as_json", "device", "dry_run", "index", "more_videos", "out", "pipeline"]
-    shared += ["pipelines", "profile", "videos"]
+    shared += ["mix_devices", "pipelines", "profile", "videos", "wait"]
     assert options == {
         "captions": [
             "as_json", "boxes", "dev_share", "language", "max_tokens", "out", "release", "report",
@@ -145,3 +145,23 @@ def test_the_options_do_not_grow_by_accident():
         "show": ["also", "out", "store", "video", "video_id"],
         "demo-videos": ["out", "pipeline", "pipelines"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_a_store_needs_a_name(call, capsys, out):
+    assert call("rgb", "--videos", "a", "--out", out) == 2
+    assert f"--out {out}" in capsys.readouterr().err
+    assert not hasattr(call, "request")
+
+
+def test_waiting_and_mixing_are_asked_for(call):
+    call("pose", "--videos", "a", "--out", "s.zarr")
+    assert (call.request.wait, call.request.mix_devices) == (False, False)
+    call("pose", "--videos", "a", "--out", "s.zarr", "--wait", "--mix-devices")
+    assert (call.request.wait, call.request.mix_devices) == (True, True)
+
+
+def test_help_tells_all_exit_codes(call, capsys):
+    for name in ("rgb", "pose"):
+        call(name, "--help")
+        assert "4 other processes" in " ".join(capsys.readouterr().out.split())

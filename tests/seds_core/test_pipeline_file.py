@@ -34,6 +34,8 @@ def test_values_and_defaults(tmp_path):
         ("pipelines: {demo: {extract: {frames: {max_frame: 1}}}}", "Did you mean 'max_frames'"),
         ("pipelines: {demoo: {}}", "no pipeline 'demo'. Did you mean 'demoo'"),
         ("pipelines: {demo: {extract: {rate: fast}}}", "rate: .* 'fast'"),
+        ("pipelines: {demo: {extract: {rate: .inf}}}", "rate: .*finite"),
+        ("pipelines: {demo: {extract: {rate: .nan}}}", "rate: .*finite"),
         ("pipelines:\n  demo: {}\n  demo: {}\n", "line 3: key 'demo' is given twice"),
         ("pipelines: {demo: [", "not valid YAML"),
         ("- 1", "no key 'pipelines'"),

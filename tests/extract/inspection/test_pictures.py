@@ -71,3 +71,16 @@ def test_a_video_that_is_not_there_is_named(stores, tmp_path):
     (tmp_path / "a.mp4").unlink()
     with pytest.raises(VideoError, match="does not exist"):
         list(write_pictures(stores, "a", tmp_path / "sheet.png", with_film=False))
+
+
+@pytest.mark.parametrize("name", ["sheet", "sheet.", "sheet.mp4", "sheet.txt", "."])
+def test_a_name_without_a_pictures_ending_is_refused(stores, tmp_path, name):
+    with pytest.raises(UsageError, match=r"must end like a picture's, such as .*\.png"):
+        list(write_pictures(stores, "a", tmp_path / name, with_film=False))
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(stores, tmp_path):
+    written = []
+    with pytest.raises(OSError, match=r"nowhere/sheet\.png"):
+        written += write_pictures(stores, "a", tmp_path / "nowhere" / "sheet.png", with_film=False)
+    assert written == []

@@ -1,9 +1,11 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from video_files import numbered_video
 
-from extract.planning import command, drawn_sample, measured_work, network_clock
+from extract.planning import drawn_sample, measured_plan, measured_work, network_clock
 from extract.planning.command import run_plan
 from extract.planning.request import PlanRequest
 from seds_core.errors import UsageError
@@ -60,8 +62,8 @@ def test_a_plan_of_real_videos(request_for, tmp_path, capsys):
 def test_a_plan_before_there_are_videos(request_for, capsys, works, monkeypatch):
     rgb, pose = works
     monkeypatch.setattr(drawn_sample, "NUM_FRAMES", 4)
-    monkeypatch.setattr(command, "rgb_work", lambda *_: rgb.works[0])
-    monkeypatch.setattr(command, "keypoint_work", lambda *_: pose.works[0])
+    monkeypatch.setattr(measured_plan, "rgb_work", lambda *_: rgb.works[0])
+    monkeypatch.setattr(measured_plan, "keypoint_work", lambda *_: pose.works[0])
     assert run_plan(request_for()) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["is_drawn"] is True
@@ -74,3 +76,27 @@ def test_requests_that_contradict_themselves(request_for, tmp_path):
         run_plan(request_for(index=tmp_path / "index.csv", places=("videos",)))
     with pytest.raises(UsageError, match="--sample is 0"):
         run_plan(request_for(sample=0))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("video,path\n", "video_id"), ("video_id,path\n", "video")]
+)
+def test_a_wrong_index_is_told_before_anything_heavy_is_loaded(tmp_path, content, message):
+    (tmp_path / "tiny.yaml").write_text(PIPELINES)
+    (tmp_path / "index.csv").write_text(content)
+    program = """
+import sys
+from pathlib import Path
+from extract.planning.command import run_plan
+from extract.planning.request import PlanRequest
+try:
+    run_plan(PlanRequest(Path("tiny.yaml"), "tiny", Path("index.csv")))
+except ValueError as error:
+    print(error)
+assert "torch" not in sys.modules
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert message in ended.stdout

@@ -67,7 +67,7 @@ def test_hours_of_a_gpu(works):
     assert found.gpu == "made up"
     assert found.rgb == pytest.approx(3_600 * 0.08 / 3600)
     assert found.rgb_reduced == pytest.approx(3_600 * 0.02 / 3600)
-    assert found.pose == pytest.approx(18_000 * 0.12 / 3600)
+    assert found.pose == pytest.approx(18_000 * 0.14 / 3600)
     assert found.rgb_workers == 3  # 0.2 hours of decoding in 0.08
     assert found.pose_workers == 1
 

@@ -21,7 +21,7 @@ def test_a_person_sees_what_it_takes(make):
     assert "10 (2 of 10 looked into)" in text
     assert "about 640 clips" in text
     assert "disk, raw │ 3.0 GB" in text
-    assert "│ both │ │ │ 0.57 │" in text  # hours on this machine
+    assert "│ both │ │ │ 34 min │" in text  # on this machine
     assert "H100 SXM" in text
     assert "video network 50%, keypoint model 50%" in text
     assert "100.0 ms a frame stay on one core" in text
@@ -57,3 +57,13 @@ def test_a_program_gets_everything(make):
     assert values["assumptions"]["most_of_peak"]["float32"] == 0.5
     assert values["assumptions"]["peaks"][0]["source"].startswith("https://")
     assert values["steps"][0]["purpose"] == "keypoints"
+
+
+def test_a_small_set_is_told_in_seconds_and_never_beyond_the_machine(make, sample):
+    work = replace(make().rgb.works[0], seconds=1e-3, operations=2.5e9, matrix_rate=1e12)
+    plan = make()
+    plan = replace(plan, rgb=replace(plan.rgb, works=(work,)))
+    assert work.share_of_matrix_rate == 2.5
+    text = shown(plan)
+    assert "video network 100%" in text
+    assert "0.0 h" not in text

@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from extract.pose.model_aliases import ALIASES, find_model, local_checkpoint, published_models
-from extract.weights_cache import sha256_prefix_in_name
+from extract.pose.model_aliases import (
+    ALIASES,
+    find_model,
+    local_checkpoint,
+    model_weights,
+    published_models,
+)
+from extract.weights_cache import WeightsUnavailable, sha256_prefix_in_name
 from seds_core.errors import UsageError
 
 
@@ -75,3 +81,15 @@ def test_local_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert local_checkpoint(path.as_uri()) == tmp_path / "cache" / "mine.pth"
     with pytest.raises(UsageError, match="there is no checkpoint"):
         local_checkpoint(str(tmp_path / "absent.pth"))
+
+
+def test_a_failed_download_names_the_way_without_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEDS_CACHE", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    with pytest.raises(WeightsUnavailable, match=r"--detector mediapipe") as caught:
+        model_weights(find_model("rtmpose-m"))
+    assert "Could not download" in str(caught.value)
+
+
+def offline(*_: object, **__: object) -> None:
+    raise OSError("no route to host")

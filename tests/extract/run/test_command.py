@@ -11,15 +11,18 @@ from mean_stream import MeanStream, write_pipeline
 
 from extract.decoding.decode_pool import DecodePool
 from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.pose.settings import PoseSettings
 from extract.run import command, loop
 from extract.run.loop import decode_job
 from extract.run.request import ExtractionRequest
 from extract.run.stream import UnusableRowsError, rows_of
 from extract.settings import FrameSettings
-from extract.video_list import ListedVideo
+from extract.video_list import ListedVideo, VideoList
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
+from seds_core.store.records import FailedVideo
 from seds_core.store.staging import Staging, video_key
+from seds_core.store.writer import StoreWriter
 
 
 @pytest.fixture
@@ -27,7 +30,15 @@ def run(corpus, tmp_path, monkeypatch, capsys):
     """Runs a command on the corpus; gives its exit code and its last event, and keeps them all."""
 
     def run(action=command.run_extraction, stream=None, **changes):
-        monkeypatch.setattr(command, "load_stream", lambda *_: stream or MeanStream())
+        loaded = stream or MeanStream()
+        run.loaded = 0
+
+        def load_stream(*_):
+            run.loaded += 1
+            return loaded
+
+        monkeypatch.setattr(command, "load_stream", load_stream)
+        monkeypatch.setattr(command, "known_provenance", lambda *_: loaded.provenance)
         request = ExtractionRequest(
             "rgb",
             tmp_path / "rgb.zarr",
@@ -54,9 +65,11 @@ def test_every_video_is_extracted_once_and_in_order(run, corpus, tmp_path):
     assert (entry.num_frames, entry.frame_step, entry.width, entry.height) == (45, 2, 64, 48)
     assert entry.size_bytes == corpus.path("video5").stat().st_size
     assert store.rows("video5")["first_frame"].tolist() == list(range(0, 45, 2))
+    assert run.loaded == 1
     code, summary = run()
     assert code == 0
     assert (summary["finished"], summary["already_there"]) == (0, 6)
+    assert run.loaded == 0  # what is there, and how it was made, is known without the network
 
 
 def test_rows_are_those_of_each_video_alone(run, corpus, tmp_path):
@@ -208,6 +221,82 @@ def test_other_settings_are_refused(run):
         run(stream=other)
 
 
+def test_other_settings_are_refused_before_the_network_is_loaded(run, tmp_path):
+    run()
+    other = MeanStream(provenance=replace(RGB, feature_dtype="float16"))
+    for action in (command.run_extraction, command.run_dry):
+        with pytest.raises(UsageError, match="feature_dtype: float32 / float16"):
+            run(action, stream=other)
+        assert run.loaded == 0
+
+
+def test_a_dry_run_refuses_what_only_the_loaded_network_tells(run, monkeypatch):
+    run()
+    other = MeanStream(provenance=replace(RGB, feature_dtype="float16"))
+    monkeypatch.setattr(command, "has_everything", lambda *_: False)
+    with pytest.raises(UsageError, match="feature_dtype: float32 / float16"):
+        run(command.run_dry, stream=other)
+
+
+def made_on(device):
+    return MeanStream(provenance=replace(RGB, device=device, decoding=2))
+
+
+def test_rows_of_another_device_are_refused_unless_asked_for(run, corpus, tmp_path):
+    shutil.move(corpus.path("video5"), tmp_path / "later.mp4")
+    assert run(stream=made_on("cpu"))[0] == 3
+    shutil.move(tmp_path / "later.mp4", corpus.path("video5"))
+    with pytest.raises(UsageError, match=r"of kind 'cpu'.*'cuda'.*last bits.*--mix-devices"):
+        run(stream=made_on("cuda"))
+    assert run(stream=made_on("cuda"), mix_devices=True)[0] == 0
+    assert StoreReader(tmp_path / "rgb.zarr").provenance.device == "any"
+    os.truncate(corpus.path("video5"), 0)
+    assert run(stream=made_on("cpu"))[0] == 3  # it has been asked for once
+
+
+def test_a_store_that_records_less_goes_on_with_one_line(run, corpus, tmp_path):
+    path = corpus.path("video5")
+    content = path.read_bytes()
+    path.write_bytes(b"")
+    assert run()[0] == 3
+    path.write_bytes(content)
+    assert run(stream=made_on("cpu"))[0] == 0
+    assert StoreReader(tmp_path / "rgb.zarr").provenance.device == ""
+
+
+def test_videos_that_others_hold_have_an_exit_code_of_their_own(run, monkeypatch):
+    monkeypatch.setattr(Staging, "claimed_by_others", lambda _: {video_key("video3")})
+    code, summary = run()
+    assert code == 4
+    assert (summary["finished"], summary["in_other_hands"]) == (5, 1)
+
+
+def test_waiting_takes_over_what_another_process_leaves(run, monkeypatch):
+    """It holds a video until there has been nothing else to do for a while."""
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_LOOKS", 0.01)
+    held = [{video_key("video3")}] * 20
+    monkeypatch.setattr(Staging, "claimed_by_others", lambda _: held.pop() if held else set())
+    code, summary = run(wait=True)
+    assert code == 0
+    assert (summary["finished"], summary["in_other_hands"]) == (6, 0)
+
+
+def test_a_failure_in_another_process_counts(run, corpus, monkeypatch):
+    """It fails at a video that this one then finds done."""
+    failure = FailedVideo.now("video3", str(corpus.path("video3")), "its decoder crashed")
+    claim = StoreWriter.claim
+
+    def claim_after_the_other(self):
+        if not self._staging.read_failed():
+            self._staging.add_failed(failure)
+        return claim(self)
+
+    monkeypatch.setattr(StoreWriter, "claim", claim_after_the_other)
+    code, summary = run()
+    assert code == 3
+    assert (summary["finished"], [f["reason"] for f in summary["failed"]]) == (5, [failure.reason])
+
+
 def test_a_dry_run_counts_and_writes_nothing(run, corpus, tmp_path):
     corpus.path("video2").write_bytes(b"")
     before = sorted(tmp_path.rglob("*"))
@@ -236,3 +325,17 @@ def test_a_dry_run_counts_videos_that_would_fail(run, corpus):
     _, summary = run(command.run_dry, stream=Lacking())
     assert (whole["unreadable"], summary["unreadable"]) == (0, 1)
     assert whole["rows"] - summary["rows"] == 30  # of its 30 frames, all on the timeline
+
+
+def test_the_demo_keypoint_model_is_for_drawn_signers(tmp_path, capsys):
+    """Real people get a warning, the corpus of demo-videos none."""
+    (tmp_path / "videos").mkdir()
+    videos = VideoList((ListedVideo("a", tmp_path / "videos" / "a.mp4"),))
+    demo, other = PoseSettings(model="demo"), PoseSettings(model="rtmpose-m")
+    command._warn_of_demo_model("pose", demo, videos)
+    assert "--detector mediapipe" in capsys.readouterr().err
+    command._warn_of_demo_model("pose", other, videos)
+    command._warn_of_demo_model("rgb", demo, videos)
+    (tmp_path / "corpus.json").write_text("{}")
+    command._warn_of_demo_model("pose", demo, videos)
+    assert capsys.readouterr().err == ""

@@ -37,6 +37,7 @@ def run(recording, tmp_path, monkeypatch, capsys):
     def run(parts, action=command.run_extraction):
         for module in (command, verify):
             monkeypatch.setattr(module, "load_stream", lambda *_, **__: STREAM)
+        monkeypatch.setattr(command, "known_provenance", lambda *_: STREAM.provenance)
         index = write_index(tmp_path / "parts.csv", recording, parts)
         pipelines = write_pipeline(tmp_path)
         request = ExtractionRequest(

@@ -1,0 +1,44 @@
+"""What the store of a run says before any network is loaded."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from extract.run.plan import is_all_there
+from extract.video_list import VideoList
+from seds_core.console import messages
+from seds_core.store.provenance import Provenance
+from seds_core.store.reader import StoreReader
+
+
+def has_everything(path: Path, videos: VideoList, asked: Provenance | None) -> bool:
+    """Whether the store holds all videos, made as ``asked``.
+
+    ``None`` stands for what only the loaded network tells. Raises ``StoreMismatchError`` where the
+    store was made otherwise.
+    """
+    if asked is None or not path.exists():
+        return False
+    store = StoreReader(path)
+    store.provenance.refuse_others(path, asked)
+    return is_all_there(videos.videos, store.videos)
+
+
+def fitted_to(path: Path, made: Provenance, *, mix_devices: bool) -> Provenance:
+    """How rows are made, for the store at ``path``, which may not exist yet.
+
+    Where devices may be mixed, here or since an earlier run, rows are of any. Says once what the
+    store does not record because it is older; raises ``StoreMismatchError`` where it was made
+    otherwise.
+    """
+    store = StoreReader(path).provenance if path.exists() else None
+    if mix_devices or (store and store.device == "any"):
+        made = replace(made, device="any")
+    if store:
+        store.refuse_others(path, made)
+        if unknown := store.recorded_by_one(made):
+            messages.print(
+                f"{path} does not record {', '.join(unknown)}, as older stores do not: rows are "
+                "added on trust that these are the same",
+                markup=False,
+            )
+    return made
