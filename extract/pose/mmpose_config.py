@@ -47,17 +47,17 @@ class TopdownConfig:
 def read_config(source: PoseModelSource, *, flip_test: bool) -> TopdownConfig:
     """The config of a model; ``UsageError`` says what is wrong with a user's own."""
     config = _loaded(source)
-    model = config.get("model")
+    model: Any = config.get("model")
     if not isinstance(model, dict) or model.get("type") != "TopdownPoseEstimator":
         raise UsageError(f"{source.config} is not the config of a top-down pose estimator")
     for part in ("backbone", "head"):
         if not isinstance(model.get(part), dict):
             raise UsageError(f"{source.config}: its model has no {part}")
-    model.train_cfg = None
-    model.backbone.pop("init_cfg", None)  # Weights of the backbone alone, from the internet.
-    model.backbone.pop("_scope_", None)  # Would look for mmdet.
-    model.test_cfg = {**(model.get("test_cfg") or {}), "flip_test": flip_test}
-    model.test_cfg["output_heatmaps"] = False
+    model["train_cfg"] = None
+    model["backbone"].pop("init_cfg", None)  # Weights of the backbone alone, from the internet.
+    model["backbone"].pop("_scope_", None)  # Would look for mmdet.
+    asked = {"flip_test": flip_test, "output_heatmaps": False}
+    model["test_cfg"] = (model.get("test_cfg") or {}) | asked
     dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
     if not dataset.get("pipeline"):
         raise UsageError(

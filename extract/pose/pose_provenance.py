@@ -46,7 +46,7 @@ def describe_pose_model(settings: PoseSettings) -> LoadedPoseModel:
 
 def _files_of_boxes(settings: PoseSettings) -> dict[str, Any]:
     if settings.person_box == "detector":
-        path = detector_weights(settings.person_detector.network)
-        return {"person_detector_sha256": file_sha256(path)}
-    path = settings.person_box_file
-    return {"person_box_file_sha256": file_sha256(path)} if path else {}
+        weights = detector_weights(settings.person_detector.network)
+        return {"person_detector_sha256": file_sha256(weights)}
+    table = settings.person_box_file
+    return {"person_box_file_sha256": file_sha256(table)} if table else {}

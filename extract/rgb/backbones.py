@@ -15,7 +15,8 @@ from extract.rgb.architectures import Architecture, NamedWeights, find_architect
 from extract.rgb.checkpoint_file import read_checkpoint
 from extract.rgb.frame_preparation import FramePreparation
 from extract.rgb.video_network import VideoNetwork, freeze
-from extract.rgb.weights import LoadedWeights, WeightsFile, fill, random_network
+from extract.rgb.weights import WeightsFile, fill, random_network
+from extract.rgb.weights_files import LoadedWeights
 from seds_core.errors import UsageError
 
 _NUM_RANDOM_CLASSES = 400

@@ -15,7 +15,7 @@ from extract.rgb.frame_preparation import PUBLISHED
 from extract.rgb.kept_frames import KeptFrames
 from extract.rgb.rgb_stream import RgbStream
 from extract.rgb.video_network import VideoNetwork
-from extract.rgb.weights import LoadedWeights
+from extract.rgb.weights_files import LoadedWeights
 from extract.run.stream import rows_of
 from extract.settings import ExtractSettings
 from extract.synthetic.video_writing import write_video

@@ -31,6 +31,7 @@ def run(corpus, tmp_path, monkeypatch, capsys):
 
     def run(action=command.run_extraction, stream=None, **changes):
         loaded = stream or MeanStream()
+        known = replace(loaded.provenance, device="")
         run.loaded = 0
 
         def load_stream(*_):
@@ -38,7 +39,7 @@ def run(corpus, tmp_path, monkeypatch, capsys):
             return loaded
 
         monkeypatch.setattr(command, "load_stream", load_stream)
-        monkeypatch.setattr(command, "known_provenance", lambda *_: loaded.provenance)
+        monkeypatch.setattr(command, "known_provenance", lambda *_: known)
         request = ExtractionRequest(
             "rgb",
             tmp_path / "rgb.zarr",
@@ -49,7 +50,8 @@ def run(corpus, tmp_path, monkeypatch, capsys):
             as_json=True,
         )
         code = action(replace(request, **changes))
-        run.events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        run.told = capsys.readouterr()
+        run.events = [json.loads(line) for line in run.told.out.splitlines()]
         return code, run.events[-1]
 
     return run
@@ -243,24 +245,27 @@ def made_on(device):
 
 
 def test_rows_of_another_device_are_refused_unless_asked_for(run, corpus, tmp_path):
-    shutil.move(corpus.path("video5"), tmp_path / "later.mp4")
-    assert run(stream=made_on("cpu"))[0] == 3
-    shutil.move(tmp_path / "later.mp4", corpus.path("video5"))
-    with pytest.raises(UsageError, match=r"of kind 'cpu'.*'cuda'.*last bits.*--mix-devices"):
-        run(stream=made_on("cuda"))
-    assert run(stream=made_on("cuda"), mix_devices=True)[0] == 0
+    few = tmp_path / "few.csv"
+    few.write_text(f"video_id,path\na,{corpus.path('video0')}\n")
+    assert run(stream=made_on("cpu"), index=few)[0] == 0
+    assert run(stream=made_on("cuda"), index=few)[0] == 0  # nothing is added
+    few.write_text(f"{few.read_text()}b,{corpus.path('video1')}\n")
+    for action in (command.run_extraction, command.run_dry):
+        with pytest.raises(UsageError, match=r"of kind 'cpu'.*'cuda'.*last bits.*--mix-devices"):
+            run(action, stream=made_on("cuda"), index=few)
+    assert run(stream=made_on("cuda"), index=few, mix_devices=True)[0] == 0
     assert StoreReader(tmp_path / "rgb.zarr").provenance.device == "any"
-    os.truncate(corpus.path("video5"), 0)
-    assert run(stream=made_on("cpu"))[0] == 3  # it has been asked for once
+    few.write_text(f"{few.read_text()}c,{corpus.path('video2')}\n")
+    assert run(stream=made_on("cpu"), index=few)[0] == 0  # it has been asked for once
 
 
 def test_a_store_that_records_less_goes_on_with_one_line(run, corpus, tmp_path):
-    path = corpus.path("video5")
-    content = path.read_bytes()
-    path.write_bytes(b"")
-    assert run()[0] == 3
-    path.write_bytes(content)
-    assert run(stream=made_on("cpu"))[0] == 0
+    few = tmp_path / "few.csv"
+    few.write_text(f"video_id,path\na,{corpus.path('video0')}\n")
+    assert run(index=few)[0] == 0
+    few.write_text(f"{few.read_text()}b,{corpus.path('video1')}\n")
+    assert run(stream=made_on("cpu"), index=few)[0] == 0
+    assert "does not record decoding, device" in run.told.err
     assert StoreReader(tmp_path / "rgb.zarr").provenance.device == ""
 
 
