@@ -1,7 +1,7 @@
 """A stream that needs no network, and a program that extracts with it.
 
-``python mean_stream.py STORE INDEX [SECONDS]`` runs ``seds-extract rgb`` with it, spending SECONDS
-on every video, so that tests can kill it in the middle.
+``python mean_stream.py STORE INDEX [SECONDS [wait]]`` runs ``seds-extract rgb`` with it, spending
+SECONDS on every video, so that tests can kill it in the middle; ``wait`` stands for ``--wait``.
 """
 
 import sys
@@ -60,7 +60,7 @@ def write_pipeline(folder: Path) -> Path:
     return path
 
 
-def main(store, index, seconds="0.0"):
+def main(store, index, seconds="0.0", wait=""):
     from extract.run import command
     from extract.run.request import ExtractionRequest
 
@@ -68,7 +68,7 @@ def main(store, index, seconds="0.0"):
     command.known_provenance = lambda *_: RGB
     pipelines = write_pipeline(Path(store).parent)
     request = ExtractionRequest(
-        "rgb", Path(store), (), Path(index), pipelines, "tiny", as_json=True
+        "rgb", Path(store), (), Path(index), pipelines, "tiny", as_json=True, wait=bool(wait)
     )
     return command.run_extraction(request)
 

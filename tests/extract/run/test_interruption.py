@@ -18,8 +18,8 @@ from seds_core.store.reader import StoreReader
 SECONDS_A_VIDEO = "0.15"
 
 
-def start(store, index, log, seconds=SECONDS_A_VIDEO):
-    command = [sys.executable, mean_stream.__file__, str(store), str(index), seconds]
+def start(store, index, log, seconds=SECONDS_A_VIDEO, wait=""):
+    command = [sys.executable, mean_stream.__file__, str(store), str(index), seconds, wait]
     with log.open("a") as events, messages_of(log).open("a") as messages:
         return subprocess.Popen(
             command, stdout=events, stderr=messages, env=os.environ | {"PYTHONPATH": ".:tests"}
@@ -76,8 +76,10 @@ def assert_equal(one, other):
 
 def test_two_processes_share_one_store(corpus, tmp_path):
     store, logs = tmp_path / "rgb.zarr", [tmp_path / f"{number}.log" for number in range(2)]
-    runs = [start(store, corpus.index, log) for log in logs]
-    assert [run.wait() for run in runs] == [0, 0]
+    leaving = start(store, corpus.index, logs[0])
+    waiting = start(store, corpus.index, logs[1], wait="wait")
+    assert leaving.wait() in (0, 4)  # 4 where the other is still at work
+    assert waiting.wait() == 0
     done = [event["video_id"] for log in logs for event in events(log, "finished")]
     assert sorted(done) == corpus.ids
     assert sorted(StoreReader(store).videos) == corpus.ids
