@@ -11,6 +11,7 @@ from rich.table import Table
 from extract.decoding.decode_pool import DecodePool
 from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.run.existing_store import waiting_videos
 from extract.run.loop import decode_job
 from extract.run.plan import Plan, entries_of, plan_run
 from extract.run.stream import Stream, rows_of
@@ -55,13 +56,16 @@ def print_dry_run(
 
     Finished videos that wait for the store count as there if they were ``made`` alike.
     """
-    plan = plan_run(videos.videos, entries_of(store))
+    waiting = waiting_videos(store, made)
+    wanted = tuple(video for video in videos.videos if video.video_id not in waiting)
+    plan = plan_run(wanted, entries_of(store))
+    num_there = len(videos.videos) - len(plan.todo)
     estimate = _estimate(plan, stream, settings)
     summary = {
         "store": str(store),
         "missing": len(plan.missing),
         "changed": len(plan.changed),
-        "already_there": plan.num_there,
+        "already_there": num_there,
         "unreadable": estimate.unreadable,
         "frames": estimate.frames,
         "rows": estimate.rows,
@@ -75,7 +79,7 @@ def print_dry_run(
     table.add_row("store", str(store))
     table.add_row("to extract", f"{estimate.videos:,} videos")
     table.add_row("  of these changed", f"{len(plan.changed):,}")
-    table.add_row("already there", f"{plan.num_there:,}")
+    table.add_row("already there", f"{num_there:,}")
     table.add_row("cannot be opened", f"{estimate.unreadable:,}")
     table.add_row("frames", f"{estimate.frames:,}")
     table.add_row("rows", f"{estimate.rows:,}")

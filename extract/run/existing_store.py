@@ -8,6 +8,8 @@ from extract.video_list import VideoList
 from seds_core.console import messages
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
+from seds_core.store.records import DamagedRecordError, read_finished
+from seds_core.store.staging import staging_folder
 
 
 def has_everything(path: Path, videos: VideoList, asked: Provenance | None) -> bool:
@@ -21,6 +23,19 @@ def has_everything(path: Path, videos: VideoList, asked: Provenance | None) -> b
     store = StoreReader(path)
     store.provenance.refuse_others(path, asked)
     return is_all_there(videos.videos, store.videos)
+
+
+def waiting_videos(path: Path, made: Provenance) -> set[str]:
+    """Finished videos that wait beside the store and are ``made`` alike; nothing is touched."""
+    waiting = set()
+    for record in (staging_folder(path) / "finished").glob("*.npz"):
+        try:
+            staged = read_finished(record)
+        except DamagedRecordError:
+            continue
+        if made.accepts(staged.made):
+            waiting.add(staged.video.source.video_id)
+    return waiting
 
 
 def fitted_to(path: Path, made: Provenance, *, mix_devices: bool) -> Provenance:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from finished_videos import RGB
+from finished_videos import RGB, finished
 from mean_stream import MeanStream, write_pipeline
 
 from extract.decoding.decode_pool import DecodePool
@@ -286,13 +286,26 @@ def test_waiting_takes_over_what_another_process_leaves(run, monkeypatch):
     assert (summary["finished"], summary["in_other_hands"]) == (6, 0)
 
 
+def test_a_dry_run_counts_what_waits_for_the_store(run, tmp_path):
+    """Unless it was made otherwise, or is torn: the run would drop it."""
+    staging = Staging(tmp_path / "rgb.zarr")
+    with staging.lock():
+        staging.add_finished(finished("video3"), RGB)
+        staging.add_finished(finished("video4"), replace(RGB, weights={"sha256": "other"}))
+    (tmp_path / "rgb.zarr.staging" / "finished" / "000000007-torn.npz").write_bytes(b"")
+    code, summary = run(command.run_dry)
+    assert code == 0
+    assert (summary["missing"], summary["already_there"]) == (5, 1)
+    assert summary["frames"] == 20 + 25 + 30 + 40 + 45
+
+
 def test_a_failure_in_another_process_counts(run, corpus, monkeypatch):
     """It fails at a video that this one then finds done."""
     failure = FailedVideo.now("video3", str(corpus.path("video3")), "its decoder crashed")
     claim = StoreWriter.claim
 
     def claim_after_the_other(self):
-        if not self._staging.read_failed():
+        if not list(self._staging.read_failed()):
             self._staging.add_failed(failure)
         return claim(self)
 
