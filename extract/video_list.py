@@ -61,20 +61,20 @@ class PassedOver:
 
     def __str__(self) -> str:
         """A sentence that counts them and names some."""
-        count, one = f"{len(self.paths):,}", len(self.paths) == 1
+        count, s = f"{len(self.paths):,}", "" if len(self.paths) == 1 else "s"
         if self.reason == "no video":
             suffixes = Counter(path.suffix.lower() or "no ending" for path in self.paths)
             listed = ", ".join(f"{n:,} x {suffix}" for suffix, n in suffixes.most_common(5))
-            return f"passed over {count} files that are no videos by name: {listed}"
+            return f"passed over {count} file{s}, by name no video{s}: {listed}"
         names = ", ".join(str(path) for path in self.paths[:_EXAMPLES])
         if len(self.paths) > _EXAMPLES:
             names += ", ..."
         what = {
-            "hidden": f"passed over {count} hidden or system files and folders",
-            "unreadable": f"passed over {count} folder{'s' * (not one)} that may not be read",
-            "not numbered": f"passed over {count} folder{'s' * (not one)} of images that are no "
-            "numbered series; an index may name such a folder as a video",
-            "linked twice": f"{count} more names of files and folders that are listed once",
+            "hidden": f"passed over {count} hidden or system file{s} or folder{s}",
+            "unreadable": f"passed over {count} folder{s} that may not be read",
+            "not numbered": f"passed over {count} folder{s} of images that are no numbered series; "
+            "an index may name such a folder as a video",
+            "linked twice": f"{count} other name{s} of files or folders that are listed once",
         }
         return f"{what[self.reason]}: {names}"
 
