@@ -51,9 +51,10 @@ def _refuse_settings(
 ) -> None:
     """Raises :class:`UsageError` for an option that is none, and is a setting."""
     known = set(_options(typer.main.get_command(app)))
-    for argument in arguments:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    for argument in arguments[:end]:
         option = argument.partition("=")[0]
-        if not option.startswith("--") or option in known:
+        if not option.startswith("--") or known & {option, f"{option}s"}:
             continue
         name = option.removeprefix("--").replace("-", "_")
         if places := [place for place in _places(schema(), section) if _names(place, name)]:

@@ -104,6 +104,14 @@ def test_a_missing_or_unknown_option_is_a_usage_error(call):
     assert call("rgb", "--videos", "a", "--out", "s", "--clip", "all") == 2
 
 
+def test_a_setting_as_an_option_is_answered_with_its_place(call, capsys):
+    assert call("rgb", "--videos", "a", "--out", "s", "--max-frames", "40") == 2
+    assert "extract.frames.max_frames" in capsys.readouterr().err
+    assert call("rgb", "--videos", "a", "--out", "s", "--clip", "all") == 2
+    assert "--clips" in capsys.readouterr().err  # a slip of an option that there is
+    assert call("rgb", "--out", "s", "--videos", "a", "--", "--max-frames") == 0
+
+
 def test_a_store_that_is_none_is_a_usage_error(call, tmp_path, capsys):
     assert call("info", str(tmp_path)) == 2
     assert "is not a store" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from seds_core.console import warn
 from train.model_settings import TextSettings
 
 # Each encoder's libraries take seconds to import, so that only its own are.
@@ -75,10 +76,21 @@ def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set
 
 
 def _saved(settings: TextSettings, folder: Path) -> EncoderSource:
-    from train.text.huggingface_source import save_without_weights  # noqa: PLC0415
+    from train.text.huggingface_source import (  # noqa: PLC0415
+        are_same_without_weights,
+        save_without_weights,
+    )
 
-    revision = save_without_weights(settings.encoder, folder)
-    return EncoderSource(settings.encoder, None, revision, None)
+    encoder = settings.encoder
+    revision = save_without_weights(encoder, folder)
+    if not are_same_without_weights(encoder, str(folder)):
+        warn(
+            f"text encoder '{encoder}' is another one after saving and reading it: the run keeps "
+            "no copy and will look for it under its name"
+        )
+        shutil.rmtree(folder)
+        folder.mkdir()
+    return EncoderSource(encoder, None, revision, None)
 
 
 def _clip_source(settings: TextSettings) -> EncoderSource:
