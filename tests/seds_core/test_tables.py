@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from seds_core.tables import TableError, WrongLine, open_table, read_text
@@ -141,3 +142,23 @@ def test_what_is_no_table_of_text_is_refused(tmp_path, content, reason):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(TableError, match=r"gone\.csv cannot be read"):
         read_text(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_wherever_two_stray_quotation_marks_stand_all_other_lines_are_read_as_they_are(
+    tmp_path, delimiter
+):
+    random = np.random.default_rng(0)
+    lines = [f"v{n},train,I like {n} teas" for n in range(8)]
+    for _ in range(150):
+        damaged = list(lines)
+        places = sorted(random.choice(8, 2, replace=False))
+        for place in places:
+            column = random.integers(len(lines[place]) + 1)
+            damaged[place] = f'{lines[place][:column]}"{lines[place][column:]}'
+        text = "\n".join(["id,split,text", *damaged]).replace(",", delimiter)
+        rows = {row.line - 2: tuple(row.fields.values()) for row in read(tmp_path, text)[1]}
+        for place in set(range(8)) - set(places):
+            assert rows[place] == tuple(lines[place].split(","))
+        for place in set(places) & rows.keys():
+            assert {v.replace('"', "") for v in rows[place]} == set(lines[place].split(","))
