@@ -148,5 +148,6 @@ NO_BENCHMARKS = {
     "measurement.py": "is what the others share",
     "first_class.py": "looks at one store",
     "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
+    "store_damage.py": "breaks stores at random, and measures nothing",
 }
 """Scripts that no claim runs, and why."""

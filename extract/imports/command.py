@@ -49,6 +49,8 @@ def _import(request: ImportRequest, source: ImportFormat) -> ImportReport:
     items = source.items()
     with BulkWriter(request.store, source.provenance) as writer:
         plan = plan_import(items, writer.videos)
+        todo = {item.video_id for item in plan.todo}
+        writer.forget_failures({item.video_id for item in items} - todo)
         with (
             _report(request, len(plan.todo), plan.num_there) as report,
             closing(read_ahead(plan.todo, source)) as videos,

@@ -63,7 +63,7 @@ def verify_store(
         problems += [f"no video can be looked at: {error.what}"]
         return Verification(0, 0, 0.0, tuple(problems))
     found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
-    problems += [problem for problem in found if problem]
+    problems = [*dict.fromkeys([*problems, *(problem for problem in found if problem)])]
     if problems:
         sample = 0  # what is damaged differs
     differences = dict(_sample_differences(store, sample, device, pose_store)) if sample else {}

@@ -143,11 +143,12 @@ def _extract(
 ) -> RunReport:
     with StoreWriter(request.store, made) as writer:
         plan = plan_run(videos.videos, writer.videos)
+        wanted = {video.video_id for video in plan.todo}
+        writer.forget_failures({video.video_id for video in videos.videos} - wanted)
         failed_before = StoreReader(request.store).failures
         with _report(request, len(plan.todo), plan.num_there) as report:
             frames, wait = settings.frames, request.wait
             extract_videos(plan.todo, stream, writer, pool, frames, report, profile, wait=wait)
-    wanted = {video.video_id for video in plan.todo}
     for video_id, failure in StoreReader(request.store).failures.items():
         if video_id in wanted and failure != failed_before.get(video_id):
             report.failed_elsewhere(FailedVideo(**failure))

@@ -13,7 +13,7 @@ from seds_core.store.staging import staging_folder
 
 
 def has_everything(path: Path, videos: VideoList, asked: Provenance | None) -> bool:
-    """Whether the store holds all videos, made as ``asked``.
+    """Whether the store holds all videos, made as ``asked``, and no old failure of theirs.
 
     ``None`` stands for what only the loaded network tells. Raises ``StoreMismatchError`` where the
     store was made otherwise.
@@ -22,7 +22,8 @@ def has_everything(path: Path, videos: VideoList, asked: Provenance | None) -> b
         return False
     store = StoreReader(path)
     store.provenance.refuse_others(path, asked)
-    return is_all_there(videos.videos, store.videos)
+    have_failed = any(video.video_id in store.failures for video in videos.videos)
+    return not have_failed and is_all_there(videos.videos, store.videos)
 
 
 def waiting_videos(path: Path, made: Provenance) -> set[str]:

@@ -5,7 +5,6 @@ or a new file and never half of one. :meth:`StoreArrays.append` writes rows, the
 then the root: only that last, single rename makes them part of the store.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -118,23 +117,6 @@ class StoreArrays:
             for number in files.numbers(0, stop):
                 self.files.refuse_damaged(files.path(number))
         return self._entries("videos", name, 0, stop)
-
-    def description(self, part: Part, name: str) -> dict[str, Any]:
-        """Shape, type and axis names of an array.
-
-        Raises :class:`DamagedStoreError` when it is missing.
-        """
-        self.files.refuse_damaged(self.path / part / name / "zarr.json")
-        try:
-            metadata = json.loads((self.path / part / name / "zarr.json").read_bytes())
-            return {
-                "shape": tuple(map(int, metadata["shape"])),
-                "dtype": metadata["data_type"],
-                "dimension_names": tuple(metadata["dimension_names"]),
-            }
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            what = f"{part}/{name}/zarr.json describes no array ({error})"
-            raise DamagedStoreError(self.path, what) from None
 
     def append(self, rows: Columns, videos: Columns, failures: Failures) -> None:
         """Adds rows and table entries and replaces the failures, all at once or not at all."""

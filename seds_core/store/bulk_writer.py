@@ -1,5 +1,6 @@
 """Writes many videos that cost little each: buffered in memory, appended in whole shards."""
 
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,6 +79,11 @@ class BulkWriter:
     def fail(self, failure: FailedVideo) -> None:
         """Records, with the next pack, why a video has no rows."""
         self._failed.append(failure)
+
+    def forget_failures(self, video_ids: Collection[str]) -> None:
+        """Says that videos are in the store as they are now, whatever failed at them before."""
+        self._wait_for_packing()
+        self._store.forget_failures(video_ids)
 
     def _pack(self) -> None:
         self._wait_for_packing()  # no more than one pack waits, however slow the disk is

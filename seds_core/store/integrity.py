@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS
@@ -58,21 +56,11 @@ def changed_entries(arrays: StoreArrays) -> list[int]:
 
 
 def _array_problems(store: StoreReader) -> Iterator[str]:
-    for part, specs in store.arrays.files.specs.items():
-        length = store.arrays.files.count(part)
+    files = store.arrays.files
+    for part, specs in files.specs.items():
         for spec in specs:
-            try:
-                found = store.arrays.description(part, spec.name)
-            except DamagedStoreError as error:
-                yield error.what
-                continue
-            name = f"array {part}/{spec.name}"
-            if found["dimension_names"] != spec.axes:
-                yield f"{name} has axes {found['dimension_names']}, not {spec.axes}"
-            if found["dtype"] != ("string" if spec.dtype == "str" else np.dtype(spec.dtype)):
-                yield f"{name} has type {found['dtype']}, not {spec.dtype}"
-            if found["shape"][0] < length or found["shape"][1:] != spec.sizes:
-                yield f"{name} has shape {found['shape']}, too small for {length}"
+            if problem := files.metadata_problem(part, spec):
+                yield problem
 
 
 def _entry_problems(store: StoreReader) -> Iterator[str]:

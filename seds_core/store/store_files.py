@@ -94,13 +94,36 @@ class StoreFiles:
             return self._root.damage(path, thorough=thorough)
         name = path.relative_to(self._root.path)
         if name.name == "zarr.json":
-            return None if path.is_file() else f"{name} is missing"
+            specs = {f"{part}/{s.name}": (part, s) for part in self.specs for s in self.specs[part]}
+            described = specs.get(name.parent.as_posix())
+            return self.metadata_problem(*described) if described else None
         files = self.opened(*name.parts[:2])  # type: ignore[arg-type]
         try:  # nothing but its index has a checksum
             if files:
                 files.check_index(int(name.parts[3]))
         except DamagedShardError as error:
             return str(error)
+        return None
+
+    def metadata_problem(self, part: Part, spec: ArraySpec) -> str | None:
+        """Whether an array is described otherwise than the layout says, and how."""
+        name = f"{part}/{spec.name}"
+        folder = self._root.path / name
+        if not (folder / "zarr.json").is_file():
+            return f"{name}/zarr.json is missing"
+        try:
+            ShardFiles.open(folder)
+            metadata = json.loads((folder / "zarr.json").read_bytes())
+            length, *sizes = metadata["shape"]
+            found = (metadata["data_type"], metadata["dimension_names"], sizes)
+            is_long_enough = length >= self.count(part)
+        except Exception as error:  # the document may hold anything
+            return f"{name}/zarr.json describes no array ({error})"
+        expected = ("string" if spec.dtype == "str" else spec.dtype, [*spec.axes], [*spec.sizes])
+        if found != expected:
+            return f"array {name} has type, axes and sizes {found}, not {expected}"
+        if not is_long_enough:
+            return f"array {name} has {length} entries of {self.count(part)}"
         return None
 
     def refuse_damaged(self, path: Path) -> None:
@@ -115,6 +138,7 @@ def described(metadata: Path, length: int | None, path: Path) -> Replacement:
     if length is not None:
         document["shape"][0] = length
     content = json.dumps(document, indent=2).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished_file(path) as file:
         file.write(content)
     return Replacement(path, FileChecksum(len(content), google_crc32c.value(content)))

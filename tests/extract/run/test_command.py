@@ -137,6 +137,18 @@ def test_a_broken_video_costs_only_itself_and_is_tried_again(run, corpus, tmp_pa
     assert StoreReader(tmp_path / "rgb.zarr").failures == {}
 
 
+def test_a_video_put_back_has_failed_no_longer(run, corpus, tmp_path):
+    run()
+    good = corpus.path("video2").read_bytes()
+    corpus.path("video2").write_bytes(b"")
+    assert run()[0] == 3
+    assert list(StoreReader(tmp_path / "rgb.zarr").failures) == ["video2"]
+    corpus.path("video2").write_bytes(good)
+    code, summary = run()
+    assert (code, summary["already_there"]) == (0, 6)
+    assert StoreReader(tmp_path / "rgb.zarr").failures == {}
+
+
 def test_a_changed_video_is_done_again_and_a_touched_one_is_not(run, corpus, tmp_path):
     run()
     os.utime(corpus.path("video0"))
