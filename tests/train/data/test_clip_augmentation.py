@@ -4,7 +4,9 @@ from small_stores import SIZE, signer
 
 from train.data.clip_augmentation import drop_clips, noisy_features
 from train.data.encoder_input import encoder_input
+from train.data.examples import change_signs
 from train.data.sign_reader import PoseExample, SignExample
+from train.settings import AugmentationSettings
 
 
 @pytest.fixture
@@ -39,3 +41,11 @@ def test_noise_is_relative_to_each_vector():
     noise = noisy_features(features, 0.1, np.random.default_rng(0)) - features
     np.testing.assert_allclose(noise.std(axis=1), (0.1, 10.0), rtol=0.05)
     assert noise.dtype == np.float32
+
+
+def test_an_example_gets_the_noise_that_the_settings_ask_for():
+    features = np.ones((4, 8), np.float32)
+    for share in (0.0, 0.5):
+        settings = AugmentationSettings(rgb_noise=share)
+        changed = change_signs(SignExample(None, features), settings, np.random.default_rng(0)).rgb
+        assert (changed != features).all() == (share > 0)

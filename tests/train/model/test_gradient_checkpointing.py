@@ -8,7 +8,7 @@ from torch.utils import checkpoint as torch_checkpoint
 from torch.utils._pytree import tree_leaves
 from training_stand_in import random_batch, small_model
 
-from train.tensor_tree import map_tensors
+from train.tensor_tree import map_tensors, on_device
 from train.text.huggingface_text_encoder import HuggingFaceTextEncoder
 
 
@@ -84,11 +84,24 @@ def test_torch_is_shown_the_gpu_whose_random_state_it_has_to_keep(
     assert shown == [{"cuda"}] * num_checkpoints
 
 
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+            ],
+        ),
+    ],
+)
 @MODELS
-def test_gradients_with_dropout_are_those_of_kept_values(build, encode, num_checkpoints):
-    batch, found = random_batch(3), []
+def test_gradients_with_dropout_are_those_of_kept_values(build, encode, num_checkpoints, device):
+    batch, found = on_device(random_batch(3), torch.device(device)), []
     for is_recomputed in (False, True):
-        model = build()
+        model = build().to(device)
         if is_recomputed:
             model.use_gradient_checkpointing()
         torch.manual_seed(7)

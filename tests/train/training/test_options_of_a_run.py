@@ -51,8 +51,9 @@ def seen(monkeypatch):
 
     def encode_signs(self, signs):
         calls = noted.evaluation if torch.is_inference_mode_enabled() else noted.training
-        is_half = torch.is_autocast_enabled("cpu")
-        dtype = torch.get_autocast_dtype("cpu") if is_half else torch.float32
+        device = self.logit_scale.device.type
+        is_half = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if is_half else torch.float32
         calls.append((signs.num_videos, dtype))
         return encode(self, signs)
 
@@ -72,8 +73,24 @@ def short_folder(tmp_path_factory):
     return prepare_folder(tmp_path_factory.mktemp("options"))
 
 
-def set_options(folder, name):
+ON_A_GPU = ("evaluation:", "arithmetic: {deterministic: true}\n      evaluation:")
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+        ],
+    ),
+]
+
+
+def set_options(folder, name, device):
     (folder / "pipelines.yaml").write_text(PIPELINES)
+    if device == "cuda":
+        change_settings(folder, *ON_A_GPU)
     for old, new in (SHORT, *OPTIONS[name]):
         change_settings(folder, old, new)
 
@@ -90,6 +107,7 @@ def interrupted_at(step, monkeypatch):
     monkeypatch.setattr(TrainingStep, "__call__", interrupted)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("name", "training", "evaluation", "num_checkpoints"),
     [
@@ -100,12 +118,14 @@ def interrupted_at(step, monkeypatch):
     ],
 )
 def test_a_run_does_what_its_options_say_and_resumes(
-    short_folder, seen, monkeypatch, name, training, evaluation, num_checkpoints
+    short_folder, seen, monkeypatch, device, name, training, evaluation, num_checkpoints
 ):
-    set_options(short_folder, name)
+    set_options(short_folder, name, device)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    whole, resumed = (short_folder / "runs" / f"{name}{part}" for part in (" whole", " resumed"))
-    assert train(small_request(short_folder, whole.name)) == 0
+    whole, resumed = (
+        short_folder / "runs" / f"{name} {device}{part}" for part in (" whole", " resumed")
+    )
+    assert train(small_request(short_folder, whole.name, device=device)) == 0
     assert not torch.backends.cudnn.allow_tf32
     assert seen.training == training * 4
     assert {dtype for _, dtype in seen.evaluation} == {evaluation}
@@ -113,8 +133,8 @@ def test_a_run_does_what_its_options_say_and_resumes(
 
     with monkeypatch.context() as patch:
         interrupted_at(2, patch)
-        assert train(small_request(short_folder, resumed.name)) == 130
-    assert train(small_request(short_folder, resumed.name, resume=True)) == 0
+        assert train(small_request(short_folder, resumed.name, device=device)) == 130
+    assert train(small_request(short_folder, resumed.name, device=device, resume=True)) == 0
     assert_same_run(whole, resumed)
     scalers = [read_checkpoint(RunFolder(run).last).scaler for run in (whole, resumed)]
     assert_equal(*scalers)
