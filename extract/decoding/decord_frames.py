@@ -26,7 +26,6 @@ from decord import DECORDError
 
 from extract.decoding.frame import Frame
 from extract.decoding.frame_times import FrameTimes
-from extract.decoding.packet_count import FramePackets
 from extract.decoding.picture import Picture
 from extract.decoding.video_container import ContainerFacts
 
@@ -45,18 +44,13 @@ class DecordGaveUpError(Exception):
     """decord cannot read a file, or not further; what is wrong is for a stricter decoder to say."""
 
 
-def suits(
-    facts: ContainerFacts, packets: FramePackets, picture: Picture, times: FrameTimes
-) -> bool:
+def suits(facts: ContainerFacts, picture: Picture, times: FrameTimes) -> bool:
     """Whether decord gives the frames of such a file as PyAV does, and in bounded memory."""
-    every_packet_is_a_frame = not (
-        packets.has_edits or packets.has_empty or packets.num_omissible or times.num_left_out
-    )
     return (
         facts.format_name in _EXACT_FORMATS
         and facts.codec in _EXACT_CODECS
         and facts.num_video_streams == 1
-        and every_packet_is_a_frame
+        and times.every_packet_is_a_frame
         and _suits_picture(facts, picture)
         and 3 * picture.width * picture.height * times.num_frames <= _MAX_DECODED_BYTES
     )

@@ -37,8 +37,8 @@ class FrameTimes:
     """Numbers of the keyframes from which decoding may begin; none where it may only at frame 0."""
     num_sure: int
     """Frames that no packet after the last one read could come before."""
-    num_left_out: int
-    """Packets at the beginning that give no frame because what they refer to is not there."""
+    every_packet_is_a_frame: bool
+    """Whether no packet is hidden, empty, or at the beginning without what it refers to."""
     min_frames: int
     """Frames with which a decoder leaves out no more than it rightly may."""
 
@@ -115,7 +115,12 @@ def frame_times(
         last_duration=last_duration,
         keyframes=keyframes,
         num_sure=_num_sure(times, decoded) if len(keyframes) else 0,
-        num_left_out=int(is_left_out.sum()),
+        every_packet_is_a_frame=not (
+            packets.has_edits
+            or packets.has_empty
+            or packets.num_omissible > 0
+            or bool(is_left_out.any())
+        ),
         min_frames=max(1, num_least - packets.num_omissible - OVERSTATED_FRAMES),
     )
 

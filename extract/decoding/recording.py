@@ -6,7 +6,6 @@ from pathlib import Path
 
 from extract.decoding.frame import Frame, Progress, unwatched
 from extract.decoding.frame_times import FrameTimes, frame_times
-from extract.decoding.packet_count import FramePackets
 from extract.decoding.picture import Picture
 from extract.decoding.pyav_frames import first_frame, packets_per_frame, pyav_frames
 from extract.decoding.recent_values import RecentValues
@@ -25,7 +24,6 @@ class Recording:
     """A video file whose packets have been read to its end or to the first damage."""
 
     facts: ContainerFacts
-    packets: FramePackets
     picture: Picture
     times: FrameTimes
     damage: str | None
@@ -57,8 +55,8 @@ class Recording:
         notes = []
         if self.picture.square_width != self.picture.width:
             stored = f"{self.picture.width}x{self.picture.height}"
-            shape = f"pixels of {self.picture.pixel_shape.numerator}:"
-            shape += f"{self.picture.pixel_shape.denominator}"
+            numerator, denominator = self.picture.pixel_shape.as_integer_ratio()
+            shape = f"pixels of {numerator}:{denominator}"
             notes.append(f"stored as {stored} {shape}; its width is scaled, as players do")
         if self.picture.is_interlaced:
             notes.append("is interlaced: each frame holds two moments, woven line by line")
@@ -102,7 +100,7 @@ def read_recording(path: Path, max_pixels: int, progress: Progress = unwatched) 
     Raises ``VideoError`` for what is no video, and for frames of more than ``max_pixels`` pixels.
     """
     facts, count = read_packets(path, max_pixels, progress)
-    damage, packets = count.damage(), count.frame_packets
+    damage = count.damage()
     try:
         picture, first_shown = first_frame(facts, count.num_frames, progress)
     except VideoError as error:
@@ -113,9 +111,9 @@ def read_recording(path: Path, max_pixels: int, progress: Progress = unwatched) 
     may_hold_fields = facts.codec == "h264" and picture.is_interlaced
     times = frame_times(
         facts,
-        packets,
+        count.frame_packets,
         first_shown=first_shown,
         packets_per_frame=packets_per_frame(facts, progress) if may_hold_fields else 1,
         may_hold_fields=may_hold_fields,
     )
-    return Recording(facts, packets, picture, times, damage)
+    return Recording(facts, picture, times, damage)

@@ -35,8 +35,10 @@ class RecordingPart:
         self._recording = open_recording(path, max_pixels, progress)
         self._numbers = self._recording.frames_of(part)
         times, numbers = self._recording.times, self._numbers
-        seconds = float(times.edges[numbers.stop] - times.edges[numbers.start])
-        fps = times.fps if times.rate else len(numbers) / seconds
+        if times.rate:
+            fps = times.fps
+        else:
+            fps = len(numbers) / float(times.edges[numbers.stop] - times.edges[numbers.start])
         self._properties = replace(
             self._recording.properties("pyav"),
             fps=fps,

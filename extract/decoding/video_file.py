@@ -30,9 +30,7 @@ class VideoFile:
         if recording.damage:
             raise VideoError(path, recording.damage)
         self._recording = recording
-        suits_decord = decord_suits(
-            recording.facts, recording.packets, recording.picture, recording.times
-        )
+        suits_decord = decord_suits(recording.facts, recording.picture, recording.times)
         self._properties = recording.properties("decord" if suits_decord else "pyav")
 
     @property

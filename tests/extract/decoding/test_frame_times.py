@@ -127,13 +127,21 @@ OPEN_GROUP = packets_at([80, 0, 40, 120, 160, 200], [-80, -40, 0, 40, 80, 120])
 
 def test_leading_pictures_that_decoding_leaves_out_are_no_frames():
     times = times_of(OPEN_GROUP, 80)
-    assert (times.shown.tolist(), times.num_left_out) == ([80, 120, 160, 200], 2)
+    assert times.shown.tolist() == [80, 120, 160, 200]
     assert times_of(OPEN_GROUP, 0).num_frames == 6  # a decoder may be able to show them
+
+
+def test_tells_whether_every_packet_is_a_frame():
+    frames = packets_at(range(0, 800, 40), range(0, 800, 40))
+    assert times_of(frames).every_packet_is_a_frame
+    assert not times_of(OPEN_GROUP, 80).every_packet_is_a_frame
+    for change in ({"has_edits": True}, {"has_empty": True}, {"num_omissible": 1}):
+        assert not times_of(replace(frames, **change)).every_packet_is_a_frame
 
 
 def test_leading_pictures_may_have_no_time():
     times = times_of(packets_at([80, None, None, 120, 160], [None] * 5), 80)
-    assert (times.shown.tolist(), times.num_left_out) == ([80, 120, 160], 2)
+    assert times.shown.tolist() == [80, 120, 160]
 
 
 def test_earlier_times_after_a_joint_are_not_left_out():
