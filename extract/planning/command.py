@@ -8,7 +8,7 @@ from pathlib import Path
 from extract.planning.request import PlanRequest
 from extract.settings import ExtractSettings
 from extract.video_list import VideoList, find_videos, videos_of_index
-from seds_core.console import results
+from seds_core.console import messages, results
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section
 
@@ -44,4 +44,9 @@ def run_plan(request: PlanRequest) -> int:
 def _named_videos(request: PlanRequest) -> VideoList | None:
     if request.index:
         return videos_of_index(request.index)
-    return find_videos(request.places) if request.places else None
+    if not request.places:
+        return None
+    videos = find_videos(request.places)
+    for passed_over in videos.passed_over:
+        messages.print(str(passed_over), markup=False)
+    return videos
