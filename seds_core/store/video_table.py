@@ -1,10 +1,11 @@
 """The table of a store's videos: who is in it is read at once, what is known of each when asked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import google_crc32c
+import numpy as np
 
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import VIDEO_ARRAYS
@@ -27,11 +28,23 @@ def entry_checksums(columns: Mapping[str, Sequence[Any]]) -> list[int]:
     return [google_crc32c.value(repr(entry).encode(errors="surrogatepass")) for entry in entries]
 
 
+class VideoRows(NamedTuple):
+    """What reading a video's rows needs: a small part of its entry."""
+
+    first_row: int
+    num_rows: int
+    num_frames: int
+    frame_step: int
+    width: int
+    height: int
+
+
 class VideoTable(Mapping[str, VideoEntry]):
     """Video -> its entry, in the order of the table; of several entries the last one counts.
 
-    Entries are put together when they are looked up: whoever opens a store of 50,000 videos for a
-    few of them does not wait for the others. May be sent to another process.
+    Columns are read when they are asked for, and entries put together when they are looked up:
+    whoever opens a store of a million videos does not hold as many Python objects. May be sent to
+    another process.
     """
 
     def __init__(self, arrays: StoreArrays) -> None:
@@ -39,17 +52,22 @@ class VideoTable(Mapping[str, VideoEntry]):
         self._arrays: StoreArrays | None = arrays
         commit = arrays.commit
         self._num_entries, dropped = commit.num_videos, frozenset(commit.dropped)
-        self._columns: dict[str, list[Any]] = {}
-        names = arrays.read_video_column("video_id", self._num_entries).tolist()
-        self._places = {
-            video_id_of(name): place for place, name in enumerate(names) if place not in dropped
-        }
+        self._columns: dict[str, np.ndarray] = {}
+        names = enumerate(self._column("video_id"))
+        self._places = {name: place for place, name in names if place not in dropped}
 
     def __getitem__(self, video_id: str) -> VideoEntry:
         """The entry; raises ``KeyError`` for a video that is not in the store."""
+        return VideoEntry(*self.values_of(video_id, _ENTRY_COLUMNS))
+
+    def rows(self, video_id: str) -> VideoRows:
+        """Where a video's rows lie; reads numbers only. Raises ``KeyError`` like the above."""
+        return VideoRows(*self.values_of(video_id, VideoRows._fields))
+
+    def values_of(self, video_id: str, columns: Sequence[str]) -> list[Any]:
+        """What some columns say of a video, as plain Python values."""
         place = self._places[video_id]
-        columns = self._read_columns()
-        return VideoEntry(**{name: values[place] for name, values in columns.items()})
+        return [self._column(name).item(place) for name in columns]
 
     def __contains__(self, video_id: object) -> bool:
         """Whether the store has the video."""
@@ -63,18 +81,21 @@ class VideoTable(Mapping[str, VideoEntry]):
         """How many videos there are."""
         return len(self._places)
 
-    def _read_columns(self) -> dict[str, list[Any]]:
-        """All columns, read when the first entry is asked for: what was committed never changes."""
-        if self._arrays is not None:
-            self._columns = {
-                spec.name: self._arrays.read_video_column(spec.name, self._num_entries).tolist()
-                for spec in VIDEO_ARRAYS
-            }
-            self._columns["video_id"] = list(map(video_id_of, self._columns["video_id"]))
-            self._arrays = None
-        return self._columns
+    def _column(self, name: str) -> np.ndarray:
+        """Read when it is asked for first: what was committed never changes."""
+        if name not in self._columns:
+            assert self._arrays is not None, "all columns are read before the store is left behind"
+            values = self._arrays.read_video_column(name, self._num_entries)
+            if name == "video_id":
+                values[:] = list(map(video_id_of, values))
+            self._columns[name] = values
+        return self._columns[name]
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the opened store."""
-        self._read_columns()
-        return vars(self)
+        for name in _ENTRY_COLUMNS:
+            self._column(name)
+        return vars(self) | {"_arrays": None}
+
+
+_ENTRY_COLUMNS = tuple(part.name for part in fields(VideoEntry))

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from train.batches import ClipLayout, PoseBatch, SignBatch, TrainingBatch
-from train.data.examples import TrainingExample
-from train.data.sign_reader import PoseExample, SignExample
+from train.data.examples import ExampleKey, ExampleReader, TrainingExample
+from train.data.sign_reader import PoseExample, SignExample, SignReader
+from train.data.store_rows import LocatedVideo
 from train.text.tokenizer import Tokenizer
 
 FRAMES_AFTER_A_VIDEO = 4
@@ -30,30 +31,51 @@ def collate_signs(examples: Sequence[SignExample], layout: ClipLayout) -> SignBa
 
 
 @dataclass(frozen=True)
-class TrainingCollation:
-    """Examples of training into a batch."""
+class SignBatchReader:
+    """Reads videos alone into a batch. May be sent to another process."""
 
+    reader: SignReader
     layout: ClipLayout
-    tokenizer: Tokenizer
 
-    def __call__(self, examples: Sequence[TrainingExample]) -> TrainingBatch:
-        """The examples in their order."""
-        return TrainingBatch(
-            signs=collate_signs([example.signs for example in examples], self.layout),
-            text=self.tokenizer([example.sentence for example in examples]),
-            augmented=self.tokenizer([example.augmented for example in examples]),
-        )
+    def __call__(self, videos: Sequence[LocatedVideo]) -> SignBatch:
+        """The videos in their order."""
+        return collate_signs([self.reader.read(video) for video in videos], self.layout)
 
 
 @dataclass(frozen=True)
-class SignCollation:
-    """Videos alone into a batch."""
+class UntokenisedBatch:
+    """Videos with sentences as they are written: tokenizers stay in the main process, because
+    their libraries are large."""
 
+    signs: SignBatch
+    sentences: list[str]
+    augmented: list[str]
+
+
+@dataclass(frozen=True)
+class TrainingBatchReader:
+    """Reads examples of training into a batch. May be sent to another process."""
+
+    reader: ExampleReader
     layout: ClipLayout
 
-    def __call__(self, examples: Sequence[SignExample]) -> SignBatch:
+    def __call__(self, keys: Sequence[ExampleKey]) -> UntokenisedBatch:
         """The examples in their order."""
-        return collate_signs(examples, self.layout)
+        return collate_examples([self.reader.read(key) for key in keys], self.layout)
+
+
+def collate_examples(examples: Sequence[TrainingExample], layout: ClipLayout) -> UntokenisedBatch:
+    """The examples in their order."""
+    return UntokenisedBatch(
+        signs=collate_signs([example.signs for example in examples], layout),
+        sentences=[example.sentence for example in examples],
+        augmented=[example.augmented for example in examples],
+    )
+
+
+def tokenised(batch: UntokenisedBatch, tokenizer: Tokenizer) -> TrainingBatch:
+    """The batch with token numbers for its sentences."""
+    return TrainingBatch(batch.signs, tokenizer(batch.sentences), tokenizer(batch.augmented))
 
 
 def _padded(arrays: Sequence[np.ndarray], length: int, value: int = 0) -> Tensor:

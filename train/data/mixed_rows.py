@@ -1,15 +1,13 @@
 """Reads the rows of several RGB stores of the same clips as if they were one store's."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
-from seds_core.store.video_table import VideoEntry
-from train.data.store_rows import StoreRows
+from seds_core.store.video_table import VideoRows
+from train.data.store_rows import LocatedVideo, StoreRows
 
 
 @dataclass(frozen=True)
@@ -24,21 +22,19 @@ class MixedRows:
     """A weight for each of them."""
 
     @property
-    def path(self) -> Path:
-        """Of the store that decides the clips."""
-        return self.parts[0].path
+    def stores(self) -> tuple[StoreRows, ...]:
+        """All of them; the first one decides the clips."""
+        return self.parts
 
-    @property
-    def videos(self) -> Mapping[str, VideoEntry]:
-        """Videos of the store that decides the clips."""
-        return self.parts[0].videos
+    def entry(self, video: LocatedVideo) -> VideoRows:
+        """What is known of a video's clips."""
+        return self.parts[0].entry(video)
 
-    def read(self, video_id: str, array: str) -> np.ndarray:
+    def read(self, video: LocatedVideo, array: str) -> np.ndarray:
         """The video's rows of one array."""
         if array != "features":
-            return self.parts[0].read(video_id, array)
-        features = [part.read(video_id, array) for part in self.parts]
-        return mixed_features(features, self.mix)
+            return self.parts[0].read(video, array)
+        return mixed_features([part.read(video, array) for part in self.parts], self.mix)
 
 
 def mixed_features(

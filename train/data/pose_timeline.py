@@ -8,7 +8,7 @@ from jaxtyping import Int32, Int64
 from seds_core.clip_plan import clip_frames, places_of, timeline_frames
 from seds_core.store.provenance import StoreMismatchError
 from train.data.encoder_input import PoseInput, at_frames, encoder_input
-from train.data.store_rows import StoreRows
+from train.data.store_rows import LocatedVideo, StoreRows
 from train.settings import KeypointSettings
 
 
@@ -40,21 +40,21 @@ class PoseTimeline:
 
 
 def read_timeline(
-    pose: StoreRows, video_id: str, step: int, settings: KeypointSettings
+    pose: StoreRows, video: LocatedVideo, step: int, settings: KeypointSettings
 ) -> PoseTimeline:
     """Every ``step``-th frame of a video; as published, only those with a hand.
 
     Raises :class:`StoreMismatchError` when the store lacks one of them.
     """
-    entry = pose.videos[video_id]
+    entry = pose.entry(video)
     numbers = timeline_frames(entry.num_frames, step)
-    rows = places_of(numbers, pose.read(video_id, "frame"))
+    rows = places_of(numbers, pose.read(video, "frame"))
     if rows is None:
         raise StoreMismatchError(
-            f"{pose.path} lacks keypoints of the video '{video_id}': every {step}. of its "
+            f"{pose.path} lacks keypoints of the video '{video.video_id}': every {step}. of its "
             f"{entry.num_frames} frames is needed; extract its poses again"
         )
-    keypoints = pose.read(video_id, "keypoints")
+    keypoints = pose.read(video, "keypoints")
     if len(rows) < len(keypoints):
         keypoints = keypoints[rows]
     frames = encoder_input(keypoints, (entry.width, entry.height), settings.rules)

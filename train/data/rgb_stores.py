@@ -12,7 +12,7 @@ from jaxtyping import Int32
 from seds_core.store.layout import StoreKind
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.video_table import VideoRows
 from train.data.mixed_rows import MixedRows
 from train.data.store_rows import StoreRows
 from train.rgb_choice import RgbChoice, check_mix
@@ -76,7 +76,10 @@ class RgbStores:
         faults = {video_id: "" for store in self.stores for video_id in store.videos}
         first_frames = [first_frames_of(store) for store in self.stores]
         for video_id in faults:
-            entries = [store.videos.get(video_id) for store in self.stores]
+            entries = [
+                store.videos.rows(video_id) if video_id in store.videos else None
+                for store in self.stores
+            ]
             faults[video_id] = _fault(entries, first_frames)
         return faults
 
@@ -136,7 +139,7 @@ def _clip_rules(store: StoreReader) -> dict[str, object]:
     }
 
 
-def _fault(entries: list[VideoEntry | None], first_frames: list[np.ndarray]) -> str:
+def _fault(entries: list[VideoRows | None], first_frames: list[np.ndarray]) -> str:
     """Why the rows of one video cannot be mixed; ``""`` when they can."""
     there = [entry for entry in entries if entry is not None]
     if len(there) < len(entries):

@@ -1,18 +1,26 @@
 """Reads one video from the stores, as the model's streams see it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from seds_core.clip_plan import clip_starts, timeline_step
+from seds_core.errors import UnavailableError
 from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.shard_files import DamagedShardError
 from train.batches import ClipLayout
 from train.data.encoder_input import PoseInput, at_least
 from train.data.pose_timeline import PoseTimeline, read_timeline
 from train.data.rgb_stores import RgbRows
-from train.data.store_rows import StoreRows
+from train.data.store_rows import LocatedVideo, StoreRows, locate
 from train.settings import KeypointSettings
+
+
+class UnreadableVideoError(UnavailableError):
+    """Rows that are damaged, or that the system cannot read; the message names the video."""
 
 
 @dataclass(frozen=True)
@@ -51,51 +59,71 @@ class SignReader:
     names_clip_frames: bool = False
     """Whether the RGB store names every frame of its clips, which are not evenly spaced."""
 
-    def read(self, video_id: str) -> SignExample:
+    def locate(self, video_id: str) -> LocatedVideo:
+        """Where a video lies in the stores; only the process that opened them knows."""
+        used = [store for store in (self.rgb, self.pose) if store is not None]
+        return locate(video_id, (part for store in used for part in store.stores))
+
+    def read(self, video: LocatedVideo) -> SignExample:
         """A video that the stores hold.
 
-        Raises ``StoreMismatchError`` when its clips do not lie within its keypoints.
+        Raises ``StoreMismatchError`` when its clips do not lie within its keypoints, and
+        :class:`UnreadableVideoError` for rows that cannot be read.
         """
-        pose = None if self.pose is None else self._read_pose(self.pose, video_id)
-        return SignExample(pose, self._read_features(video_id))
+        with _naming(video):
+            pose = None if self.pose is None else self._read_pose(self.pose, video)
+            return SignExample(pose, self._read_features(video))
 
-    def read_frames(self, pose: StoreRows, video_id: str) -> PoseInput:
+    def read_frames(self, pose: StoreRows, video: LocatedVideo) -> PoseInput:
         """The video's timeline before any frame is repeated."""
-        return self._read_timeline(pose, video_id).frames
+        with _naming(video):
+            return self._read_timeline(pose, video).frames
 
-    def _read_pose(self, pose: StoreRows, video_id: str) -> PoseExample:
-        timeline = self._read_timeline(pose, video_id)
-        starts = self._clip_starts(timeline, video_id)
+    def _read_pose(self, pose: StoreRows, video: LocatedVideo) -> PoseExample:
+        timeline = self._read_timeline(pose, video)
+        starts = self._clip_starts(timeline, video)
         if starts is None:
             raise StoreMismatchError(
-                f"the clips of the video '{video_id}' are not made of the frames that {pose.path} "
-                f"has of it: its timeline there has {timeline.frames.num_frames} frames, by the "
-                f"rules '{self.keypoints.rules}' for frames '{self.keypoints.frames}'; extract "
-                "the features again with this pose store"
+                f"the clips of the video '{video.video_id}' are not made of the frames that "
+                f"{pose.path} has of it: its timeline there has {timeline.frames.num_frames} "
+                f"frames, by the rules '{self.keypoints.rules}' for frames "
+                f"'{self.keypoints.frames}'; extract the features again with this pose store"
             )
         return PoseExample(at_least(timeline.frames, self.layout.clip_length), starts)
 
-    def _read_timeline(self, pose: StoreRows, video_id: str) -> PoseTimeline:
+    def _read_timeline(self, pose: StoreRows, video: LocatedVideo) -> PoseTimeline:
         if self.rgb is not None and self.keypoints.frames == "all":
-            step = self.rgb.videos[video_id].frame_step
+            step = self.rgb.entry(video).frame_step
         else:
-            step = timeline_step(pose.videos[video_id].num_frames, self.keypoints.max_frames)
-        return read_timeline(pose, video_id, step, self.keypoints)
+            step = timeline_step(pose.entry(video).num_frames, self.keypoints.max_frames)
+        return read_timeline(pose, video, step, self.keypoints)
 
     def _clip_starts(
-        self, timeline: PoseTimeline, video_id: str
+        self, timeline: PoseTimeline, video: LocatedVideo
     ) -> Int64[np.ndarray, " clip"] | None:
         """Where the clips begin on the timeline; ``None`` when they do not lie on it."""
         length = self.layout.clip_length
         if self.rgb is None:
             starts = clip_starts(timeline.frames.num_frames, length, self.layout.num_slots)
             return starts.astype(np.int64)
-        found = timeline.starts_of(self.rgb.read(video_id, "first_frame"), length)
+        found = timeline.starts_of(self.rgb.read(video, "first_frame"), length)
         if found is None or not self.names_clip_frames:
             return found
-        return found if timeline.has_clips(self.rgb.read(video_id, "frames"), found) else None
+        return found if timeline.has_clips(self.rgb.read(video, "frames"), found) else None
 
-    def _read_features(self, video_id: str) -> Float32[np.ndarray, "clip rgb"] | None:
+    def _read_features(self, video: LocatedVideo) -> Float32[np.ndarray, "clip rgb"] | None:
         if self.rgb is None or self.layout.rgb_dim is None:
             return None
-        return self.rgb.read(video_id, "features").astype(np.float32, copy=False)
+        return self.rgb.read(video, "features").astype(np.float32, copy=False)
+
+
+@contextmanager
+def _naming(video: LocatedVideo) -> Iterator[None]:
+    """Says which video it was whose rows could not be read."""
+    try:
+        yield
+    except (DamagedShardError, OSError) as error:
+        raise UnreadableVideoError(
+            f"the video '{video.video_id}' cannot be read: {error}. seds-extract verify lists all "
+            "that is damaged in a store"
+        ) from error

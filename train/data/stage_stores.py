@@ -90,7 +90,7 @@ def _pose_only(store: StoreReader, settings: KeypointSettings) -> StageStores:
     lacking = first_without_rows(
         store.videos,
         store,
-        lambda video: timeline_step(store.videos[video].num_frames, settings.max_frames),
+        lambda video: timeline_step(store.videos.rows(video).num_frames, settings.max_frames),
     )
     if lacking is not None:
         raise StageStoresError(

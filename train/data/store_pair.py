@@ -8,7 +8,7 @@ from pathlib import Path
 from seds_core.clip_plan import timeline_step
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.video_table import VideoTable
 from train.data.rgb_stores import first_frames_of, open_store
 
 
@@ -34,7 +34,7 @@ class StorePair:
         return frozenset(
             video_id
             for video_id in self.rgb.videos.keys() & self.pose.videos.keys()
-            if not same(self.rgb.videos[video_id], self.pose.videos[video_id])
+            if not same(video_id, self.rgb.videos, self.pose.videos)
         )
 
     @property
@@ -92,7 +92,7 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
 def clip_timeline_step(rgb: StoreReader, video_id: str) -> int:
     """Frames of a video from one frame of its clips' timeline to the next, before any is dropped
     for want of a hand."""
-    entry = rgb.videos[video_id]
+    entry = rgb.videos.rows(video_id)
     if leaves_out_frames(rgb):
         return timeline_step(entry.num_frames, rgb.provenance.settings["frames"]["max_frames"])
     return entry.frame_step
@@ -107,14 +107,15 @@ def first_without_rows(
     video_ids: Iterable[str], pose: StoreReader, step: Callable[[str], int]
 ) -> str | None:
     """The first video of whose every ``step(video)``-th frame there are not always keypoints."""
-    return next((v for v in video_ids if step(v) % pose.videos[v].frame_step), None)
+    return next((v for v in video_ids if step(v) % pose.videos.rows(v).frame_step), None)
 
 
-def _same_content(first: VideoEntry, second: VideoEntry) -> bool:
-    return (first.content_hash, first.num_frames) == (second.content_hash, second.num_frames)
+def _same_content(video_id: str, first: VideoTable, second: VideoTable) -> bool:
+    columns = ("content_hash", "num_frames")
+    return first.values_of(video_id, columns) == second.values_of(video_id, columns)
 
 
-def _same_length(first: VideoEntry, second: VideoEntry) -> bool:
+def _same_length(video_id: str, first: VideoTable, second: VideoTable) -> bool:
     """For imported rows, of whose video nothing else is known; sometimes not even that."""
-    lengths = {first.num_frames, second.num_frames}
+    lengths = {table.rows(video_id).num_frames for table in (first, second)}
     return len(lengths) == 1 or min(lengths) < 1

@@ -1,42 +1,67 @@
 """Reads runs of rows of a store from any process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.video_table import VideoRows, VideoTable
+
+
+class LocatedVideo(NamedTuple):
+    """All that a process has to be told to read a video: it needs no tables of videos."""
+
+    video_id: str
+    rows: Mapping[Path, VideoRows]
+    """Store -> where in it the video's rows lie."""
 
 
 @dataclass(frozen=True)
 class StoreRows:
-    """The videos of a store as they were when it was opened.
+    """The rows of a store as they were when it was opened.
 
-    It may be sent to another process. Each process opens the store for itself, at its first read;
-    rows that were committed once never change.
+    It may be sent to another process: the table of videos stays behind, and arrays in memory are
+    shared. Each process opens the store for itself, at its first read; rows that were committed
+    once never change.
     """
 
     path: Path
-    videos: Mapping[str, VideoEntry]
-    in_memory: dict[str, np.ndarray]
+    videos: VideoTable | None
+    """``None`` in another process."""
+    in_memory: dict[str, Tensor]
     """Small arrays that were read whole: a read of the store has its cost however small."""
 
     @classmethod
     def of(cls, store: StoreReader, *in_memory: str) -> "StoreRows":
         """All videos of an opened store; the arrays named are read at once."""
-        arrays = {name: store.arrays.read_rows(name, 0, store.num_rows) for name in in_memory}
+        arrays = {
+            name: torch.from_numpy(store.arrays.read_rows(name, 0, store.num_rows))
+            for name in in_memory
+        }
         return cls(store.path, store.videos, arrays)
 
-    def read(self, video_id: str, array: str) -> np.ndarray:
+    @property
+    def stores(self) -> tuple["StoreRows", ...]:
+        """Only this one."""
+        return (self,)
+
+    def entry(self, video: LocatedVideo) -> VideoRows:
+        """What is known of a video's rows."""
+        return video.rows[self.path]
+
+    def read(self, video: LocatedVideo, array: str) -> np.ndarray:
         """The video's rows of one array."""
-        entry = self.videos[video_id]
+        entry = self.entry(video)
         first, stop = entry.first_row, entry.first_row + entry.num_rows
         if array in self.in_memory:
-            return self.in_memory[array][first:stop]
+            return self.in_memory[array][first:stop].numpy()
         return self._arrays.read_rows(array, first, stop)
 
     @cached_property
@@ -44,5 +69,13 @@ class StoreRows:
         return StoreArrays(self.path)
 
     def __reduce__(self) -> tuple[type["StoreRows"], tuple[object, ...]]:
-        """Leaves the opened store behind."""
-        return StoreRows, (self.path, self.videos, self.in_memory)
+        """Leaves the opened store and its table behind."""
+        for values in self.in_memory.values():
+            values.share_memory_()  # type: ignore[no-untyped-call]
+        return StoreRows, (self.path, None, self.in_memory)
+
+
+def locate(video_id: str, stores: Iterable[StoreRows]) -> LocatedVideo:
+    """Where a video's rows lie; only the process that opened the stores knows."""
+    rows = {store.path: store.videos.rows(video_id) for store in stores if store.videos is not None}
+    return LocatedVideo(video_id, rows)

@@ -32,7 +32,8 @@ def count_unseen_hands(data: RetrievalData, split: SplitVideos) -> UnseenHands:
     pose = data.reader.pose
     if pose is None:
         raise UsageError("hands can only be counted in a stage that uses a pose store")
-    return count(data.reader.read_frames(pose, video.video_id) for video in split)
+    reader = data.reader
+    return count(reader.read_frames(pose, reader.locate(video.video_id)) for video in split)
 
 
 def count(videos: Iterable[PoseInput]) -> UnseenHands:

@@ -1,5 +1,7 @@
 """Encodes a split and scores all pairs: what validation and the command have in common."""
 
+from contextlib import closing
+
 import torch
 
 from train.data.finite_numbers import usable_batches
@@ -35,13 +37,15 @@ def evaluate_split(
     videos = data.split(split)
     gallery = gallery_of(split, videos)
     batch_size, precision = settings.evaluation.batch_size, settings.evaluation.precision
-    batches = sign_batches(data, videos, batch_size, workers, pin_memory=device.type == "cuda")
-    usable = usable_batches(batches, [video.video_id for video in videos])
-    signs = encode_videos(model, usable, len(videos), device=device, precision=precision)
-    text = encode_sentences(
-        model, tokenizer, gallery.sentences, batch_size, device=device, precision=precision
-    )
-    scores = score_streams(signs, text, settings.similarity, device=device)
+    with closing(
+        sign_batches(data, videos, batch_size, workers, pin_memory=device.type == "cuda")
+    ) as batches:
+        usable = usable_batches(batches, [video.video_id for video in videos])
+        signs = encode_videos(model, usable, len(videos), device=device, precision=precision)
+        text = encode_sentences(
+            model, tokenizer, gallery.sentences, batch_size, device=device, precision=precision
+        )
+        scores = score_streams(signs, text, settings.similarity, device=device)
     return SplitScores(gallery, scores)
 
 

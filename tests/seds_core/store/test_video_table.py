@@ -6,7 +6,7 @@ from finished_videos import RGB, finished
 from seds_core.store.bulk_writer import BulkWriter
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoTable
+from seds_core.store.video_table import VideoRows, VideoTable
 
 
 @pytest.fixture
@@ -45,7 +45,19 @@ def test_opening_reads_names_alone_and_the_first_entry_all_columns(path, reads):
     assert reads == ["video_id"]
     store.videos["a"]
     store.videos["c"]
-    assert reads == ["video_id", *(spec.name for spec in VIDEO_ARRAYS)]
+    assert reads == [spec.name for spec in VIDEO_ARRAYS]
+
+
+def test_rows_are_found_without_reading_texts(path, reads):
+    videos = StoreReader(path).videos
+    entry = videos["b"]
+    expected = (entry.first_row, entry.num_rows, entry.num_frames, entry.frame_step)
+    reads.clear()
+    again = StoreReader(path).videos
+    assert again.rows("b")[:4] == expected
+    assert again.rows("b")[4:] == (entry.width, entry.height)
+    assert all(type(value) is int for value in again.rows("b"))
+    assert set(reads) == {"video_id", *VideoRows._fields}
 
 
 def test_of_several_entries_the_last_one_counts(path):

@@ -4,7 +4,7 @@ import torch
 from small_stores import LENGTHS, small_data_set
 from word_tokenizer import WordTokenizer
 
-from train.data.collation import TrainingCollation, collate_signs
+from train.data.collation import collate_examples, collate_signs, tokenised
 from train.data.examples import TrainingExample
 from train.data.retrieval_data import open_data
 from train.settings import TrainSettings
@@ -15,8 +15,12 @@ def data(tmp_path_factory):
     return open_data(TrainSettings(), "fusion", **small_data_set(tmp_path_factory.mktemp("data")))
 
 
+def read(data, video_id):
+    return data.reader.read(data.reader.locate(video_id))
+
+
 def test_videos_are_filled_up_with_zeros(data):
-    examples = [data.reader.read(video_id) for video_id in "bca"]
+    examples = [read(data, video_id) for video_id in "bca"]
     batch = collate_signs(examples, data.layout)
     assert batch.clip_is_real.shape == (3, 6)
     assert batch.pose.right.shape == (3, 32 + 4, 21, 2)  # 95 frames: every third of them
@@ -38,8 +42,8 @@ def test_videos_are_filled_up_with_zeros(data):
 
 
 def test_a_video_is_the_same_in_any_batch(data):
-    alone = collate_signs([data.reader.read("b")], data.layout)
-    beside = collate_signs([data.reader.read(v) for v in LENGTHS], data.layout)
+    alone = collate_signs([read(data, "b")], data.layout)
+    beside = collate_signs([read(data, v) for v in LENGTHS], data.layout)
     place = list(LENGTHS).index("b")
     frames = alone.pose.right.shape[1]
     torch.testing.assert_close(
@@ -51,10 +55,10 @@ def test_a_video_is_the_same_in_any_batch(data):
 def test_sentences_and_twins_stay_beside_their_videos(data):
     tokenizer = WordTokenizer()
     examples = [
-        TrainingExample(data.reader.read("a"), "one two", "two one"),
-        TrainingExample(data.reader.read("d"), "three", "three"),
+        TrainingExample(read(data, "a"), "one two", "two one"),
+        TrainingExample(read(data, "d"), "three", "three"),
     ]
-    batch = TrainingCollation(data.layout, tokenizer)(examples)
+    batch = tokenised(collate_examples(examples, data.layout), tokenizer)
     assert batch.signs.num_videos == 2
     assert torch.equal(batch.text.input_ids, tokenizer(["one two", "three"]).input_ids)
     assert torch.equal(batch.augmented.input_ids, tokenizer(["two one", "three"]).input_ids)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from small_stores import small_data_set
 
-from train.data.examples import ExampleKey, SignDataset, TrainingDataset
+from train.data.examples import ExampleKey, ExampleReader
 from train.data.retrieval_data import open_data
 from train.settings import AugmentationSettings, TrainSettings
 
@@ -18,29 +18,34 @@ def data(tmp_path_factory):
 
 
 def training(data, settings=EVERYTHING, seed=0):
-    return TrainingDataset(data.reader, data.split("train"), settings, seed)
+    return ExampleReader(data.reader, settings, seed)
+
+
+def key_of(data, epoch, place):
+    video = data.split("train")[place]
+    return ExampleKey(epoch, place, data.reader.locate(video.video_id), video.text)
 
 
 def test_an_example_depends_on_seed_epoch_and_place_alone(data):
-    key = ExampleKey(epoch=3, place=2)
-    first = training(data)[key]
+    key = key_of(data, epoch=3, place=2)
+    first = training(data).read(key)
     others = training(data)
     for place in range(6):
-        others[ExampleKey(1, place)]
-    again = others[key]
+        others.read(key_of(data, 1, place))
+    again = others.read(key)
     np.testing.assert_array_equal(again.signs.rgb, first.signs.rgb)
     np.testing.assert_array_equal(again.signs.pose.frames.body, first.signs.pose.frames.body)
     assert again.augmented == first.augmented
-    for other in (training(data)[ExampleKey(4, 2)], training(data, seed=1)[key]):
+    for other in (training(data).read(key_of(data, 4, 2)), training(data, seed=1).read(key)):
         assert not np.array_equal(other.signs.pose.frames.body, first.signs.pose.frames.body)
 
 
 def test_without_augmentation_only_sentences_change(data):
-    dataset = training(data, AugmentationSettings(swap_words=1.0))
-    plain = SignDataset(data.reader, data.split("train"))
-    example = dataset[ExampleKey(0, 1)]
-    np.testing.assert_array_equal(example.signs.rgb, plain[1].rgb)
-    np.testing.assert_array_equal(example.signs.pose.frames.right, plain[1].pose.frames.right)
+    key = key_of(data, 0, 1)
+    example = training(data, AugmentationSettings(swap_words=1.0)).read(key)
+    plain = data.reader.read(key.video)
+    np.testing.assert_array_equal(example.signs.rgb, plain.rgb)
+    np.testing.assert_array_equal(example.signs.pose.frames.right, plain.pose.frames.right)
     assert example.sentence == "rain in the north"
     assert example.augmented != example.sentence
     assert sorted(example.augmented.split()) == sorted(example.sentence.split())
@@ -48,5 +53,6 @@ def test_without_augmentation_only_sentences_change(data):
 
 def test_streams_keep_the_same_clips(data):
     for epoch in range(10):
-        signs = training(data, AugmentationSettings(drop_clips=0.5))[ExampleKey(epoch, 2)].signs
+        key = key_of(data, epoch, 2)
+        signs = training(data, AugmentationSettings(drop_clips=0.5)).read(key).signs
         np.testing.assert_array_equal(signs.rgb[:, 1], 3 * signs.pose.clip_starts)

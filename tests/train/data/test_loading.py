@@ -1,14 +1,18 @@
 import os
-import signal
+import pickle
+import time
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import torch
-from small_stores import SENTENCES, small_data_set
+from small_stores import RGB, SENTENCES, rgb_video, small_data_set, write_index, write_store
 from word_tokenizer import WordTokenizer
 
 from train.data.loading import sign_batches, training_batches
 from train.data.retrieval_data import open_data
 from train.data.sampler import EpochBatches
+from train.data.sign_reader import UnreadableVideoError
 from train.settings import AugmentationSettings, TrainSettings
 from train.tensor_tree import tensors_of
 
@@ -77,18 +81,62 @@ def test_evaluation_goes_through_a_split_in_order(data):
         assert lengths.tolist() == [30, 9, 95, 21, 16, 40]
 
 
-def test_workers_leave_the_first_sigterm_to_the_main_process(data):
-    batches = sign_batches(data, data.split("train") * 4, batch_size=2, workers=1)
-    reading = iter(batches)
-    next(reading)
-    (worker,) = batches._loader._loader._iterator._workers
-    os.kill(worker.pid, signal.SIGINT)
-    os.kill(worker.pid, signal.SIGTERM)
-    assert len(list(reading)) == 11
-    assert worker.is_alive()
-    os.kill(worker.pid, signal.SIGTERM)
-    worker.join(10)
-    assert not worker.is_alive()
+def rgb_only(folder, num_videos):
+    """Data of short videos, whose rows lie in one file."""
+    videos = [rgb_video(f"video{number}", 17) for number in range(num_videos)]
+    rgb = write_store(folder / "rgb.zarr", RGB, videos)
+    lines = [(f"video{number}", "train", "rain in the north") for number in range(num_videos)]
+    index = write_index(folder / "index.csv", lines)
+    return open_data(TrainSettings(), "rgb", index=index, rgb=rgb, pose=None)
+
+
+def test_what_is_sent_to_a_worker_does_not_grow_with_the_data(tmp_path):
+    sizes = []
+    for num_videos in (2, 40):
+        folder = tmp_path / f"{num_videos:03}"
+        folder.mkdir()
+        reader = rgb_only(folder, num_videos).reader
+        (rows,) = reader.rgb.stores
+        bare = replace(reader, rgb=replace(rows, in_memory={}))
+        sizes.append(len(pickle.dumps(bare)))
+        assert len(pickle.dumps(reader.locate("video1"))) < 400
+    assert sizes[0] == sizes[1] < 4_000
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_video_that_cannot_be_read_is_named(tmp_path, workers):
+    data = rgb_only(tmp_path, 4)
+    (shard,) = (tmp_path / "rgb.zarr/rows/features/c").glob("*/*")
+    shard.write_bytes(b"torn")
+    batches = sign_batches(data, data.split("train")[2:], 2, workers)
+    with closing(batches), pytest.raises(UnreadableVideoError) as raised:
+        list(batches)
+    assert str(raised.value).startswith(f"the video 'video2' cannot be read: {shard} is damaged")
+
+
+def test_reading_goes_on_after_an_error(data):
+    """And after it was closed: with new processes."""
+    batches = loader(data, 2)
+    expected = list(loader(data, 0).epoch(0))
+    broken = batches._loader.batches([[None], [None], [None]])
+    with closing(batches):
+        with pytest.raises(AttributeError):
+            list(broken)
+        assert_same(batches.epoch(0), expected)
+        batches.close()
+        assert_same(batches.epoch(0), expected)
+
+
+def test_closing_ends_the_workers_within_a_pass(data):
+    batches = sign_batches(data, data.split("train") * 4, batch_size=2, workers=2)
+    next(iter(batches))
+    pids = [worker.pid for worker in batches._loader._workers]
+    assert len(set(pids)) == 2
+    batches.close()
+    deadline = time.monotonic() + 10
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.gpu

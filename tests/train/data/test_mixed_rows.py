@@ -7,7 +7,7 @@ from small_stores import RGB, rgb_video, write_store
 
 from seds_core.store.reader import StoreReader
 from train.data.mixed_rows import MixedRows, mixed_features
-from train.data.store_rows import StoreRows
+from train.data.store_rows import StoreRows, locate
 
 
 def test_the_mix_is_the_slow_sum():
@@ -48,9 +48,9 @@ def stores(tmp_path):
 def test_only_features_are_mixed_also_in_another_process(stores):
     first, second, parts = stores
     mixed = pickle.loads(pickle.dumps(MixedRows(parts, (0.8, 0.2))))
+    video = locate("a", parts)
     expected = np.float32(0.8) * first.rows["features"]
     expected = expected + np.float32(0.2) * second.rows["features"].astype(np.float32)
-    np.testing.assert_array_equal(mixed.read("a", "features"), expected)
-    np.testing.assert_array_equal(mixed.read("a", "first_frame"), first.rows["first_frame"])
-    assert mixed.path == parts[0].path
-    assert mixed.videos == parts[0].videos
+    np.testing.assert_array_equal(mixed.read(video, "features"), expected)
+    np.testing.assert_array_equal(mixed.read(video, "first_frame"), first.rows["first_frame"])
+    assert mixed.entry(video) == parts[0].entry(video)

@@ -47,8 +47,8 @@ def test_what_is_left_out_is_told(tmp_path):
 
 
 def test_another_process_reads_the_same(data):
-    sent = pickle.loads(pickle.dumps(data))
-    here, there = data.reader.read("c"), sent.reader.read("c")
+    sent, video = pickle.loads(pickle.dumps((data.reader, data.reader.locate("c"))))
+    here, there = data.reader.read(video), sent.read(video)
     np.testing.assert_array_equal(there.rgb, here.rgb)
     np.testing.assert_array_equal(there.pose.frames.right, here.pose.frames.right)
 

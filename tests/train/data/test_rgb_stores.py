@@ -7,7 +7,7 @@ from small_stores import CLIPS, HANDS_RGB, RGB, hands_rgb_video, rgb_video, writ
 from seds_core.store.provenance import StoreMismatchError
 from train.data.mixed_rows import MixedRows
 from train.data.rgb_stores import open_rgb
-from train.data.store_rows import StoreRows
+from train.data.store_rows import StoreRows, locate
 from train.rgb_choice import MixError
 from train.settings import MixedStore
 
@@ -65,7 +65,9 @@ def test_a_mix_of_one_is_that_store(first):
     stores, plain = open_rgb(mix(first, weights=(1.0,))), open_rgb(first)
     assert stores == replace(plain, stores=stores.stores)
     assert stores.provenance == plain.provenance
-    one, other = (s.rows().read("a", "features") for s in (stores, plain))
+    one, other = (
+        rows.read(locate("a", rows.stores), "features") for rows in (stores.rows(), plain.rows())
+    )
     np.testing.assert_array_equal(one, other)
 
 

@@ -25,7 +25,7 @@ from seds_core.store.reader import StoreReader
 from seds_core.store.records import FinishedVideo
 from train.batches import ClipLayout
 from train.data.sign_reader import SignReader
-from train.data.store_rows import StoreRows
+from train.data.store_rows import StoreRows, locate
 from train.settings import KeypointSettings
 
 ALL = KeypointSettings()
@@ -45,7 +45,7 @@ def stores(tmp_path_factory):
 
 @pytest.mark.parametrize("video_id", LENGTHS)
 def test_both_streams_have_the_clips_of_the_rgb_store(stores, video_id):
-    example = SignReader(*stores, ClipLayout(6, 16, 8), ALL).read(video_id)
+    example = read(SignReader(*stores, ClipLayout(6, 16, 8), ALL), video_id)
     clips = plan(LENGTHS[video_id])
     np.testing.assert_array_equal(example.pose.clip_starts, clips.starts)
     np.testing.assert_array_equal(example.rgb[:, 1], clips.first_frames)
@@ -54,19 +54,19 @@ def test_both_streams_have_the_clips_of_the_rgb_store(stores, video_id):
 
 
 def test_a_stage_without_features_reads_none(stores):
-    example = SignReader(*stores, ClipLayout(6, 16, None), ALL).read("c")
+    example = read(SignReader(*stores, ClipLayout(6, 16, None), ALL), "c")
     assert example.rgb is None
     np.testing.assert_array_equal(example.pose.clip_starts, plan(LENGTHS["c"]).starts)
 
 
 def test_rgb_alone(stores):
-    example = SignReader(stores[0], None, ClipLayout(6, 16, 8), ALL).read("c")
+    example = read(SignReader(stores[0], None, ClipLayout(6, 16, 8), ALL), "c")
     assert example.pose is None
     assert example.num_clips == 6
 
 
 def test_pose_alone_plans_its_clips(stores):
-    example = SignReader(None, stores[1], ClipLayout(4, 20, None), ALL).read("a")
+    example = read(SignReader(None, stores[1], ClipLayout(4, 20, None), ALL), "a")
     assert example.pose.clip_starts.tolist() == [0, 3, 6, 10]  # 11 windows of 30 frames
     assert example.pose.clip_starts.dtype == np.int64
 
@@ -90,7 +90,7 @@ def without_hands(num_frames, from_frame):
 def test_frames_without_hands(tmp_path, from_frame, settings, num_frames, num_clips):
     video = pose_video("a", 30, without_hands(30, from_frame))
     pose = StoreRows.of(StoreReader(write_store(tmp_path / "pose.zarr", POSE, [video])))
-    example = SignReader(None, pose, ClipLayout(99, 16, None), settings).read("a")
+    example = read(SignReader(None, pose, ClipLayout(99, 16, None), settings), "a")
     assert example.pose.frames.num_frames == num_frames
     assert example.num_clips == num_clips
     assert example.pose.frames.body.any() == (from_frame > 0)
@@ -105,7 +105,7 @@ def test_half_precision_features_become_float32(tmp_path):
     video.rows["features"] = video.rows["features"].astype(np.float16)
     half = replace(RGB, feature_dtype="float16")
     rgb = StoreRows.of(StoreReader(write_store(tmp_path / "rgb.zarr", half, [video])))
-    example = SignReader(rgb, None, ClipLayout(6, 16, 8), ALL).read("a")
+    example = read(SignReader(rgb, None, ClipLayout(6, 16, 8), ALL), "a")
     assert example.rgb.dtype == np.float32
 
 
@@ -115,7 +115,11 @@ def test_clips_beyond_the_keypoints_are_refused(tmp_path, stores):
     pose = StoreRows.of(StoreReader(write_store(tmp_path / "pose.zarr", POSE, [short])))
     reader = SignReader(stores[0], pose, ClipLayout(6, 16, 8), ALL)
     with pytest.raises(StoreMismatchError, match=r"lacks keypoints of the video 'a': every 1\. of"):
-        reader.read("a")
+        read(reader, "a")
+
+
+def read(reader, video_id):
+    return reader.read(reader.locate(video_id))
 
 
 def rows_of(path, provenance, *videos):
@@ -136,7 +140,7 @@ def hands_reader(folder, features, rgb_dim=8):
 
 def test_both_streams_leave_out_the_same_frames(tmp_path):
     features = hands_rgb_video("c", 95, RESTING)
-    example = hands_reader(tmp_path, features).read("c")
+    example = read(hands_reader(tmp_path, features), "c")
     kept = kept_frames(95, RESTING)
     assert example.pose.frames.num_frames == len(kept) == 28
     np.testing.assert_array_equal(
@@ -149,10 +153,10 @@ def test_both_streams_leave_out_the_same_frames(tmp_path):
 def test_features_of_all_frames_take_every_kth_of_a_whole_pose_store(tmp_path):
     rgb = rows_of(tmp_path / "rgb.zarr", RGB, rgb_video("c", 95))
     whole = rows_of(tmp_path / "whole.zarr", WHOLE_POSE, whole_pose_video("c", 95))
-    keypoints = whole.read("c", "keypoints")[::3]
+    keypoints = whole.read(locate("c", [whole]), "keypoints")[::3]
     sparse = rows_of(tmp_path / "sparse.zarr", POSE, pose_video("c", 95, keypoints))
     of_whole, of_sparse = (
-        SignReader(rgb, pose, ClipLayout(6, 16, 8), ALL).read("c").pose for pose in (whole, sparse)
+        read(SignReader(rgb, pose, ClipLayout(6, 16, 8), ALL), "c").pose for pose in (whole, sparse)
     )
     np.testing.assert_array_equal(of_whole.clip_starts, of_sparse.clip_starts)
     for part in ("right", "left", "body"):
@@ -180,7 +184,7 @@ def test_clips_of_other_frames_are_refused(tmp_path, damage):
     features = hands_rgb_video("c", 95, RESTING)
     damage(features.rows)
     with pytest.raises(StoreMismatchError, match=r"clips of the video 'c' are not made of.*pose"):
-        hands_reader(tmp_path, features).read("c")
+        read(hands_reader(tmp_path, features), "c")
 
 
 PUBLISHED_RULES = {
@@ -211,7 +215,7 @@ def test_a_whole_pose_store_gives_the_published_input(tmp_path, case):
     stores = open_stage_stores("pose", settings, rgb=None, pose=path)
     pose = StoreRows.of(stores.pose, "frame")
     reader = SignReader(None, pose, stores.layout, stores.keypoints)
-    frames = reader.read("a").pose.frames
+    frames = read(reader, "a").pose.frames
     num_kept = len(published["kept"])
     assert frames.num_frames == max(16, num_kept)
     for part in ("right", "left", "body"):

@@ -1,3 +1,6 @@
+import multiprocessing
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -115,3 +118,21 @@ def test_published_entries_come_from_the_index(tmp_path):
     gallery = gallery_of("test", tuple(read_index(path)))
     assert gallery.text_of_video.tolist() == [0, 0, 0]
     assert gallery.entry_of_video.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_reading_processes_end_with_the_evaluation(ready, tiny_settings, monkeypatch, fails):
+    model, data, tokenizer = ready
+    readers = []
+
+    def noted(self, signs, encode=RetrievalModel.encode_signs):
+        readers.extend(multiprocessing.active_children())
+        if fails:
+            raise ZeroDivisionError
+        return encode(self, signs)
+
+    monkeypatch.setattr(RetrievalModel, "encode_signs", noted)
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        evaluate_split(model, data, "dev", tokenizer, settings=tiny_settings, device=CPU, workers=1)
+    assert readers
+    assert not set(readers) & set(multiprocessing.active_children())

@@ -53,9 +53,10 @@ def test_a_mix_is_trained_on_resumed_and_evaluated(small_folder):
     run_dir = small_folder / "runs" / "mixed"
 
     data = load(run_dir, small_folder).data
-    plain = data.reader.rgb.parts[0].read("c", "features")
+    video = data.reader.locate("c")
+    plain = data.reader.rgb.parts[0].read(video, "features")
     expected = 0.75 * plain + 0.25 * (-2 * plain[:, ::-1])
-    np.testing.assert_allclose(data.reader.read("c").rgb, expected, atol=1e-4, rtol=1e-5)
+    np.testing.assert_allclose(data.reader.read(video).rgb, expected, atol=1e-4, rtol=1e-5)
 
     with pytest.raises(ChangedRunError, match=r"rgb_1\.mix: 0\.75 there, 0\.5 now"):
         train(small_request(small_folder, "mixed", rgb=stores, mix=(0.5, 0.5), resume=True))
@@ -93,6 +94,7 @@ def test_clips_of_frames_with_hands_are_trained_on(small_folder):
     change_settings(small_folder, "{max_clips: 6}", "{max_clips: 6, frames: hands}")
     for stage in ("fusion", "pose", "rgb"):
         assert train(small_request(small_folder, stage, stage=stage, rgb=(rgb,), pose=pose)) == 0
-    example = load(small_folder / "runs" / "fusion", small_folder).data.reader.read("c")
+    reader = load(small_folder / "runs" / "fusion", small_folder).data.reader
+    example = reader.read(reader.locate("c"))
     assert example.num_clips == len(example.rgb) == 6
     assert example.pose.frames.has_hand.all()

@@ -1,0 +1,149 @@
+"""A process that reads ahead, as the main process sees it, and what it does there.
+
+It owns nothing that could be left in disorder, so it is ended by killing it. Signals to a whole job
+(Ctrl-C, a cluster's SIGTERM) are for the main process to answer: it still saves its state.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
+from typing import Any
+
+import torch
+
+from seds_core.errors import UnavailableError
+
+PRELOADED = ["train.data.loading", "train.cli", "train.evaluation.cli"]
+"""What reading needs, and what a new process imports because the program began with it."""
+
+_JOIN_SECONDS = 5.0
+_SIGNALS_OF_A_JOB = {signal.SIGINT, signal.SIGTERM}
+_CONTEXT = multiprocessing.get_context("forkserver")
+
+
+class LostReaderError(UnavailableError):
+    """A reading process was ended by somebody else."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: Exception
+
+
+class ReadingProcess:
+    """Answers requests in their order; several may wait. One thread at a time may talk to it."""
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        """Starts the process, which gets ``read``: that must be small and can be pickled."""
+        _start_fork_server()
+        self._connection, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_serve, args=(theirs, read), daemon=True)
+        self._process.start()
+        theirs.close()
+        # Whoever forgets to close: the interpreter's exit would join the process for ever.
+        self._finalizer = Finalize(self, self._process.kill, exitpriority=1)
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process."""
+        return self._process.pid
+
+    def ask(self, request: Any) -> None:  # noqa: ANN401 - whatever pickle takes
+        """Sends a request, which must be small. Raises :class:`LostReaderError`."""
+        try:
+            self._connection.send(request)
+        except ConnectionError:
+            raise self._lost() from None
+
+    def answer(self) -> Any:  # noqa: ANN401 - what the process has read
+        """The answer to the oldest request.
+
+        Raises what reading raised there, and :class:`LostReaderError`.
+        """
+        try:
+            found = self._connection.recv()
+        except (EOFError, OSError):  # also when tensors are fetched from a process that is no more
+            raise self._lost() from None
+        if isinstance(found, _Failure):
+            raise found.error
+        return found
+
+    def kill(self) -> None:
+        """Ends the process at once; a thread that waits for its answer is told that it is lost."""
+        self._finalizer()
+        self._process.join(_JOIN_SECONDS)
+
+    def close(self) -> None:
+        """Gives up the connection of a killed process."""
+        self._connection.close()
+
+    def _lost(self) -> LostReaderError:
+        self._process.join(_JOIN_SECONDS)
+        code = self._process.exitcode or 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        cause = ": out of memory? Try fewer --workers" if how == "SIGKILL" else ""
+        return LostReaderError(f"a process that reads data ended unexpectedly ({how}{cause})")
+
+
+def _start_fork_server() -> None:
+    """Workers are forks of a fresh process that has loaded the libraries and has no threads.
+
+    A fork of the training process would take over locks that its threads hold; an entirely new
+    process would take seconds to load torch. All of them inherit blocked signals.
+    """
+    _CONTEXT.set_forkserver_preload(PRELOADED)
+    resource_tracker.ensure_running()  # starting it unblocks the signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS_OF_A_JOB)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(connection: "Connection[Any, Any]", read: Callable[[Any], Any]) -> None:
+    """The life of a reading process."""
+    threading.Thread(target=_end_with_the_main_process, daemon=True).start()
+    # Locks that libraries make here have no name then, which would outlive a killed process.
+    multiprocessing.set_start_method("fork", force=True)
+    torch.set_num_threads(1)
+    try:
+        while True:
+            connection.send(_answer_to(connection.recv(), read))
+    except (EOFError, ConnectionError):
+        return
+
+
+def _answer_to(request: Any, read: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    try:
+        return read(request)
+    except Exception as error:
+        trace = traceback.format_exc()
+        error.add_note(f"This happened in a process that reads data:\n{trace}")
+        return _Failure(_sendable(error))
+
+
+def _sendable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        other = RuntimeError(f"{type(error).__name__}: {error}")
+        for note in error.__notes__:
+            other.add_note(note)
+        return other
+    return error
+
+
+def _end_with_the_main_process() -> None:
+    """The parent of this process is the fork server, whose death would come after its own."""
+    main = multiprocessing.parent_process()
+    assert main is not None
+    main.join()
+    os._exit(1)
