@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import torch
 from rich.markup import escape
@@ -23,10 +23,10 @@ from train.training.loop import TrainingLoop
 from train.training.observer import RunObserver
 from train.training.plan import plan_table
 from train.training.preparation import PreparedRun, prepare
-from train.training.processes import joined_processes
+from train.training.processes import Processes, joined_processes
 from train.training.request import TrainRequest
 from train.training.run_checkpoint import Position
-from train.training.run_folder import RunFolder
+from train.training.run_folder import RunFolder, RunFolderError
 from train.training.run_log import RunLog
 from train.training.step import TrainingStep
 from train.training.stopping import exit_code, noted_stop_requests
@@ -45,15 +45,29 @@ def train(request: TrainRequest) -> int:
     weights cannot be had or the training diverges.
     """
     folder = RunFolder(request.run_dir)
-    if not request.dry_run:
-        folder.check(resume=request.resume)
-    with joined_processes(request.device) as processes:
+    with joined_processes(request.device) as processes, _held(folder, processes, request):
         run = prepare(request, processes)
-        messages.print(plan_table(run))
-        if request.dry_run:
-            try_a_batch(run)
-            return EXIT_DONE
-        return _carry_out(run, folder, request)
+        with closing(run.batches):
+            messages.print(plan_table(run))
+            if request.dry_run:
+                try_a_batch(run)
+                return EXIT_DONE
+            return _carry_out(run, folder, request)
+
+
+@contextmanager
+def _held(folder: RunFolder, processes: Processes, request: TrainRequest) -> Iterator[None]:
+    """The run belongs to this group of processes; the first one holds it for all."""
+    with ExitStack() as stack:
+        refusal = ""
+        if processes.is_first and not request.dry_run:
+            try:
+                stack.enter_context(folder.held(resume=request.resume))
+            except RunFolderError as error:
+                refusal = str(error)
+        if refusal := processes.value_of_first(refusal):
+            raise RunFolderError(refusal)
+        yield
 
 
 def try_a_batch(run: PreparedRun) -> None:

@@ -2,10 +2,13 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from seds_core.errors import UsageError
 from train.text import kept_encoder
@@ -32,6 +35,7 @@ class RunFolder:
         self.text_encoder = path / kept_encoder.FOLDER_NAME
         self.training_videos = path / FILE_NAME
         self.tensorboard = path / "tensorboard"
+        self.lock = path / "lock"
 
     def check(self, *, resume: bool) -> None:
         """Raises :class:`RunFolderError` unless a new run can begin, or this one can go on."""
@@ -43,6 +47,32 @@ class RunFolder:
             raise RunFolderError(
                 f"the run {self.path} exists; resume with --resume or name another with --name"
             )
+
+    @contextmanager
+    def held(self, *, resume: bool) -> Iterator[None]:
+        """Keeps every other start away from the run until this process ends, however it does.
+
+        Raises :class:`RunFolderError` like :meth:`check`, and for a run that is going on.
+        """
+        self.check(resume=resume)
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.lock, timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunFolderError(
+                f"the run {self.path} is going on in another process; wait for its end, stop it, "
+                "or name another with --name"
+            ) from None
+        try:
+            self.check(resume=resume)  # another process may have had it in the meantime
+            yield
+        finally:
+            if not self.last.exists():  # nothing was begun, and nothing is left behind
+                self.lock.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.rmdir()
+            lock.release()
 
     def begin(self, identity: RunIdentity, environment: dict[str, Any]) -> None:
         """Writes everything that is known before the first step.

@@ -52,3 +52,26 @@ def test_a_run_begins_once_and_resumes_what_is_there(tmp_path):
     folder.check(resume=True)
     with pytest.raises(RunFolderError, match="resume with --resume or name another with --name"):
         folder.check(resume=False)
+
+
+def test_one_start_at_a_time_has_the_run(tmp_path):
+    first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
+    with first.held(resume=False):
+        first.last.write_bytes(b"")
+        for resume in (False, True):
+            with pytest.raises(RunFolderError), second.held(resume=resume):
+                raise AssertionError("two have it")
+        with pytest.raises(RunFolderError, match="going on in another process"):
+            second.held(resume=True).__enter__()
+    with second.held(resume=True):
+        assert second.last.exists()
+
+
+def test_a_start_that_begins_nothing_leaves_nothing(tmp_path):
+    folder = RunFolder(tmp_path / "runs" / "run")
+    with pytest.raises(ZeroDivisionError), folder.held(resume=False):
+        raise ZeroDivisionError
+    assert not folder.path.exists()
+    with pytest.raises(RunFolderError), folder.held(resume=True):
+        raise AssertionError("there is nothing to resume")
+    assert not folder.path.exists()
