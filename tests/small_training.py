@@ -1,7 +1,7 @@
 """A pipeline of a model as small as can be, and training runs with it on the small stores.
 
-Run as a program with a folder, a run's name and ``--resume``, ``--slowly`` or
-``--save-every-step``, it trains there in a process of its own.
+Run as a program with a folder and a run's name, it trains there in a process of its own, with
+options of ``seds-train`` and the ones below.
 """
 
 import sys
@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 
 from small_stores import small_data_set
+
+OWN_OPTIONS = {"--slowly", "--save-every-step", "--fail", "--stand-still"}
+"""The last two: an error of the program, and an endless computation, in the fifth step."""
 
 PIPELINES = """
 pipelines:
@@ -61,28 +64,39 @@ def change_settings(folder, old, new):
 
 
 def main():
-    """Trains in a process of its own, so that it can be killed."""
+    """Trains in a process of its own, as the command does, so that it can be killed."""
     import torch
 
-    from seds_core.command_line import run
+    from train.cli import main as seds_train
     from train.training import checkpoint_keeper
-    from train.training.run import train
     from train.training.step import TrainingStep
 
     torch.set_num_threads(1)
     folder, name, *options = sys.argv[1:]
-    request = small_request(Path(folder), name, resume="--resume" in options)
+    take_step = TrainingStep.__call__
     if "--save-every-step" in options:
         checkpoint_keeper.SAVE_EVERY_MINUTES = 0.0
-    if "--slowly" in options:
-        take_step = TrainingStep.__call__
 
-        def slow_step(self, batch, step):
+    def step(self, batch, number):
+        if "--slowly" in options:
             time.sleep(0.3)
-            return take_step(self, batch, step)
+        if number == 4 and "--fail" in options:
+            raise RuntimeError("a mistake of ours")
+        if number == 4 and "--stand-still" in options:
+            time.sleep(600)
+        return take_step(self, batch, number)
 
-        TrainingStep.__call__ = slow_step
-    run(lambda: sys.exit(train(request)))
+    TrainingStep.__call__ = step
+    where = Path(folder)
+    sys.argv = [
+        "seds-train", "--stage", "fusion", "--pipeline", "small", "--device", "cpu", "--seed", "0",
+        "--pipelines", where / "pipelines.yaml", "--index", where / "index.csv",
+        "--rgb", where / "rgb.zarr", "--pose", where / "pose.zarr",
+        "--runs", where / "runs", "--name", name,
+        *(option for option in options if option not in OWN_OPTIONS),
+    ]  # fmt: skip
+    sys.argv = [str(argument) for argument in sys.argv]
+    seds_train()
 
 
 if __name__ == "__main__":

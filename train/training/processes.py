@@ -1,10 +1,13 @@
 """The processes of a training run: one, or as many as ``torchrun`` has started."""
 
 import os
+import select
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,14 +15,25 @@ import torch.distributed as dist
 from jaxtyping import Shaped
 from torch import Tensor
 
-from seds_core.console import messages
-from seds_core.errors import UsageError
+from seds_core.command_line import EXIT_ERROR
+from seds_core.console import fail, messages
+from seds_core.errors import UnavailableError, UsageError
 
 LONGEST_WAIT = timedelta(hours=2)
 """For another process: as long as the first one may take for a validation."""
 
 BUCKET_ELEMENTS = 8 * 2**20
 """Numbers that are summed over the processes at once: 32 MiB of float32."""
+
+
+GRACE_SECONDS = 4.0
+"""For the error that the loss of another process raises here, to be told as it is."""
+
+ENDED = "another process of this run has ended; its own message, or its exit code, says why"
+
+
+class LostProcessError(UnavailableError):
+    """Another process of the run is no more, or cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,8 @@ class Processes:
         dtype = torch.uint8 if rows.dtype == torch.bool else rows.dtype
         sent = rows.detach().contiguous().to(dtype)
         gathered = [torch.empty_like(sent) for _ in range(self.size)]
-        dist.all_gather(gathered, sent)
+        with _naming_the_lost():
+            dist.all_gather(gathered, sent)
         return torch.cat(gathered).to(rows.dtype)
 
     def sum_in_place(self, tensors: list[Tensor]) -> None:
@@ -52,7 +67,8 @@ class Processes:
             return
         for bucket in _buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            dist.all_reduce(flat)
+            with _naming_the_lost():
+                dist.all_reduce(flat)
             sums = torch.split(flat, [tensor.numel() for tensor in bucket])
             for tensor, total in zip(bucket, sums, strict=True):
                 tensor.copy_(total.view_as(tensor))
@@ -60,29 +76,33 @@ class Processes:
     def copy_from_first(self, tensors: list[Tensor]) -> None:
         """Replaces each tensor with the first process's."""
         if self.size > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor.detach(), src=0)
+            with _naming_the_lost():
+                for tensor in tensors:
+                    dist.broadcast(tensor.detach(), src=0)
 
     def largest(self, number: int) -> int:
         """The largest number that a process has, such as 1 if any of them wants to stop."""
         if self.size == 1:
             return number
         shared = torch.tensor(number, device=self.device)
-        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        with _naming_the_lost():
+            dist.all_reduce(shared, dist.ReduceOp.MAX)
         return int(shared)
 
     def gather_values(self, value: Any) -> list[Any]:  # noqa: ANN401 - whatever pickle takes
         """A small value of each process, in their order."""
         values = [value] * self.size
         if self.size > 1:
-            dist.all_gather_object(values, value)
+            with _naming_the_lost():
+                dist.all_gather_object(values, value)
         return values
 
     def value_of_first(self, value: Any) -> Any:  # noqa: ANN401 - whatever pickle takes
         """The first process's value; the others wait for it."""
         values = [value]
         if self.size > 1:
-            dist.broadcast_object_list(values, src=0, device=self.device)
+            with _naming_the_lost():
+                dist.broadcast_object_list(values, src=0, device=self.device)
         return values[0]
 
 
@@ -103,13 +123,18 @@ def joined_processes(device: str) -> Iterator[Processes]:
         torch.cuda.set_device(own)
     dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     messages.quiet = rank > 0
+    processes, has_left = Processes(rank, size, own), threading.Event()
+    _end_with_the_others(processes, has_left)
     try:
-        yield Processes(rank, size, own)
+        yield processes
+        # Whoever ends while another one still works, such as the one that writes, counts as lost.
+        processes.gather_values(None)
+        dist.destroy_process_group()  # it may wait for ever for one that failed
     except BaseException:
         messages.quiet = False  # what a single process fails of must be told
         raise
     finally:
-        dist.destroy_process_group()
+        has_left.set()
 
 
 _COUNTS = (("WORLD_SIZE", 1), ("RANK", 0))
@@ -143,6 +168,38 @@ def chosen_device(name: str, local_rank: int = 0, num_local: int = 1) -> torch.d
     if device.index >= torch.cuda.device_count():
         raise UsageError(f"there is no {device}: {torch.cuda.device_count()} CUDA devices are here")
     return device
+
+
+def _end_with_the_others(processes: Processes, has_left: threading.Event) -> None:
+    """Ends this process when one of the others on this machine does, unless it has left itself.
+
+    What waits for a lost process may wait for ever: a GPU's collective operation cannot be
+    interrupted, and a step that is computed elsewhere takes as long as it takes.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    here = boot, Path("/proc/self/ns/pid").stat().st_ino  # where process numbers mean the same
+    found = processes.gather_values((here, os.getpid()))
+    others = [os.pidfd_open(pid) for place, pid in found if place == here and pid != os.getpid()]
+
+    def watch() -> None:
+        ends = select.poll()
+        for other in others:
+            ends.register(other, select.POLLIN)
+        if others:
+            ends.poll()
+            if not has_left.wait(GRACE_SECONDS):
+                fail(ENDED)
+                os._exit(EXIT_ERROR)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _naming_the_lost() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError(f"{ENDED} ({str(error).splitlines()[0]})") from error
 
 
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
