@@ -99,24 +99,11 @@ def rgb(
         "backbone": backbone, "weights": weights, "clips": clips, "frames": frames,
     }  # fmt: skip
     places = (*(videos or ()), *(more_videos or ()))
-    _run(
-        ExtractionRequest(
-            "rgb",
-            out,
-            places,
-            index,
-            pipelines,
-            pipeline,
-            changes,
-            device,
-            as_json,
-            profile,
-            pose,
-            mix_devices=mix_devices,
-            wait=wait,
-        ),
-        dry_run,
-    )
+    request = ExtractionRequest(
+        "rgb", out, places, index, pipelines, pipeline, changes, device, as_json, profile, pose,
+        mix_devices, wait,
+    )  # fmt: skip
+    _run(request, dry_run)
 
 
 @app.command(cls=TakesNames, epilog=EXIT_CODES)
@@ -156,23 +143,11 @@ def pose(
         "person_box": person_box, "person_box_file": person_box_file,
     }  # fmt: skip
     places = (*(videos or ()), *(more_videos or ()))
-    _run(
-        ExtractionRequest(
-            "pose",
-            out,
-            places,
-            index,
-            pipelines,
-            pipeline,
-            changes,
-            device,
-            as_json,
-            profile,
-            mix_devices=mix_devices,
-            wait=wait,
-        ),
-        dry_run,
-    )
+    request = ExtractionRequest(
+        "pose", out, places, index, pipelines, pipeline, changes, device, as_json, profile, None,
+        mix_devices, wait,
+    )  # fmt: skip
+    _run(request, dry_run)
 
 
 def _run(request: ExtractionRequest, dry_run: bool) -> None:
