@@ -10,7 +10,7 @@ import google_crc32c
 from pydantic import BaseModel, Field, ValidationError
 
 from seds_core.store.durable import write_whole
-from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, read_replacing
+from seds_core.store.file_checksums import DamagedRootError, FileChecksum, read_replacing
 from seds_core.store.layout import ELEMENT_BYTES, StoreKind
 from seds_core.store.provenance import Provenance, StoreMismatchError
 
@@ -74,12 +74,12 @@ def read_commit(store_path: Path) -> Commit:
     """What is committed now.
 
     Raises :class:`StoreMismatchError` for anything that is not a store, and
-    :class:`DamagedStoreError` for one whose attributes are not those that were written.
+    :class:`DamagedRootError` for one whose attributes are not those that were written.
     """
     attributes = _read_document(store_path)["attributes"]
     provenance = Provenance.from_attributes(attributes)
     if not _is_as_written(attributes):
-        raise DamagedStoreError(store_path, "its zarr.json is not what was written")
+        raise DamagedRootError(store_path, "its zarr.json is not what was written")
     try:
         found = _Attributes.model_validate(attributes)
         files = {name: FileChecksum.parse(text) for name, text in found.files.items()}
@@ -88,9 +88,9 @@ def read_commit(store_path: Path) -> Commit:
     except ValidationError as error:
         places = {".".join(map(str, problem["loc"])) for problem in error.errors()}
         what = f"its zarr.json lacks or garbles {', '.join(sorted(places))}"
-        raise DamagedStoreError(store_path, what) from None
+        raise DamagedRootError(store_path, what) from None
     except ValueError as error:
-        raise DamagedStoreError(store_path, f"its zarr.json is damaged ({error})") from None
+        raise DamagedRootError(store_path, f"its zarr.json is damaged ({error})") from None
     return Commit(
         provenance,
         found.committed.videos,

@@ -23,15 +23,25 @@ class DamagedStoreError(UsageError):
     def __init__(self, store_path: Path, what: str) -> None:
         """``what`` is wrong, as a clause."""
         self.store_path, self.what = store_path, what
-        super().__init__(
-            f"{store_path} is damaged: {what}. 'seds-extract verify {store_path}' tells all that "
-            f"is wrong, and 'seds-extract repair {store_path}' drops the damaged videos, so that "
-            "the command that made the store does them again."
+        super().__init__(f"{store_path} is damaged: {what}. {self._advice()}")
+
+    def _advice(self) -> str:
+        return (
+            f"'seds-extract verify {self.store_path}' tells all that is wrong, and 'seds-extract "
+            f"repair {self.store_path}' drops the damaged videos, so that the command that made "
+            "the store does them again."
         )
 
     def __reduce__(self) -> tuple[type["DamagedStoreError"], tuple[Path, str]]:
         """For workers, which send their errors to another process."""
-        return DamagedStoreError, (self.store_path, self.what)
+        return type(self), (self.store_path, self.what)
+
+
+class DamagedRootError(DamagedStoreError):
+    """A store whose root is not what was written: nothing tells what the store holds."""
+
+    def _advice(self) -> str:
+        return "Take that file from a copy of the store; without one, only a new store helps."
 
 
 class FileChecksum(NamedTuple):

@@ -1,7 +1,9 @@
+import pytest
 import zarr
 from finished_videos import RGB, finished, problems_of
 from stores_made_before import made_before
 
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.integrity import checksum_problem, structure_problems
 from seds_core.store.reader import StoreReader
 from seds_core.store.writer import StoreWriter
@@ -51,3 +53,23 @@ def test_a_missing_array_and_impossible_rows_are_found(tmp_path):
     problems = problems_of(path)
     assert any("rows/frame_step/zarr.json" in problem for problem in problems)
     assert any("'b': rows 11 + " in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("committed", {"videos": 1, "rows": 3}),
+        ("failures", {"c": {"video_id": "c", "path": "", "reason": "none"}}),
+        ("weights", RGB.weights | {"sha256": "1" * 64}),
+        ("files", {}),
+    ],
+)
+def test_attributes_that_were_not_written_are_refused(tmp_path, name, value):
+    path = tmp_path / "s.zarr"
+    make_store(path)
+    attributes = zarr.open_group(path).attrs
+    attributes["a note of somebody's"] = "kept"
+    assert list(StoreReader(path).videos) == ["a", "b"]
+    attributes[name] = value
+    with pytest.raises(DamagedStoreError, match=r"zarr\.json is not what was written.*copy"):
+        StoreReader(path)

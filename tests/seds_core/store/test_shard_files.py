@@ -142,6 +142,13 @@ def test_damage_anywhere_never_gives_more_than_wrong_numbers(features):
             continue
 
 
+def test_a_lost_shard_is_no_zeros(features):
+    folder, _ = features
+    shard_of(folder).unlink()
+    with pytest.raises(DamagedShardError, match="c/0/0 is missing"):
+        ShardFiles.open(folder).read(0, 4)
+
+
 def test_a_damaged_index_is_refused(features):
     folder, _ = features
     content = bytearray(shard_of(folder).read_bytes())

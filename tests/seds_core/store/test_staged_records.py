@@ -1,6 +1,8 @@
 """What waits beside a store is checked like what is in it: by what made it, and byte by byte."""
 
 import json
+import os
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -207,3 +209,29 @@ def test_a_store_made_before_opens_verifies_and_goes_on(tmp_path, kind):
     for video_id, num_frames in {"a": 18, "b": 9, "c": 12, "d": 9}.items():
         for name, values in video(video_id, num_frames).rows.items():
             np.testing.assert_array_equal(after.rows(video_id)[name], values)
+
+
+def test_two_processes_are_never_in_a_store_at_once(path):
+    """What a process does in a store waits until the other one has come out."""
+    staging = Staging(path)
+    inside, outside = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        with Staging(path).lock():
+            os.write(inside[1], b"1")
+            os.read(outside[0], 1)
+        os._exit(0)
+    os.read(inside[0], 1)
+    entered = threading.Event()
+
+    def enter():
+        with staging.lock():
+            entered.set()
+
+    threading.Thread(target=enter, daemon=True).start()
+    assert not entered.wait(0.3)
+    os.write(outside[1], b"1")
+    assert entered.wait(30)
+    os.waitpid(child, 0)
+    for descriptor in (*inside, *outside):
+        os.close(descriptor)
