@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from seds_core.clip_plan import clip_starts, timeline_step
-from seds_core.errors import UnavailableError
+from seds_core.errors import UsageError
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.shard_files import DamagedShardError
 from train.batches import ClipLayout
 from train.data.encoder_input import PoseInput, at_least
 from train.data.pose_timeline import PoseTimeline, read_timeline
@@ -19,7 +19,7 @@ from train.data.store_rows import LocatedVideo, StoreRows, locate
 from train.settings import KeypointSettings
 
 
-class UnreadableVideoError(UnavailableError):
+class UnreadableVideoError(UsageError):
     """Rows that are damaged, or that the system cannot read; the message names the video."""
 
 
@@ -122,8 +122,7 @@ def _naming(video: LocatedVideo) -> Iterator[None]:
     """Says which video it was whose rows could not be read."""
     try:
         yield
-    except (DamagedShardError, OSError) as error:
+    except (DamagedStoreError, OSError) as error:
         raise UnreadableVideoError(
-            f"the video '{video.video_id}' cannot be read: {error}. seds-extract verify lists all "
-            "that is damaged in a store"
+            f"the video '{video.video_id}' cannot be read: {error}"
         ) from error

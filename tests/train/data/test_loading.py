@@ -111,7 +111,8 @@ def test_a_video_that_cannot_be_read_is_named(tmp_path, workers):
     batches = sign_batches(data, data.split("train")[2:], 2, workers)
     with closing(batches), pytest.raises(UnreadableVideoError) as raised:
         list(batches)
-    assert str(raised.value).startswith(f"the video 'video2' cannot be read: {shard} is damaged")
+    assert str(raised.value).startswith("the video 'video2' cannot be read: ")
+    assert f"{shard} is damaged" in str(raised.value)
 
 
 def test_reading_goes_on_after_an_error(data):
