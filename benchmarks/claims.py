@@ -148,6 +148,7 @@ NO_BENCHMARKS = {
     "measurement.py": "is what the others share",
     "first_class.py": "looks at one store",
     "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
+    "mutations.py": "breaks the source and asks the tests, for the better part of an hour",
     "store_damage.py": "breaks stores at random, and measures nothing",
 }
 """Scripts that no claim runs, and why."""
