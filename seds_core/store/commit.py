@@ -170,6 +170,8 @@ class StoreRoot:
 
 
 def _read_document(store_path: Path, *, complete: bool = True) -> dict[str, Any]:
+    if not store_path.exists():
+        raise StoreMismatchError(f"there is no store {store_path}")
     try:
         document = json.loads((store_path / "zarr.json").read_bytes())
     except (OSError, ValueError, RecursionError) as error:
