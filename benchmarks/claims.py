@@ -150,5 +150,6 @@ NO_BENCHMARKS = {
     "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
     "mutations.py": "breaks the source and asks the tests, for the better part of an hour",
     "store_damage.py": "breaks stores at random, and measures nothing",
+    "training_damage.py": "breaks stores and runs at random, and measures nothing",
 }
 """Scripts that no claim runs, and why."""

@@ -34,7 +34,10 @@ def damage(path: Path, choice: random.Random) -> str:
     """Damages one or two files of a store, and says how."""
     done = []
     for _ in range(choice.choice([1, 1, 1, 2])):
-        file = choice.choice(sorted(p for p in path.rglob("*") if p.is_file()))
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        if not files:
+            break
+        file = choice.choice(files)
         way = choice.choice([*WAYS, *(JSON_WAYS if file.suffix == ".json" else ())])
         way(file, choice)
         done.append(f"{way.__name__} {file.relative_to(path)}")

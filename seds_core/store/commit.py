@@ -77,7 +77,10 @@ def read_commit(store_path: Path) -> Commit:
     :class:`DamagedRootError` for one whose attributes are not those that were written.
     """
     attributes = _read_document(store_path)["attributes"]
-    provenance = Provenance.from_attributes(attributes)
+    try:
+        provenance = Provenance.from_attributes(attributes)
+    except KeyError as missing:
+        raise DamagedRootError(store_path, f"its zarr.json lacks {missing.args[0]}") from None
     if not _is_as_written(attributes):
         raise DamagedRootError(store_path, "its zarr.json is not what was written")
     try:

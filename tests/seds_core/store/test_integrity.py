@@ -1,8 +1,11 @@
+import json
+
 import pytest
 import zarr
 from finished_videos import RGB, finished, problems_of
 from stores_made_before import made_before
 
+from seds_core.errors import UsageError
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.integrity import checksum_problem, structure_problems
 from seds_core.store.reader import StoreReader
@@ -73,3 +76,16 @@ def test_attributes_that_were_not_written_are_refused(tmp_path, name, value):
     attributes[name] = value
     with pytest.raises(DamagedStoreError, match=r"zarr\.json is not what was written.*copy"):
         StoreReader(path)
+
+
+OPTIONAL = {"clip_frames"}  # stores of evenly spaced clips may lack it
+
+
+def test_a_root_of_the_earlier_version_that_lacks_something_is_refused_by_name(tmp_path):
+    root = made_before(tmp_path) / "zarr.json"
+    whole = json.loads(root.read_text())
+    for name in whole["attributes"].keys() - OPTIONAL:
+        attributes = {key: value for key, value in whole["attributes"].items() if key != name}
+        root.write_text(json.dumps(whole | {"attributes": attributes}))
+        with pytest.raises(UsageError, match=rf"{name}|layout version None|not a store"):
+            StoreReader(root.parent)
