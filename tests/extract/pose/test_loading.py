@@ -28,7 +28,7 @@ def test_an_mmpose_model_with_its_provenance() -> None:
 
 
 def test_mediapipe_is_an_optional_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    monkeypatch.setitem(sys.modules, "mediapipe.python.solutions.holistic", None)
     with pytest.raises(UnavailableError, match="extra 'mediapipe'"):
         load_estimator(PoseSettings(detector="mediapipe"), CPU)
 

@@ -63,7 +63,7 @@ def estimator(monkeypatch: pytest.MonkeyPatch) -> MediaPipeEstimator:
 
 
 def test_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    monkeypatch.setitem(sys.modules, MODULE, None)
     with pytest.raises(UnavailableError) as caught:
         MediaPipeEstimator()
     message = str(caught.value)
