@@ -27,17 +27,18 @@ import train.evaluation.cli
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "tests/fixtures/made_before/run.tar.xz"
 TRAIN = (
-    "seds-train --stage rgb --pipelines pipelines.yaml --pipeline small --index index.csv "
-    "--rgb rgb.zarr --device cpu --dry-run"
+    "seds-train --stage rgb --pipelines data/pipelines.yaml --pipeline small "
+    "--index data/index.csv --rgb rgb.zarr --device cpu --dry-run"
 )
+EVALUATE = "seds-eval --run runs/before --index data/index.csv --split train --device cpu"
 COMMANDS: dict[str, Callable[[], None]] = {
     TRAIN: train.cli.main,
     f"{TRAIN} --resume --name before": train.cli.main,
-    "seds-eval --run runs/before --split train --device cpu": train.evaluation.cli.main,
+    EVALUATE: train.evaluation.cli.main,
 }
 TRACEBACK = "traceback"
-DAMAGED = (Path("rgb.zarr"), Path("runs"), Path("."))
-"""Where a file is damaged: the store, the run, or anything at all, settings and index among it."""
+DAMAGED = (Path("rgb.zarr"), Path("runs"), Path("data"), Path("text_encoder"))
+"""Folders of which a file is damaged, in turn; ``data`` holds index and pipelines."""
 
 
 def main() -> None:
@@ -51,6 +52,9 @@ def main() -> None:
         whole = Path(folder) / "whole"
         with tarfile.open(ARCHIVE) as archive:
             archive.extractall(whole, filter="data")
+        (whole / "data").mkdir()
+        for name in ("index.csv", "pipelines.yaml"):
+            (whole / name).rename(whole / "data" / name)
         for turn in range(options.number):
             copy = Path(shutil.copytree(whole, Path(folder) / "copy"))
             os.chdir(copy)

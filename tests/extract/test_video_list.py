@@ -141,12 +141,13 @@ def test_images_beside_videos_are_passed_over(tmp_path):
     assert ids(find_videos([str(tmp_path / "deep")])) == ["x"]
 
 
+@pytest.mark.parametrize("folder", ["", "takes/"])
 @pytest.mark.parametrize("beside", ["x.mp4", "more/x.mp4"])
-def test_numbered_images_are_no_video_where_videos_are(tmp_path, beside):
+def test_numbered_images_are_no_video_where_videos_are(tmp_path, folder, beside):
     """As ``show`` leaves them, or a tool for thumbnails."""
-    touch(tmp_path, beside, "sheet-1.png", "sheet-2.png")
+    touch(tmp_path, *(folder + name for name in (beside, "sheet-1.png", "sheet-2.png")))
     found = find_videos([str(tmp_path)])
-    assert ids(found) == [beside.removesuffix(".mp4")]
+    assert ids(found) == [folder + beside.removesuffix(".mp4")]
     assert passed_over(found) == {"no video": ["sheet-1.png", "sheet-2.png"]}
 
 
