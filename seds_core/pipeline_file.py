@@ -94,7 +94,12 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML holds
         raise PipelineError(
             f"there is no pipeline file {path}; name one with --pipelines FILE"
         ) from None
-    except yaml.YAMLError as error:
+    except PipelineError:
+        raise
+    except UnicodeDecodeError:
+        raise PipelineError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    # PyYAML ends in the latter three at dates that are none, lists as keys, and deep nesting.
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise PipelineError(f"{path} is not valid YAML: {error}") from None
 
 

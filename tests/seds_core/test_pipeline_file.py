@@ -38,6 +38,9 @@ def test_values_and_defaults(tmp_path):
         ("pipelines: {demo: {extract: {rate: .nan}}}", "rate: .*finite"),
         ("pipelines:\n  demo: {}\n  demo: {}\n", "line 3: key 'demo' is given twice"),
         ("pipelines: {demo: [", "not valid YAML"),
+        ("pipelines: {demo: {[1]: 2}}", "not valid YAML"),
+        ("pipelines: {demo: 2026-13-45}", "not valid YAML"),
+        ("[" * 5_000, "not valid YAML"),
         ("- 1", "no key 'pipelines'"),
         ("pipelines: {demo: 3}", "must hold sections"),
     ],
@@ -45,6 +48,13 @@ def test_values_and_defaults(tmp_path):
 def test_mistakes_are_named(tmp_path, text, message):
     with pytest.raises(PipelineError, match=message):
         read(tmp_path, text)
+
+
+def test_a_file_that_is_no_utf_8_is_named(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_bytes("pipelines: {größe: 1}".encode("latin-1"))
+    with pytest.raises(PipelineError, match=r"p\.yaml is not UTF-8"):
+        pipeline_names(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
