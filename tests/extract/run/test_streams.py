@@ -62,12 +62,21 @@ def test_a_device_that_is_none_is_refused(device):
         resolve_device(device)
 
 
-def test_float32_is_float32_on_every_device(monkeypatch):
-    switches = [(torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")]
-    for place, name in switches:
-        monkeypatch.setattr(place, name, True)
+@pytest.fixture
+def tf32_allowed():
+    """Both switches are on until something turns them off; they belong to the whole process."""
+    places = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [place.allow_tf32 for place in places]
+    for place in places:
+        place.allow_tf32 = True
+    yield places
+    for place, value in zip(places, before, strict=True):
+        place.allow_tf32 = value
+
+
+def test_float32_is_float32_on_every_device(tf32_allowed):
     resolve_device("cpu")
-    assert [getattr(place, name) for place, name in switches] == [False, False]
+    assert [place.allow_tf32 for place in tf32_allowed] == [False, False]
 
 
 def test_a_gpu_with_too_high_a_number_is_refused(monkeypatch):
