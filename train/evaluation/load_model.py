@@ -23,7 +23,7 @@ from train.rgb_choice import rgb_choice
 from train.settings import Stage, TrainSettings
 from train.text.kept_encoder import FOLDER_NAME, as_kept
 from train.text.text_encoder import build_text_encoder
-from train.training.run_checkpoint import RunCheckpoint, read_checkpoint
+from train.training.run_checkpoint import RunCheckpoint, load_weights, read_checkpoint
 
 PUBLISHED_STAGE: Stage = "fusion"
 """Published checkpoints hold all three streams."""
@@ -63,7 +63,7 @@ def load_run_model(path: Path, request: EvaluationRequest, device: torch.device)
         )
     text = as_kept(settings.text, path.with_name(FOLDER_NAME))
     model = _build(settings.model_copy(update={"text": text}), stage, data)
-    model.load_state_dict(checkpoint.model)
+    load_weights(model, checkpoint, path)
     facts = _facts(path, stage, settings, data) | _facts_of_run(checkpoint)
     return LoadedModel(model.to(device), settings, text, data, facts)
 

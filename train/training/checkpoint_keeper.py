@@ -17,6 +17,7 @@ from train.training.run_checkpoint import (
     RunCheckpoint,
     RunCheckpointError,
     link_checkpoint,
+    load_weights,
     read_checkpoint,
     write_checkpoint,
 )
@@ -85,7 +86,7 @@ class CheckpointKeeper:
         settings, device = self._identity.settings, self._processes.device
         if otherwise := changed_arithmetic(checkpoint.settings, settings, device):
             warn(escape(f"before, {self._folder.path} {otherwise}"))
-        self._step.gradient_pass.model.load_state_dict(checkpoint.model)
+        load_weights(self._step.gradient_pass.model, checkpoint, self._folder.last)
         self._step.optimiser.load_state_dict(checkpoint.optimiser)
         self._step.scaler.load_state_dict(checkpoint.scaler)
         self._restore_random_states(checkpoint)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seds_core.errors import UsageError
 from train.checkpoints.checksum import damage_of, seal
@@ -122,6 +122,22 @@ def read_checkpoint(path: Path) -> RunCheckpoint:
             f"{FORMAT_VERSION}: use the version of the program that wrote it"
         )
     return RunCheckpoint(**content)
+
+
+def load_weights(model: nn.Module, checkpoint: RunCheckpoint, path: Path) -> None:
+    """Gives a model the weights of the checkpoint that was read from ``path``.
+
+    Raises :class:`RunCheckpointError` where they are another model's: a text encoder may have
+    changed under its name.
+    """
+    try:
+        model.load_state_dict(checkpoint.model)
+    except RuntimeError as error:
+        problems = [line.strip() for line in str(error).splitlines()[1:3]]
+        raise RunCheckpointError(
+            f"the weights of {path} do not fit the model that its settings and its text encoder "
+            f"describe: {' '.join(problems)[:300]}"
+        ) from None
 
 
 _OTHER_CHECKPOINT = {

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from run_comparison import losses
 
+from seds_core.errors import UsageError
 from train.evaluation.command import evaluate
 from train.evaluation.request import EvaluationRequest
 from train.training.request import TrainRequest
@@ -54,3 +55,11 @@ def test_it_goes_on_and_its_new_files_are_sealed(made_before):
     assert losses(RUN)[5:] == pytest.approx([0.577352], abs=1e-4)
     assert read_checkpoint(RunFolder(RUN).last).position["step"] == 6
     assert evaluate(asked(which="last")) == 0
+
+
+def test_a_text_encoder_that_is_another_now_is_told(made_before):
+    config = made_before / "text_encoder" / "config.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps(values | {"num_hidden_layers": values["num_hidden_layers"] + 1}))
+    with pytest.raises(UsageError, match=r"(last|best)\.pt do not fit.*text"):
+        evaluate(asked())
