@@ -69,9 +69,7 @@ class StoreRows:
         return StoreArrays(self.path)
 
     def __reduce__(self) -> tuple[type["StoreRows"], tuple[object, ...]]:
-        """Leaves the opened store and its table behind."""
-        for values in self.in_memory.values():
-            values.share_memory_()  # type: ignore[no-untyped-call]
+        """Leaves the opened store and its table behind; torch shares the tensors."""
         return StoreRows, (self.path, None, self.in_memory)
 
 

@@ -1,15 +1,20 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 
 import pytest
 import reading_functions
 import torch
+from shared_data import REPOSITORY
 from small_stores import RGB, rgb_video, write_store
 
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
+from train.data.keyed_loader import KeyedLoader
 from train.data.reading_process import LostReaderError, ReadingProcess
 from train.data.store_rows import StoreRows
 
@@ -93,10 +98,57 @@ def test_killing_does_not_wait_for_an_answer(start):
     wait_for_the_end_of(process.pid)
 
 
-def test_a_forgotten_process_ends():
-    process = ReadingProcess(reading_functions.double)
+@pytest.mark.parametrize("read", [reading_functions.double, reading_functions.stand_still])
+def test_a_forgotten_process_ends_whatever_it_does(read):
+    process = ReadingProcess(read)
     pid = process.pid
+    process.ask(1)
     del process
+    wait_for_the_end_of(pid)
+
+
+def test_a_busy_process_ends_with_a_program_that_is_killed():
+    script = (
+        "import os, time, reading_functions\n"
+        "from train.data.reading_process import ReadingProcess\n"
+        "process = ReadingProcess(reading_functions.stand_still)\n"
+        "process.ask(None)\n"
+        "time.sleep(1)  # it has the request\n"
+        "print(process.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    folders = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "tests")))
+    killed = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": folders},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    wait_for_the_end_of(int(killed.stdout))
+
+
+def test_a_loader_closes_while_a_process_is_busy():
+    loader = KeyedLoader(reading_functions.stand_still, int, 1, pin_memory=False)
+
+    def wait_for_a_batch():
+        with contextlib.suppress(LostReaderError):
+            next(loader.batches([[1]]))
+
+    waiting = threading.Thread(target=wait_for_a_batch, daemon=True)
+    waiting.start()
+    deadline = time.monotonic() + 60
+    while loader._coming is None:  # the fork server loads the libraries first
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    pid = loader._workers[0].pid
+    closing = threading.Thread(target=loader.close, daemon=True)
+    closing.start()
+    closing.join(10)
+    waiting.join(10)
+    assert not closing.is_alive()
+    assert not waiting.is_alive()
     wait_for_the_end_of(pid)
 
 
