@@ -107,26 +107,25 @@ def test_a_forgotten_process_ends_whatever_it_does(read):
     wait_for_the_end_of(pid)
 
 
-def test_a_busy_process_ends_with_a_program_that_is_killed():
+def test_a_busy_process_ends_with_a_program_that_is_killed(tmp_path):
+    noted = tmp_path / "pid"  # a pipe would stay open as long as the process lives
     script = (
-        "import os, time, reading_functions\n"
+        "import os, pathlib, sys, time, reading_functions\n"
         "from train.data.reading_process import ReadingProcess\n"
         "process = ReadingProcess(reading_functions.stand_still)\n"
         "process.ask(None)\n"
         "time.sleep(1)  # it has the request\n"
-        "print(process.pid, flush=True)\n"
+        "pathlib.Path(sys.argv[1]).write_text(str(process.pid))\n"
         "os.kill(os.getpid(), 9)\n"
     )
     folders = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "tests")))
     killed = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, noted],
         env=os.environ | {"PYTHONPATH": folders},
-        stdout=subprocess.PIPE,
-        text=True,
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    wait_for_the_end_of(int(killed.stdout))
+    wait_for_the_end_of(int(noted.read_text()))
 
 
 def test_a_loader_closes_while_a_process_is_busy():
