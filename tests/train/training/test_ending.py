@@ -70,6 +70,9 @@ def test_an_error_in_the_main_process(start):
 def test_ctrl_c_twice_does_not_wait_for_the_step(start, small_folder):
     process = start("--stand-still")
     wait_for_step(small_folder, 4, process)
+    while not (small_folder / "standing").exists():  # before that, the first Ctrl-C ends the run
+        assert process.poll() is None
+        time.sleep(0.01)
     for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         time.sleep(0.5)
