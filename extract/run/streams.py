@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from extract.run.arithmetic import use_exact_float32
 from extract.run.stream import Stream
 from extract.settings import ExtractSettings, RgbSettings
 from seds_core.errors import UsageError
@@ -97,3 +96,16 @@ def _check_pose_store(settings: RgbSettings, pose_store: Path | None) -> None:
             f"the pose store {pose_store} would not be used, because rgb.frames is 'all': leave "
             "--pose out, or keep only frames that show a hand with --frames hands"
         )
+
+
+def use_exact_float32() -> None:
+    """Makes float32 mean float32, and every run of a network use the same kernels.
+
+    By itself torch computes convolutions on a GPU in TF32, which keeps 10 of a number's 23 bits.
+    """
+    import torch  # noqa: PLC0415 - takes seconds
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
