@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from extract.captions.release_files import CaptionFileError, read_text
-from extract.imports.imported import ImportedFileError
 from extract.pickles.array_pickle import read_pickle
+from seds_core.errors import ImportedFileError
 
 CROP_SIZE = "256x256"
 

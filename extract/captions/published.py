@@ -18,8 +18,8 @@ from extract.captions.caption import (
     signer_of,
 )
 from extract.captions.release_files import CaptionFileError, find_files
-from extract.imports.imported import ImportedFileError
 from extract.pickles.array_pickle import read_pickle
+from seds_core.errors import ImportedFileError
 
 FILES = {split: f"{split}.pkl" for split in ("train", "dev", "test")}
 

@@ -9,15 +9,6 @@ import numpy as np
 from seds_core.store.provenance import Provenance
 
 
-class ImportedFileError(Exception):
-    """A file that cannot become a video's rows; the reason stands in the store's failures."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        """``reason`` says what was found and what to do, without the path."""
-        super().__init__(f"{path}: {reason}")
-        self.path, self.reason = path, reason
-
-
 @dataclass(frozen=True)
 class ImportItem:
     """A video that is to be imported; whether it can be read is not known yet."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from extract.decoding.video_part import WHOLE, part_name
 from extract.imports.file_identity import content_hash, quick_identity
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportFormat, ImportItem
+from extract.imports.imported import ImportedVideo, ImportFormat, ImportItem
+from seds_core.errors import ImportedFileError
 from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
 
 READERS = 2

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from extract.imports.imported import ImportedFileError
 from extract.pickles.pickle_machine import MAX_DEPTH, PickleMachine
 from extract.pickles.pickled_arrays import RefusedError
+from seds_core.errors import ImportedFileError
 
 MAX_FILE_BYTES = 1 << 30
 MAX_VALUES = 10_000_000

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from extract.imports.features.frame_map import MappedClips
-from extract.imports.imported import ImportedFileError
+from seds_core.errors import ImportedFileError
 
 
 def check_clips(path: Path, clips: MappedClips, num_rows: int, clip_length: int) -> None:

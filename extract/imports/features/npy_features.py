@@ -8,12 +8,12 @@ from jaxtyping import Float32
 
 from extract.imports.features.frame_map import COLUMNS, FrameMap, MappedClips, read_frame_map
 from extract.imports.features.mapped_clips import check_clips
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.rounding import as_float32
 from extract.imports.source_files import videos_in_files
 from extract.imports.video_facts import FactsSource, VideoFacts
 from extract.settings import RgbSettings
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.provenance import Provenance
 
 DTYPES = ("float16", "float32", "float64")

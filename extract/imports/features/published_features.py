@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float16, Float32, Num
 
 from extract.imports.features.video_clips import PlannedClips, VideoClips, unknown_clips
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.published_files import PublishedFiles, entry
 from extract.imports.rounding import as_float32
 from extract.settings import ExtractSettings
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import VideoNotInStoreError
 

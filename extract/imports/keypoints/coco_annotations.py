@@ -11,13 +11,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, Field, PositiveInt
 
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.keypoints.json_file import Numbers, check_json
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import keypoint_provenance, keypoint_video
 from extract.imports.keypoints.numbered_frames import PersonKeypoints, frame_number, stack_frames
 from extract.imports.video_facts import FactsSource, VideoFacts
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 from seds_core.store.provenance import Provenance
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import RootModel
 
-from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.imported import ImportFormat
 from extract.imports.keypoints.coco_annotations import CocoAnnotations
 from extract.imports.keypoints.json_file import read_json
 from extract.imports.keypoints.mmpose_predictions import MAX_BYTES, MmposePredictions
 from extract.imports.video_facts import FactsSource
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 
 
 class _Content(RootModel[dict[str, Any] | list[Any]]):

@@ -8,9 +8,9 @@ from jaxtyping import Int64
 from pose_format.pose_header import PoseHeaderComponent
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
 
-from extract.imports.imported import ImportedFileError
 from extract.imports.keypoints.holistic_points import HOLISTIC_POINTS, WORLD_COMPONENT
 from extract.imports.keypoints.openpose_points import OPENPOSE_POINTS
+from seds_core.errors import ImportedFileError
 
 
 @dataclass(frozen=True)

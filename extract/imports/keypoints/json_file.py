@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from extract.imports.imported import ImportedFileError
+from seds_core.errors import ImportedFileError
 
 MEGABYTE = 2**20
 MAX_BYTES = 64 * MEGABYTE

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.keypoints.keypoint_rows import keypoint_rows
 from extract.imports.video_facts import FactsSource, VideoFacts
+from seds_core.errors import ImportedFileError
 from seds_core.keypoints import FEET
 from seds_core.store.provenance import Provenance
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, Field, NonNegativeInt, model_validator
 
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.keypoints.json_file import MEGABYTE, Numbers, read_json
 from extract.imports.keypoints.keypoint_video import (
     keypoint_provenance,
@@ -22,6 +22,7 @@ from extract.imports.keypoints.keypoint_video import (
 from extract.imports.keypoints.numbered_frames import PersonKeypoints, stack_frames
 from extract.imports.source_files import videos_in_files
 from extract.imports.video_facts import FactsSource
+from seds_core.errors import ImportedFileError
 from seds_core.keypoints import NUM_KEYPOINTS
 from seds_core.store.provenance import Provenance
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from extract.imports.imported import ImportedFileError
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import MAX_FRAMES
 from extract.imports.keypoints.signer import Sighting, count_people, find_signer
+from seds_core.errors import ImportedFileError
 
 PersonKeypoints = Float32[np.ndarray, "keypoint=133 coordinate=3"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import AliasChoices, BaseModel, Field, model_validator
 
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.keypoints.json_file import Numbers, read_json
 from extract.imports.keypoints.keypoint_video import (
     keypoint_provenance,
@@ -27,7 +27,7 @@ from extract.imports.keypoints.openpose_points import (
     whole_body_keypoints,
 )
 from extract.imports.video_facts import FactsSource
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.provenance import Provenance
 
 FILE_ENDING = "_keypoints.json"

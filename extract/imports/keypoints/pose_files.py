@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from pose_format import Pose
 
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.keypoints.header_points import keypoint_places
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import MAX_FRAMES, keypoint_provenance, keypoint_video
@@ -18,6 +18,7 @@ from extract.imports.keypoints.numbered_frames import SignerFrames
 from extract.imports.keypoints.signer import Sighting, count_people, find_signer
 from extract.imports.source_files import videos_in_files
 from extract.imports.video_facts import VideoFacts
+from seds_core.errors import ImportedFileError
 from seds_core.store.provenance import Provenance
 
 MAX_BYTES = 2**30

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from extract.imports.imported import ImportedFileError, ImportedVideo, ImportItem
+from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.keypoints.frame_names import FrameNames
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import keypoint_video, known_facts
 from extract.imports.published_files import PublishedFiles, entry
 from extract.imports.rounding import as_float32
 from extract.imports.video_facts import FactsSource
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import NUM_KEYPOINTS
 from seds_core.store.provenance import Provenance
 

@@ -7,11 +7,10 @@ import pytest
 from hostile_pickles import Calls
 from published_folders import write_pickle
 
-from extract.imports.imported import ImportedFileError
 from extract.imports.published_files import PublishedFiles, VideoNames, entry
 from extract.pickles.array_pickle import UnsafePickleError
 from seds_core.dataset_index import IndexedVideo
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 
 
 def indexed(video_id, alias=""):

@@ -15,7 +15,6 @@ import pytest
 from hostile_pickles import GREEDY, HOSTILE, Calls
 from shared_data import REPOSITORY
 
-from extract.imports.imported import ImportedFileError
 from extract.pickles.array_pickle import (
     MAX_FILE_BYTES,
     MAX_UNZIPPED,
@@ -24,6 +23,7 @@ from extract.pickles.array_pickle import (
     parse_pickle,
     read_pickle,
 )
+from seds_core.errors import ImportedFileError
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 FILE = Path("some.pkl")

@@ -7,8 +7,8 @@ import pytest
 
 from extract.imports.features.frame_map import MappedClips
 from extract.imports.features.mapped_clips import check_clips
-from extract.imports.imported import ImportedFileError
 from seds_core.clip_plan import plan_clips
+from seds_core.errors import ImportedFileError
 
 
 def column(numbers):

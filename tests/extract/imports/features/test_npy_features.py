@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from extract.imports.features.npy_features import NpyFeatures
-from extract.imports.imported import ImportedFileError, ImportFormat, ImportItem
+from extract.imports.imported import ImportFormat, ImportItem
 from extract.imports.video_facts import VideoFacts
 from extract.settings import RgbSettings
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.layout import row_arrays
 
 EVEN = (

@@ -7,11 +7,11 @@ from small_stores import POSE, pose_video, write_store
 
 from extract.imports.features.published_features import PublishedFeatures
 from extract.imports.features.video_clips import PlannedClips
-from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.imported import ImportFormat
 from extract.imports.published_files import PublishedFiles
 from extract.rgb.kept_frames import KeptFrames
 from extract.settings import ExtractSettings
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.layout import row_arrays
 
 SETTINGS = ExtractSettings.model_validate({"rgb": {"frames": "hands", "max_clips": 10}})

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from shared_data import shared_path
 
-from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.imported import ImportFormat
 from extract.imports.keypoints.coco_annotations import CocoAnnotations
 from extract.imports.video_facts import VideoFacts
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
 

@@ -7,9 +7,9 @@ import pytest
 from pose_format.pose_header import PoseHeaderComponent
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
 
-from extract.imports.imported import ImportedFileError
 from extract.imports.keypoints.header_points import keypoint_places
 from extract.imports.keypoints.holistic_points import HAND_POINTS
+from seds_core.errors import ImportedFileError
 from seds_core.keypoints import LEFT_HAND
 
 FILE = Path("a.pose")

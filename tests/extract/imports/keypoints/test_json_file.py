@@ -6,8 +6,8 @@ import math
 import pytest
 from pydantic import BaseModel
 
-from extract.imports.imported import ImportedFileError
 from extract.imports.keypoints.json_file import Numbers, check_json, read_json
+from seds_core.errors import ImportedFileError
 
 
 class Values(BaseModel):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.imports.imported import ImportedFileError, ImportItem
+from extract.imports.imported import ImportItem
 from extract.imports.keypoints.keypoint_rows import nobody_found
 from extract.imports.keypoints.keypoint_video import (
     SIGNER,
@@ -16,6 +16,7 @@ from extract.imports.keypoints.keypoint_video import (
     known_facts,
 )
 from extract.imports.video_facts import VideoFacts
+from seds_core.errors import ImportedFileError
 
 FACTS = VideoFacts(210, 260, 25.0)
 

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.imported import ImportFormat
 from extract.imports.keypoints.mmpose_predictions import MmposePredictions
 from extract.imports.video_facts import VideoFacts
+from seds_core.errors import ImportedFileError
 
 
 def person(x=0.0, score=0.5, count=133, scores=None):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.imports.imported import ImportedFileError
 from extract.imports.keypoints.numbered_frames import frame_number, stack_frames
+from seds_core.errors import ImportedFileError
 
 VIDEO = Path("video")
 

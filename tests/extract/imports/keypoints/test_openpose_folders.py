@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.imported import ImportFormat
 from extract.imports.keypoints.openpose_folders import OpenPoseFolders
 from extract.imports.keypoints.openpose_points import BODY_PLACES
 from extract.imports.video_facts import VideoFacts
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
 CLIP = "-fZc293MpJk_0-1-rgb_front"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from published_folders import image_names, keypoints, write_keypoints, write_pickle
 
-from extract.imports.imported import ImportedFileError, ImportFormat
+from extract.imports.imported import ImportFormat
 from extract.imports.keypoints.published_keypoints import PublishedKeypoints
 from extract.imports.published_files import PublishedFiles
 from extract.imports.video_facts import KnownFacts
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 
 
 def published(source, size=(256, 256)):
