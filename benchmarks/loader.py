@@ -25,8 +25,8 @@ import torch
 from measurement import OURS, print_conditions, print_table, take_turns
 
 from seds_core.clip_plan import plan_clips
-from seds_core.store.bulk_writer import BulkWriter
-from seds_core.store.records import FinishedVideo, VideoSource
+from seds_core.store.staging import FinishedVideo, VideoSource
+from seds_core.store.writer import BulkWriter
 from train.batches import PoseBatch, SignBatch, TrainingBatch
 from train.data.collation import FRAMES_AFTER_A_VIDEO
 from train.data.loading import TrainingBatches, training_batches

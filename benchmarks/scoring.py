@@ -28,7 +28,7 @@ import torch
 from measurement import OURS, matrix_rate, print_conditions, print_table, take_turns
 from torch import Tensor
 
-from extract.pickles.array_pickle import read_pickle
+from seds_core.untrusted_pickles import read_pickle
 from train.evaluation.scoring import score_all_pairs
 from train.model.cross_gloss_fusion import CrossGlossFusion
 from train.model.fine_grained_similarity import retrieval_score, unit_length

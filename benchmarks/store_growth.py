@@ -23,11 +23,10 @@ import torch
 from measurement import print_conditions, ratios, seconds_of, spread, take_turns
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.bulk_writer import BulkWriter
-from seds_core.store.layout import VIDEO_ARRAYS
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import VIDEO_ARRAYS, Provenance
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FinishedVideo, VideoSource
+from seds_core.store.staging import FinishedVideo, VideoSource
+from seds_core.store.writer import BulkWriter
 
 RGB_DIM = 1024
 NUM_READ = 200

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from extract.imports.settings import ImportSettings
 from extract.pose.settings import PoseSettings
-from seds_core.hand_rules import HandRules
+from seds_core.hands import HandRules
 from seds_core.pipeline_file import Settings
 
 

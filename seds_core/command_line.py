@@ -14,6 +14,7 @@ from seds_core.errors import UnavailableError, UsageError
 if TYPE_CHECKING:
     from seds_core.pipeline_file import Settings
 
+
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.integrity import checksum_problem, damaged_files, structure_problems
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FinishedVideo, VideoSource
+from seds_core.store.repair import checksum_problem, damaged_files, structure_problems
+from seds_core.store.staging import FinishedVideo, VideoSource
 
 RGB = Provenance(
     kind="rgb",

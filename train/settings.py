@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from seds_core.hand_rules import HandRules
+from seds_core.hands import HandRules
 from seds_core.pipeline_file import Settings
 from train.model_settings import (
     CgafSettings,

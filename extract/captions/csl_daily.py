@@ -24,7 +24,7 @@ CAPTION_COLUMNS = ("index", "name", "length", "gloss", "char", "word", "postag")
 SPLITS = "split_1.txt"
 SPLIT_COLUMNS = ("name", "split")
 
-_FRAMES = ("sentence/frames_512x512", "sentence_frames-512x512/frames_512x512")
+_CSL_DAILY_FRAMES = ("sentence/frames_512x512", "sentence_frames-512x512/frames_512x512")
 
 
 def read_csl_daily(source: Path) -> ReleaseCaptions:
@@ -44,13 +44,15 @@ def read_csl_daily(source: Path) -> ReleaseCaptions:
     known = {record.fields["name"] for record in captions.records}
     wrong = line_findings(captions.unreadable + given.unreadable, ())
     return ReleaseCaptions(
-        tuple(_caption(r, splits) for r in captions.records if r.fields["name"] in splits),
+        tuple(
+            _csl_daily_caption(r, splits) for r in captions.records if r.fields["name"] in splits
+        ),
         (*_unmatched(known, splits), *wrong),
         videos=_frames(files["captions"].absolute().parent),
     )
 
 
-def _caption(record: Record, splits: dict[str, str]) -> Caption:
+def _csl_daily_caption(record: Record, splits: dict[str, str]) -> Caption:
     name = record.fields["name"]
     return Caption(
         video_id=name,
@@ -80,5 +82,7 @@ def _unmatched(known: set[str], splits: dict[str, str]) -> Iterator[Finding]:
 
 
 def _frames(labels: Path) -> Path | None:
-    places = (release / frames for release in (labels, labels.parent) for frames in _FRAMES)
+    places = (
+        release / frames for release in (labels, labels.parent) for frames in _CSL_DAILY_FRAMES
+    )
     return next((place for place in places if place.is_dir()), None)

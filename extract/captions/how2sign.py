@@ -25,7 +25,7 @@ from extract.captions.person_boxes import CROP_SIZE, read_crops
 from extract.captions.release_files import Record, find_files, read_records
 
 FILES = {key: f"how2sign_realigned_{key}.csv" for key in ("train", "val", "test")}
-COLUMNS = (
+HOW2SIGN_COLUMNS = (
     "video_id", "video_name", "sentence_id", "sentence_name", "start_realigned", "end_realigned",
     "sentence",
 )  # fmt: skip
@@ -47,14 +47,14 @@ def read_how2sign(source: Path, boxes: Sequence[Path] = ()) -> ReleaseCaptions:
     wrong: list[str] = []
     odd: list[str] = []
     for key, path in find_files(source, FILES, _FOLDERS).items():
-        table = read_records(path, COLUMNS)
+        table = read_records(path, HOW2SIGN_COLUMNS)
         wrong += table.unreadable
         odd += table.odd_quotes
         aliases = published_names(table.records)
         for record in table.records:
             split = "dev" if key == "val" else key
             try:
-                captions.append(_caption(record, split, aliases[record.origin], crops))
+                captions.append(_how2sign_caption(record, split, aliases[record.origin], crops))
             except ValueError as error:
                 wrong.append(f"{record.origin}: {error}")
     findings = _without_box(captions, crops) if boxes else ()
@@ -97,7 +97,7 @@ def _part(record: Record) -> dict[str, str]:
     raise ValueError(f"the part from '{start}' to '{end}' s; expected seconds, the end after start")
 
 
-def _caption(record: Record, split: str, alias: str, crops: Mapping[str, str]) -> Caption:
+def _how2sign_caption(record: Record, split: str, alias: str, crops: Mapping[str, str]) -> Caption:
     fields = record.fields
     name = fields["sentence_name"]
     part = _part(record)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from extract.captions.release_files import CaptionFileError, read_text
-from extract.pickles.array_pickle import read_pickle
 from seds_core.errors import ImportedFileError
+from seds_core.untrusted_pickles import read_pickle
 
 CROP_SIZE = "256x256"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from extract.captions.caption import Caption, Place, ReleaseCaptions, line_findings
 from extract.captions.release_files import Record, find_files, read_records
 
-FILES = {split: f"PHOENIX-2014-T.{split}.corpus.csv" for split in ("train", "dev", "test")}
+PHOENIX_FILES = {split: f"PHOENIX-2014-T.{split}.corpus.csv" for split in ("train", "dev", "test")}
 COLUMNS = ("name", "video", "start", "end", "speaker", "orth", "translation")
 
 _FOLDERS = (".", "annotations/manual", "PHOENIX-2014-T/annotations/manual")
-_FRAMES = "features/fullFrame-210x260px"
+_PHOENIX_FRAMES = "features/fullFrame-210x260px"
 
 
 def read_phoenix(source: Path) -> ReleaseCaptions:
@@ -24,19 +24,19 @@ def read_phoenix(source: Path) -> ReleaseCaptions:
     """
     captions: list[Caption] = []
     wrong: list[str] = []
-    files = find_files(source, FILES, _FOLDERS)
+    files = find_files(source, PHOENIX_FILES, _FOLDERS)
     for split, path in files.items():
         read = read_records(path, COLUMNS, unquoted="|")
-        captions += [_caption(record, split) for record in read.records]
+        captions += [_phoenix_caption(record, split) for record in read.records]
         wrong += read.unreadable
     release = next(iter(files.values())).absolute().parent.parent.parent
-    frames = release / _FRAMES
+    frames = release / _PHOENIX_FRAMES
     return ReleaseCaptions(
         tuple(captions), tuple(line_findings(wrong, ())), frames if frames.is_dir() else None
     )
 
 
-def _caption(record: Record, split: str) -> Caption:
+def _phoenix_caption(record: Record, split: str) -> Caption:
     fields = record.fields
     return Caption(
         video_id=fields["name"],

@@ -18,10 +18,10 @@ from extract.captions.caption import (
     signer_of,
 )
 from extract.captions.release_files import CaptionFileError, find_files
-from extract.pickles.array_pickle import read_pickle
 from seds_core.errors import ImportedFileError
+from seds_core.untrusted_pickles import read_pickle
 
-FILES = {split: f"{split}.pkl" for split in ("train", "dev", "test")}
+PUBLISHED_FILES = {split: f"{split}.pkl" for split in ("train", "dev", "test")}
 
 
 def read_published(source: Path) -> ReleaseCaptions:
@@ -31,7 +31,7 @@ def read_published(source: Path) -> ReleaseCaptions:
     ``train.pkl`` has is dropped from it, so that ``dev.pkl`` alone brings ``train.pkl`` with it.
     Raises ``CaptionFileError`` for files that cannot be used.
     """
-    files = find_files(source, FILES)
+    files = find_files(source, PUBLISHED_FILES)
     if "dev" in files and "train" not in files:
         files = {"train": _training_file(files["dev"]), **files}
     captions, lines = [], []
@@ -47,7 +47,7 @@ def read_published(source: Path) -> ReleaseCaptions:
 
 def _training_file(dev_file: Path) -> Path:
     """The file that tells which videos of ``dev_file`` train."""
-    path = dev_file.with_name(FILES["train"])
+    path = dev_file.with_name(PUBLISHED_FILES["train"])
     if path.is_file():
         return path
     raise CaptionFileError(
@@ -68,7 +68,7 @@ def _captions(path: Path, split: str) -> Iterator[Caption | str]:
         origin = f"{path.name}, entry '{name}'"
         for video in entry if isinstance(entry, list) else [entry]:
             if isinstance(video, dict) and _is_text(video, "video_name", "text"):
-                yield _caption(video, str(name), split, origin)
+                yield _published_caption(video, str(name), split, origin)
             else:
                 yield f"{origin}: expected a dictionary with the texts video_name and text"
 
@@ -77,7 +77,7 @@ def _is_text(video: dict[Any, Any], *keys: str) -> bool:
     return all(isinstance(video.get(key), str) for key in keys)
 
 
-def _caption(video: dict[str, Any], entry: str, split: str, origin: str) -> Caption:
+def _published_caption(video: dict[str, Any], entry: str, split: str, origin: str) -> Caption:
     name = str(video["video_name"])
     video_id = str(video.get("new_video_name", name))
     alias = name if name != video_id else ""
@@ -106,7 +106,7 @@ def _without_training(
     if not repeated:
         return tuple(captions), ()
     kept = tuple(c for c in captions if c.split != "dev" or c.video_id not in train)
-    text = f"videos of {FILES['dev']} that {FILES['train']} has as well, dropped from dev"
+    text = f"videos of {PUBLISHED_FILES['dev']} that {PUBLISHED_FILES['train']} has as well, dropped from dev"
     return kept, (Finding("note", text, repeated),)
 
 

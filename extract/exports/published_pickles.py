@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float16, Float32, Int32
 
 from extract.imports.keypoints.frame_names import PUBLISHED_NAMES, FrameNames
 from extract.imports.keypoints.keypoint_rows import nobody_found
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 PROTOCOL = 4
 

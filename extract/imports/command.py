@@ -21,8 +21,8 @@ from extract.run.plan import entries_of
 from extract.settings import ExtractSettings
 from seds_core.console import messages, progress_bar, results
 from seds_core.pipeline_file import read_section
-from seds_core.store.bulk_writer import BulkWriter
-from seds_core.store.records import FailedVideo
+from seds_core.store.staging import FailedVideo
+from seds_core.store.writer import BulkWriter
 
 
 def run_import(request: ImportRequest) -> int:

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from extract.imports.file_identity import content_hash, quick_look
 from extract.imports.imported import ImportItem
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.reader import VideoEntry
 from seds_core.video_id import video_id_of
 
 

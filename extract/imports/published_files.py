@@ -8,9 +8,9 @@ from typing import Any
 
 from extract.imports.imported import ImportItem
 from extract.imports.source_files import files_below
-from extract.pickles.array_pickle import parse_pickle, read_bytes
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import ImportedFileError, UsageError
+from seds_core.untrusted_pickles import parse_pickle, read_bytes
 from seds_core.video_id import video_id_of
 
 SUFFIX = ".pkl"

@@ -9,7 +9,7 @@ from extract.decoding.video_part import WHOLE, part_name
 from extract.imports.file_identity import content_hash, quick_identity
 from extract.imports.imported import ImportedVideo, ImportFormat, ImportItem
 from seds_core.errors import ImportedFileError
-from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
+from seds_core.store.staging import FailedVideo, FinishedVideo, VideoSource
 
 READERS = 2
 """Threads. Reading and hashing a file let another run; what a pickle says is found out by Python,

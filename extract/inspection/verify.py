@@ -18,15 +18,15 @@ from extract.video_list import ListedVideo
 from seds_core.console import fail, results, track
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.file_checksums import DamagedStoreError
-from seds_core.store.integrity import (
+from seds_core.store.files import DamagedStoreError
+from seds_core.store.layout import StoreMismatchError
+from seds_core.store.reader import StoreReader
+from seds_core.store.repair import (
     checksum_problem,
     damaged_files,
     files_without_checksum,
     structure_problems,
 )
-from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader
 
 SAMPLE_SEED = 0
 RELATIVE_TOLERANCE = 1e-3

@@ -16,7 +16,7 @@ from extract.pose.estimate import LoadedPoseModel, nobody
 from extract.pose.mediapipe_points import whole_body_keypoints
 from extract.weights_cache import file_sha256
 from seds_core.errors import UnavailableError
-from seds_core.store.provenance import software_versions
+from seds_core.store.layout import software_versions
 
 INSTALL_MEDIAPIPE = 'pip install -e ".[mediapipe]" && pip install --no-deps mediapipe==0.10.21'
 MISSING_MEDIAPIPE = (

@@ -44,7 +44,7 @@ def load_mmpose_model(
     import_mmpose()
     with known_warnings_silenced():
         network = _build(config)
-        dataset_meta = _dataset_meta(config.config)
+        dataset_meta = _dataset_meta_of_config(config.config)
     if source.checkpoint != RANDOM:
         dataset_meta = _load_weights(network, model_weights(source)) or dataset_meta
     provenance = describe_model(source, config)
@@ -89,7 +89,7 @@ def _load_weights(network: torch.nn.Module, path: Path) -> dict[str, Any] | None
     return checkpoint.dataset_meta
 
 
-def _dataset_meta(config: Any) -> dict[str, Any]:  # noqa: ANN401 - mmengine's Config
+def _dataset_meta_of_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - mmengine's Config
     from mmpose.apis.inference import dataset_meta_from_config  # noqa: PLC0415
     from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: PLC0415
 

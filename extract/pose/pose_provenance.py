@@ -9,7 +9,7 @@ from extract.pose.model_aliases import detector_weights, find_model
 from extract.pose.settings import PoseSettings
 from extract.settings import ExtractSettings
 from extract.weights_cache import file_sha256
-from seds_core.store.provenance import DeviceKind, Provenance
+from seds_core.store.layout import DeviceKind, Provenance
 
 
 def pose_provenance(

@@ -15,7 +15,7 @@ from extract.pose.pose_provenance import pose_provenance
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import timeline_length, timeline_step
-from seds_core.store.provenance import Provenance, device_kind
+from seds_core.store.layout import Provenance, device_kind
 
 
 @dataclass(frozen=True)

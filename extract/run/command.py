@@ -23,10 +23,9 @@ from seds_core.command_line import EXIT_ERROR
 from seds_core.console import messages, progress_bar, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
-from seds_core.store.layout import StoreKind
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance, StoreKind
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FailedVideo
+from seds_core.store.staging import FailedVideo
 from seds_core.store.writer import StoreWriter
 
 EXIT_ALL_THERE = 0

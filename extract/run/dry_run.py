@@ -18,7 +18,7 @@ from extract.run.stream import Stream, rows_of
 from extract.settings import ExtractSettings
 from extract.video_list import VideoList
 from seds_core.console import messages, progress_bar, results
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 
 @dataclass

@@ -6,10 +6,9 @@ from pathlib import Path
 from extract.run.plan import is_all_there
 from extract.video_list import VideoList
 from seds_core.console import messages
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import DamagedRecordError, read_finished
-from seds_core.store.staging import staging_folder
+from seds_core.store.staging import DamagedRecordError, read_finished, staging_folder
 
 
 def has_everything(path: Path, videos: VideoList, asked: Provenance | None) -> bool:

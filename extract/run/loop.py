@@ -23,7 +23,7 @@ from extract.run.writing_thread import WritingThread
 from extract.settings import FrameSettings
 from extract.video_list import ListedVideo
 from seds_core.console import messages
-from seds_core.store.records import FailedVideo, FinishedVideo
+from seds_core.store.staging import FailedVideo, FinishedVideo
 from seds_core.store.writer import StoreWriter
 
 MAX_UNEXPECTED_ERRORS = 3

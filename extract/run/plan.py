@@ -8,8 +8,7 @@ from extract.decoding.source_identity import part_hash, quick_look
 from extract.decoding.video_error import VideoError
 from extract.decoding.video_part import read_part_name
 from extract.video_list import ListedVideo
-from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.reader import StoreReader, VideoEntry
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.decoding.video_part import part_name
 from extract.run.profile import RunProfile
 from extract.run.stream import Rows, Stream
-from seds_core.store.records import VideoSource
+from seds_core.store.staging import VideoSource
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from rich.table import Table
 from extract.decoding.decode_job import DecodeJob
 from extract.run.profile import RunProfile
 from seds_core.console import fail, messages, results
-from seds_core.store.records import FailedVideo, FinishedVideo
+from seds_core.store.staging import FailedVideo, FinishedVideo
 
 
 @dataclass

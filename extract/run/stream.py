@@ -8,7 +8,7 @@ import numpy as np
 
 from extract.decoding.decoded_video import DecodedVideo
 from extract.decoding.frame_fit import FrameFit
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 
 class UnusableRowsError(ValueError):

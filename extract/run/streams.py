@@ -5,8 +5,7 @@ from pathlib import Path
 from extract.run.stream import Stream
 from extract.settings import ExtractSettings, RgbSettings
 from seds_core.errors import UsageError
-from seds_core.store.layout import StoreKind
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance, StoreKind
 
 
 def load_stream(

@@ -18,7 +18,7 @@ _FINGER_RADIUS = 0.05
 """Of a finger at its knuckle, in hand lengths."""
 
 _OUTLINE_PIXELS = 1.0
-_OUTLINE_SHADE = 0.5
+_HAND_OUTLINE_SHADE = 0.5
 _PALM_SHADE, _BACK_SHADE, _NAIL_SHADE = 1.08, 0.92, 1.3
 
 
@@ -45,7 +45,7 @@ def draw_hand(
         if place == num_behind:
             _draw_palm(image, points, radius, skin)
         shade = 1 + 0.45 * float(np.clip(bone_depths[bone] - palm_depth, -0.25, 0.2))
-        fill_convex(image, outlines[bone], shaded(skin, _OUTLINE_SHADE))
+        fill_convex(image, outlines[bone], shaded(skin, _HAND_OUTLINE_SHADE))
         fill_convex(image, fillings[bone], shaded(skin, shade))
         if bone in _LAST_BONES and not shows_palm:
             nail = ellipse(points[_ENDS[bone]], 0.42 * radius, 0.42 * radius)
@@ -63,7 +63,7 @@ def _bones(points: Outline, radius: float, extra: float) -> Float64[np.ndarray, 
 def _draw_palm(image: Image, points: Outline, radius: float, skin: Colour) -> None:
     """The hull of discs around wrist and knuckles."""
     outline = _OUTLINE_PIXELS
-    for extra, shade in ((outline, _OUTLINE_SHADE), (0.0, 0.97)):
+    for extra, shade in ((outline, _HAND_OUTLINE_SHADE), (0.0, 0.97)):
         corners = np.concatenate(
             [ellipse(points[joint], size, size)
              for joint, size in ((joint, 0.95 * radius + extra) for joint in _PALM_JOINTS)]

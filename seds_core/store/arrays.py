@@ -15,13 +15,19 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from seds_core.store.commit import Commit, Failures, StoreRoot, write_commit
-from seds_core.store.durable import sync, sync_all
-from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
-from seds_core.store.layout import ArraySpec
-from seds_core.store.provenance import Provenance, StoreMismatchError, software_versions
+from seds_core.store.commit import (
+    Commit,
+    Failures,
+    Part,
+    StoreFiles,
+    StoreRoot,
+    described,
+    parts_of,
+    write_commit,
+)
+from seds_core.store.files import DamagedStoreError, FileChecksum, Replacements, sync, sync_all
+from seds_core.store.layout import ArraySpec, Provenance, StoreMismatchError, software_versions
 from seds_core.store.shard_files import DamagedShardError
-from seds_core.store.store_files import Part, StoreFiles, described, parts_of
 
 OF_FEATURES = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 """Measured on Kinetics features: 0.82 of their size, as zstd, but written five times as fast."""

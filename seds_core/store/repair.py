@@ -1,12 +1,7 @@
-"""Drops exactly the damaged videos of a store and makes its files whole again.
-
-What can be read stays to the bit. A chunk that cannot becomes zeros, and a video with a row in it
-is dropped, as is one whose rows or whose entry of the table are not what was written. Everything
-changes with one commit: a process may be killed at any moment.
-"""
+"""Checks the bytes of a store, and drops exactly the damaged videos."""
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +9,95 @@ from typing import Any
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.commit import Failures
-from seds_core.store.file_checksums import (
+from seds_core.store.commit import Failures, Part, described
+from seds_core.store.files import (
     DamagedStoreError,
     FileChecksum,
     Replacement,
     Replacements,
 )
-from seds_core.store.integrity import damaged_files
-from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec
-from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.records import FailedVideo, rows_checksum
+from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec, StoreMismatchError
+from seds_core.store.reader import StoreReader, VideoEntry, entry_checksums
 from seds_core.store.shard_files import ShardFiles
-from seds_core.store.staging import Staging
-from seds_core.store.store_files import Part, described
-from seds_core.store.video_table import VideoEntry, entry_checksums
+from seds_core.store.staging import FailedVideo, Staging, rows_checksum
 from seds_core.video_id import video_id_of
+
+
+def damaged_files(arrays: StoreArrays) -> Iterator[tuple[Path, str]]:
+    """Files that are missing or not what was written, and what is wrong; all are read."""
+    for path in arrays.files.needed():
+        try:
+            problem = arrays.files.damage(path, thorough=True)
+        except DamagedStoreError as error:
+            problem = error.what
+        if problem:
+            yield path, problem
+
+
+def files_without_checksum(arrays: StoreArrays) -> list[Path]:
+    """Files that an earlier version has written."""
+    return [path for path in arrays.files.needed() if not arrays.root.expected(path)]
+
+
+def structure_problems(store: StoreReader) -> list[str]:
+    """What is wrong with the arrays and the table of videos; empty when nothing is."""
+    return [*_array_problems(store), *_entry_problems(store), *_row_run_problems(store)]
+
+
+def checksum_problem(store: StoreReader, video_id: str) -> str | None:
+    """What is wrong with the rows of one video; ``None`` when they are as written."""
+    try:
+        rows = store.rows(video_id)
+    except DamagedStoreError as error:
+        return error.what
+    if rows_checksum(rows) != store.videos[video_id].rows_checksum:
+        return f"'{video_id}': its rows are not those that were written (checksum differs)"
+    return None
+
+
+def changed_entries(arrays: StoreArrays) -> list[int]:
+    """Places of the table's entries that are not what was written, as far as it can be told."""
+    if ENTRY_CHECKSUM not in arrays.files.specs["videos"]:
+        return []
+    count = arrays.files.count("videos")
+    names = [spec.name for spec in (*VIDEO_ARRAYS, ENTRY_CHECKSUM)]
+    columns = {name: arrays.read_video_column(name, count).tolist() for name in names}
+    written = zip(columns[ENTRY_CHECKSUM.name], entry_checksums(columns), strict=True)
+    changed = {place for place, (before, now) in enumerate(written) if before != now}
+    return sorted(changed - set(arrays.commit.dropped))
+
+
+def _array_problems(store: StoreReader) -> Iterator[str]:
+    files = store.arrays.files
+    for part, specs in files.specs.items():
+        for spec in specs:
+            if problem := files.metadata_problem(part, spec):
+                yield problem
+
+
+def _entry_problems(store: StoreReader) -> Iterator[str]:
+    for place in changed_entries(store.arrays):
+        yield f"entry {place} of the table of videos is not what was written"
+
+
+def _row_run_problems(store: StoreReader) -> Iterator[str]:
+    """Every video's rows must exist and belong to it alone."""
+    previous: VideoEntry | None = None
+    for entry in sorted(store.videos.values(), key=lambda entry: entry.first_row):
+        if entry.num_rows < 1 or entry.first_row + entry.num_rows > store.num_rows:
+            yield f"'{entry.video_id}': rows {entry.first_row} + {entry.num_rows} do not exist"
+        if previous and previous.first_row + previous.num_rows > entry.first_row:
+            yield f"'{entry.video_id}' and '{previous.video_id}' claim the same rows"
+        previous = entry
+
+
+# FROM seds_core/store/repair.py
+# Drops exactly the damaged videos of a store and makes its files whole again.
+#
+# What can be read stays to the bit. A chunk that cannot becomes zeros, and a video with a row in it
+# is dropped, as is one whose rows or whose entry of the table are not what was written. Everything
+# changes with one commit: a process may be killed at any moment.
+
 
 _REASON = "it was damaged in the store and 'repair' dropped it: the next run does it again"
 

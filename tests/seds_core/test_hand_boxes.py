@@ -1,6 +1,6 @@
 import numpy as np
 
-from seds_core.hand_boxes import boxes_around_points, boxes_beyond_arm, hand_boxes
+from seds_core.hands import boxes_around_points, boxes_beyond_arm, hand_boxes
 
 SIZE = (210, 260)
 INF = float("inf")

@@ -1,6 +1,6 @@
 from typing import get_args
 
-from seds_core.hand_rules import lowest_wrist
+from seds_core.hands import lowest_wrist
 from train.settings import KeypointSettings
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from slow_keypoint_rules import box, slow_frame
 
-from seds_core.usable_hands import only_finite, usable_hands
+from seds_core.hands import only_finite, usable_hands
 
 SIZE = (320, 240)
 

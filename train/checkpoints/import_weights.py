@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from seds_core.errors import UsageError
+from seds_core.torch_files import read_tensors
 from train.checkpoints.import_report import ImportReport
-from train.checkpoints.safe_reading import read_tensors
 from train.checkpoints.weight_layouts import WeightLayout, recognised
 
 

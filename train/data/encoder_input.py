@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int
 
-from seds_core.hand_boxes import HandBoxes
-from seds_core.hand_rules import HandRules
-from seds_core.usable_hands import hands_of, signing_points
+from seds_core.hands import HandBoxes, HandRules, hands_of, signing_points
 
 ENCODER_SIZE = 256.0
 """Side of the square that a hand's box, or the whole image, is stretched to."""

@@ -6,7 +6,7 @@ from functools import reduce
 import numpy as np
 from jaxtyping import Float32
 
-from seds_core.store.video_table import VideoRows
+from seds_core.store.reader import VideoRows
 from train.data.store_rows import LocatedVideo, StoreRows
 
 

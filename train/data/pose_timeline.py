@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from seds_core.clip_plan import clip_frames, places_of, timeline_frames
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from train.data.encoder_input import PoseInput, at_frames, encoder_input
 from train.data.store_rows import LocatedVideo, StoreRows
 from train.settings import KeypointSettings

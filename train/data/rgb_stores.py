@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from seds_core.store.layout import StoreKind
-from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoRows
+from seds_core.store.layout import StoreKind, StoreMismatchError
+from seds_core.store.reader import StoreReader, VideoRows
 from train.data.mixed_rows import MixedRows
 from train.data.store_rows import StoreRows
 from train.rgb_choice import RgbChoice, check_mix

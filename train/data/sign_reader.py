@@ -9,8 +9,8 @@ from jaxtyping import Float32, Int64
 
 from seds_core.clip_plan import clip_starts, timeline_step
 from seds_core.errors import UsageError
-from seds_core.store.file_checksums import DamagedStoreError
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.files import DamagedStoreError
+from seds_core.store.layout import StoreMismatchError
 from train.batches import ClipLayout
 from train.data.encoder_input import PoseInput, at_least
 from train.data.pose_timeline import PoseTimeline, read_timeline

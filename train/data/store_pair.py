@@ -6,9 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from seds_core.clip_plan import timeline_step
-from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoTable
+from seds_core.store.layout import StoreMismatchError
+from seds_core.store.reader import StoreReader, VideoTable
 from train.data.rgb_stores import first_frames_of, open_store
 
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoRows, VideoTable
+from seds_core.store.reader import StoreReader, VideoRows, VideoTable
 
 
 class LocatedVideo(NamedTuple):

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from seds_core.errors import UsageError
-from seds_core.store.layout import StoreKind
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance, StoreKind
 
 
 class OtherStoresError(UsageError):

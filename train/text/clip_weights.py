@@ -7,7 +7,7 @@ from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from torch import Tensor, nn
 
 from seds_core.errors import UnavailableError, UsageError
-from train.checkpoints.safe_reading import read_tensors
+from seds_core.torch_files import read_tensors
 
 HUB_NAME = "timm/vit_base_patch32_clip_224.openai"
 HUB_FILE = "open_clip_model.safetensors"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from seds_core.store.provenance import software_versions
+from seds_core.store.layout import software_versions
 
 RECORDED_PACKAGES = (
     "seds", "torch", "numpy", "zarr", "einops", "open-clip-torch", "transformers", "safetensors",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seds_core.errors import UsageError
-from train.checkpoints.checksum import damage_of, seal
+from seds_core.torch_files import damage_of, seal
 
 FORMAT_VERSION = 1
 

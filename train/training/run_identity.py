@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seds_core.errors import UsageError
-from seds_core.store.provenance import LATER_KEYS
+from seds_core.store.layout import LATER_KEYS
 from train.batches import ClipLayout
 from train.model_settings import TextSettings
 from train.settings import Stage, TrainSettings

@@ -14,7 +14,7 @@ from extract.imports.source_files import videos_in_files
 from extract.imports.video_facts import FactsSource, VideoFacts
 from extract.settings import RgbSettings
 from seds_core.errors import ImportedFileError, UsageError
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 DTYPES = ("float16", "float32", "float64")
 """What is read; all become float32, and float64 numbers that this rounds are counted."""

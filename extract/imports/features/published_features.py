@@ -13,7 +13,7 @@ from extract.imports.published_files import PublishedFiles, entry
 from extract.imports.rounding import as_float32
 from extract.settings import ExtractSettings
 from seds_core.errors import ImportedFileError, UsageError
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 from seds_core.store.reader import VideoNotInStoreError
 
 _LOOKED_AT = 100

@@ -7,8 +7,7 @@ import numpy as np
 from extract.rgb.kept_frames import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import plan_clips
-from seds_core.store.reader import VideoNotInStoreError
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.reader import VideoEntry, VideoNotInStoreError
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from extract.imports.keypoints.numbered_frames import PersonKeypoints, frame_num
 from extract.imports.video_facts import FactsSource, VideoFacts
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 Body = Annotated[Numbers, Field(min_length=51, max_length=51)]
 Feet = Annotated[Numbers, Field(min_length=18, max_length=18)]

@@ -10,7 +10,7 @@ from extract.imports.keypoints.keypoint_rows import keypoint_rows
 from extract.imports.video_facts import FactsSource, VideoFacts
 from seds_core.errors import ImportedFileError
 from seds_core.keypoints import FEET
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 MAX_FRAMES = 250_000
 """Frames that a video may have: almost three hours, and 400 MB of keypoints."""

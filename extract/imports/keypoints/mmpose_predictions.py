@@ -24,7 +24,7 @@ from extract.imports.source_files import videos_in_files
 from extract.imports.video_facts import FactsSource
 from seds_core.errors import ImportedFileError
 from seds_core.keypoints import NUM_KEYPOINTS
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 MAX_BYTES = 512 * MEGABYTE
 """Some 40,000 frames, at about 12 kB each."""
@@ -88,12 +88,12 @@ class MmposePredictions:
         for frame in read_json(item.path, _Predictions, max_bytes=MAX_BYTES).instance_info:
             if frame.frame_id in frames:
                 raise ImportedFileError(item.path, f"has frame {frame.frame_id} twice")
-            frames[frame.frame_id] = [_keypoints(item.path, p) for p in frame.instances]
+            frames[frame.frame_id] = [_predicted_keypoints(item.path, p) for p in frame.instances]
         signer = stack_frames(item.path, frames)
         return keypoint_video(item.path, signer.keypoints, facts, num_people=signer.num_people)
 
 
-def _keypoints(path: Path, person: _Person) -> PersonKeypoints:
+def _predicted_keypoints(path: Path, person: _Person) -> PersonKeypoints:
     counts = len(person.keypoints), len(person.keypoint_scores)
     if counts != (NUM_KEYPOINTS, NUM_KEYPOINTS):
         raise ImportedFileError(

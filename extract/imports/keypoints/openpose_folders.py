@@ -28,7 +28,7 @@ from extract.imports.keypoints.openpose_points import (
 )
 from extract.imports.video_facts import FactsSource
 from seds_core.errors import ImportedFileError, UsageError
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 FILE_ENDING = "_keypoints.json"
 

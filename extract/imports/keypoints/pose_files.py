@@ -19,7 +19,7 @@ from extract.imports.keypoints.signer import Sighting, count_people, find_signer
 from extract.imports.source_files import videos_in_files
 from extract.imports.video_facts import VideoFacts
 from seds_core.errors import ImportedFileError
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 MAX_BYTES = 2**30
 MAX_PEOPLE = 20

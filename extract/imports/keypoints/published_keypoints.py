@@ -14,7 +14,7 @@ from extract.imports.rounding import as_float32
 from extract.imports.video_facts import FactsSource
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import NUM_KEYPOINTS
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 _LOOKED_AT = 100
 """Files among which one must begin with a video's first frame."""

@@ -17,7 +17,7 @@ from extract.exports.published_pickles import (
     write_pickle,
 )
 from extract.imports.keypoints.keypoint_rows import nobody_found
-from extract.pickles.array_pickle import parse_pickle
+from seds_core.untrusted_pickles import parse_pickle
 
 IMPORTED = replace(
     POSE,

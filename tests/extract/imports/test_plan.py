@@ -8,7 +8,7 @@ from finished_videos import finished
 from extract.imports.file_identity import content_hash, quick_identity
 from extract.imports.imported import ImportItem
 from extract.imports.plan import has_changed, plan_import
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.reader import VideoEntry
 
 
 @pytest.fixture

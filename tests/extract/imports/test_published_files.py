@@ -8,9 +8,9 @@ from hostile_pickles import Calls
 from published_folders import write_pickle
 
 from extract.imports.published_files import PublishedFiles, VideoNames, entry
-from extract.pickles.array_pickle import UnsafePickleError
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import ImportedFileError, UsageError
+from seds_core.untrusted_pickles import UnsafePickleError
 
 
 def indexed(video_id, alias=""):

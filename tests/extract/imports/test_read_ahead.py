@@ -11,8 +11,8 @@ import pytest
 from extract.imports.imported import ImportedVideo, ImportItem
 from extract.imports.read_ahead import MAX_AHEAD, READERS, ReadVideo, read_ahead
 from seds_core.errors import ImportedFileError
-from seds_core.store.provenance import Provenance
-from seds_core.store.records import FailedVideo
+from seds_core.store.layout import Provenance
+from seds_core.store.staging import FailedVideo
 
 
 class Files:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from extract.cli import app
 from seds_core.errors import UsageError
-from seds_core.store.bulk_writer import BulkWriter
+from seds_core.store.writer import BulkWriter
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from extract.decoding.video_file import VideoFile
 from extract.inspection.pictures import FILM_WIDTH, TILE_WIDTH, write_pictures
 from extract.synthetic.video_writing import write_video
 from seds_core.errors import UsageError
-from seds_core.store.records import FinishedVideo
+from seds_core.store.staging import FinishedVideo
 from seds_core.store.writer import StoreWriter
 
 NUM_FRAMES = 20

@@ -15,7 +15,8 @@ import pytest
 from hostile_pickles import GREEDY, HOSTILE, Calls
 from shared_data import REPOSITORY
 
-from extract.pickles.array_pickle import (
+from seds_core.errors import ImportedFileError
+from seds_core.untrusted_pickles import (
     MAX_FILE_BYTES,
     MAX_UNZIPPED,
     DamagedPickleError,
@@ -23,7 +24,6 @@ from extract.pickles.array_pickle import (
     parse_pickle,
     read_pickle,
 )
-from seds_core.errors import ImportedFileError
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 FILE = Path("some.pkl")
@@ -141,7 +141,7 @@ def test_claims_of_huge_sizes_are_refused(name):
 MEASURE = """
 import resource, time
 from hostile_pickles import GREEDY, HOSTILE
-from extract.pickles.array_pickle import parse_pickle
+from seds_core.untrusted_pickles import parse_pickle
 from extract.imports.imported import ImportedFileError
 from pathlib import Path
 

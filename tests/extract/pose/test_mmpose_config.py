@@ -13,7 +13,7 @@ from extract.pose.pose_provenance import describe_pose_model, pose_provenance
 from extract.settings import ExtractSettings
 from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 WHOLE = "\n".join(f"{key} = {value!r}" for key, value in demo_pose_config().to_dict().items())
 

@@ -13,7 +13,7 @@ from extract.pose.loading import load_person_boxes
 from extract.pose.pose_stream import PoseStream
 from extract.settings import ExtractSettings
 from extract.synthetic.video_writing import write_video
-from seds_core.store.provenance import Provenance
+from seds_core.store.layout import Provenance
 
 
 class NoEstimator:

@@ -13,9 +13,9 @@ from small_stores import (
 )
 
 from extract.rgb.kept_frames import KeptFrames, KeptTimeline
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from seds_core.store.reader import VideoNotInStoreError
-from seds_core.store.records import FinishedVideo
+from seds_core.store.staging import FinishedVideo
 
 RULES = {
     "phoenix": "phoenix-2014t",

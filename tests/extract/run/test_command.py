@@ -20,8 +20,7 @@ from extract.settings import FrameSettings
 from extract.video_list import ListedVideo, VideoList
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FailedVideo
-from seds_core.store.staging import Staging, video_key
+from seds_core.store.staging import FailedVideo, Staging, video_key
 from seds_core.store.writer import StoreWriter
 
 

@@ -8,7 +8,7 @@ from extract.decoding.source_identity import content_hash, part_hash, quick_iden
 from extract.decoding.video_part import WHOLE, Crop, VideoPart, part_name
 from extract.run.plan import has_changed, plan_run
 from extract.video_list import ListedVideo
-from seds_core.store.video_table import VideoEntry
+from seds_core.store.reader import VideoEntry
 
 
 @pytest.fixture

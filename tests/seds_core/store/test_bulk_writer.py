@@ -8,15 +8,12 @@ import zarr
 from finished_videos import RGB, finished, problems_of
 from shared_data import REPOSITORY
 
-from seds_core.store import packed_store
+from seds_core.store import writer as packed_store
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.bulk_writer import BulkWriter
-from seds_core.store.packed_store import PackedStore
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FailedVideo
-from seds_core.store.staging import Staging, StoreInUseError
-from seds_core.store.writer import StoreWriter
+from seds_core.store.staging import FailedVideo, Staging, StoreInUseError
+from seds_core.store.writer import BulkWriter, PackedStore, StoreWriter
 
 CLIP_FRAMES = replace(RGB, clip_frames=16)
 IDS = [f"video-{number:03}" for number in range(12)]
@@ -256,7 +253,7 @@ IMPORT_WITHOUT_END = """
 import sys
 from pathlib import Path
 from finished_videos import RGB, finished
-from seds_core.store.bulk_writer import BulkWriter
+from seds_core.store.writer import BulkWriter
 
 with BulkWriter(Path(sys.argv[1]), RGB, pack_rows=4) as writer:
     print(len(writer.videos), flush=True)

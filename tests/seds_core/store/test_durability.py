@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 from finished_videos import RGB, finished, problems_of
 
-from seds_core.store.bulk_writer import BulkWriter
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import (
+from seds_core.store.staging import (
     FailedVideo,
     read_failed,
     read_finished,
     write_failed,
     write_finished,
 )
-from seds_core.store.writer import StoreWriter
+from seds_core.store.writer import BulkWriter, StoreWriter
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from seds_core.store.provenance import LATER_KEYS, Provenance
+from seds_core.store.layout import LATER_KEYS, Provenance
 
 POSE = Provenance(
     kind="pose",

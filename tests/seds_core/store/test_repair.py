@@ -11,13 +11,11 @@ from stores_made_before import made_before
 
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.bulk_writer import BulkWriter
-from seds_core.store.file_checksums import DamagedStoreError
-from seds_core.store.integrity import files_without_checksum
+from seds_core.store.files import DamagedStoreError
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import rows_checksum
-from seds_core.store.repair import find_damage, repair_store
-from seds_core.store.staging import StoreInUseError
+from seds_core.store.repair import files_without_checksum, find_damage, repair_store
+from seds_core.store.staging import StoreInUseError, rows_checksum
+from seds_core.store.writer import BulkWriter
 
 IDS = ["a", "b", "c"]
 

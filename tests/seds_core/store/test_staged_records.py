@@ -11,12 +11,17 @@ from finished_videos import RGB, finished, problems_of
 from stores_made_before import made_before
 
 from seds_core.store import commit
-from seds_core.store.bulk_writer import BulkWriter
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FailedVideo, write_failed, write_finished
-from seds_core.store.staging import Staging, num_finished, video_key
-from seds_core.store.writer import StoreWriter
+from seds_core.store.staging import (
+    FailedVideo,
+    Staging,
+    num_finished,
+    video_key,
+    write_failed,
+    write_finished,
+)
+from seds_core.store.writer import BulkWriter, StoreWriter
 
 OTHER = replace(RGB, weights=RGB.weights | {"sha256": "1" * 64})
 

@@ -3,10 +3,9 @@ import pickle
 import pytest
 from finished_videos import RGB, finished
 
-from seds_core.store.bulk_writer import BulkWriter
 from seds_core.store.layout import VIDEO_ARRAYS
-from seds_core.store.reader import StoreReader
-from seds_core.store.video_table import VideoRows, VideoTable
+from seds_core.store.reader import StoreReader, VideoRows, VideoTable
+from seds_core.store.writer import BulkWriter
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ import zarr
 from finished_videos import RGB, finished
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
-from seds_core.store.records import FailedVideo
-from seds_core.store.staging import Staging
+from seds_core.store.staging import FailedVideo, Staging
 from seds_core.store.writer import StoreWriter
 
 

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 import torch
 
-from train.checkpoints.checksum import damage_of, seal
+from seds_core.torch_files import damage_of, seal
 
 CONTENT = {"model": {"weight": torch.arange(10.0)}, "step": 3}
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from seds_core.errors import UsageError
-from train.checkpoints.safe_reading import read_tensors
+from seds_core.torch_files import read_tensors
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2).half()}
 

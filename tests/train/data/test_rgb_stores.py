@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_stores import CLIPS, HANDS_RGB, RGB, hands_rgb_video, rgb_video, write_store
 
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from train.data.mixed_rows import MixedRows
 from train.data.rgb_stores import open_rgb
 from train.data.store_rows import StoreRows, locate

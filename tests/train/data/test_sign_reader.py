@@ -20,9 +20,9 @@ from small_stores import (
     write_store,
 )
 
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FinishedVideo
+from seds_core.store.staging import FinishedVideo
 from train.batches import ClipLayout
 from train.data.sign_reader import SignReader
 from train.data.store_rows import StoreRows, locate

@@ -15,7 +15,7 @@ from small_stores import (
     write_store,
 )
 
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from train.batches import ClipLayout
 from train.data.stage_stores import StageStoresError, open_stage_stores
 from train.settings import KeypointSettings

@@ -13,7 +13,7 @@ from small_stores import (
     write_store,
 )
 
-from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.layout import StoreMismatchError
 from train.data.store_pair import open_pair
 
 

@@ -1,1 +1,0 @@
-"""Pickle files as data: arrays and plain containers, and nothing that runs."""
