@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from measurement import print_conditions
 
-from extract.video_list import ListedVideo, find_videos
+from extract.videos.listing import ListedVideo, find_videos
 
 PIPELINE = "measured"
 SMALL_INPUT = (64, 64)

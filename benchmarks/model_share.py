@@ -18,7 +18,7 @@ from pathlib import Path
 from extraction_growth import extract, use_threads
 from measurement import print_conditions, spread
 
-from extract.video_list import find_videos
+from extract.videos.listing import find_videos
 
 FIGURES = {
     "model": "the network computed",

@@ -41,7 +41,7 @@ def test_names_of_files_say_what_they_are_about():
     ("module", "allowed"),
     [
         ("zarr", ["seds_core/store/arrays.py"]),
-        ("decord", ["extract/decoding/decord_frames.py"]),
+        ("decord", ["extract/videos/decord_frames.py"]),
         ("numcodecs", ["seds_core/store/shard_files.py"]),
         (
             "pose_format",

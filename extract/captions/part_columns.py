@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from extract.decoding.video_part import PART_COLUMNS, read_part
+from extract.videos.part import PART_COLUMNS, read_part
 
 _DECIMAL_COMMA = re.compile(r"\d+,\d+", re.ASCII)
 _CLOCK = re.compile(

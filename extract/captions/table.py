@@ -7,7 +7,7 @@ from extract.captions.caption import Caption, Finding, Place, ReleaseCaptions, l
 from extract.captions.json_captions import read_json_records
 from extract.captions.part_columns import part_columns
 from extract.captions.release_files import CaptionFileError, Record, Records, read_records
-from extract.decoding.video_part import PART_COLUMNS
+from extract.videos.part import PART_COLUMNS
 from seds_core.video_id import video_id_of
 
 COLUMNS = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from extract.captions.caption import Caption, Finding
 from extract.captions.release_files import CaptionFileError
-from extract.folder_walk import spelled_on_disk, walk
-from extract.video_list import VIDEO_SUFFIXES
+from extract.videos.folder_walk import spelled_on_disk, walk
+from extract.videos.listing import VIDEO_SUFFIXES
 from seds_core.dataset_index import IndexedVideo
 from seds_core.video_id import video_id_of
 

@@ -13,17 +13,16 @@ from rich.markup import escape
 from extract.cropping.cropped_index import write_cropped_index
 from extract.cropping.request import BoxesRequest
 from extract.cropping.signer_square import signer_square
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import FrameCountChanged, VideoError
-from extract.decoding.video_part import Crop
 from extract.pose.person_box import Choice, chosen_person
 from extract.pose.person_detector import PersonDetector, load_person_detector
 from extract.run.command import EXIT_ALL_THERE, EXIT_SOME_FAILED
 from extract.run.streams import resolve_device
 from extract.settings import ExtractSettings
-from extract.video_list import ListedVideo, videos_of_index
+from extract.videos.decode_job import DecodeJob
+from extract.videos.decode_pool import DecodePool
+from extract.videos.decoded_video import DecodedVideo
+from extract.videos.listing import ListedVideo, videos_of_index
+from extract.videos.part import Crop, FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section

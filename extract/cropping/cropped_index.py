@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from extract.decoding.video_part import Crop
+from extract.videos.part import Crop
 from seds_core.tables import TableRow, open_table
 from seds_core.video_id import video_id_of
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float32
 
-from extract.decoding.video_part import Crop
+from extract.videos.part import Crop
 
 
 def signer_square(

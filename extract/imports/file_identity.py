@@ -4,7 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from extract.decoding.source_identity import QuickIdentity
+from extract.videos.source_identity import QuickIdentity
 
 _BLOCK_BYTES = 1 << 20
 

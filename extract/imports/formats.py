@@ -16,7 +16,7 @@ from extract.imports.request import FormatName, ImportRequest
 from extract.imports.video_facts import KnownFacts
 from extract.rgb.kept_frames import KeptFrames
 from extract.settings import ExtractSettings
-from extract.video_list import videos_of_index
+from extract.videos.listing import videos_of_index
 from seds_core.dataset_index import read_index
 from seds_core.errors import UsageError
 

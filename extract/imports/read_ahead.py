@@ -5,9 +5,9 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from extract.decoding.video_part import WHOLE, part_name
 from extract.imports.file_identity import content_hash, quick_identity
 from extract.imports.imported import ImportedVideo, ImportFormat, ImportItem
+from extract.videos.part import WHOLE, part_name
 from seds_core.errors import ImportedFileError
 from seds_core.store.staging import FailedVideo, FinishedVideo, VideoSource
 

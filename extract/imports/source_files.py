@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from extract.folder_walk import each_once, walk
 from extract.imports.imported import ImportItem
+from extract.videos.folder_walk import each_once, walk
 from seds_core.errors import UsageError
 from seds_core.video_id import video_id_of
 

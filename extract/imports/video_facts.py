@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from extract.decoding.frame_source import open_frames
-from extract.decoding.video_error import VideoError
-from extract.video_list import ListedVideo
+from extract.videos.frame_source import open_frames
+from extract.videos.listing import ListedVideo
+from extract.videos.part import VideoError
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from extract.decoding.frame import Frame
-from extract.decoding.video_part import VideoPart, read_part_name
 from extract.inspection.drawing import Picture, draw_clip_bar, draw_keypoints, write_label
+from extract.videos.frame import Frame
+from extract.videos.part import VideoPart, read_part_name
 from seds_core.store.reader import StoreReader
 
 

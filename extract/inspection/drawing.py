@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
-from extract.decoding.frame import Frame
+from extract.videos.frame import Frame
 from seds_core.keypoints import FACE, HAND_LINES, LEFT_HAND, RIGHT_HAND, UPPER_BODY_LINES
 
 Picture = UInt8[np.ndarray, "_ _ channel=3"]

@@ -8,10 +8,10 @@ import av
 import cv2
 import numpy as np
 
-from extract.decoding.frame import Frame
-from extract.decoding.frame_source import open_frames
 from extract.inspection.annotation import Annotation, read_annotation
 from extract.inspection.drawing import Picture
+from extract.videos.frame import Frame
+from extract.videos.frame_source import open_frames
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from rich.markup import escape
 
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_part import read_part_name
 from extract.run.loop import decode_job
 from extract.run.stream import rows_of
 from extract.run.streams import load_stream
 from extract.settings import ExtractSettings
-from extract.video_list import ListedVideo
+from extract.videos.decode_pool import DecodePool
+from extract.videos.listing import ListedVideo
+from extract.videos.part import VideoError, read_part_name
 from seds_core.console import fail, results, track
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from extract.planning.request import PlanRequest
 from extract.settings import ExtractSettings
-from extract.video_list import VideoList, find_videos, videos_of_index
+from extract.videos.listing import VideoList, find_videos, videos_of_index
 from seds_core.console import messages, results
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section

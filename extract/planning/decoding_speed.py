@@ -8,13 +8,13 @@ from itertools import islice
 import numpy as np
 from jaxtyping import UInt8
 
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.run.loop import decode_job
 from extract.run.stream import Stream
 from extract.settings import FrameSettings
-from extract.video_list import ListedVideo
+from extract.videos.decode_pool import DecodePool
+from extract.videos.decoded_video import DecodedVideo
+from extract.videos.listing import ListedVideo
+from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.errors import UnavailableError
 
 MEASURED_VIDEOS = 3

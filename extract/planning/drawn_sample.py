@@ -9,8 +9,8 @@ from PIL import Image
 
 from extract.planning.counts import VideoSample
 from extract.planning.releases import Release
-from extract.synthetic.video_writing import write_video
-from extract.video_list import VideoList, videos_of_index
+from extract.videos.listing import VideoList, videos_of_index
+from extract.videos.video_writing import write_video
 
 NUM_FRAMES = 96
 

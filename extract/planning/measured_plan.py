@@ -22,7 +22,7 @@ from extract.pose.pose_stream import PoseStream
 from extract.rgb.rgb_stream import RgbStream
 from extract.run.streams import resolve_device
 from extract.settings import ExtractSettings
-from extract.video_list import ListedVideo, VideoList
+from extract.videos.listing import ListedVideo, VideoList
 from seds_core.console import messages
 
 

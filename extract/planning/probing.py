@@ -5,15 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.source_identity import quick_identity
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_properties import VideoProperties
 from extract.planning.counts import VideoSample, evenly_chosen
 from extract.run.loop import decode_job
 from extract.run.stream import Stream
 from extract.settings import FrameSettings
-from extract.video_list import ListedVideo, VideoList
+from extract.videos.decode_pool import DecodePool
+from extract.videos.listing import ListedVideo, VideoList
+from extract.videos.part import VideoError, VideoProperties
+from extract.videos.source_identity import quick_identity
 from seds_core.console import track
 from seds_core.errors import UsageError
 

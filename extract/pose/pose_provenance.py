@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from extract.decoding.decoding_rules import DECODING_RULES
 from extract.pose.estimate import LoadedPoseModel
 from extract.pose.model_aliases import detector_weights, find_model
 from extract.pose.settings import PoseSettings
 from extract.settings import ExtractSettings
+from extract.videos.frame import DECODING_RULES
 from extract.weights_cache import file_sha256
 from seds_core.store.layout import DeviceKind, Provenance
 

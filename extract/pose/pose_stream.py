@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import VideoError
 from extract.pose.estimate import PoseEstimator, PosePiece, pose_pieces, pose_rows
 from extract.pose.loading import load_estimator, load_person_boxes
 from extract.pose.person_box import NoBoxError, PersonBoxes, PersonBoxSource
 from extract.pose.pose_provenance import pose_provenance
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
+from extract.videos.decoded_video import DecodedVideo, confirmed_frames, expected_frames
+from extract.videos.part import VideoError
 from seds_core.clip_plan import timeline_length, timeline_step
 from seds_core.store.layout import Provenance, device_kind
 

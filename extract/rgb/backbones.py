@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from extract.decoding.frame_fit import FrameFit
 from extract.rgb.architectures import Architecture, NamedWeights, find_architecture, nearest
 from extract.rgb.checkpoint_file import read_checkpoint
 from extract.rgb.frame_preparation import FramePreparation
 from extract.rgb.video_network import VideoNetwork, freeze
 from extract.rgb.weights import WeightsFile, fill, random_network
 from extract.rgb.weights_files import LoadedWeights
+from extract.videos.frame import FrameFit
 from seds_core.errors import UsageError
 
 _NUM_RANDOM_CLASSES = 400

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch users know
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from extract.decoding.frame_fit import FrameFit
+from extract.videos.frame import FrameFit
 
 CROP_SIDE = 224
 _PUBLISHED_CROP_EDGE = 0.875

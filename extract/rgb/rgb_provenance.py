@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 
-from extract.decoding.decoding_rules import DECODING_RULES
 from extract.rgb.kept_frames import KeptFrames
 from extract.rgb.weights_files import LoadedWeights
 from extract.settings import ExtractSettings
+from extract.videos.frame import DECODING_RULES
 from seds_core.store.layout import DeviceKind, Provenance
 
 

@@ -8,11 +8,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from extract.decoding.confirmed_frames import confirmed_frames, expected_frames
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.frame import Frames
-from extract.decoding.frame_fit import FrameFit
-from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
 from extract.rgb.kept_frames import KeptFrames, KeptTimeline
@@ -20,6 +15,9 @@ from extract.rgb.rgb_provenance import rgb_provenance
 from extract.run.pass_size import PassSize
 from extract.run.stream import Rows
 from extract.settings import ExtractSettings
+from extract.videos.decoded_video import DecodedVideo, confirmed_frames, expected_frames
+from extract.videos.frame import FrameFit, Frames
+from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.clip_plan import ClipPlan, plan_clips
 from seds_core.store.layout import Provenance, device_kind
 from seds_core.store.reader import VideoNotInStoreError

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from extract.decoding.decode_pool import DecodePool
 from extract.pose.model_aliases import DEMO
 from extract.pose.settings import PoseSettings
 from extract.run.dry_run import print_dry_run
@@ -18,7 +17,8 @@ from extract.run.request import ExtractionRequest
 from extract.run.stream import Stream
 from extract.run.streams import known_provenance, load_stream
 from extract.settings import ExtractSettings
-from extract.video_list import VideoList, find_videos, videos_of_index
+from extract.videos.decode_pool import DecodePool
+from extract.videos.listing import VideoList, find_videos, videos_of_index
 from seds_core.command_line import EXIT_ERROR
 from seds_core.console import messages, progress_bar, warn
 from seds_core.errors import UsageError

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from rich.table import Table
 
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.run.existing_store import waiting_videos
 from extract.run.loop import decode_job
 from extract.run.plan import Plan, entries_of, plan_run
 from extract.run.stream import Stream, rows_of
 from extract.settings import ExtractSettings
-from extract.video_list import VideoList
+from extract.videos.decode_pool import DecodePool
+from extract.videos.decoded_video import DecodedVideo
+from extract.videos.listing import VideoList
+from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results
 from seds_core.store.layout import Provenance
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from extract.run.plan import is_all_there
-from extract.video_list import VideoList
+from extract.videos.listing import VideoList
 from seds_core.console import messages
 from seds_core.store.layout import Provenance
 from seds_core.store.reader import StoreReader

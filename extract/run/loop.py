@@ -9,9 +9,6 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.video_error import VideoError
 from extract.run.ahead import Ahead
 from extract.run.computing import Computing
 from extract.run.pass_size import is_out_of_memory
@@ -21,7 +18,10 @@ from extract.run.report import RunReport
 from extract.run.stream import Stream, UnusableRowsError, joined
 from extract.run.writing_thread import WritingThread
 from extract.settings import FrameSettings
-from extract.video_list import ListedVideo
+from extract.videos.decode_job import DecodeJob
+from extract.videos.decode_pool import DecodePool
+from extract.videos.listing import ListedVideo
+from extract.videos.part import VideoError
 from seds_core.console import messages
 from seds_core.store.staging import FailedVideo, FinishedVideo
 from seds_core.store.writer import StoreWriter

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from extract.decoding.source_identity import part_hash, quick_look
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_part import read_part_name
-from extract.video_list import ListedVideo
+from extract.videos.listing import ListedVideo
+from extract.videos.part import VideoError, read_part_name
+from extract.videos.source_identity import part_hash, quick_look
 from seds_core.store.reader import StoreReader, VideoEntry
 
 

@@ -4,13 +4,12 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import FrameCountChanged, VideoError
-from extract.decoding.video_part import part_name
 from extract.run.profile import RunProfile
 from extract.run.stream import Rows, Stream
+from extract.videos.decode_job import DecodeJob
+from extract.videos.decode_pool import DecodePool
+from extract.videos.decoded_video import DecodedVideo
+from extract.videos.part import FrameCountChanged, VideoError, part_name
 from seds_core.store.staging import VideoSource
 
 

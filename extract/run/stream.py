@@ -6,8 +6,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.frame_fit import FrameFit
+from extract.videos.decoded_video import DecodedVideo
+from extract.videos.frame import FrameFit
 from seds_core.store.layout import Provenance
 
 

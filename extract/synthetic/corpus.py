@@ -15,7 +15,7 @@ from extract.synthetic.renderer import SignedVideo
 from extract.synthetic.sentences import Sentence, choose_sentences
 from extract.synthetic.signer import sample_signer
 from extract.synthetic.skeleton import ground_truth
-from extract.synthetic.video_writing import write_video
+from extract.videos.video_writing import write_video
 from seds_core.console import track
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import Settings

@@ -1,4 +1,4 @@
-from extract.folder_walk import walk
+from extract.videos.folder_walk import walk
 
 
 def test_a_folder_is_met_once_under_the_name_with_the_fewest_links(tmp_path):

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from extract.decoding.video_part import WHOLE, Crop, VideoPart
-from extract.video_list import ListedVideo, VideoListError, find_videos, videos_of_index
+from extract.videos.listing import (
+    ListedVideo,
+    VideoListError,
+    find_videos,
+    videos_of_index,
+)
+from extract.videos.part import WHOLE, Crop, VideoPart
 
 
 @pytest.fixture
@@ -213,7 +218,7 @@ def test_folders_that_may_not_be_read_are_named(folder, monkeypatch):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr("extract.folder_walk.os.scandir", scandir)
+    monkeypatch.setattr("extract.videos.folder_walk.os.scandir", scandir)
     found = find_videos([str(folder)])
     assert ids(found) == ["a", "b", "frames/v1"]
     assert passed_over(found)["unreadable"] == ["sub"]

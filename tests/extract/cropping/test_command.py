@@ -10,9 +10,9 @@ from video_files import write_video
 
 from extract.cropping import command
 from extract.cropping.request import BoxesRequest
-from extract.decoding.video_part import Crop, VideoPart
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
-from extract.video_list import videos_of_index
+from extract.videos.listing import videos_of_index
+from extract.videos.part import Crop, VideoPart
 from seds_core.errors import UsageError
 
 PIPELINES = """

@@ -1,7 +1,7 @@
 import pytest
 
 from extract.cropping.cropped_index import write_cropped_index
-from extract.decoding.video_part import Crop
+from extract.videos.part import Crop
 
 INDEX = (
     "\ufeffvideo_id,signer,path,crop,text\n"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from extract.cropping.signer_square import signer_square
-from extract.decoding.video_part import Crop
+from extract.videos.part import Crop
 
 
 def square(*boxes, margin=0.0, width=1280, height=720):

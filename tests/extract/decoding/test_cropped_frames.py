@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from extract.decoding.cropped_frames import CroppedFrames
-from extract.decoding.frame_folder import FrameFolder
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_part import Crop
+from extract.videos.frame_folder import FrameFolder
+from extract.videos.frame_source import CroppedFrames
+from extract.videos.part import Crop, VideoError
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,18 @@ import numpy as np
 import pytest
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
-from extract.decoding import decode_events as module
-from extract.decoding.decode_events import OwnMemory, decode_events
-from extract.decoding.decode_job import DecodeJob, FrameChunk, VideoEnded, VideoOpened
-from extract.decoding.frame_fit import FrameFit
-from extract.decoding.source_identity import content_hash, part_hash, quick_identity
-from extract.decoding.video_error import FrameCountChanged, VideoError
-from extract.decoding.video_part import Crop, VideoPart
+from extract.videos import decode_job as module
+from extract.videos.decode_job import (
+    DecodeJob,
+    FrameChunk,
+    OwnMemory,
+    VideoEnded,
+    VideoOpened,
+    decode_events,
+)
+from extract.videos.frame import FrameFit
+from extract.videos.part import Crop, FrameCountChanged, VideoError, VideoPart
+from extract.videos.source_identity import content_hash, part_hash, quick_identity
 
 
 def job(path, **wishes):

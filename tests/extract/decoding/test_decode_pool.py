@@ -5,11 +5,10 @@ import time
 import pytest
 from video_files import numbered_video, read_number
 
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.frame_fit import FrameFit
-from extract.decoding.video_error import FrameCountChanged, VideoError
-from extract.decoding.video_part import VideoPart
+from extract.videos.decode_job import DecodeJob
+from extract.videos.decode_pool import DecodePool
+from extract.videos.frame import FrameFit
+from extract.videos.part import FrameCountChanged, VideoError, VideoPart
 
 COUNTS = (40, 1, 75, 20, 33, 60)
 

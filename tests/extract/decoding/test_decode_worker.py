@@ -13,8 +13,8 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from extract.decoding import worker_process
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_pool import DecodePool
+from extract.videos.decode_job import DecodeJob
+from extract.videos.decode_pool import DecodePool
 
 worker_process.MEMORY_BYTES = 8 * 128 * 96 * 3
 
@@ -116,7 +116,7 @@ def test_time_in_which_all_was_suspended_does_not_count(start):
 IMMORTAL = """
 import os, signal
 from multiprocessing.process import BaseProcess
-from extract.decoding.decode_pool import DecodePool
+from extract.videos.decode_pool import DecodePool
 
 if __name__ == "__main__":
     with DecodePool(2) as pool:
@@ -149,7 +149,7 @@ def test_a_worker_that_cannot_die_is_not_waited_for(tmp_path):
 
 
 def test_a_worker_loads_nothing_heavy():
-    statement = "import extract.decoding.decode_worker, sys; print(*sys.modules)"
+    statement = "import extract.videos.decode_worker, sys; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", statement], check=True, capture_output=True, text=True
     )

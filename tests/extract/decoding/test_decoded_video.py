@@ -1,10 +1,9 @@
 import pytest
 from video_files import numbered_video
 
-from extract.decoding.decode_events import OwnMemory, decode_events
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decoded_video import DecodedVideo
-from extract.decoding.video_error import VideoError
+from extract.videos.decode_job import DecodeJob, OwnMemory, decode_events
+from extract.videos.decoded_video import DecodedVideo
+from extract.videos.part import VideoError
 
 
 def decoded(path):

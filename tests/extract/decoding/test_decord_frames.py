@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from video_files import numbered_video, read_number
 
-from extract.decoding.decord_frames import DecordGaveUpError, decord_frames, suits
-from extract.decoding.orientation import Orientation
-from extract.decoding.recording import read_recording
-from extract.decoding.video_file import VideoFile
-from extract.decoding.video_properties import MAX_PIXELS
+from extract.videos.decord_frames import DecordGaveUpError, decord_frames, suits
+from extract.videos.frame import Orientation
+from extract.videos.frame_source import VideoFile
+from extract.videos.part import MAX_PIXELS
+from extract.videos.recording import read_recording
 
 
 def test_gives_the_first_frames_in_order(tmp_path):
@@ -87,7 +87,7 @@ def test_turns_only_what_is_in_a_format_whose_rotation_it_heeds(tmp_path):
 
 def test_leaves_opencv_able_to_write_pictures(tmp_path):
     program = (
-        "import sys, extract.decoding.decord_frames, cv2, numpy\n"
+        "import sys, extract.videos.decord_frames, cv2, numpy\n"
         "cv2.imwrite(sys.argv[1], numpy.zeros((400, 1280, 3), numpy.uint8))\n"
         "assert cv2.imread(sys.argv[1]) is not None\n"
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from extract.decoding.disguised_file import disguise
+from extract.videos.container import disguise
 
 CONTENTS = {
     b"\x89PNG\r\n\x1a\n....": "PNG picture",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from extract.decoding.frame_fit import FrameFit
+from extract.videos.frame import FrameFit
 
 
 @pytest.mark.parametrize(

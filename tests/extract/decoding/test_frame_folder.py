@@ -5,9 +5,8 @@ import pytest
 from PIL import Image
 from video_files import numbered_frame, numbered_frames, read_number
 
-from extract.decoding.frame_folder import FrameFolder
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_part import VideoPart
+from extract.videos.frame_folder import FrameFolder
+from extract.videos.part import VideoError, VideoPart
 
 
 def write_folder(folder, names, width=64, height=48):

@@ -1,6 +1,6 @@
 import pytest
 
-from extract.decoding.frame_numbers import frame_names, frame_notes
+from extract.videos.frame_folder import frame_names, frame_notes
 
 
 def notes(names):

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 from video_files import numbered_frame, numbered_video, read_number
 
-from extract.decoding.frame_source import open_frames
-from extract.decoding.video_part import Crop, VideoPart
+from extract.videos.frame_source import open_frames
+from extract.videos.part import Crop, VideoPart
 
 
 def test_files_and_folders_are_read_alike(tmp_path):

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.decoding.frame_times import frame_times
-from extract.decoding.packet_count import NO_TIME, FramePackets
-from extract.decoding.video_container import ContainerFacts
-from extract.decoding.video_error import VideoError
+from extract.videos.container import ContainerFacts
+from extract.videos.frame_times import frame_times
+from extract.videos.packet_count import NO_TIME, FramePackets
+from extract.videos.part import VideoError
 
 FACTS = ContainerFacts(
     path=Path("v.mkv"),

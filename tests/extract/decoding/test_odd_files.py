@@ -10,8 +10,8 @@ import re
 import pytest
 from shared_data import shared_path
 
-from extract.decoding.frame_source import open_frames
-from extract.decoding.video_error import VideoError
+from extract.videos.frame_source import open_frames
+from extract.videos.part import VideoError
 
 pytestmark = pytest.mark.shared
 

@@ -8,10 +8,10 @@ import pytest
 from shared_data import shared_path
 from video_files import numbered_frames, write_video
 
-from extract.decoding.orientation import Orientation, orientation_of
-from extract.decoding.recording_part import RecordingPart
-from extract.decoding.video_file import VideoFile
-from extract.decoding.video_part import VideoPart
+from extract.videos.frame import Orientation, orientation_of
+from extract.videos.frame_source import VideoFile
+from extract.videos.part import VideoPart
+from extract.videos.recording import RecordingPart
 
 FILTERS = {  # a, b, c, d of the display matrix, and what ffmpeg's `-autorotate` inserts for it
     (1, 0, 0, 1): [],

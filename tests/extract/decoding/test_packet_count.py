@@ -13,8 +13,8 @@ from video_damage import (
 )
 from video_files import numbered_video
 
-from extract.decoding.packet_count import PacketCount
-from extract.decoding.video_container import open_container
+from extract.videos.container import open_container
+from extract.videos.packet_count import PacketCount
 
 SHORT_GROUPS = {"g": "10"}
 

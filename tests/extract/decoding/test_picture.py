@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
-from extract.decoding import decord_frames
-from extract.decoding.recording_part import RecordingPart
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_file import VideoFile
-from extract.decoding.video_part import VideoPart
+from extract.videos import decord_frames
+from extract.videos.frame_source import VideoFile
+from extract.videos.part import VideoError, VideoPart
+from extract.videos.recording import RecordingPart
 
 INTERLACED = {"options": {"x264-params": "tff=1"}}
 ALIKE = {

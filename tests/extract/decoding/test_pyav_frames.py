@@ -2,9 +2,8 @@ import pytest
 from video_damage import blank
 from video_files import numbered_video, read_number
 
-from extract.decoding.recording import read_recording
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_properties import MAX_PIXELS
+from extract.videos.part import MAX_PIXELS, VideoError
+from extract.videos.recording import read_recording
 
 
 def frames(path, skip=0):

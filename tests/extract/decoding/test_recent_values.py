@@ -1,6 +1,6 @@
 import pytest
 
-from extract.decoding.recent_values import RecentValues
+from extract.videos.source_identity import RecentValues
 
 
 def test_learns_once():

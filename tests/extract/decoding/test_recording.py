@@ -4,11 +4,9 @@ import pytest
 from video_damage import cut_off
 from video_files import numbered_video
 
-from extract.decoding import recording as module
-from extract.decoding.recording import open_recording
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_part import VideoPart
-from extract.decoding.video_properties import MAX_PIXELS
+from extract.videos import recording as module
+from extract.videos.part import MAX_PIXELS, VideoError, VideoPart
+from extract.videos.recording import open_recording
 
 EARLY_INDEX = {"movflags": "faststart"}
 

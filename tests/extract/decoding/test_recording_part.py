@@ -8,12 +8,9 @@ from shared_data import shared_path
 from video_damage import show_only
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
-from extract.decoding.recording import Recording, open_recording
-from extract.decoding.recording_part import RecordingPart
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_file import VideoFile
-from extract.decoding.video_part import VideoPart
-from extract.decoding.video_properties import MAX_PIXELS
+from extract.videos.frame_source import VideoFile
+from extract.videos.part import MAX_PIXELS, VideoError, VideoPart
+from extract.videos.recording import Recording, RecordingPart, open_recording
 
 NUM_FRAMES = 100
 OPEN_GROUPS = "keyint=24:open-gop=1:bframes=4:scenecut=0"

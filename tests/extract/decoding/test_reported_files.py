@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from shared_data import shared_path
 
-from extract.decoding.frame_source import FrameSource, open_frames
-from extract.decoding.video_part import WHOLE, VideoPart
+from extract.videos.frame_source import FrameSource, open_frames
+from extract.videos.part import WHOLE, VideoPart
 
 pytestmark = pytest.mark.shared
 

@@ -3,10 +3,14 @@ import os
 
 import pytest
 
-from extract.decoding import source_identity as module
-from extract.decoding.source_identity import content_hash, part_hash, quick_identity, quick_look
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_part import WHOLE, Crop, VideoPart
+from extract.videos import source_identity as module
+from extract.videos.part import WHOLE, Crop, VideoError, VideoPart
+from extract.videos.source_identity import (
+    content_hash,
+    part_hash,
+    quick_identity,
+    quick_look,
+)
 
 
 def test_hashes_a_files_bytes(tmp_path):

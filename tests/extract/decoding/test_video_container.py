@@ -9,9 +9,8 @@ import pytest
 from video_damage import rename_codec
 from video_files import numbered_video, write_video
 
-from extract.decoding.video_container import check_is_file, read_packets
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_properties import MAX_PIXELS
+from extract.videos.container import check_is_file, read_packets
+from extract.videos.part import MAX_PIXELS, VideoError
 
 
 def reason(path, max_pixels=MAX_PIXELS):
@@ -113,7 +112,7 @@ def test_huge_frames_take_no_memory(tmp_path):
     del black
     program = (
         "import resource, sys, pathlib\n"
-        "from extract.decoding.video_container import read_packets\n"
+        "from extract.videos.container import read_packets\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_packets(pathlib.Path(sys.argv[1]), 10_000_000)\n"
         "except Exception as error: print(type(error).__name__)\n"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.videos.part import FrameCountChanged, VideoError
 
 
 def test_names_the_video_and_the_reason():

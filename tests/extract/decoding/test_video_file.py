@@ -3,10 +3,10 @@ import pytest
 from video_damage import blank, copy_packets, hide_vp8_frame, show_only
 from video_files import numbered_frame, numbered_frames, numbered_video, read_number, write_video
 
-from extract.decoding.decord_frames import decord_frames
-from extract.decoding.packet_count import PacketCount
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_file import VideoFile
+from extract.videos.decord_frames import decord_frames
+from extract.videos.frame_source import VideoFile
+from extract.videos.packet_count import PacketCount
+from extract.videos.part import VideoError
 
 QUIET_X265 = {"x265-params": "log-level=none"}
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_part import (
+from extract.videos.part import (
     WHOLE,
     Crop,
+    VideoError,
     VideoPart,
     part_frames,
     part_name,

@@ -7,10 +7,10 @@ import pytest
 from av.stream import Disposition
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
-from extract.decoding import decord_frames
-from extract.decoding.recording_part import RecordingPart
-from extract.decoding.video_file import VideoFile
-from extract.decoding.video_part import VideoPart
+from extract.videos import decord_frames
+from extract.videos.frame_source import VideoFile
+from extract.videos.part import VideoPart
+from extract.videos.recording import RecordingPart
 
 SMALL, LARGE = (64, 48), (128, 96)
 COUNT = 20

@@ -12,18 +12,17 @@ from video_files import (
     write_video,
 )
 
-from extract.decoding import worker_process
-from extract.decoding.decode_job import DecodeJob, FrameChunk
-from extract.decoding.remote_video import RemoteVideo
-from extract.decoding.video_error import VideoError
-from extract.decoding.worker_process import WorkerLostError, WorkerProcess
+from extract.videos import decode_pool
+from extract.videos.decode_job import DecodeJob, FrameChunk
+from extract.videos.decode_pool import RemoteVideo, WorkerLostError, WorkerProcess
+from extract.videos.part import VideoError
 
 FRAME_BYTES = 96 * 128 * 3
 
 
 @pytest.fixture
 def small_memory(monkeypatch):
-    monkeypatch.setattr(worker_process, "MEMORY_BYTES", 10 * FRAME_BYTES)
+    monkeypatch.setattr(decode_pool, "MEMORY_BYTES", 10 * FRAME_BYTES)
 
 
 @pytest.fixture

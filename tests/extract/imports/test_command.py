@@ -233,7 +233,7 @@ def test_real_keypoints_come_back_to_the_bit(name, every, tmp_path, capsys):
 
 @pytest.mark.shared
 def test_every_video_has_its_own_size_and_frame_rate(tmp_path, capsys):
-    from extract.decoding.frame_source import open_frames
+    from extract.videos.frame_source import open_frames
 
     folder = shared_path("realsigns/asl78")
     names = ("apple-01", "happy-05", "no-12", "what-10")

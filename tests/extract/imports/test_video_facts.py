@@ -3,9 +3,9 @@
 import pytest
 from video_files import numbered_frames, write_video
 
-from extract.decoding.video_part import Crop, VideoPart
 from extract.imports.video_facts import FactsSource, KnownFacts, VideoFacts
-from extract.video_list import ListedVideo
+from extract.videos.listing import ListedVideo
+from extract.videos.part import Crop, VideoPart
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from finished_videos import RGB, finished
 
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_file import VideoFile
 from extract.inspection.pictures import FILM_WIDTH, TILE_WIDTH, write_pictures
-from extract.synthetic.video_writing import write_video
+from extract.videos.frame_source import VideoFile
+from extract.videos.part import VideoError
+from extract.videos.video_writing import write_video
 from seds_core.errors import UsageError
 from seds_core.store.staging import FinishedVideo
 from seds_core.store.writer import StoreWriter

@@ -6,7 +6,7 @@ from video_files import numbered_frames, numbered_video, read_number
 from extract.planning import decoding_speed
 from extract.planning.decoding_speed import decode_some
 from extract.settings import FrameSettings
-from extract.video_list import ListedVideo
+from extract.videos.listing import ListedVideo
 from seds_core.errors import UnavailableError
 
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from extract.decoding.frame_source import open_frames
 from extract.planning import drawn_sample
 from extract.planning.drawn_sample import draw_sample, moving_picture, sample_of
 from extract.planning.releases import ONE_HOUR, RELEASES
+from extract.videos.frame_source import open_frames
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from video_files import numbered_video
 
 from extract.planning.probing import look_into
 from extract.settings import FrameSettings
-from extract.video_list import ListedVideo, VideoList
+from extract.videos.listing import ListedVideo, VideoList
 from seds_core.errors import UsageError
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.video_error import VideoError
 from extract.pose.loading import load_person_boxes
 from extract.pose.pose_stream import PoseStream
 from extract.settings import ExtractSettings
-from extract.synthetic.video_writing import write_video
+from extract.videos.decode_job import DecodeJob
+from extract.videos.decode_pool import DecodePool
+from extract.videos.part import VideoError
+from extract.videos.video_writing import write_video
 from seds_core.store.layout import Provenance
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from shared_data import shared_path
 
-from extract.decoding.frame_fit import FrameFit
 from extract.rgb.backbones import load_backbone
+from extract.videos.frame import FrameFit
 
 pytestmark = pytest.mark.shared
 

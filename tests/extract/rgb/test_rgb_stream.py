@@ -7,9 +7,6 @@ import pytest
 import torch
 from small_stores import POSE, WHOLE_POSE, pose_video, whole_pose_video, write_store
 
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.rgb.backbones import Backbone
 from extract.rgb.frame_preparation import PUBLISHED
 from extract.rgb.kept_frames import KeptFrames
@@ -18,7 +15,10 @@ from extract.rgb.video_network import VideoNetwork
 from extract.rgb.weights_files import LoadedWeights
 from extract.run.stream import rows_of
 from extract.settings import ExtractSettings
-from extract.synthetic.video_writing import write_video
+from extract.videos.decode_job import DecodeJob
+from extract.videos.decode_pool import DecodePool
+from extract.videos.part import FrameCountChanged, VideoError
+from extract.videos.video_writing import write_video
 
 CLIP = 9
 NUM_FRAMES = 95

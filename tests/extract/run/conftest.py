@@ -19,7 +19,7 @@ class Corpus:
 
 
 def write_noise(path, num_frames, seed):
-    from extract.synthetic.video_writing import write_video
+    from extract.videos.video_writing import write_video
 
     coarse = np.random.default_rng(seed).integers(0, 255, (num_frames, 6, 8, 3), np.uint8)
     write_video(path, coarse.repeat(8, axis=1).repeat(8, axis=2), 25.0)

@@ -9,15 +9,15 @@ import torch
 from finished_videos import RGB, finished
 from mean_stream import MeanStream, write_pipeline
 
-from extract.decoding.decode_pool import DecodePool
-from extract.decoding.video_error import FrameCountChanged, VideoError
 from extract.pose.settings import PoseSettings
 from extract.run import command, loop
 from extract.run.loop import decode_job
 from extract.run.request import ExtractionRequest
 from extract.run.stream import UnusableRowsError, rows_of
 from extract.settings import FrameSettings
-from extract.video_list import ListedVideo, VideoList
+from extract.videos.decode_pool import DecodePool
+from extract.videos.listing import ListedVideo, VideoList
+from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FailedVideo, Staging, video_key

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.decoding.decode_job import DecodeJob
 from extract.run.computing import Computing
 from extract.run.profile import RunProfile
 from extract.run.reading import Begun, Ended, Piece, Restarted, VideoAtWork
 from extract.run.stream import joined
+from extract.videos.decode_job import DecodeJob
 
 
 @dataclass

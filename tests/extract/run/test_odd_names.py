@@ -9,10 +9,10 @@ import pytest
 from mean_stream import MeanStream, write_pipeline
 from PIL import Image
 
-from extract.decoding.video_part import read_part_name
 from extract.inspection.info import describe
 from extract.run import command
 from extract.run.request import ExtractionRequest
+from extract.videos.part import read_part_name
 from seds_core.store.reader import StoreReader
 
 

@@ -9,12 +9,12 @@ import pytest
 from finished_videos import RGB
 from mean_stream import MeanStream, write_pipeline
 
-from extract.decoding.video_file import VideoFile
-from extract.decoding.video_part import Crop, VideoPart
 from extract.inspection import verify
 from extract.inspection.pictures import FILM_WIDTH, write_pictures
 from extract.run import command
 from extract.run.request import ExtractionRequest
+from extract.videos.frame_source import VideoFile
+from extract.videos.part import Crop, VideoPart
 from seds_core.store.reader import StoreReader
 
 FIRST = VideoPart(0.2, 1.0, Crop(8, 0, 60, 32), (32, 16))

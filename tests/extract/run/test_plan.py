@@ -4,10 +4,15 @@ from dataclasses import replace
 import pytest
 from finished_videos import finished
 
-from extract.decoding.source_identity import content_hash, part_hash, quick_identity
-from extract.decoding.video_part import WHOLE, Crop, VideoPart, part_name
 from extract.run.plan import has_changed, plan_run
-from extract.video_list import ListedVideo
+from extract.videos.listing import ListedVideo
+from extract.videos.part import (
+    WHOLE,
+    Crop,
+    VideoPart,
+    part_name,
+)
+from extract.videos.source_identity import content_hash, part_hash, quick_identity
 from seds_core.store.reader import VideoEntry
 
 

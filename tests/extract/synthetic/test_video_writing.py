@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from extract.synthetic.video_writing import write_video
+from extract.videos.video_writing import write_video
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (6, 32, 48, 3), dtype=np.uint8)
 

@@ -15,23 +15,24 @@ from typing import TypeAlias
 
 import cv2
 
-from extract.decoding.byte_ring import ByteRing
-from extract.decoding.decode_events import decode_events
-from extract.decoding.decode_job import DecodeEvent, DecodeJob, FrameChunk
-from extract.decoding.frame import Frames
-from extract.decoding.frame_memory import FrameMemory
-from extract.decoding.video_error import FrameCountChanged, VideoError
-from extract.decoding.worker_messages import (
+from extract.videos.decode_job import (
     Alive,
     Cancel,
     Cancelled,
     ChunkReady,
     Decode,
+    DecodeEvent,
+    DecodeJob,
     Failed,
+    FrameChunk,
     FromWorker,
     GiveBack,
     ToWorker,
+    decode_events,
 )
+from extract.videos.frame import Frames
+from extract.videos.frame_memory import ByteRing, FrameMemory
+from extract.videos.part import FrameCountChanged, VideoError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 

@@ -24,10 +24,9 @@ import cv2  # noqa: F401 - has to be loaded before decord
 import decord
 from decord import DECORDError
 
-from extract.decoding.frame import Frame
-from extract.decoding.frame_times import FrameTimes
-from extract.decoding.picture import Picture
-from extract.decoding.video_container import ContainerFacts
+from extract.videos.container import ContainerFacts
+from extract.videos.frame import Frame, Picture
+from extract.videos.frame_times import FrameTimes
 
 _EXACT_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 _EXACT_CODECS = ("h264", "hevc", "mpeg4", "vp8", "vp9", "mjpeg")

@@ -9,12 +9,18 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from extract.decoding.frame import Frame, Progress, unwatched
-from extract.decoding.frame_times import FrameTimes
-from extract.decoding.orientation import UPRIGHT, Orientation, orientation_of
-from extract.decoding.picture import Picture
-from extract.decoding.video_container import ContainerFacts, open_container
-from extract.decoding.video_error import VideoError
+from extract.videos.container import ContainerFacts, open_container
+from extract.videos.frame import (
+    UPRIGHT,
+    Frame,
+    Orientation,
+    Picture,
+    Progress,
+    orientation_of,
+    unwatched,
+)
+from extract.videos.frame_times import FrameTimes
+from extract.videos.part import VideoError
 
 _SAMPLE_PACKETS = 32
 """As many are decoded to see whether a packet holds a frame or a field."""

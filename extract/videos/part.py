@@ -1,7 +1,4 @@
-"""Which part of a recording is a video: its seconds, its crop, and its frames' size.
-
-Sets such as How2Sign publish long recordings, and the times and the signer's box of each sentence.
-"""
+"""Which part of a recording is a video: its seconds, its crop, and its frames' size."""
 
 import math
 import os
@@ -9,15 +6,93 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from jaxtyping import Float64
 
-from extract.decoding.video_error import VideoError
-from extract.decoding.video_properties import MAX_PIXELS
+from seds_core.errors import UnavailableError
 from seds_core.video_id import is_text
+
+
+class VideoError(UnavailableError):
+    """A video that cannot be read to its end; ``reason`` says why and how far it got."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Of the video at ``path``; the reason is a sentence without the path."""
+        super().__init__(path, reason)  # both, so that the error survives pickling
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """The path and the reason."""
+        return f"{self.path}: {self.reason}"
+
+
+class FrameCountChanged(Exception):  # noqa: N818 - not an error: the video is fine, decode it anew
+    """A video has not the frames it was said to have, and so another timeline.
+
+    The frames handed over belong to the wrong timeline; decoding again with ``num_frames`` in the
+    job gives the right one.
+    """
+
+    def __init__(self, num_frames: int) -> None:
+        """The video has ``num_frames`` frames."""
+        super().__init__(num_frames)
+        self.num_frames = num_frames
+
+    def __str__(self) -> str:
+        """The number of frames that decoding gave."""
+        return f"decoding gave {self.num_frames} frames, which makes another timeline"
+
+
+MAX_PIXELS = 8192 * 8192
+"""Pixels of the largest frame that is read; a larger one is refused before memory is taken."""
+
+Decoder: TypeAlias = Literal["decord", "pyav", "pillow"]
+
+
+@dataclass(frozen=True)
+class VideoProperties:
+    """A video as its container describes it, upright, its pixels square."""
+
+    width: int
+    """Pixels, after scaling to square pixels and rotation."""
+    height: int
+    """Pixels, after scaling to square pixels and rotation."""
+    fps: float
+    """Average frames per second."""
+    num_frames: int
+    """Frames that the container promises; decoding may give one or two fewer."""
+    duration: float
+    """Seconds."""
+    rotation: int
+    """Degrees counter-clockwise that stored frames are turned by to be upright: 0, 90, 180, 270."""
+    codec: str
+    decoder: Decoder
+    """What reads the frames; ``pyav`` finishes what ``decord`` cannot."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the frames, in sentences without the video's name."""
+    is_mirrored: bool = False
+    """Whether left and right of stored frames are exchanged before they are turned."""
+    pixel_shape: float = 1.0
+    """Width of a stored pixel through its height; 1 where pixels are square."""
+    is_interlaced: bool = False
+    """Whether a frame holds two fields, of two times, woven as they are stored."""
+
+
+def over_size_limit(width: int, height: int, max_pixels: int) -> str:
+    """Why a video with frames of this size, or of one that cannot be told, is refused."""
+    size = f"of {width}x{height} pixels" if width * height else "tell no size, or"
+    return f"its frames {size} are over the limit of {max_pixels:,} pixels"
+
+
+# FROM extract/decoding/video_part.py
+# Which part of a recording is a video: its seconds, its crop, and its frames' size.
+#
+# Sets such as How2Sign publish long recordings, and the times and the signer's box of each sentence.
+
 
 PART_COLUMNS = ("start", "end", "crop", "size")
 """Columns of an index that say which part of its ``path`` a video is; an empty one says nothing."""

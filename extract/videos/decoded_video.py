@@ -4,15 +4,16 @@ import time
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-from extract.decoding.decode_job import (
+from extract.videos.decode_job import (
     DecodeEvent,
     DecodeJob,
     FrameChunk,
     VideoEnded,
     VideoOpened,
 )
-from extract.decoding.source_identity import SourceIdentity
-from extract.decoding.video_properties import VideoProperties
+from extract.videos.frame import Frames
+from extract.videos.part import FrameCountChanged, VideoProperties
+from extract.videos.source_identity import SourceIdentity
 
 
 @runtime_checkable
@@ -95,3 +96,20 @@ class DecodedVideo:
         if self._ended is None:
             raise RuntimeError(f"{self.job.path}: read all chunks first")
         return self._ended
+
+
+def expected_frames(video: DecodedVideo) -> int:
+    """Frames that the video should have: as counted before, or as its container says."""
+    return video.job.num_frames or video.properties.num_frames
+
+
+def confirmed_frames(video: DecodedVideo) -> Iterator[Frames]:
+    """The timeline's frames in order; each array is valid until the next one is asked for.
+
+    Raises ``FrameCountChanged`` at the end when there were not as many frames as expected, and
+    whatever :meth:`DecodedVideo.chunks` raises.
+    """
+    for chunk in video.chunks():
+        yield chunk.frames
+    if video.num_frames != expected_frames(video):
+        raise FrameCountChanged(video.num_frames)

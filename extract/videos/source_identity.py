@@ -1,14 +1,41 @@
 """Whether a video is still the one that was extracted: its size, its time, its content."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from extract.decoding.frame import Progress, unwatched
-from extract.decoding.frame_folder import image_files
-from extract.decoding.recent_values import RecentValues
-from extract.decoding.video_part import WHOLE, VideoPart
+from extract.videos.frame import Progress, unwatched
+from extract.videos.frame_folder import image_files
+from extract.videos.part import WHOLE, VideoPart
+
+Value = TypeVar("Value")
+
+
+class RecentValues(Generic[Value]):
+    """Values by key; the one that was not asked for the longest is forgotten first.
+
+    >>> values = RecentValues[int](capacity=2)
+    >>> values.get("a", lambda: 1), values.get("a", lambda: 2)
+    (1, 1)
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Remember at most ``capacity`` values."""
+        self._capacity = capacity
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def get(self, key: Hashable, learn: Callable[[], Value]) -> Value:
+        """The value that is remembered for a key, else what ``learn`` gives; it may raise."""
+        if key not in self._values:
+            self._values[key] = learn()
+            if len(self._values) > self._capacity:
+                self._values.popitem(last=False)
+        self._values.move_to_end(key)
+        return self._values[key]
+
 
 _BLOCK_BYTES = 1 << 20
 _DIGEST_BYTES = 16

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from extract.decoding.packet_count import NO_TIME, OVERSTATED_FRAMES, FramePackets
-from extract.decoding.video_container import ContainerFacts
-from extract.decoding.video_error import VideoError
+from extract.videos.container import ContainerFacts
+from extract.videos.packet_count import NO_TIME, OVERSTATED_FRAMES, FramePackets
+from extract.videos.part import VideoError
 
 _SEEKABLE_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 """Formats that seek well; transport streams and AVI know too little of their times."""

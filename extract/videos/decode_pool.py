@@ -1,28 +1,38 @@
-"""A decoding process as its parent sees it: starting, feeding, listening, ending."""
+"""Several videos decoded ahead in worker processes, handed over in order."""
 
 import multiprocessing
 import signal
 from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import TracebackType
 from typing import TypeAlias
 
-from extract.decoding.decode_job import DecodeJob
-from extract.decoding.decode_worker import run_worker
-from extract.decoding.frame import Frames
-from extract.decoding.frame_memory import FrameMemory
-from extract.decoding.worker_messages import (
+from extract.videos.decode_job import (
     LAST_OF_A_VIDEO,
     AboutVideo,
     Alive,
     Cancel,
+    Cancelled,
     ChunkReady,
     Decode,
+    DecodeEvent,
+    DecodeJob,
+    Failed,
+    FrameChunk,
     FromWorker,
     GiveBack,
+    OwnMemory,
     ToWorker,
+    decode_events,
 )
+from extract.videos.decode_worker import run_worker
+from extract.videos.decoded_video import DecodedVideo
+from extract.videos.frame import Frames
+from extract.videos.frame_memory import FrameMemory
+from extract.videos.part import FrameCountChanged, VideoError
 
 MEMORY_BYTES = 256 << 20
 """Shared memory of one process for frames that wait; one frame of the largest size fits in."""
@@ -172,3 +182,144 @@ class WorkerProcess:
 def _do_not_wait_for(process: BaseProcess) -> None:
     """Takes a process from those that Python waits for, without end, before it exits."""
     multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+
+
+class RemoteVideo(Iterator[DecodeEvent]):
+    """What :func:`extract.videos.decode_job.decode_events` gives, from a worker process.
+
+    The frames of a chunk are valid until the next event is asked for: their memory is used again.
+    """
+
+    def __init__(self, worker: WorkerProcess, job: DecodeJob) -> None:
+        """Starts decoding in a free worker."""
+        self._worker = worker
+        self._job = job
+        self._number = worker.start(job)
+        self._holds_chunk = False
+        self._is_over = False
+
+    def __next__(self) -> DecodeEvent:
+        """Waits for the next event; raises ``VideoError`` also when the worker crashed or hung."""
+        if self._is_over:
+            raise StopIteration
+        if self._holds_chunk:
+            self._worker.give_back()
+        message = self._receive()
+        self._holds_chunk = isinstance(message, ChunkReady)
+        self._is_over = isinstance(message, LAST_OF_A_VIDEO)
+        if isinstance(message, ChunkReady):
+            return FrameChunk(message.first, self._worker.frames(message))
+        if isinstance(message, Failed):
+            raise message.error
+        if isinstance(message, Cancelled):
+            raise StopIteration
+        return message
+
+    def close(self) -> None:
+        """Stops decoding, so that the worker is free for another video."""
+        if not self._is_over:
+            self._worker.cancel(self._number)
+        with suppress(VideoError, FrameCountChanged, RuntimeError):
+            for _ in self:
+                pass
+
+    def _receive(self) -> AboutVideo:
+        try:
+            return self._worker.receive()
+        except WorkerLostError as lost:
+            self._is_over = True
+            raise VideoError(self._job.path, str(lost)) from None
+
+
+class DecodePool:
+    """Decodes in ``num_workers`` processes, or without any in this one (to test and to debug).
+
+    A process that crashes, or gives no frame for ``timeout_s`` seconds, costs the video that it was
+    decoding; another process takes its place. With ``num_workers=0`` nothing guards against that.
+    """
+
+    def __init__(self, num_workers: int, timeout_s: float = 60.0) -> None:
+        """Notes what is wanted; entering the pool starts the processes."""
+        self._num_workers = num_workers
+        self._timeout_s = timeout_s
+        self._workers: list[WorkerProcess] = []
+
+    def __enter__(self) -> "DecodePool":
+        """Starts the processes; they load their libraries while the caller goes on."""
+        self._workers = [self._new_worker() for _ in range(self._num_workers)]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends all processes, whatever they are doing."""
+        self._stop_workers()
+
+    def stream(self, jobs: Iterable[DecodeJob]) -> Iterator[DecodedVideo]:
+        """The videos of the jobs, in order; what of one is unread is dropped when the next is due.
+
+        A job is taken from ``jobs`` only when a process is free for it, and at most ``num_workers``
+        are taken beyond the video at hand.
+        """
+        waiting: deque[DecodedVideo] = deque()
+        remaining = iter(jobs)
+        try:
+            while self._fill(waiting, remaining):
+                yield waiting[0]
+                waiting.popleft().close()
+        finally:
+            if waiting:  # left early: nobody will read these
+                self._stop_workers()
+
+    def abandon(self) -> None:
+        """Ends what the processes are doing, so that a thread that waits for them does no longer.
+
+        May be called from any thread; the stream then gives videos that fail.
+        """
+        for worker in self._workers:
+            worker.abandon()
+
+    def decode(self, job: DecodeJob) -> DecodedVideo:
+        """Decodes one video at once, in this process, while the stream stays where it is.
+
+        For the rare video that turned out to have another timeline: it has been decoded to its end
+        before, so it neither crashes nor hangs.
+        """
+        return _decoded_here(job)
+
+    def _fill(self, waiting: deque[DecodedVideo], jobs: Iterator[DecodeJob]) -> bool:
+        """Starts jobs as long as there is a place for them; whether any video is waiting."""
+        while len(waiting) <= self._num_workers:
+            worker = self._free_worker()
+            if worker is None and self._num_workers:
+                break
+            job = next(jobs, None)
+            if job is None:
+                break
+            waiting.append(
+                DecodedVideo(job, RemoteVideo(worker, job)) if worker else _decoded_here(job)
+            )
+        return bool(waiting)
+
+    def _free_worker(self) -> WorkerProcess | None:
+        for place, worker in enumerate(self._workers):
+            if worker.is_lost:
+                self._workers[place] = self._new_worker()
+            if self._workers[place].is_free:
+                return self._workers[place]
+        return None
+
+    def _new_worker(self) -> WorkerProcess:
+        return WorkerProcess(self._timeout_s)
+
+    def _stop_workers(self) -> None:
+        self.abandon()  # all at once, before any of them is waited for
+        for worker in self._workers:
+            worker.kill("the decoder was stopped")
+
+
+def _decoded_here(job: DecodeJob) -> DecodedVideo:
+    return DecodedVideo(job, decode_events(job, OwnMemory()))

@@ -19,12 +19,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from jaxtyping import Bool, Int64
 
-from extract.decoding.frame import Progress, unwatched
+from extract.videos.frame import Progress, unwatched
 
 if TYPE_CHECKING:
     AnyPacket: TypeAlias = Packet[Any]
 else:
     AnyPacket = Packet  # generic in PyAV's stubs only
+
 
 OVERSTATED_FRAMES = 2
 """Frames that a container may promise beyond those it has, and still be whole.

@@ -1,8 +1,4 @@
-"""Which videos to extract: from folders, files and patterns, or from an index.
-
-A video is a video file, or a folder of numbered images and no videos. Its id is its path below the
-folder that was named, without the ending; for a file that was named itself, the file's name.
-"""
+"""Which videos a command works on: folders, files and indexes become a list."""
 
 import glob
 import os
@@ -12,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from extract.decoding.frame_numbers import frame_names
-from extract.decoding.video_part import WHOLE, VideoPart, read_part
-from extract.folder_walk import (
+from extract.videos.folder_walk import (
     EVERYTHING,
     WalkedFile,
     WalkedFolder,
@@ -22,6 +16,8 @@ from extract.folder_walk import (
     spelled_on_disk,
     walk,
 )
+from extract.videos.frame_folder import frame_names
+from extract.videos.part import WHOLE, VideoPart, read_part
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError
 from seds_core.video_id import is_text, video_id_of

@@ -1,19 +1,89 @@
-"""Carries out a decode job: opening, chunks of timeline frames, end. The same in any process."""
+"""The order to decode one video, and the events that decoding it gives."""
 
 from collections.abc import Generator
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from extract.decoding.decode_job import DecodeEvent, DecodeJob, FrameChunk, VideoEnded, VideoOpened
-from extract.decoding.frame import Frame, Frames
-from extract.decoding.frame_fit import FrameFit
-from extract.decoding.frame_source import FrameSource, open_frames
-from extract.decoding.source_identity import SourceIdentity, part_hash, quick_identity
-from extract.decoding.video_error import FrameCountChanged, VideoError
+from extract.videos.frame import Frame, FrameFit, Frames
+from extract.videos.frame_source import FrameSource, open_frames
+from extract.videos.part import (
+    MAX_PIXELS,
+    WHOLE,
+    FrameCountChanged,
+    VideoError,
+    VideoPart,
+    VideoProperties,
+    part_name,
+)
+from extract.videos.source_identity import SourceIdentity, part_hash, quick_identity
 from seds_core.clip_plan import timeline_step
+
+
+@dataclass(frozen=True)
+class DecodeJob:
+    """Which video to decode, and what is wanted of it."""
+
+    video_id: str
+    path: Path
+    """A video file, or a folder of frame images."""
+    part: VideoPart = WHOLE
+    """What of it the video is; frames and their numbers below are those of the part."""
+    problem: str = ""
+    """Why it cannot be decoded, where that is known before it is opened."""
+    folder_fps: float = 25.0
+    """Frame rate of a folder of images."""
+    max_frames: int | None = None
+    """A longer video keeps every k-th frame from frame 0 on, k as small as this bound allows."""
+    num_frames: int | None = None
+    """Frames of the video where decoding has already counted them; else its container is asked."""
+    fit: FrameFit | None = None
+    """Size that frames are brought to; ``None`` leaves them as they are."""
+    chunk_frames: int = 64
+    """Frames in a chunk, at most; fewer where frames are huge."""
+    hash: bool = True
+    """Whether the content hash of the source is wanted."""
+    max_pixels: int = MAX_PIXELS
+    """Pixels of the largest frame that is accepted."""
+
+    @property
+    def source_name(self) -> str:
+        """The path as it was given, with the part."""
+        return part_name(self.path, self.part)
+
+
+@dataclass(frozen=True)
+class VideoOpened:
+    """The first event: the video can be read."""
+
+    properties: VideoProperties
+    frame_step: int
+    """Frames of the video from one timeline frame to the next."""
+
+
+@dataclass(frozen=True)
+class FrameChunk:
+    """Consecutive timeline frames, RGB."""
+
+    first: int
+    """Number on the timeline of the first of them."""
+    frames: Frames
+
+
+@dataclass(frozen=True)
+class VideoEnded:
+    """The last event: the video has been read to its end."""
+
+    num_frames: int
+    """Frames of the video that were decoded, whether they are on the timeline or not."""
+    identity: SourceIdentity
+
+
+DecodeEvent: TypeAlias = VideoOpened | FrameChunk | VideoEnded
 
 
 @runtime_checkable
@@ -106,3 +176,58 @@ def _fit_into(target: UInt8[np.ndarray, "_ _ channel=3"], frame: Frame) -> None:
         target[:] = frame
     else:
         cv2.resize(frame, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """To the worker: decode this video next."""
+
+    number: int
+    job: DecodeJob
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """To the worker: nobody wants the rest of this video."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """To the worker: the oldest chunk has been used, its memory is free."""
+
+
+@dataclass(frozen=True)
+class Alive:
+    """To the parent: the worker has started, or goes on without a chunk to show for it yet."""
+
+
+@dataclass(frozen=True)
+class ChunkReady:
+    """To the parent: a chunk of frames lies in the shared memory."""
+
+    first: int
+    offset: int
+    shape: tuple[int, int, int]
+    """Number of frames, height, width."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """To the parent: the video cannot be decoded, and why."""
+
+    error: VideoError | FrameCountChanged | RuntimeError
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """To the parent: the rest of the video was not decoded, as it wished."""
+
+
+ToWorker: TypeAlias = Decode | Cancel | GiveBack
+AboutVideo: TypeAlias = VideoOpened | ChunkReady | VideoEnded | Failed | Cancelled
+FromWorker: TypeAlias = Alive | AboutVideo
+
+LAST_OF_A_VIDEO = (VideoEnded, Failed, Cancelled)
+"""After one of these a worker is ready for its next video."""

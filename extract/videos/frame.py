@@ -1,0 +1,157 @@
+"""What a frame is, how it lies and how it is fitted for a network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import UInt8
+
+Frame: TypeAlias = UInt8[np.ndarray, "height width channel=3"]
+"""One upright picture, RGB."""
+
+Frames: TypeAlias = UInt8[np.ndarray, "frame height width channel=3"]
+"""Several in time order."""
+
+Progress: TypeAlias = Callable[[], None]
+"""Called often while work goes on: at least once for every frame that is decoded."""
+
+
+def unwatched() -> None:
+    """The :data:`Progress` of work that nobody watches."""
+
+
+@dataclass(frozen=True)
+class FrameFit:
+    """The size of frames that a network was trained with; the decoder resizes to it."""
+
+    mode: Literal["squash", "short_side"]
+    """``squash`` gives ``size`` x ``size``, whatever the shape; ``short_side`` keeps the shape."""
+    size: int
+    """Pixels: both sides of a squashed frame, or the shorter side."""
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height, in pixels, of a frame of ``width`` x ``height`` once resized.
+
+        The longer side is cut to a whole number, as torchvision's ``resize`` does.
+
+        >>> FrameFit("squash", 256).target_size(210, 260)
+        (256, 256)
+        >>> FrameFit("short_side", 256).target_size(640, 480)
+        (341, 256)
+        """
+        if min(width, height) < 1:
+            raise ValueError(f"a frame of {width}x{height} pixels cannot be resized")
+        if self.mode == "squash":
+            return self.size, self.size
+        if width <= height:
+            return self.size, self.size * height // width
+        return self.size * width // height, self.size
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """What is done to a stored frame: exchange rows and columns first, then reverse their order."""
+
+    is_transposed: bool = False
+    reverses_columns: bool = False
+    reverses_rows: bool = False
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether left and right of the scene are exchanged, as in the selfies of some cameras."""
+        return self.is_transposed ^ self.reverses_columns ^ self.reverses_rows
+
+    @property
+    def rotation(self) -> int:
+        """Degrees counter-clockwise that frames are turned by, after mirroring left and right."""
+        if self.is_transposed:
+            return 90 if self.reverses_rows ^ self.is_mirrored else 270
+        return 180 if self.reverses_rows else 0
+
+    def __call__(self, frame: UInt8[np.ndarray, "_ _ channel=3"]) -> Frame:
+        """A stored frame, upright."""
+        if self.is_transposed:
+            frame = frame.swapaxes(0, 1)
+        rows = slice(None, None, -1 if self.reverses_rows else 1)
+        columns = slice(None, None, -1 if self.reverses_columns else 1)
+        return np.ascontiguousarray(frame[rows, columns])
+
+
+UPRIGHT = Orientation()
+"""Of frames that are shown as they are stored."""
+
+
+def orientation_of(display_matrix: bytes) -> Orientation:
+    """The orientation that a display matrix asks for, the nearest one where it turns otherwise.
+
+    The matrix is nine numbers of 32 bits, row by row (ISO/IEC 14496-12, 8.3.2): a stored point
+    (p, q) is shown at x = a p + c q and y = b p + d q, of a matrix that begins with a b u, c d v.
+    """
+    a, b, _, c, d, *_ = (int(number) for number in np.frombuffer(display_matrix, np.int32))
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(is_transposed=True, reverses_columns=c < 0, reverses_rows=b < 0)
+    return Orientation(reverses_columns=a < 0, reverses_rows=d < 0)
+
+
+_NEARLY_SQUARE = Fraction(1, 20)
+"""How far pixels may be off square and count as square.
+
+Whoever scales a video with ffmpeg leaves such shapes behind, where a size was rounded: 13559:13590
+in one set of clips, 63:64 in another. Cameras and broadcasts begin at 16:15.
+"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The frames of one video, as its first frame is; all others are brought to the same."""
+
+    width: int
+    """Pixels, as stored."""
+    height: int
+    """Pixels, as stored."""
+    pixel_shape: Fraction
+    """Width of a stored pixel through its height."""
+    orientation: Orientation
+    is_interlaced: bool
+    """Whether a frame holds two fields, of two times; they stay woven."""
+
+    @property
+    def square_width(self) -> int:
+        """Width of a stored frame once its pixels are square, as players show it.
+
+        The width is scaled and the height kept, whether that makes frames larger or smaller.
+        """
+        if abs(self.pixel_shape - 1) < _NEARLY_SQUARE:
+            return self.width
+        return max(1, round(self.width * self.pixel_shape))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of an upright frame, in square pixels."""
+        size = self.square_width, self.height
+        return size[::-1] if self.orientation.is_transposed else size
+
+
+# FROM extract/decoding/decoding_rules.py
+# The number of the rules by which a file becomes frames, for stores to record.
+#
+# Two stores whose numbers differ may hold different rows of the same file. Ordinary videos (8-bit
+# 4:2:0, progressive, square pixels, even sides, upright, one video stream) are the same under all
+# numbers so far.
+
+
+DECODING_RULES = 2
+"""Rules 2; stores that record none were made by rules 1.
+
+- Of several video streams the one that ffmpeg chooses is read, by every decoder.
+- Frames are shown as the display matrix says: all four turns, mirrored or not.
+- Pixels that are not square are brought to squares by scaling the width.
+- Interlaced frames stay woven, both fields in one picture, as stored.
+- Whatever is not 8-bit 4:2:0 and progressive, with even sides, is decoded by PyAV alone.
+- Parts of recordings are cut by the times at which frames are shown.
+
+Rules 1 took decord for any pixel format, left out mirroring and the shape of pixels, and cut parts
+by the mean frame rate.
+"""

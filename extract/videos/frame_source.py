@@ -1,0 +1,169 @@
+"""Opens whatever holds the frames of a video: a file, or a folder of images."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from PIL import Image
+
+from extract.videos.decord_frames import DecordGaveUpError, decord_frames
+from extract.videos.decord_frames import suits as decord_suits
+from extract.videos.frame import Frame, Progress, unwatched
+from extract.videos.frame_folder import FrameFolder
+from extract.videos.part import MAX_PIXELS, WHOLE, Crop, VideoError, VideoPart, VideoProperties
+from extract.videos.recording import RecordingPart, read_recording
+
+
+class VideoFile:
+    """The frames of a video file, upright, in order, each exactly once.
+
+    A file that is cut off or damaged is a ``VideoError`` that says how far it can be read: when the
+    file is opened, if its packets show it, else where decoding meets it. A container may promise
+    two frames more than there are (:data:`extract.videos.packet_count.OVERSTATED_FRAMES`).
+    Damage within a frame that decord conceals without an error is not noticed.
+    """
+
+    def __init__(
+        self, path: Path, max_pixels: int = MAX_PIXELS, progress: Progress = unwatched
+    ) -> None:
+        """Reads the container. Raises ``VideoError`` for what is no whole video."""
+        recording = read_recording(path, max_pixels, progress)
+        if recording.damage:
+            raise VideoError(path, recording.damage)
+        self._recording = recording
+        suits_decord = decord_suits(recording.facts, recording.picture, recording.times)
+        self._properties = recording.properties("decord" if suits_decord else "pyav")
+
+    @property
+    def properties(self) -> VideoProperties:
+        """What the container says."""
+        return self._properties
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """Decodes the video. Raises ``VideoError`` where it is damaged."""
+        num_sure = 0
+        if self._properties.decoder == "decord":
+            for frame in self._sure_decord_frames(progress):
+                yield frame
+                num_sure += 1
+        if num_sure < self._properties.num_frames:
+            yield from self._recording.frames(skip=num_sure, progress=progress)
+
+    def _sure_decord_frames(self, progress: Progress) -> Iterator[Frame]:
+        """decord's frames up to the last that is surely a frame of the video.
+
+        decord fills up missing frames with copies of the last one. So a frame that equals the one
+        before is held back until another one follows it; copies at the end are never handed out.
+        """
+        path, size = self._recording.path, self._recording.picture.size
+        equal: list[Frame] = []  # the last frame that was handed out, and its copies held back
+        try:
+            for frame in decord_frames(path, self._properties.num_frames, size):
+                progress()
+                if equal and _are_equal(frame, equal[0]):
+                    equal.append(equal[0])  # the same array: holding many takes no memory
+                    continue
+                yield from equal[1:]
+                yield frame
+                equal = [frame]
+        except DecordGaveUpError:
+            return  # PyAV goes on, or says what is wrong
+
+
+def _are_equal(frame: Frame, other: Frame) -> bool:
+    few_rows = slice(None, None, 16)  # enough to tell most frames apart, at a sixteenth of the cost
+    return np.array_equal(frame[few_rows], other[few_rows]) and np.array_equal(frame, other)
+
+
+@runtime_checkable
+class _Frames(Protocol):
+    """What is cut: the frames of a video."""
+
+    @property
+    def properties(self) -> VideoProperties:
+        """Of the frames as they are."""
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """One after the other."""
+
+
+class CroppedFrames:
+    """The frames of a video, cropped and then resized, as the video's own.
+
+    Bicubic, as Pillow does it without being told otherwise: so were the published How2Sign clips
+    made.
+    """
+
+    def __init__(
+        self, path: Path, source: _Frames, crop: Crop | None, size: tuple[int, int] | None
+    ) -> None:
+        """Raises ``VideoError`` when the frames of the video at ``path`` have no such rectangle."""
+        properties = source.properties
+        whole = Crop(0, 0, properties.width, properties.height)
+        self._source, self._crop = source, crop or whole
+        width = len(range(properties.width)[self._crop.columns()])
+        height = len(range(properties.height)[self._crop.rows()])
+        if not width * height:
+            frames = f"frames of {properties.width}x{properties.height} pixels"
+            raise VideoError(path, f"the crop {crop} lies outside the {frames}")
+        self._size = size or (width, height)
+        self._properties = replace(properties, width=self._size[0], height=self._size[1])
+
+    @property
+    def properties(self) -> VideoProperties:
+        """Those of the video, with the size of its cropped frames."""
+        return self._properties
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """The frames one after the other. Raises ``VideoError`` like the source."""
+        for frame in self._source.frames(progress):
+            region = np.ascontiguousarray(frame[self._crop.rows(), self._crop.columns()])
+            if region.shape[1::-1] == self._size:
+                yield region
+            else:
+                yield np.asarray(Image.fromarray(region).resize(self._size))
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """The frames of one video, one after the other."""
+
+    @property
+    def properties(self) -> VideoProperties:
+        """What is known before decoding."""
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """Every frame exactly once, in order, all of one size; memory does not grow with them.
+
+        Raises ``VideoError`` where the video cannot be read further; it never ends early.
+        """
+
+
+def open_frames(
+    path: Path,
+    folder_fps: float,
+    max_pixels: int = MAX_PIXELS,
+    part: VideoPart = WHOLE,
+    progress: Progress = unwatched,
+) -> FrameSource:
+    """Opens a video file, or a folder of frame images as a video of ``folder_fps``, or a part.
+
+    Raises ``VideoError`` for what is neither, for frames of more than ``max_pixels`` pixels, and
+    for a part that it has not got.
+    """
+    source = _open_times(path, folder_fps, max_pixels, part, progress)
+    if part.crop is None and part.size is None:
+        return source
+    return CroppedFrames(path, source, part.crop, part.size)
+
+
+def _open_times(
+    path: Path, folder_fps: float, max_pixels: int, part: VideoPart, progress: Progress
+) -> FrameSource:
+    if path.is_dir():
+        return FrameFolder(path, folder_fps, max_pixels, part)
+    if part.has_times:
+        return RecordingPart(path, part, max_pixels, progress)
+    return VideoFile(path, max_pixels, progress)
