@@ -22,7 +22,7 @@ from pose_frames import with_measured_norms
 
 from extract.pose.mmpose_estimator import MMPoseEstimator
 from extract.pose.mmpose_model import load_mmpose_model
-from extract.pose.model_aliases import PoseModelSource, find_model, local_checkpoint
+from extract.pose.provenance import PoseModelSource, find_model, local_checkpoint
 
 FRAMES_OF_A_VIDEO = 5
 

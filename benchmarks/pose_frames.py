@@ -30,7 +30,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from extract.pose.mmpose_estimator import MMPoseEstimator
 from extract.pose.mmpose_model import MMPoseModel, load_mmpose_model
-from extract.pose.model_aliases import DEMO, RANDOM, PoseModelSource, find_model
+from extract.pose.provenance import (
+    DEMO,
+    RANDOM,
+    PoseModelSource,
+    find_model,
+)
 
 CPU = torch.device("cpu")
 SAME_POINT = 0.05

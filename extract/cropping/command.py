@@ -13,7 +13,7 @@ from rich.markup import escape
 from extract.cropping.cropped_index import write_cropped_index
 from extract.cropping.request import BoxesRequest
 from extract.cropping.signer_square import signer_square
-from extract.pose.person_box import Choice, chosen_person
+from extract.pose.estimate import Choice, chosen_person
 from extract.pose.person_detector import PersonDetector, load_person_detector
 from extract.run.command import EXIT_ALL_THERE, EXIT_SOME_FAILED
 from extract.run.streams import resolve_device

@@ -8,8 +8,7 @@ import numpy as np
 from extract.demo_pose.keypoint_error import median_errors
 from extract.demo_pose.model_config import demo_pose_config
 from extract.demo_pose.training_config import HELD_OUT_FIRST_SEED
-from extract.pose.mmpose_imports import import_mmpose
-from extract.pose.mmpose_warnings import known_warnings_silenced
+from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 
 if TYPE_CHECKING:
     from extract.demo_pose.synthetic_dataset import SyntheticSignerDataset

@@ -1,6 +1,6 @@
 """Feeds MMPose with single frames of drawn signers, rendered when they are asked for.
 
-Import it after :func:`extract.pose.mmpose_imports.import_mmpose`; importing it registers the data
+Import it after :func:`extract.pose.mmpose_model.import_mmpose`; importing it registers the data
 set and its sampler with MMPose by name.
 """
 

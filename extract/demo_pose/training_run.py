@@ -12,8 +12,7 @@ from mmengine.runner import Runner
 from extract.demo_pose.light_checkpoint import write_light_checkpoint
 from extract.demo_pose.model_config import METAINFO
 from extract.demo_pose.training_config import NUM_TORCH_THREADS, training_config
-from extract.pose.mmpose_imports import import_mmpose
-from extract.pose.mmpose_warnings import known_warnings_silenced
+from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 
 _TRUST_FILES = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 """torch reads this at every load that does not say itself how far it trusts the file."""

@@ -8,9 +8,9 @@ import numpy as np
 from rich.markup import escape
 
 from extract.run.loop import decode_job
-from extract.run.stream import rows_of
 from extract.run.streams import load_stream
 from extract.settings import ExtractSettings
+from extract.stream import rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError, read_part_name

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from extract.run.loop import decode_job
-from extract.run.stream import Stream
 from extract.settings import FrameSettings
+from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoded_video import DecodedVideo
 from extract.videos.listing import ListedVideo

@@ -17,8 +17,8 @@ from extract.planning.releases import ONE_HOUR, RELEASES
 from extract.planning.request import PlanRequest
 from extract.planning.steps import downloads, steps
 from extract.planning.work import StreamWork
-from extract.pose.model_aliases import DEMO, RANDOM, find_model
 from extract.pose.pose_stream import PoseStream
+from extract.pose.provenance import DEMO, RANDOM, find_model
 from extract.rgb.rgb_stream import RgbStream
 from extract.run.streams import resolve_device
 from extract.settings import ExtractSettings

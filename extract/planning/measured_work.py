@@ -12,15 +12,13 @@ from jaxtyping import UInt8
 from extract.planning.gpus import Arithmetic
 from extract.planning.network_clock import Measured, matrix_rate, measure
 from extract.planning.work import Work
-from extract.pose.estimate import pose_pieces, pose_rows
-from extract.pose.person_box import WholeFrameBoxes
+from extract.pose.estimate import WholeFrameBoxes, pose_pieces, pose_rows
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
 from extract.pose.pose_stream import PoseStream
-from extract.pose.settings import PoseSettings
 from extract.rgb.clip_features import clip_features
 from extract.rgb.rgb_stream import RgbStream
-from extract.run.stream import Rows
-from extract.settings import ExtractSettings
+from extract.settings import ExtractSettings, PoseSettings
+from extract.stream import Rows
 from seds_core.pipeline_file import with_changes
 
 CLIPS_ON_CPU = 2

@@ -7,8 +7,8 @@ from statistics import fmean
 
 from extract.planning.counts import VideoSample, evenly_chosen
 from extract.run.loop import decode_job
-from extract.run.stream import Stream
 from extract.settings import FrameSettings
+from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo, VideoList
 from extract.videos.part import VideoError, VideoProperties

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from extract.pose.person_box import FoundBoxes, NoBoxError
+from extract.pose.estimate import FoundBoxes, NoBoxError
 from seds_core.errors import UsageError
 from seds_core.tables import WrongLine, open_table
 from seds_core.video_id import video_id_of

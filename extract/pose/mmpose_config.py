@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from extract.pose.estimate import LoadedPoseModel
-from extract.pose.model_aliases import DEMO, RANDOM, PoseModelSource, model_weights
+from extract.pose.provenance import (
+    DEMO,
+    RANDOM,
+    PoseModelSource,
+    model_weights,
+)
 from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
 

@@ -1,20 +1,170 @@
-"""Keypoints of a batch of frames from an MMPose model, as MMPose itself finds them one by one."""
+"""Keypoints by an MMPose network: crops of the signer in, coordinates and confidences out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
+from extract.pass_size import PassSize
 from extract.pose.estimate import nobody
 from extract.pose.fast_network import ready_for_inference
-from extract.pose.frame_crop import CroppedFrame, PlainCrop, into_image
-from extract.pose.mmpose_model import MMPoseModel
-from extract.pose.mmpose_warnings import known_warnings_silenced
-from extract.pose.settings import Precision
-from extract.pose.simcc import decodes_plainly, simcc_keypoints, simcc_scores
-from extract.run.pass_size import PassSize
+from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced
+from extract.settings import Precision
+
+Warp = Callable[..., np.ndarray]
+"""MMPose's ``get_warp_matrix`` or ``get_udp_warp_matrix``."""
+
+
+@dataclass(frozen=True)
+class CroppedFrame:
+    """What a network sees of a frame, and the way back into the image."""
+
+    pixels: UInt8[np.ndarray, "height width channel=3"]
+    """The region at the network's size."""
+    center: Float32[np.ndarray, " coordinate=2"]
+    """The region's centre in pixels of the frame."""
+    scale: Float32[np.ndarray, " coordinate=2"]
+    """The region's width and height in pixels of the frame."""
+
+
+@dataclass(frozen=True)
+class PlainCrop:
+    """The settings of the transforms ``GetBBoxCenterScale`` and ``TopdownAffine``."""
+
+    padding: float
+    input_size: tuple[int, int]
+    """Width and height of the network's input."""
+    warp_matrix: Warp
+
+    @classmethod
+    def of_pipeline(cls, transforms: Sequence[Any]) -> "PlainCrop | None":
+        """The settings of a pipeline that crops and does nothing else; None for any other."""
+        from mmpose.datasets.transforms import (  # noqa: PLC0415
+            GetBBoxCenterScale,
+            LoadImage,
+            PackPoseInputs,
+            TopdownAffine,
+        )
+        from mmpose.structures.bbox import (  # noqa: PLC0415
+            get_udp_warp_matrix,
+            get_warp_matrix,
+        )
+
+        plain = [LoadImage, GetBBoxCenterScale, TopdownAffine, PackPoseInputs]
+        if [type(transform) for transform in transforms] != plain:
+            return None
+        load, region, affine, _ = transforms
+        if load.to_float32:
+            return None
+        matrix = get_udp_warp_matrix if affine.use_udp else get_warp_matrix
+        return cls(region.padding, tuple(affine.input_size), matrix)
+
+    def __call__(
+        self,
+        frame: UInt8[np.ndarray, "height width channel=3"],
+        box: Float32[np.ndarray, " box=4"],
+    ) -> CroppedFrame:
+        """The region around ``box``, widened to the network's proportions; shares no memory."""
+        from mmpose.structures.bbox import bbox_xyxy2cs  # noqa: PLC0415
+
+        center, scale = bbox_xyxy2cs(box, padding=self.padding)
+        scale = widened(scale, self.input_size)
+        matrix = self.warp_matrix(center, scale, 0.0, output_size=self.input_size)
+        pixels = cv2.warpAffine(frame, matrix, self.input_size, flags=cv2.INTER_LINEAR)
+        return CroppedFrame(pixels, center, scale)
+
+
+def widened(
+    scale: Float32[np.ndarray, " coordinate=2"], input_size: tuple[int, int]
+) -> Float32[np.ndarray, " coordinate=2"]:
+    """The smallest width and height of the input's proportions that hold ``scale``.
+
+    As ``mmpose.datasets.transforms.TopdownAffine`` computes it, to the last bit.
+    """
+    width, height = scale
+    proportion = input_size[0] / input_size[1]
+    if width > height * proportion:
+        return np.array([width, width / proportion], np.float32)
+    return np.array([height * proportion, height], np.float32)
+
+
+def into_image(
+    places: Float32[np.ndarray, "frame keypoint coordinate=2"],
+    crops: Sequence[CroppedFrame],
+    input_size: tuple[int, int],
+) -> Float32[np.ndarray, "frame keypoint coordinate=2"]:
+    """Pixels of the frames for pixels of the network's input.
+
+    The arithmetic of ``TopdownPoseEstimator.add_pred_to_datasample``, in its order.
+    """
+    scale = np.stack([crop.scale for crop in crops])[:, None]
+    center = np.stack([crop.center for crop in crops])[:, None]
+    return (places / np.array(input_size) * scale + center - 0.5 * scale).astype(np.float32)
+
+
+# FROM extract/pose/simcc.py
+# Decodes the two classifications of SimCC heads for a whole batch at once.
+#
+# SimCC (Li et al., "SimCC: a Simple Coordinate Classification Perspective for Human Pose
+# Estimation", ECCV 2022, https://arxiv.org/abs/2107.03332) scores every place along x and every
+# place along y; a keypoint lies at the two best places.
+
+
+def decodes_plainly(head: Any, test_cfg: dict[str, Any]) -> bool:  # noqa: ANN401 - mmpose's head
+    """Whether ``head.predict`` does what :func:`simcc_scores` and :func:`simcc_keypoints` do."""
+    from mmpose.codecs import SimCCLabel  # noqa: PLC0415
+    from mmpose.models.heads import RTMCCHead, RTMWHead, SimCCHead  # noqa: PLC0415
+
+    if type(head) not in {RTMCCHead, RTMWHead, SimCCHead} or type(head.decoder) is not SimCCLabel:
+        return False
+    has_extras = head.decoder.use_dark or head.decoder.decode_visibility
+    return not has_extras and test_cfg.get("output_keypoint_indices") is None
+
+
+def simcc_scores(
+    head: Any,  # noqa: ANN401 - mmpose's head
+    features: Any,  # noqa: ANN401 - as the head reads them
+    flip_indices: list[int],
+) -> tuple[
+    Float32[torch.Tensor, "frame keypoint _width"], Float32[torch.Tensor, "frame keypoint _height"]
+]:
+    """Scores of the places along x and along y, averaged over the pair of a flip test.
+
+    ``features`` is a list of two for a flip test: those of the images and of the mirrored ones,
+    in which the keypoints of left and right, ``flip_indices``, have changed places.
+    """
+    if not isinstance(features, list):
+        return head(features)
+    direct, mirrored = features
+    x, y = head(direct)
+    mirrored_x, mirrored_y = head(mirrored)
+    return (
+        (x + mirrored_x[:, flip_indices].flip(-1)) * 0.5,
+        (y + mirrored_y[:, flip_indices]) * 0.5,
+    )
+
+
+def simcc_keypoints(
+    x_scores: Float32[torch.Tensor, "frame keypoint _width"],
+    y_scores: Float32[torch.Tensor, "frame keypoint _height"],
+    split_ratio: float,
+) -> Float32[torch.Tensor, "frame keypoint coordinate=3"]:
+    """x, y in pixels of the network's input, and the lower one of the two best scores.
+
+    There are ``split_ratio`` places a pixel. A point without a positive score is at -1 places,
+    as in ``mmpose.codecs.utils.get_simcc_maximum``.
+    """
+    x_best, x_place = x_scores.max(dim=-1)
+    y_best, y_place = y_scores.max(dim=-1)
+    confidence = torch.minimum(x_best, y_best)
+    places = torch.stack([x_place, y_place], dim=-1).float()
+    places = places.masked_fill(confidence[..., None] <= 0, -1.0)
+    return torch.cat([places / split_ratio, confidence[..., None]], dim=-1)
+
 
 _AUTOCAST_DTYPES = {
     "float32": torch.float32,

@@ -7,9 +7,14 @@ import torch
 from jaxtyping import Float32, UInt8
 from torchvision.models import get_model
 
-from extract.pose.model_aliases import detector_weights
-from extract.pose.person_box import FoundBoxes, Track, chosen_person, followed
-from extract.pose.settings import PersonDetectorSettings
+from extract.pose.estimate import (
+    FoundBoxes,
+    Track,
+    chosen_person,
+    followed,
+)
+from extract.pose.provenance import detector_weights
+from extract.settings import PersonDetectorSettings
 from seds_core.errors import UsageError
 
 PersonDetector = Callable[

@@ -1,25 +1,83 @@
-"""The pose stream: a decoded video becomes 133 keypoints a timeline frame."""
+"""Decoded videos become keypoints."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from extract.pose.estimate import PoseEstimator, PosePiece, pose_pieces, pose_rows
-from extract.pose.loading import load_estimator, load_person_boxes
-from extract.pose.person_box import NoBoxError, PersonBoxes, PersonBoxSource
-from extract.pose.pose_provenance import pose_provenance
-from extract.run.stream import Rows
-from extract.settings import ExtractSettings
+from extract.pose.estimate import (
+    LoadedPoseModel,
+    NoBoxError,
+    PersonBoxes,
+    PersonBoxSource,
+    PoseEstimator,
+    PosePiece,
+    WholeFrameBoxes,
+    pose_pieces,
+    pose_rows,
+)
+from extract.pose.provenance import pose_provenance
+from extract.settings import ExtractSettings, PoseSettings
+from extract.stream import Rows
 from extract.videos.decoded_video import DecodedVideo, confirmed_frames, expected_frames
 from extract.videos.part import VideoError
 from seds_core.clip_plan import timeline_length, timeline_step
 from seds_core.store.layout import Provenance, device_kind
 
 
+def load_estimator(
+    settings: PoseSettings, device: torch.device
+) -> tuple[PoseEstimator, LoadedPoseModel]:
+    """The estimator, and what a store has to remember of it.
+
+    Raises ``UsageError`` for an unknown model or weights that do not fit, ``UnavailableError``
+    for weights or a package that cannot be had here.
+    """
+    if settings.detector == "mediapipe":
+        from extract.pose.mediapipe_estimator import (  # noqa: PLC0415 - optional
+            MediaPipeEstimator,
+            describe_mediapipe,
+        )
+
+        return MediaPipeEstimator(), describe_mediapipe()
+    from extract.pose.mmpose_estimator import MMPoseEstimator  # noqa: PLC0415 - takes seconds
+    from extract.pose.mmpose_model import load_mmpose_model  # noqa: PLC0415
+    from extract.pose.provenance import find_model  # noqa: PLC0415
+
+    source = find_model(settings.model, settings.checkpoint)
+    model = load_mmpose_model(source, device, flip_test=settings.flip_test)
+    estimator = MMPoseEstimator(model, device, settings.precision, batch_size=settings.batch_size)
+    return estimator, model.provenance
+
+
+def load_person_boxes(settings: PoseSettings, device: torch.device) -> PersonBoxSource:
+    """Gives every video its boxes: call the result with the video's id and its frame step."""
+    if settings.person_box == "detector":
+        return _detected_boxes(settings, device)
+    if settings.person_box_file is not None:
+        from extract.pose.box_table import BoxTable  # noqa: PLC0415
+
+        return BoxTable(settings.person_box_file).for_video
+    return lambda _video_id, _frame_step: WholeFrameBoxes(settings.person_threshold)
+
+
+def _detected_boxes(settings: PoseSettings, device: torch.device) -> PersonBoxSource:
+    from extract.pose.person_detector import (  # noqa: PLC0415 - torchvision takes seconds
+        DetectedBoxes,
+        load_person_detector,
+    )
+
+    detect = load_person_detector(settings.person_detector, device)
+
+    def boxes(_video_id: str, _frame_step: int) -> PersonBoxes:
+        return DetectedBoxes(detect, settings.person_detector)
+
+    return boxes
+
+
 @dataclass(frozen=True)
 class PoseStream:
-    """A frozen keypoint detector and where it looks: an ``extract.run.stream.Stream``."""
+    """A frozen keypoint detector and where it looks: an ``extract.stream.Stream``."""
 
     estimator: PoseEstimator
     person_boxes: PersonBoxSource

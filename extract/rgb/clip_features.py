@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from extract.rgb.backbones import Backbone, check_ascending
-from extract.run.stream import UnusableRowsError
+from extract.stream import UnusableRowsError
 
 Precision = Literal["float32", "float16", "bfloat16"]
 _AUTOCAST_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from extract.pass_size import PassSize
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
 from extract.rgb.kept_frames import KeptFrames, KeptTimeline
 from extract.rgb.rgb_provenance import rgb_provenance
-from extract.run.pass_size import PassSize
-from extract.run.stream import Rows
 from extract.settings import ExtractSettings
+from extract.stream import Rows
 from extract.videos.decoded_video import DecodedVideo, confirmed_frames, expected_frames
 from extract.videos.frame import FrameFit, Frames
 from extract.videos.part import FrameCountChanged, VideoError
@@ -34,7 +34,7 @@ class RgbPiece:
 
 @dataclass(frozen=True)
 class RgbStream:
-    """A frozen video network and the clips it is shown: an ``extract.run.stream.Stream``."""
+    """A frozen video network and the clips it is shown: an ``extract.stream.Stream``."""
 
     backbone: Backbone
     settings: ExtractSettings

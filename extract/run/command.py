@@ -4,8 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from extract.pose.model_aliases import DEMO
-from extract.pose.settings import PoseSettings
+from extract.pose.provenance import DEMO
 from extract.run.dry_run import print_dry_run
 from extract.run.existing_store import fitted_to, has_everything
 from extract.run.interruption import EXIT_INTERRUPTED, stop_requests
@@ -14,9 +13,9 @@ from extract.run.plan import plan_run
 from extract.run.profile import RunProfile
 from extract.run.report import RunReport
 from extract.run.request import ExtractionRequest
-from extract.run.stream import Stream
 from extract.run.streams import known_provenance, load_stream
-from extract.settings import ExtractSettings
+from extract.settings import ExtractSettings, PoseSettings
+from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import VideoList, find_videos, videos_of_index
 from seds_core.command_line import EXIT_ERROR

@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from extract.run.pass_size import PassSize
+from extract.pass_size import PassSize
 from extract.run.profile import RunProfile
 from extract.run.reading import Begun, Ended, Piece, ReadingStep, Restarted, VideoAtWork
-from extract.run.stream import Rows, Stream
+from extract.stream import Rows, Stream
 
 
 class Computing:

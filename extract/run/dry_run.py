@@ -11,8 +11,8 @@ from rich.table import Table
 from extract.run.existing_store import waiting_videos
 from extract.run.loop import decode_job
 from extract.run.plan import Plan, entries_of, plan_run
-from extract.run.stream import Stream, rows_of
 from extract.settings import ExtractSettings
+from extract.stream import Stream, rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoded_video import DecodedVideo
 from extract.videos.listing import VideoList

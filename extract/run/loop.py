@@ -9,15 +9,15 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from extract.pass_size import is_out_of_memory
 from extract.run.ahead import Ahead
 from extract.run.computing import Computing
-from extract.run.pass_size import is_out_of_memory
 from extract.run.profile import RunProfile
 from extract.run.reading import Begun, ReadingStep, VideoAtWork, read_videos
 from extract.run.report import RunReport
-from extract.run.stream import Stream, UnusableRowsError, joined
 from extract.run.writing_thread import WritingThread
 from extract.settings import FrameSettings
+from extract.stream import Stream, UnusableRowsError, joined
 from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo

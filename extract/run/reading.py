@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from extract.run.profile import RunProfile
-from extract.run.stream import Rows, Stream
+from extract.stream import Rows, Stream
 from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoded_video import DecodedVideo

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from extract.run.stream import Stream
 from extract.settings import ExtractSettings, RgbSettings
+from extract.stream import Stream
 from seds_core.errors import UsageError
 from seds_core.store.layout import Provenance, StoreKind
 
@@ -36,10 +36,7 @@ def known_provenance(
     if kind == "rgb":
         _check_pose_store(settings.rgb, pose_store)
         return _known_rgb_provenance(settings, pose_store)
-    from extract.pose.pose_provenance import (  # noqa: PLC0415 - mmengine takes a second
-        describe_pose_model,
-        pose_provenance,
-    )
+    from extract.pose.provenance import describe_pose_model, pose_provenance
 
     return pose_provenance(settings, describe_pose_model(settings.pose), device="")
 

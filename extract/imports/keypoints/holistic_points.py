@@ -1,10 +1,10 @@
 """Which points of MediaPipe Holistic, by their names in ``.pose`` files, are the 133 keypoints.
 
-The choice of points, exact and approximate ones, is that of :mod:`extract.pose.mediapipe_points`.
+The choice of points, exact and approximate ones, is that of :mod:`extract.pose.mediapipe_estimator`.
 Source of the names: https://github.com/sign-language-processing/pose.
 """
 
-from extract.pose.mediapipe_points import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
+from extract.pose.mediapipe_estimator import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
 
 _FINGER_POINTS = ("MCP", "PIP", "DIP", "TIP")
 HAND_POINTS = (

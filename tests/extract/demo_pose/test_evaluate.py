@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from extract.demo_pose.model_config import WEIGHTS_PATH, demo_pose_config
-from extract.pose.mmpose_imports import import_mmpose
+from extract.pose.mmpose_model import import_mmpose
 
 pytestmark = pytest.mark.mmpose
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from extract.pose.mmpose_imports import import_mmpose
+from extract.pose.mmpose_model import import_mmpose
 
 pytestmark = pytest.mark.mmpose
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from extract.demo_pose.model_config import demo_pose_config
-from extract.pose.mmpose_imports import import_mmpose
-from extract.pose.mmpose_warnings import known_warnings_silenced
+from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 
 pytestmark = pytest.mark.mmpose
 

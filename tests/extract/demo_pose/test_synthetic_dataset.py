@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from extract.demo_pose import training_config
-from extract.pose.mmpose_imports import import_mmpose
-from extract.pose.mmpose_warnings import known_warnings_silenced
+from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 
 pytestmark = pytest.mark.mmpose
 

@@ -6,9 +6,8 @@ from extract.planning import measured_work, network_clock
 from extract.planning.measured_work import detector_work, keypoint_work, measurable, rgb_work
 from extract.planning.network_clock import Measured
 from extract.pose.pose_stream import PoseStream
-from extract.pose.settings import PersonDetectorSettings, PoseSettings
 from extract.rgb.rgb_stream import RgbStream
-from extract.settings import ExtractSettings, RgbSettings
+from extract.settings import ExtractSettings, PersonDetectorSettings, PoseSettings, RgbSettings
 
 CPU = torch.device("cpu")
 FRAMES = np.zeros((3, 256, 256, 3), np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from extract.pose.box_table import BoxTable
-from extract.pose.person_box import NoBoxError
+from extract.pose.estimate import NoBoxError
 from seds_core.errors import UsageError
 
 HEADER = "video_id,frame,left,top,right,bottom\n"

@@ -5,9 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from extract.pose.estimate import batches, has_person, nobody, pose_pieces, pose_rows
-from extract.pose.person_box import FoundBoxes, PersonBoxes, WholeFrameBoxes
-from extract.run.stream import joined
+from extract.pose.estimate import (
+    FoundBoxes,
+    PersonBoxes,
+    WholeFrameBoxes,
+    batches,
+    has_person,
+    nobody,
+    pose_pieces,
+    pose_rows,
+)
+from extract.stream import joined
 
 
 def numbered_frames(num_frames: int) -> np.ndarray:

@@ -7,10 +7,8 @@ import torch
 from lively_norms import enliven_norms
 
 from extract.pose.fast_network import PackedConvolution, can_pack, ready_for_inference
-from extract.pose.mmpose_imports import import_mmpose
-from extract.pose.mmpose_model import load_mmpose_model
-from extract.pose.mmpose_warnings import known_warnings_silenced
-from extract.pose.model_aliases import find_model
+from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced, load_mmpose_model
+from extract.pose.provenance import find_model
 
 pytestmark = pytest.mark.mmpose
 

@@ -5,8 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.pose.frame_crop import CroppedFrame, PlainCrop, into_image, widened
-from extract.pose.mmpose_imports import import_mmpose
+from extract.pose.mmpose_estimator import (
+    CroppedFrame,
+    PlainCrop,
+    into_image,
+    widened,
+)
+from extract.pose.mmpose_model import import_mmpose
 
 pytestmark = pytest.mark.mmpose
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from extract.pose.box_table import TableBoxes
-from extract.pose.loading import load_estimator, load_person_boxes
-from extract.pose.person_box import WholeFrameBoxes
+from extract.pose.estimate import WholeFrameBoxes
 from extract.pose.person_detector import DetectedBoxes
-from extract.pose.settings import PoseSettings
+from extract.pose.pose_stream import load_estimator, load_person_boxes
+from extract.settings import PoseSettings
 from seds_core.errors import UnavailableError
 
 CPU = torch.device("cpu")

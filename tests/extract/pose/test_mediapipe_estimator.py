@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from shared_data import shared_path
 
-from extract.pose.estimate import pose_pieces, pose_rows
+from extract.pose.estimate import WholeFrameBoxes, pose_pieces, pose_rows
 from extract.pose.mediapipe_estimator import MediaPipeEstimator, describe_mediapipe
-from extract.pose.person_box import WholeFrameBoxes
-from extract.run.stream import joined
+from extract.stream import joined
 from seds_core.errors import UnavailableError
 
 MODULE = "mediapipe.python.solutions.holistic"

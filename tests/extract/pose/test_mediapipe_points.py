@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from extract.pose.mediapipe_points import (
+from extract.pose.mediapipe_estimator import (
     BODY_POINTS,
     FACE_MESH_POINTS,
     NAMES_IN_MEDIAPIPE,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract.pose.mmpose_checkpoint import CheckpointError, Inert, read_checkpoint
+from extract.pose.mmpose_model import CheckpointError, Inert, read_checkpoint
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2, dtype=torch.half)}
 

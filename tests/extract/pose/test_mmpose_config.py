@@ -8,8 +8,7 @@ import pytest
 
 from extract.demo_pose.model_config import demo_pose_config
 from extract.pose.mmpose_config import read_config
-from extract.pose.model_aliases import find_model
-from extract.pose.pose_provenance import describe_pose_model, pose_provenance
+from extract.pose.provenance import describe_pose_model, find_model, pose_provenance
 from extract.settings import ExtractSettings
 from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError

@@ -11,8 +11,8 @@ from lively_norms import enliven_norms
 
 from extract.pose.mmpose_estimator import MMPoseEstimator
 from extract.pose.mmpose_model import load_mmpose_model
-from extract.pose.model_aliases import PoseModelSource, find_model
-from extract.pose.settings import Precision
+from extract.pose.provenance import PoseModelSource, find_model
+from extract.settings import Precision
 
 pytestmark = pytest.mark.mmpose
 

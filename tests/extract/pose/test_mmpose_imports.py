@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from extract.pose import mmpose_imports
-from extract.pose.mmpose_imports import import_mmpose
+from extract.pose import mmpose_model
+from extract.pose.mmpose_model import import_mmpose
 
 pytestmark = pytest.mark.mmpose
 
@@ -20,7 +20,7 @@ def run(code: str) -> str:
 
 def test_a_fresh_interpreter_imports_quietly_and_leaves_no_placeholder():
     printed = run(
-        "from extract.pose.mmpose_imports import import_mmpose\n"
+        "from extract.pose.mmpose_model import import_mmpose\n"
         "import_mmpose(); import_mmpose()\n"
         "import sys\n"
         "import mmpose.apis\n"
@@ -33,7 +33,7 @@ def test_a_fresh_interpreter_imports_quietly_and_leaves_no_placeholder():
 
 def test_importing_twice_in_this_process_does_nothing(monkeypatch):
     import_mmpose()
-    monkeypatch.setattr(mmpose_imports, "_import_or_explain", None)
+    monkeypatch.setattr(mmpose_model, "_import_or_explain", None)
     import_mmpose()
 
 
@@ -42,18 +42,18 @@ def test_a_users_own_modules_stay(monkeypatch):
     theirs = {name: ModuleType(name) for name in ("mmdet", "mmdet.utils")}
     for name, module in theirs.items():
         monkeypatch.setitem(sys.modules, name, module)
-    with mmpose_imports._placeholders_for_what_is_missing():
+    with mmpose_model._placeholders_for_what_is_missing():
         assert sys.modules["mmdet"] is theirs["mmdet"]
         assert sys.modules["mmdet.utils"] is theirs["mmdet.utils"]
     assert sys.modules["mmdet.utils"] is theirs["mmdet.utils"]
 
 
 def test_a_model_that_needs_what_is_missing_says_so():
-    placeholder = mmpose_imports._placeholder("mmdet.utils", ("reduce_mean",))
+    placeholder = mmpose_model._placeholder("mmdet.utils", ("reduce_mean",))
     with pytest.raises(ImportError, match="install the full mmdet package"):
         placeholder.reduce_mean(1)
 
 
 def test_a_broken_installation_is_explained():
     with pytest.raises(ImportError, match="Expected mmpose"):
-        mmpose_imports._import_or_explain("mmpose.no_such_module")
+        mmpose_model._import_or_explain("mmpose.no_such_module")

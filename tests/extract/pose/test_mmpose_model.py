@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from extract.demo_pose.model_config import demo_pose_config
-from extract.pose.mmpose_checkpoint import CheckpointError
 from extract.pose.mmpose_config import describe_model, read_config
-from extract.pose.mmpose_model import MMPoseModel, load_mmpose_model
-from extract.pose.model_aliases import PoseModelSource, find_model
+from extract.pose.mmpose_model import CheckpointError, MMPoseModel, load_mmpose_model
+from extract.pose.provenance import PoseModelSource, find_model
 from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
 

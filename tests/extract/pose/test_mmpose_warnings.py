@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from extract.pose.mmpose_warnings import known_warnings_silenced
+from extract.pose.mmpose_model import known_warnings_silenced
 
 
 def test_a_known_warning_is_silenced() -> None:

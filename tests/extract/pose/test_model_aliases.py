@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.pose.model_aliases import (
+from extract.pose.provenance import (
     ALIASES,
     find_model,
     local_checkpoint,

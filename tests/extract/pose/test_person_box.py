@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from extract.pose.person_box import Choice, Track, WholeFrameBoxes, chosen_person, followed
+from extract.pose.estimate import (
+    Choice,
+    Track,
+    WholeFrameBoxes,
+    chosen_person,
+    followed,
+)
 
 OLD = np.array([0, 0, 10, 20], np.float32)
 NEW = np.array([4, 0, 14, 40], np.float32)

@@ -15,7 +15,7 @@ from extract.pose.person_detector import (
     load_detector_weights,
     load_person_detector,
 )
-from extract.pose.settings import PersonDetectorSettings
+from extract.settings import PersonDetectorSettings
 from extract.weights_cache import WeightsUnavailable
 from seds_core.errors import UsageError
 

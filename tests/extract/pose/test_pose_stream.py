@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract.pose.loading import load_person_boxes
-from extract.pose.pose_stream import PoseStream
+from extract.pose.pose_stream import PoseStream, load_person_boxes
 from extract.settings import ExtractSettings
 from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool

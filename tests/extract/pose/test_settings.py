@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from extract.pose.settings import PersonDetectorSettings, PoseSettings
+from extract.settings import PersonDetectorSettings, PoseSettings
 
 
 @pytest.mark.parametrize("model", [PoseSettings, PersonDetectorSettings])

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from extract.pose.mmpose_imports import import_mmpose
-from extract.pose.mmpose_model import load_mmpose_model
-from extract.pose.model_aliases import find_model
-from extract.pose.simcc import decodes_plainly, simcc_keypoints, simcc_scores
+from extract.pose.mmpose_estimator import decodes_plainly, simcc_keypoints, simcc_scores
+from extract.pose.mmpose_model import import_mmpose, load_mmpose_model
+from extract.pose.provenance import find_model
 
 pytestmark = pytest.mark.mmpose
 

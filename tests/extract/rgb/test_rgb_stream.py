@@ -13,8 +13,8 @@ from extract.rgb.kept_frames import KeptFrames
 from extract.rgb.rgb_stream import RgbStream
 from extract.rgb.video_network import VideoNetwork
 from extract.rgb.weights_files import LoadedWeights
-from extract.run.stream import rows_of
 from extract.settings import ExtractSettings
+from extract.stream import rows_of
 from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
 from extract.videos.part import FrameCountChanged, VideoError

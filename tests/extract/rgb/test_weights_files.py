@@ -4,7 +4,7 @@ import pytest
 from torchvision.models import get_model_weights
 from torchvision.models.video import MViT_V2_S_Weights, S3D_Weights
 
-from extract.pose.model_aliases import DETECTOR_ADDRESSES
+from extract.pose.provenance import DETECTOR_ADDRESSES
 from extract.rgb.architectures import ARCHITECTURES
 from extract.rgb.weights_files import FILES, describe_weights
 

@@ -9,12 +9,11 @@ import torch
 from finished_videos import RGB, finished
 from mean_stream import MeanStream, write_pipeline
 
-from extract.pose.settings import PoseSettings
 from extract.run import command, loop
 from extract.run.loop import decode_job
 from extract.run.request import ExtractionRequest
-from extract.run.stream import UnusableRowsError, rows_of
-from extract.settings import FrameSettings
+from extract.settings import FrameSettings, PoseSettings
+from extract.stream import UnusableRowsError, rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo, VideoList
 from extract.videos.part import FrameCountChanged, VideoError

@@ -9,7 +9,7 @@ import pytest
 from extract.run.computing import Computing
 from extract.run.profile import RunProfile
 from extract.run.reading import Begun, Ended, Piece, Restarted, VideoAtWork
-from extract.run.stream import joined
+from extract.stream import joined
 from extract.videos.decode_job import DecodeJob
 
 

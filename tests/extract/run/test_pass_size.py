@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from extract.run.pass_size import PassSize, is_out_of_memory
+from extract.pass_size import PassSize, is_out_of_memory
 
 
 class Memory:

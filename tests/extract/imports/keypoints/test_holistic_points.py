@@ -3,7 +3,7 @@
 import pytest
 
 from extract.imports.keypoints.holistic_points import HAND_POINTS, HOLISTIC_POINTS
-from extract.pose.mediapipe_points import FACE_MESH_POINTS
+from extract.pose.mediapipe_estimator import FACE_MESH_POINTS
 
 
 def test_every_keypoint_has_a_point():

@@ -14,7 +14,7 @@ from extract.imports.imported import ImportFormat, ImportItem
 from extract.imports.keypoints import pose_files
 from extract.imports.keypoints.header_points import KNOWN_POINTS
 from extract.imports.keypoints.pose_files import PoseFiles
-from extract.pose.mediapipe_points import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
+from extract.pose.mediapipe_estimator import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 

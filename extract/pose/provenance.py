@@ -1,20 +1,33 @@
-"""Which config and which weights a model's name stands for.
+"""What decides the keypoints of a run: which model a name means, its files, its settings."""
 
-The published weights' addresses are read from the model lists (``.yml``) that MMPose installs
-beside its configs; here are only short names for the most useful ones.
-"""
-
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlparse
 
 import yaml
 
-from extract.weights_cache import WeightsUnavailable, cached_download, sha256_prefix_in_name
+from extract.pose.estimate import LoadedPoseModel
+from extract.settings import ExtractSettings, PoseSettings
+from extract.videos.frame import DECODING_RULES
+from extract.weights_cache import (
+    WeightsUnavailable,
+    cached_download,
+    file_sha256,
+    sha256_prefix_in_name,
+)
 from seds_core.errors import UnavailableError, UsageError
+from seds_core.store.layout import DeviceKind, Provenance
+
+# FROM extract/pose/model_aliases.py
+# Which config and which weights a model's name stands for.
+#
+# The published weights' addresses are read from the model lists (``.yml``) that MMPose installs
+# beside its configs; here are only short names for the most useful ones.
+
 
 DEMO = "demo"
 """Our own small model, trained on drawn signers: works offline, serves demonstrations."""
@@ -158,3 +171,43 @@ def _unknown_model(name: str, known: list[str]) -> str:
         f"there is no pose model '{name}'. {hint}Known are {', '.join([DEMO, *ALIASES])}, every "
         "whole-body model in MMPose's own lists, and the path of a config file (.py)"
     )
+
+
+def pose_provenance(
+    settings: ExtractSettings, model: LoadedPoseModel, device: DeviceKind
+) -> Provenance:
+    """What a store remembers of keypoints that ``model`` finds; fetches the detector's weights."""
+    return Provenance(
+        kind="pose",
+        settings=settings.model_dump(
+            mode="json",
+            include={"frames": True, "pose": True},
+            exclude={"pose": {"batch_size"}},
+        ),
+        weights=asdict(model) | _files_of_boxes(settings.pose),
+        device=device,
+        decoding=DECODING_RULES,
+    )
+
+
+def describe_pose_model(settings: PoseSettings) -> LoadedPoseModel:
+    """What a store remembers of the model; fetches its weights, but builds no network.
+
+    Raises what :func:`extract.pose.pose_stream.load_estimator` raises.
+    """
+    if settings.detector == "mediapipe":
+        from extract.pose.mediapipe_estimator import describe_mediapipe  # noqa: PLC0415 - optional
+
+        return describe_mediapipe()
+    from extract.pose.mmpose_config import describe_model, read_config  # noqa: PLC0415 - mmengine
+
+    source = find_model(settings.model, settings.checkpoint)
+    return describe_model(source, read_config(source, flip_test=settings.flip_test))
+
+
+def _files_of_boxes(settings: PoseSettings) -> dict[str, Any]:
+    if settings.person_box == "detector":
+        weights = detector_weights(settings.person_detector.network)
+        return {"person_detector_sha256": file_sha256(weights)}
+    table = settings.person_box_file
+    return {"person_box_file_sha256": file_sha256(table)} if table else {}
