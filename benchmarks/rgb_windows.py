@@ -28,10 +28,14 @@ from measurement import matrix_rate, peak_memory, print_conditions, print_table,
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from extract.rgb.architectures import find_architecture
-from extract.rgb.backbones import Backbone, load_backbone
-from extract.rgb.i3d_layers import ConvolutionUnit, InceptionBlock, MaxPool, same_padding
-from extract.rgb.i3d_network import InceptionI3D
+from extract.rgb.backbones import Backbone, find_architecture, load_backbone
+from extract.rgb.i3d_network import (
+    ConvolutionUnit,
+    InceptionBlock,
+    InceptionI3D,
+    MaxPool,
+    same_padding,
+)
 from extract.rgb.weights import fill, random_network
 from seds_core.clip_plan import plan_clips
 

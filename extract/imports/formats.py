@@ -14,7 +14,7 @@ from extract.imports.keypoints.published_keypoints import PublishedKeypoints
 from extract.imports.published_files import PublishedFiles, VideoNames
 from extract.imports.request import FormatName, ImportRequest
 from extract.imports.video_facts import KnownFacts
-from extract.rgb.kept_frames import KeptFrames
+from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from extract.videos.listing import videos_of_index
 from seds_core.dataset_index import read_index

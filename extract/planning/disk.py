@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from extract.planning.counts import Counts
-from extract.rgb.architectures import find_architecture
+from extract.rgb.backbones import find_architecture
 from extract.settings import ExtractSettings
 from seds_core.store.layout import ArraySpec, row_arrays
 

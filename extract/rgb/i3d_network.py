@@ -1,20 +1,327 @@
-"""Inception I3D, the video network of the published RGB features.
+"""The Inception I3D network, and which frames each of its outputs sees."""
 
-Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017 (arXiv 1705.07750), Fig. 3.
-Tensor names are those of the published PyTorch checkpoints.
-"""
-
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch users know
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from extract.rgb.i3d_layers import ONE, THREE, ConvolutionUnit, InceptionBlock, MaxPool
-from extract.rgb.receptive_fields import shared_part
-from extract.rgb.shared_layers import SharedPositions
-from extract.rgb.video_network import VideoNetwork
+# FROM extract/rgb/i3d_layers.py
+# The layers that Inception I3D is made of.
+#
+# Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017 (arXiv 1705.07750), Fig. 3.
+# Padding follows TensorFlow's ``SAME``: an axis of n positions read with stride s gives ceil(n / s),
+# and what has to be added is split evenly, the odd one at the end.
+
+
+Extent = tuple[int, int, int]
+"""Positions along frame, height and width."""
+
+ONE: Extent = (1, 1, 1)
+THREE: Extent = (3, 3, 3)
+
+_BATCH_NORM_EPS = 1e-3
+
+
+def same_padding_of_axis(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Positions to add before and after one axis under TensorFlow's ``SAME`` rule.
+
+    >>> same_padding_of_axis(16, kernel=7, stride=2)
+    (2, 3)
+    """
+    missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return missing // 2, missing - missing // 2
+
+
+def same_padding(size: Extent, kernel: Extent, stride: Extent) -> tuple[Extent, Extent]:
+    """The same for all three axes: what to add before them, and after them."""
+    frame, height, width = map(same_padding_of_axis, size, kernel, stride)
+    return (frame[0], height[0], width[0]), (frame[1], height[1], width[1])
+
+
+def _extent(x: Tensor) -> Extent:
+    _clips, _channels, frames, height, width = x.shape
+    return frames, height, width
+
+
+class ConvolutionUnit(nn.Module):
+    """Convolution without bias, batch norm, ReLU; ``SAME`` padding."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: Extent, stride: Extent = ONE
+    ) -> None:
+        """Make the two layers."""
+        super().__init__()
+        self.kernel = kernel
+        self.stride = stride
+        self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=False)
+        self.bn: nn.Module = nn.BatchNorm3d(out_channels, eps=_BATCH_NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the unit to (clip, channel, frame, height, width)."""
+        if self.kernel == self.stride == ONE:
+            return self._activated(self._of_single_positions(x))
+        before, after = same_padding(_extent(x), self.kernel, self.stride)
+        if before != after:  # The convolution itself can only pad both ends alike.
+            x = F.pad(x, (before[2], after[2], before[1], after[1], before[0], after[0]))
+            before = (0, 0, 0)
+        weight, bias = self.conv3d.weight, self.conv3d.bias
+        return self._activated(F.conv3d(x, weight, bias, self.stride, before))
+
+    def padded_images(self, images: Tensor) -> Tensor:
+        """Zeros around the height and width of (frame, height, width, channel)."""
+        (_, top, left), (_, bottom, right) = same_padding(
+            (1, *images.shape[1:3]), self.kernel, self.stride
+        )
+        return F.pad(images, (0, 0, left, right, top, bottom))
+
+    def of_taps(self, x: Tensor, first: int) -> Tensor:
+        """One output along the frames, from the inputs of the taps from ``first`` on.
+
+        The kernel's other taps read zeros and are left out. ``x`` is (clip, channel, frame, height,
+        width), its images padded.
+        """
+        taps = self.conv3d.weight[:, :, first : first + x.shape[2]]
+        taps = taps.contiguous(memory_format=torch.channels_last_3d)
+        return self._activated(F.conv3d(x, taps, self.conv3d.bias, self.stride))
+
+    def _of_single_positions(self, x: Tensor) -> Tensor:
+        """A 1x1x1 convolution is a matrix product over the channels, which come last in memory.
+
+        The convolution's own code does not see that and takes twice the time.
+        """
+        weight = self.conv3d.weight.flatten(1)
+        return F.linear(x.movedim(1, -1), weight, self.conv3d.bias).movedim(-1, 1)
+
+    def _activated(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(x), inplace=True)
+
+    def fold_batch_norm(self) -> None:
+        """Moves the batch norm's running statistics into the convolution."""
+        if isinstance(self.bn, nn.BatchNorm3d):
+            self.conv3d = fuse_conv_bn_eval(self.conv3d, self.bn)
+            self.bn = nn.Identity()
+
+
+class MaxPool(nn.Module):
+    """Max pooling with ``SAME`` padding."""
+
+    def __init__(self, kernel: Extent, stride: Extent) -> None:
+        """Remember the window."""
+        super().__init__()
+        self.kernel = kernel
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the pooling to (clip, channel, frame, height, width)."""
+        before, _ = same_padding(_extent(x), self.kernel, self.stride)
+        # ceil_mode adds the odd position at the end. Padding holds -inf here and zero in the
+        # published network: after a ReLU that is the same.
+        return F.max_pool3d(x, self.kernel, self.stride, before, ceil_mode=True)
+
+
+class InceptionBlock(nn.Module):
+    """Four parallel branches, joined along the channels."""
+
+    def __init__(self, in_channels: int, widths: tuple[int, int, int, int, int, int]) -> None:
+        """Make the branches; ``widths`` are the channels of b0, b1a, b1b, b2a, b2b, b3b."""
+        super().__init__()
+        self.b0 = ConvolutionUnit(in_channels, widths[0], ONE)
+        self.b1a = ConvolutionUnit(in_channels, widths[1], ONE)
+        self.b1b = ConvolutionUnit(widths[1], widths[2], THREE)
+        self.b2a = ConvolutionUnit(in_channels, widths[3], ONE)
+        self.b2b = ConvolutionUnit(widths[3], widths[4], THREE)
+        self.b3a = MaxPool(THREE, ONE)
+        self.b3b = ConvolutionUnit(in_channels, widths[5], ONE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block to (clip, channel, frame, height, width)."""
+        branches = self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))
+        # A single clip can leave a convolution with channels first, which is slow to pool.
+        return torch.cat(branches, dim=1).contiguous(memory_format=torch.channels_last_3d)
+
+
+# FROM extract/rgb/receptive_fields.py
+# What the outputs of a convolution in time read, so that clips can share equal ones.
+#
+# An output is decided by the inputs that it reads and by which of its taps read the zeros beyond the
+# clip's ends. Inputs are numbered across all clips; outputs of overlapping clips that read the same
+# numbers with the same taps are equal. Only those near a clip's ends are its own: of the 8 outputs
+# that Inception I3D's first convolution makes of 16 frames, 3 read zeros.
+
+
+class Field(NamedTuple):
+    """What one output reads."""
+
+    first_tap: int
+    """The taps before it read zeros, and so do those after the last input's."""
+    inputs: tuple[int, ...]
+    """Numbers of the inputs, one a tap."""
+
+    @property
+    def taps(self) -> tuple[int, int]:
+        """The first tap that reads an input, and one past the last."""
+        return self.first_tap, self.first_tap + len(self.inputs)
+
+
+def fields_of(inputs: Sequence[int], kernel: int, stride: int) -> list[Field]:
+    """What each output of a clip reads; ``inputs`` are the clip's, in order; ``SAME`` padding.
+
+    >>> fields_of([5, 6, 7], kernel=3, stride=1)[0]
+    Field(first_tap=1, inputs=(5, 6))
+    """
+    before, _ = same_padding_of_axis(len(inputs), kernel, stride)
+    firsts = range(-before, len(inputs) - before, stride)
+    return [
+        Field(max(-first, 0), tuple(inputs[max(first, 0) : first + kernel])) for first in firsts
+    ]
+
+
+def distinct_fields(clips: Sequence[Sequence[Field]]) -> tuple[list[Field], list[list[int]]]:
+    """The distinct outputs, those with the same taps side by side, and each clip's places there."""
+    distinct = sorted(
+        {field for clip in clips for field in clip}, key=lambda field: (field.taps, field.inputs)
+    )
+    place = {field: number for number, field in enumerate(distinct)}
+    return distinct, [[place[field] for field in clip] for clip in clips]
+
+
+def shared_part(
+    starts: Sequence[int], clip_length: int, layers: Sequence[tuple[int, int]]
+) -> float:
+    """What sharing leaves of the work of convolutions in time, given as (kernel, stride).
+
+    Counted in taps that read an input, the layers weighing alike.
+
+    >>> shared_part([0], 16, [(7, 2), (3, 1)])
+    1.0
+    """
+    clips: list[Sequence[int]] = [range(start, start + clip_length) for start in starts]
+    parts = []
+    for kernel, stride in layers:
+        fields = [fields_of(clip, kernel, stride) for clip in clips]
+        distinct, places = distinct_fields(fields)
+        alone = sum(len(field.inputs) for clip in fields for field in clip)
+        parts.append(sum(len(field.inputs) for field in distinct) / alone)
+        clips = list(places)
+    return sum(parts) / len(parts)
+
+
+# FROM extract/rgb/shared_layers.py
+# The first layers of a video network over overlapping clips: each distinct output once.
+#
+# :mod:`extract.rgb.i3d_network` says which outputs are equal. Each is computed by itself, from
+# the inputs of its own taps; sums of what only some of its taps read are not shared.
+
+
+_OUTPUTS_AT_ONCE_CPU = 4
+"""Buffers then stay under 32 MiB; malloc hands larger ones back each time, which costs a tenth."""
+_OUTPUTS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class SharedPositions:
+    """Positions in time, distinct across clips, and those that each clip is made of."""
+
+    images: Float[Tensor, "position height width _"]
+    clips: Sequence[Sequence[int]]
+    """Places in ``images``, in order, as many for every clip."""
+
+    @classmethod
+    def of_frames(
+        cls,
+        frames: Float[Tensor, "channel frame height width"],
+        starts: Sequence[int],
+        clip_length: int,
+    ) -> "SharedPositions":
+        """The clips ``frames[:, start : start + clip_length]``; ``starts`` ascend."""
+        first, end = starts[0], starts[-1] + clip_length
+        images = frames[:, first:end].permute(1, 2, 3, 0).contiguous()
+        return cls(images, [range(start - first, start - first + clip_length) for start in starts])
+
+    def through(self, layers: Sequence[nn.Module]) -> "SharedPositions":
+        """Applies a convolution unit, and layers after it that do not mix positions in time.
+
+        A few outputs at once go through all of them, so that only what the last layer gives is
+        kept of every output.
+        """
+        convolution, *pointwise = layers
+        assert isinstance(convolution, ConvolutionUnit)
+        kernel, stride = convolution.kernel[0], convolution.stride[0]
+        distinct, clips = distinct_fields([fields_of(clip, kernel, stride) for clip in self.clips])
+        outputs = []
+        for first_tap, inputs in _inputs(convolution.padded_images(self.images), distinct):
+            x = convolution.of_taps(inputs, first_tap)
+            for layer in pointwise:
+                x = layer(x)
+            outputs.append(x[:, :, 0].movedim(1, -1))
+        return SharedPositions(torch.cat(outputs), clips)
+
+    def unshared(self) -> Float[Tensor, "clip _ position height width"]:
+        """Each clip with all of its positions, channels last in memory."""
+        return self.images[torch.tensor(self.clips, device=self.images.device)].movedim(-1, 1)
+
+
+def _inputs(
+    images: Float[Tensor, "position height width _"], fields: Sequence[Field]
+) -> Iterator[tuple[int, Float[Tensor, "position _ tap height width"]]]:
+    """The first tap of some outputs, and what they read, channels last in memory."""
+    at_once = _OUTPUTS_AT_ONCE_CPU if images.device.type == "cpu" else _OUTPUTS_AT_ONCE
+    for (first_tap, _), alike in groupby(fields, key=lambda field: field.taps):
+        numbers = torch.tensor([field.inputs for field in alike], device=images.device)
+        for some in numbers.chunk(-(-len(numbers) // at_once)):
+            yield first_tap, images[some].movedim(-1, 1)
+
+
+class VideoNetwork(nn.Module, ABC):
+    """A network that turns clips into one feature vector each, and features into class scores."""
+
+    @abstractmethod
+    def features(
+        self, clips: Float[Tensor, "clip channel=3 frame height width"]
+    ) -> Float[Tensor, "clip rgb"]:
+        """The vectors that the network's own classifier reads."""
+
+    def window_features(
+        self,
+        frames: Float[Tensor, "channel=3 frame height width"],
+        starts: Sequence[int],
+        clip_length: int,
+    ) -> Float[Tensor, "clip rgb"]:
+        """``features`` of each clip ``frames[:, start : start + clip_length]``.
+
+        ``starts`` ascend, and every clip lies inside the frames. A network that can shares what
+        overlapping clips have in common; this is the plain way.
+        """
+        clips = [frames[:, start : start + clip_length] for start in starts]
+        return self.features(torch.stack(clips).contiguous(memory_format=torch.channels_last_3d))
+
+    @abstractmethod
+    def class_logits(self, features: Float[Tensor, "clip rgb"]) -> Float[Tensor, "clip klass"]:
+        """Unnormalised class scores."""
+
+
+def freeze(network: VideoNetwork, device: torch.device) -> None:
+    """Puts a network into evaluation mode on its device, without gradients.
+
+    Channels come last in memory: Inception I3D is then 1.5 times as fast on a CPU.
+    """
+    network.eval().requires_grad_(requires_grad=False)
+    network.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+
+# FROM extract/rgb/i3d_network.py
+# Inception I3D, the video network of the published RGB features.
+#
+# Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017 (arXiv 1705.07750), Fig. 3.
+# Tensor names are those of the published PyTorch checkpoints.
+
 
 FEATURE_DIM = 1024
 

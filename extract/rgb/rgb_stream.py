@@ -11,8 +11,7 @@ from jaxtyping import Float, Int
 from extract.pass_size import PassSize
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
-from extract.rgb.kept_frames import KeptFrames, KeptTimeline
-from extract.rgb.rgb_provenance import rgb_provenance
+from extract.rgb.provenance import KeptFrames, KeptTimeline, rgb_provenance
 from extract.settings import ExtractSettings
 from extract.stream import Rows
 from extract.videos.decoded_video import DecodedVideo, confirmed_frames, expected_frames

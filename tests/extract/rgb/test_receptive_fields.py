@@ -4,8 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from extract.rgb.i3d_layers import same_padding_of_axis
-from extract.rgb.receptive_fields import Field, distinct_fields, fields_of, shared_part
+from extract.rgb.i3d_network import (
+    Field,
+    distinct_fields,
+    fields_of,
+    same_padding_of_axis,
+    shared_part,
+)
 
 I3D = ((7, 2), (3, 1))
 

@@ -9,10 +9,9 @@ from small_stores import POSE, WHOLE_POSE, pose_video, whole_pose_video, write_s
 
 from extract.rgb.backbones import Backbone
 from extract.rgb.frame_preparation import PUBLISHED
-from extract.rgb.kept_frames import KeptFrames
+from extract.rgb.i3d_network import VideoNetwork
+from extract.rgb.provenance import KeptFrames, LoadedWeights
 from extract.rgb.rgb_stream import RgbStream
-from extract.rgb.video_network import VideoNetwork
-from extract.rgb.weights_files import LoadedWeights
 from extract.settings import ExtractSettings
 from extract.stream import rows_of
 from extract.videos.decode_job import DecodeJob

@@ -8,8 +8,8 @@ from torch import nn
 from torchvision.models.video import MViT, s3d
 from torchvision.models.video.mvit import MSBlockConfig
 
-from extract.rgb.torchvision_networks import KINETICS_CLASS_NAMES, MViTNetwork, S3DNetwork
-from extract.rgb.video_network import VideoNetwork
+from extract.rgb.backbones import KINETICS_CLASS_NAMES, MViTNetwork, S3DNetwork
+from extract.rgb.i3d_network import VideoNetwork
 
 
 def small_mvit() -> nn.Module:

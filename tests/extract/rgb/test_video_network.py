@@ -2,8 +2,7 @@
 
 import torch
 
-from extract.rgb.i3d_network import InceptionI3D
-from extract.rgb.video_network import freeze
+from extract.rgb.i3d_network import InceptionI3D, freeze
 
 
 def test_freezing() -> None:

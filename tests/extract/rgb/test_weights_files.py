@@ -5,8 +5,8 @@ from torchvision.models import get_model_weights
 from torchvision.models.video import MViT_V2_S_Weights, S3D_Weights
 
 from extract.pose.provenance import DETECTOR_ADDRESSES
-from extract.rgb.architectures import ARCHITECTURES
-from extract.rgb.weights_files import FILES, describe_weights
+from extract.rgb.backbones import ARCHITECTURES
+from extract.rgb.provenance import FILES, describe_weights
 
 
 def test_torchvisions_files_are_those_that_it_publishes() -> None:

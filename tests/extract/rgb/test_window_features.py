@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from extract.rgb.backbones import Backbone, load_backbone
-from extract.rgb.i3d_network import InceptionI3D, sharing_pays
-from extract.rgb.shared_layers import SharedPositions
-from extract.rgb.video_network import freeze
+from extract.rgb.i3d_network import InceptionI3D, SharedPositions, freeze, sharing_pays
 from seds_core.clip_plan import plan_clips
 
 STAGES = (

@@ -9,7 +9,7 @@ from extract.imports.features.published_features import PublishedFeatures
 from extract.imports.features.video_clips import PlannedClips
 from extract.imports.imported import ImportFormat
 from extract.imports.published_files import PublishedFiles
-from extract.rgb.kept_frames import KeptFrames
+from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.layout import row_arrays

@@ -5,7 +5,7 @@ import pytest
 from small_stores import POSE, pose_video, signer, write_store
 
 from extract.imports.features.video_clips import PlannedClips, unknown_clips
-from extract.rgb.kept_frames import KeptFrames
+from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import plan_clips
 from seds_core.store.reader import VideoNotInStoreError
