@@ -29,7 +29,7 @@ from extract.cli_options import (
     Wait,
 )
 from extract.data_cli import add_data_commands
-from extract.run.request import ExtractionRequest
+from extract.run.command import ExtractionRequest
 from seds_core.command_line import EXIT_ERROR, run
 from seds_core.console import results
 from seds_core.video_id import video_id_of

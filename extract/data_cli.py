@@ -27,7 +27,7 @@ from extract.cli_options import (
 from extract.cropping.request import BoxesRequest
 from extract.exports.request import ExportForm, ExportRequest
 from extract.imports.request import FormatName, ImportRequest
-from extract.planning.request import PlanRequest
+from extract.run.plan_command import PlanRequest
 
 IndexOut = Annotated[Path, typer.Option(help="Index to write.")]
 ImageSize = Annotated[
@@ -158,7 +158,7 @@ def plan(
 
     seds-extract plan --pipeline phoenix-2014t
     """
-    from extract.planning.command import run_plan
+    from extract.run.plan_command import run_plan
 
     places = (*(videos or ()), *(more_videos or ()))
     raise typer.Exit(

@@ -62,7 +62,7 @@ def write_pipeline(folder: Path) -> Path:
 
 def main(store, index, seconds="0.0", wait=""):
     from extract.run import command
-    from extract.run.request import ExtractionRequest
+    from extract.run.command import ExtractionRequest
 
     command.load_stream = lambda *_: MeanStream(seconds=float(seconds))
     command.known_provenance = lambda *_: RGB

@@ -11,8 +11,7 @@ from extract.exports.published_pickles import (
     write_pickle,
 )
 from extract.exports.request import ExportForm, ExportRequest
-from extract.run.command import EXIT_ALL_THERE, EXIT_SOME_FAILED
-from extract.run.interruption import EXIT_INTERRUPTED, stop_requests
+from extract.run.command import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, stop_requests
 from seds_core.console import messages, progress_bar
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader

@@ -15,9 +15,8 @@ from extract.imports.imported import ImportFormat
 from extract.imports.plan import plan_import
 from extract.imports.read_ahead import ReadVideo, read_ahead
 from extract.imports.request import ImportRequest
-from extract.run.command import EXIT_ALL_THERE, EXIT_SOME_FAILED
-from extract.run.interruption import EXIT_INTERRUPTED, stop_requests
-from extract.run.plan import entries_of
+from extract.run.command import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, stop_requests
+from extract.run.existing_store import entries_of
 from extract.settings import ExtractSettings
 from seds_core.console import messages, progress_bar, results
 from seds_core.pipeline_file import read_section

@@ -1,18 +1,18 @@
-"""One ``seds-extract rgb`` or ``pose`` command: from the request to the exit code."""
+"""One ``seds-extract rgb`` or ``pose`` command, from its options to the exit code."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
 
 from extract.pose.provenance import DEMO
 from extract.run.dry_run import print_dry_run
-from extract.run.existing_store import fitted_to, has_everything
-from extract.run.interruption import EXIT_INTERRUPTED, stop_requests
+from extract.run.existing_store import fitted_to, has_everything, plan_run
 from extract.run.loop import extract_videos
-from extract.run.plan import plan_run
-from extract.run.profile import RunProfile
-from extract.run.report import RunReport
-from extract.run.request import ExtractionRequest
+from extract.run.report import RunProfile, RunReport
 from extract.run.streams import known_provenance, load_stream
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Stream
@@ -26,6 +26,49 @@ from seds_core.store.layout import Provenance, StoreKind
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FailedVideo
 from seds_core.store.writer import StoreWriter
+
+
+@dataclass(frozen=True)
+class ExtractionRequest:
+    """The options of one command; nothing has been looked up yet."""
+
+    kind: StoreKind
+    store: Path
+    places: tuple[str, ...]
+    """Folders, files and patterns; empty when there is an index."""
+    index: Path | None
+    pipeline_file: Path
+    pipeline: str
+    changes: dict[str, str | Path | None] = field(default_factory=dict)
+    """Settings of the stream that differ from the pipeline's; ``None`` leaves one as it is."""
+    device: str = "auto"
+    as_json: bool = False
+    profile: bool = False
+    """Whether to say where the time went."""
+    pose_store: Path | None = None
+    """Which frames show a hand, for RGB features with ``frames: hands``."""
+    mix_devices: bool = False
+    """Whether rows of another kind of device may be in the store."""
+    wait: bool = False
+    """Whether to wait for other processes that hold some of the videos."""
+
+
+EXIT_INTERRUPTED = 130
+
+
+@contextmanager
+def stop_requests() -> Iterator[None]:
+    """Lets SIGTERM (a cluster that ends a job) do what Ctrl-C does: raise ``KeyboardInterrupt``."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
 
 EXIT_ALL_THERE = 0
 EXIT_SOME_FAILED = 3

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from extract.run.existing_store import waiting_videos
+from extract.run.existing_store import Plan, entries_of, plan_run, waiting_videos
 from extract.run.loop import decode_job
-from extract.run.plan import Plan, entries_of, plan_run
 from extract.settings import ExtractSettings
 from extract.stream import Stream, rows_of
 from extract.videos.decode_pool import DecodePool

@@ -1,23 +1,27 @@
-"""The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself.
-
-Three threads do so at the same time: one reads and prepares (``reading``), one has the network
-compute (``computing``), and one writes; the decoders are processes. What one makes for the next
-waits in queues of bounded length.
-"""
+"""The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from types import TracebackType
+from typing import Any
 
-from extract.pass_size import is_out_of_memory
-from extract.run.ahead import Ahead
-from extract.run.computing import Computing
-from extract.run.profile import RunProfile
-from extract.run.reading import Begun, ReadingStep, VideoAtWork, read_videos
-from extract.run.report import RunReport
-from extract.run.writing_thread import WritingThread
+from extract.pass_size import PassSize, is_out_of_memory
+from extract.run.reading import (
+    Ahead,
+    Begun,
+    Ended,
+    Piece,
+    ReadingStep,
+    Restarted,
+    VideoAtWork,
+    read_videos,
+)
+from extract.run.report import RunProfile, RunReport
 from extract.settings import FrameSettings
-from extract.stream import Stream, UnusableRowsError, joined
+from extract.stream import Rows, Stream, UnusableRowsError, joined
 from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
@@ -25,6 +29,142 @@ from extract.videos.part import VideoError
 from seds_core.console import messages
 from seds_core.store.staging import FailedVideo, FinishedVideo
 from seds_core.store.writer import StoreWriter
+
+
+class Computing:
+    """Fills the network's passes with pieces of whatever videos come; gives videos in order."""
+
+    def __init__(self, stream: Stream, profile: RunProfile) -> None:
+        """Nothing has come yet."""
+        self._stream = stream
+        self._profile = profile
+        self._pass_size = PassSize(stream.pass_size)
+        self._waiting: list[tuple[VideoAtWork, Any]] = []
+        self._videos: deque[VideoAtWork] = deque()
+
+    def videos(self, steps: Iterable[ReadingStep]) -> Iterator[VideoAtWork]:
+        """The videos in order, each as soon as it is done, failed or not."""
+        remaining = iter(steps)
+        while True:
+            with self._profile.spent("model_waited_for_frames"):
+                step = next(remaining, None)
+            if step is None:
+                break
+            self._take(step)
+            yield from self._done()
+        self._compute()
+        yield from self._done()
+
+    def _take(self, step: ReadingStep) -> None:
+        video = step.video
+        if isinstance(step, Begun):
+            self._videos.append(video)
+        elif isinstance(step, Piece):
+            if video.outcome is None:
+                self._waiting.append((video, step.value))
+                video.num_waiting += 1
+            if len(self._waiting) == self._stream.pass_size:
+                self._compute()
+        elif isinstance(step, Restarted):
+            self._drop(video)
+            video.parts.clear()
+            video.outcome = None
+        elif isinstance(step, Ended):
+            if isinstance(step.outcome, Exception):
+                self._drop(video)
+                video.fail(step.outcome)
+            elif video.outcome is None:
+                video.outcome = step.outcome
+
+    def _drop(self, video: VideoAtWork) -> None:
+        """Forgets what waits of a video."""
+        self._waiting = [pair for pair in self._waiting if pair[0] is not video]
+        video.num_waiting = 0
+
+    def _done(self) -> Iterator[VideoAtWork]:
+        while self._videos and self._videos[0].is_done:
+            yield self._videos.popleft()
+
+    def _compute(self) -> None:
+        """One pass. Should it fail, the videos go through one by one, and those that fail alone."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            self._pass(waiting)
+        except Exception as error:
+            videos = list(dict.fromkeys(video for video, _ in waiting))
+            if len(videos) == 1:
+                videos[0].fail(error)
+                return
+            for video in videos:
+                try:
+                    self._pass([pair for pair in waiting if pair[0] is video])
+                except Exception as own_error:
+                    video.fail(own_error)
+        finally:
+            for video, _ in waiting:
+                video.num_waiting -= 1
+
+    def _pass(self, waiting: list[tuple[VideoAtWork, Any]]) -> None:
+        def compute(some: Sequence[tuple[VideoAtWork, Any]]) -> list[Rows]:
+            return self._stream.rows([piece for _, piece in some])
+
+        with self._profile.spent("model"):
+            rows = self._pass_size.run(waiting, compute)
+        for (video, _), part in zip(waiting, rows, strict=True):
+            video.parts.append(part)
+
+
+MOST_WAITING = 4
+"""Videos that may wait to be written."""
+
+
+class WritingThread:
+    """Does one action after the other; the first that fails is raised to whoever gave it.
+
+    Use as a context manager: leaving it waits for all of them.
+    """
+
+    def __enter__(self) -> "WritingThread":
+        """Starts the thread."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writing")
+        self._waiting: deque[Future[None]] = deque()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Waits for what is left."""
+        self._pool.shutdown()
+        if error is None:
+            self._settle(most_left=0)
+
+    def do(self, action: Callable[[], None]) -> None:
+        """Puts an action behind the others, once there are few enough of them."""
+        self._settle(most_left=MOST_WAITING - 1)
+        self._waiting.append(self._pool.submit(action))
+
+    def finish(self) -> None:
+        """Waits until everything is done."""
+        self._settle(most_left=0)
+
+    def _settle(self, most_left: int) -> None:
+        """Waits for the oldest actions, and raises what they raised."""
+        while len(self._waiting) > most_left or (self._waiting and self._waiting[0].done()):
+            self._waiting.popleft().result()
+
+
+# FROM extract/run/loop.py
+# The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself.
+#
+# Three threads do so at the same time: one reads and prepares (``reading``), one has the network
+# compute (``computing``), and one writes; the decoders are processes. What one makes for the next
+# waits in queues of bounded length.
+
 
 MAX_UNEXPECTED_ERRORS = 3
 """Videos in a row at which the program may fail, and not they, before the run gives up."""

@@ -1,9 +1,12 @@
-"""What a run tells while it works and when it is done: to people, and to machines as JSON lines."""
+"""What a run tells while it works and when it is done, and where its time went."""
 
 import json
+import resource
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,10 +14,106 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from extract.run.profile import RunProfile
 from extract.videos.decode_job import DecodeJob
 from seds_core.console import fail, messages, results
 from seds_core.store.staging import FailedVideo, FinishedVideo
+
+
+@dataclass
+class RunProfile:
+    """Seconds of a run, which reads, computes and writes at the same time.
+
+    Every figure belongs to one thread, so that no two threads add to the same one.
+    """
+
+    decode_workers: int
+    loading: float = 0.0
+    """Until the network was ready, before the run."""
+    frames: float = 0.0
+    """The reading thread waited for decoders."""
+    prepare: float = 0.0
+    """The reading thread made the network's input of frames."""
+    model: float = 0.0
+    """The main thread had the network compute."""
+    model_waited_for_frames: float = 0.0
+    """The main thread had nothing to compute."""
+    model_waited_for_store: float = 0.0
+    """The main thread could not hand over what it had computed."""
+    write: float = 0.0
+    """The writing thread wrote to the store."""
+    wall: float = 0.0
+    """The whole run."""
+    decode_cpu: float = 0.0
+    """Processor time of the decoding processes, or of this thread where there are none."""
+    _began: float = field(default_factory=time.monotonic)
+    _children_before: float = field(default_factory=lambda: _seconds_of_children())
+
+    @contextmanager
+    def spent(self, name: str) -> Iterator[None]:
+        """Adds the time of the block to a figure."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + time.monotonic() - began)
+
+    def end(self) -> None:
+        """Notes the run's length; the decoding processes must have ended."""
+        self.wall = time.monotonic() - self._began
+        self.decode_cpu = _seconds_of_children() - self._children_before
+        if not self.decode_workers:
+            self.decode_cpu = self.frames
+
+    @property
+    def figures(self) -> dict[str, float | int]:
+        """All figures by name, rounded to milliseconds."""
+        return {
+            name: round(value, 3) for name, value in vars(self).items() if not name.startswith("_")
+        }
+
+    def advice(self) -> str:
+        """What held the run up, and what would help."""
+        if self.model_waited_for_frames < 0.1 * self.wall:
+            return "The network was at work almost all the time: only a faster device helps."
+        if self.prepare > self.frames:
+            return (
+                "The network waited for frames to be prepared: run a second process on the same "
+                "store."
+            )
+        return (
+            f"The network waited for decoded frames: raise run.decode_workers, now "
+            f"{self.decode_workers}, if there are processors left."
+        )
+
+    def print_table(self) -> None:
+        """Prints the figures, and the advice."""
+        table = Table(title="Where the time went", title_justify="left")
+        for title in ("", "seconds", "of the run"):
+            table.add_column(title, justify="left" if not title else "right")
+        wall = max(self.wall, 1e-9)
+        for text, seconds in self._lines():
+            table.add_row(text, f"{seconds:,.1f}", f"{seconds / wall:.0%}")
+        results.print(table)
+        results.print(self.advice())
+
+    def _lines(self) -> list[tuple[str, float]]:
+        return [
+            ("model: the network computed", self.model),
+            ("waiting: the network had no frames", self.model_waited_for_frames),
+            ("waiting: the network had to wait for the store", self.model_waited_for_store),
+            (f"decode: processor time, {self.decode_workers} processes", self.decode_cpu),
+            ("prepare: frames became network input", self.prepare),
+            ("waiting: preparing had no decoded frames", self.frames),
+            ("write: rows were stored", self.write),
+            ("the whole run", self.wall),
+            ("loading the network, before it", self.loading),
+        ]
+
+
+def _seconds_of_children() -> float:
+    """Processor seconds of all child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @dataclass

@@ -4,7 +4,7 @@ import pytest
 @pytest.fixture
 def sample():
     """Ten videos, two of which were looked into."""
-    from extract.planning.counts import VideoSample
+    from extract.run.sample import VideoSample
 
     return VideoSample("index.csv", 10, (100, 400), 0, 25.0, 3_000_000_000)
 
@@ -12,7 +12,7 @@ def sample():
 @pytest.fixture
 def works():
     """An RGB clip takes 2 s, a pose frame 0.5 s, a fifth of it on the CPU."""
-    from extract.planning.work import StreamWork, Work
+    from extract.run.hours import StreamWork, Work
 
     video = Work("video network", 2.0, 0.0, 40e9, "float32", "float16", 40e9)
     keypoints = Work("keypoint model", 0.5, 0.1, 20e9, "float32", "float16", 100e9)
@@ -22,8 +22,7 @@ def works():
 @pytest.fixture
 def make(sample, works):
     """Makes a plan of the two."""
-    from extract.planning.extraction_plan import Machine, make_plan
-    from extract.planning.steps import Step
+    from extract.run.plan_command import Machine, Step, make_plan
     from extract.settings import ExtractSettings
 
     def make(settings=None, sample=sample, machine=None, is_drawn=False):

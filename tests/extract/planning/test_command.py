@@ -5,9 +5,12 @@ import sys
 import pytest
 from video_files import numbered_video
 
-from extract.planning import drawn_sample, measured_plan, measured_work, network_clock
-from extract.planning.command import run_plan
-from extract.planning.request import PlanRequest
+from extract.run import (
+    measured_work,
+    plan_command,
+    sample,
+)
+from extract.run.plan_command import PlanRequest, run_plan
 from seds_core.errors import UsageError
 
 PIPELINES = """
@@ -61,9 +64,9 @@ def test_a_plan_of_real_videos(request_for, tmp_path, capsys):
 @pytest.mark.mmpose
 def test_a_plan_before_there_are_videos(request_for, capsys, works, monkeypatch):
     rgb, pose = works
-    monkeypatch.setattr(drawn_sample, "NUM_FRAMES", 4)
-    monkeypatch.setattr(measured_plan, "rgb_work", lambda *_: rgb.works[0])
-    monkeypatch.setattr(measured_plan, "keypoint_work", lambda *_: pose.works[0])
+    monkeypatch.setattr(sample, "NUM_FRAMES", 4)
+    monkeypatch.setattr(plan_command, "rgb_work", lambda *_: rgb.works[0])
+    monkeypatch.setattr(plan_command, "keypoint_work", lambda *_: pose.works[0])
     assert run_plan(request_for()) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["is_drawn"] is True
@@ -87,8 +90,8 @@ def test_a_wrong_index_is_told_before_anything_heavy_is_loaded(tmp_path, content
     program = """
 import sys
 from pathlib import Path
-from extract.planning.command import run_plan
-from extract.planning.request import PlanRequest
+from extract.run.plan_command import run_plan
+from extract.run.plan_command import PlanRequest
 try:
     run_plan(PlanRequest(Path("tiny.yaml"), "tiny", Path("index.csv")))
 except ValueError as error:

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from extract.planning.counts import VideoSample, count, evenly_chosen
+from extract.run.sample import VideoSample, count, evenly_chosen
 from extract.settings import ExtractSettings, FrameSettings, RgbSettings
 from seds_core.clip_plan import plan_clips
 

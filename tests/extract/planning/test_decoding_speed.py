@@ -3,8 +3,8 @@ import pytest
 from mean_stream import MeanStream
 from video_files import numbered_frames, numbered_video, read_number
 
-from extract.planning import decoding_speed
-from extract.planning.decoding_speed import decode_some
+from extract.run import sample
+from extract.run.sample import decode_some
 from extract.settings import FrameSettings
 from extract.videos.listing import ListedVideo
 from seds_core.errors import UnavailableError
@@ -22,7 +22,7 @@ def test_the_first_chunk_is_kept_as_the_networks_get_it(tmp_path):
 
 def test_every_frame_of_a_video_counts(tmp_path, monkeypatch):
     clock = iter([10.0, 16.0])
-    monkeypatch.setattr(decoding_speed.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(sample.time, "perf_counter", lambda: next(clock))
     videos = listed(numbered_video(tmp_path / "a.mp4", 60))
     decoded = decode_some(videos, MeanStream(), FrameSettings(max_frames=20))
     assert decoded.seconds_a_frame == pytest.approx(6 / 60)
@@ -31,8 +31,8 @@ def test_every_frame_of_a_video_counts(tmp_path, monkeypatch):
 def test_a_few_videos_are_enough(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(
-        decoding_speed, "decode_job",
-        lambda video, stream, frames, make=decoding_speed.decode_job: (
+        sample, "decode_job",
+        lambda video, stream, frames, make=sample.decode_job: (
             opened.append(video.video_id) or make(video, stream, frames)
         ),
     )  # fmt: skip

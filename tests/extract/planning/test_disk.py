@@ -1,5 +1,5 @@
-from extract.planning.counts import Counts
-from extract.planning.disk import disk
+from extract.run.hours import disk
+from extract.run.sample import Counts
 from extract.settings import ExtractSettings, RgbSettings
 
 COUNTS = Counts(videos=1, frames=1000, timeline_frames=300, clips=64)

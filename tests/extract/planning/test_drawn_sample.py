@@ -3,9 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from extract.planning import drawn_sample
-from extract.planning.drawn_sample import draw_sample, moving_picture, sample_of
-from extract.planning.releases import ONE_HOUR, RELEASES
+from extract.run import sample as drawn_sample
+from extract.run.sample import ONE_HOUR, RELEASES, draw_sample, moving_picture, sample_of
 from extract.videos.frame_source import open_frames
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from extract.planning.extraction_plan import Machine
+from extract.run.plan_command import Machine
 from extract.settings import ExtractSettings, RgbSettings, RunSettings
 
 

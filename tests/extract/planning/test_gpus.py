@@ -1,6 +1,6 @@
 import pytest
 
-from extract.planning.gpus import GPU_TYPES, MOST_OF_PEAK, expected_share
+from extract.run.hours import GPU_TYPES, MOST_OF_PEAK, expected_share
 
 BY_NAME = {gpu.name: gpu for gpu in GPU_TYPES}
 

@@ -2,15 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from extract.planning.counts import Counts
-from extract.planning.gpus import GpuType
-from extract.planning.hours import (
+from extract.run.hours import (
+    GpuType,
     gpu_hours,
     network_hours,
     seconds_on,
     stream_hours,
     workers_to_keep_up,
 )
+from extract.run.sample import Counts
 
 COUNTS = Counts(videos=100, frames=36_000, timeline_frames=18_000, clips=3_600)
 GPU = GpuType("made up", 1e12, 10e12, has_bfloat16=True, source="")

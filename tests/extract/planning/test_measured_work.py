@@ -2,11 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from extract.planning import measured_work, network_clock
-from extract.planning.measured_work import detector_work, keypoint_work, measurable, rgb_work
-from extract.planning.network_clock import Measured
 from extract.pose.pose_stream import PoseStream
 from extract.rgb.rgb_stream import RgbStream
+from extract.run import measured_work as network_clock
+from extract.run.measured_work import (
+    Measured,
+    detector_work,
+    keypoint_work,
+    measurable,
+    rgb_work,
+)
 from extract.settings import ExtractSettings, PersonDetectorSettings, PoseSettings, RgbSettings
 
 CPU = torch.device("cpu")

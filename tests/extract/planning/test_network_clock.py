@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from extract.planning import network_clock
-from extract.planning.network_clock import matrix_rate, measure
+from extract.run import measured_work
+from extract.run.measured_work import matrix_rate, measure
 
 CPU = torch.device("cpu")
 
@@ -47,7 +47,7 @@ def test_operations_are_multiplications_and_additions():
 
 def test_the_fastest_run_counts(monkeypatch):
     pauses = iter([0.0, 0.5, 0.01])
-    monkeypatch.setattr(network_clock, "TIMED_RUNS", 2)
+    monkeypatch.setattr(measured_work, "TIMED_RUNS", 2)
     found = measure(lambda: time.sleep(next(pauses)), CPU)
     assert 0.01 <= found.seconds < 0.4
     assert found.operations == 0
@@ -65,7 +65,7 @@ def test_nothing_stays_hooked_after_an_error():
 
 
 def test_the_rate_of_matrix_products(monkeypatch):
-    monkeypatch.setitem(network_clock._MATRIX_SIDE, "cpu", 64)
+    monkeypatch.setitem(measured_work._MATRIX_SIDE, "cpu", 64)
     assert 1e6 < matrix_rate(CPU, torch.float32) < 1e15
 
 

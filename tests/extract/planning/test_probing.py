@@ -4,7 +4,7 @@ import pytest
 from mean_stream import MeanStream
 from video_files import numbered_video
 
-from extract.planning.probing import look_into
+from extract.run.sample import look_into
 from extract.settings import FrameSettings
 from extract.videos.listing import ListedVideo, VideoList
 from seds_core.errors import UsageError

@@ -1,6 +1,6 @@
 import pytest
 
-from extract.planning.releases import ONE_HOUR, RELEASES
+from extract.run.sample import ONE_HOUR, RELEASES
 
 
 def test_the_lengths_stand_for_what_is_published():

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from extract.planning.extraction_plan import Machine
-from extract.planning.report import as_json, plan_tables
+from extract.run.plan_command import Machine
+from extract.run.plan_report import as_json, plan_tables
 from extract.settings import ExtractSettings, RgbSettings
 
 

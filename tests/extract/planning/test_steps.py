@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from extract.cli_options import PIPELINE_FILE
-from extract.planning.request import PlanRequest
-from extract.planning.steps import downloads, steps
+from extract.run.plan_command import PlanRequest, downloads, steps
 from extract.settings import ExtractSettings
 from seds_core.pipeline_file import read_section
 

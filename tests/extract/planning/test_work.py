@@ -1,6 +1,6 @@
 import pytest
 
-from extract.planning.work import StreamWork, Work
+from extract.run.hours import StreamWork, Work
 
 
 def test_the_share_leaves_out_what_the_cpu_does(works):

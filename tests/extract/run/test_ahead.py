@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from extract.run.ahead import Ahead
+from extract.run.reading import Ahead
 
 
 def counted(made, number):

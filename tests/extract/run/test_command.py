@@ -10,8 +10,8 @@ from finished_videos import RGB, finished
 from mean_stream import MeanStream, write_pipeline
 
 from extract.run import command, loop
+from extract.run.command import ExtractionRequest
 from extract.run.loop import decode_job
-from extract.run.request import ExtractionRequest
 from extract.settings import FrameSettings, PoseSettings
 from extract.stream import UnusableRowsError, rows_of
 from extract.videos.decode_pool import DecodePool

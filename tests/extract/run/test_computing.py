@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.run.computing import Computing
-from extract.run.profile import RunProfile
+from extract.run.loop import Computing
 from extract.run.reading import Begun, Ended, Piece, Restarted, VideoAtWork
+from extract.run.report import RunProfile
 from extract.stream import joined
 from extract.videos.decode_job import DecodeJob
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from extract.inspection.info import describe
 from extract.run import command
-from extract.run.request import ExtractionRequest
+from extract.run.command import ExtractionRequest
 from extract.videos.part import read_part_name
 from seds_core.store.reader import StoreReader
 

@@ -12,7 +12,7 @@ from mean_stream import MeanStream, write_pipeline
 from extract.inspection import verify
 from extract.inspection.pictures import FILM_WIDTH, write_pictures
 from extract.run import command
-from extract.run.request import ExtractionRequest
+from extract.run.command import ExtractionRequest
 from extract.videos.frame_source import VideoFile
 from extract.videos.part import Crop, VideoPart
 from seds_core.store.reader import StoreReader

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from finished_videos import finished
 
-from extract.run.plan import has_changed, plan_run
+from extract.run.existing_store import has_changed, plan_run
 from extract.videos.listing import ListedVideo
 from extract.videos.part import (
     WHOLE,

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from extract.run.writing_thread import MOST_WAITING, WritingThread
+from extract.run.loop import MOST_WAITING, WritingThread
 
 
 def test_actions_are_done_in_order_in_another_thread():

@@ -8,9 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from extract.planning.extraction_plan import ExtractionPlan
-from extract.planning.gpus import GPU_TYPES, MOST_OF_PEAK
-from extract.planning.work import StreamWork
+from extract.run.hours import GPU_TYPES, MOST_OF_PEAK, StreamWork
+from extract.run.plan_command import ExtractionPlan
 
 _UNITS = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
 

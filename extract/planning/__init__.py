@@ -1,1 +1,0 @@
-"""What an extraction takes, before anybody starts it: disk, hours, GPUs, commands."""

@@ -1,0 +1,253 @@
+"""From counts and measured rates to disk and hours, on this machine and on other GPUs."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from extract.rgb.backbones import find_architecture
+from extract.run.sample import Counts
+from extract.settings import ExtractSettings
+from seds_core.store.layout import ArraySpec, StoreKind, row_arrays
+
+Arithmetic = Literal["float32", "float16", "bfloat16"]
+"""What a GPU multiplies in."""
+
+TERA = 1e12
+
+
+@dataclass(frozen=True)
+class GpuType:
+    """Dense peak rates in operations a second; a multiplication and an addition are two."""
+
+    name: str
+    float32: float
+    float16: float
+    """Tensor cores, accumulating in float32."""
+    has_bfloat16: bool
+    source: str
+    """Where the rates are published."""
+
+    def peak(self, arithmetic: Arithmetic) -> float:
+        """Operations a second; arithmetic that the GPU lacks is done in float32."""
+        if arithmetic == "float16" or (arithmetic == "bfloat16" and self.has_bfloat16):
+            return self.float16
+        return self.float32
+
+
+GPU_TYPES: tuple[GpuType, ...] = (
+    GpuType(
+        "T4", 8.1 * TERA, 65 * TERA, has_bfloat16=False,
+        source="https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/tesla-t4/t4-tensor-core-datasheet-951643.pdf",
+    ),
+    GpuType(
+        "V100 SXM2", 15.7 * TERA, 125 * TERA, has_bfloat16=False,
+        source="https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf",
+    ),
+    GpuType(
+        "RTX 3090", 35.6 * TERA, 71 * TERA, has_bfloat16=True,
+        source="https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf",
+    ),
+    GpuType(
+        "RTX 4090", 82.6 * TERA, 165.2 * TERA, has_bfloat16=True,
+        source="https://images.nvidia.com/aem-dam/Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf",
+    ),
+    GpuType(
+        "A100 SXM", 19.5 * TERA, 312 * TERA, has_bfloat16=True,
+        source="https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-us-nvidia-1758950-r4-web.pdf",
+    ),
+    GpuType(
+        "H100 SXM", 66.9 * TERA, 989.4 * TERA, has_bfloat16=True,
+        source="https://resources.nvidia.com/en-us-tensor-core/gtc22-whitepaper-hopper",
+    ),
+)  # fmt: skip
+"""The oldest first."""
+
+MOST_OF_PEAK: Mapping[Arithmetic, float] = {
+    "float32": 0.5,
+    "float16": 0.2,
+    "bfloat16": 0.2,
+}
+"""The largest share of a peak that a plan counts on: an assumption, and no measurement. The faster
+the arithmetic, the more the memory limits these networks of many small convolutions."""
+
+
+def expected_share(measured: float, arithmetic: Arithmetic) -> float:
+    """The share of a GPU's peak to count on, given the one that was reached here."""
+    return min(measured, MOST_OF_PEAK[arithmetic])
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes."""
+
+    raw: int | None
+    """Of the videos; ``None`` where that is not known."""
+    pose_store: int
+    rgb_store: int
+
+
+def disk(counts: Counts, raw_bytes: int | None, settings: ExtractSettings) -> Disk:
+    """What the stores of an extraction take; features hardly shrink, keypoints by a tenth."""
+    rgb = settings.rgb
+    features = find_architecture(rgb.backbone).feature_dim
+    rgb_rows = row_arrays(
+        "rgb",
+        feature_dim=features,
+        feature_dtype=rgb.store_dtype,
+        clip_frames=rgb.clip_length if rgb.frames == "hands" else 0,
+    )
+    pose_rows = row_arrays("pose", feature_dim=0, feature_dtype="float32", clip_frames=0)
+    return Disk(
+        raw=raw_bytes,
+        pose_store=counts.timeline_frames * row_bytes(pose_rows),
+        rgb_store=counts.clips * row_bytes(rgb_rows),
+    )
+
+
+def row_bytes(arrays: tuple[ArraySpec, ...]) -> int:
+    """Bytes of one row of all arrays."""
+    return sum(np.dtype(array.dtype).itemsize * int(np.prod(array.sizes)) for array in arrays)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one network does for one row: a clip of the RGB store, a frame of the pose store."""
+
+    name: str
+    seconds: float
+    """In all, on this machine."""
+    host_seconds: float
+    """Of these, what remains on the CPU beside any GPU: crops, and points from heatmaps."""
+    operations: float
+    """Multiplications and additions of the network, counted by PyTorch; 0 for one that does not
+    run in PyTorch, and so on no GPU."""
+    arithmetic: Arithmetic
+    """In which a GPU does them under the pipeline's ``precision``."""
+    reduced: Arithmetic
+    """In which a GPU does them under ``precision: float16``."""
+    matrix_rate: float
+    """Operations a second of this machine when it multiplies large matrices."""
+
+    @property
+    def share_of_matrix_rate(self) -> float:
+        """How well the network uses the machine: its operations a second over the matrix rate."""
+        seconds = self.seconds - self.host_seconds
+        return self.operations / seconds / self.matrix_rate if seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class StreamWork:
+    """Everything that a stream does, a row and a frame at a time."""
+
+    kind: StoreKind
+    works: tuple[Work, ...]
+    decode_seconds: float
+    """Of one process for one frame of a video, whether it is on the timeline or not."""
+
+    @property
+    def rows_a_second(self) -> float:
+        """Of the networks on this machine, if frames are there."""
+        return 1 / sum(work.seconds for work in self.works)
+
+    @property
+    def frames_decoded_a_second(self) -> float:
+        """By one process."""
+        return 1 / self.decode_seconds
+
+
+_SECONDS_AN_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class StreamHours:
+    """How long one stream takes on this machine."""
+
+    network: float
+    """Hours of the network, without waiting for frames."""
+    decoding: float
+    """Hours of one process that decodes all frames."""
+    in_all: float
+
+
+@dataclass(frozen=True)
+class GpuHours:
+    """How long one GPU of a type takes, if decoding keeps up."""
+
+    gpu: str
+    rgb: float
+    pose: float
+    rgb_reduced: float
+    """With ``precision: float16``, as the next."""
+    pose_reduced: float
+    rgb_workers: int
+    """Processes on cores like these that decode as fast as the network reads, as the next."""
+    pose_workers: int
+
+
+def stream_hours(
+    counts: Counts, stream: StreamWork, workers: int, *, shares_cores: bool
+) -> StreamHours:
+    """Hours of a stream here, with so many decode workers.
+
+    With ``shares_cores`` the network runs on the CPU and the decoders take their time from it;
+    otherwise the slower of the two decides.
+    """
+    network = _hours(_rows(counts, stream.kind) * sum(work.seconds for work in stream.works))
+    decoding = _hours(counts.frames * stream.decode_seconds)
+    spread = decoding / max(workers, 1)
+    in_all = network + spread if shares_cores else max(network, spread)
+    return StreamHours(network, decoding, in_all)
+
+
+def gpu_hours(counts: Counts, rgb: StreamWork, pose: StreamWork, gpu: GpuType) -> GpuHours:
+    """Hours of both streams on one GPU of a type; float32 decides how many decoders keep up."""
+    of_rgb, of_pose = (network_hours(counts, stream, gpu) for stream in (rgb, pose))
+    return GpuHours(
+        gpu=gpu.name,
+        rgb=of_rgb,
+        pose=of_pose,
+        rgb_reduced=network_hours(counts, rgb, gpu, is_reduced=True),
+        pose_reduced=network_hours(counts, pose, gpu, is_reduced=True),
+        rgb_workers=workers_to_keep_up(_hours(counts.frames * rgb.decode_seconds), of_rgb),
+        pose_workers=workers_to_keep_up(_hours(counts.frames * pose.decode_seconds), of_pose),
+    )
+
+
+def network_hours(
+    counts: Counts, stream: StreamWork, gpu: GpuType, *, is_reduced: bool = False
+) -> float:
+    """Hours of a stream's networks on a GPU, in the pipeline's precision or in float16."""
+    seconds = (
+        seconds_on(gpu, work, work.reduced if is_reduced else work.arithmetic)
+        for work in stream.works
+    )
+    return _hours(_rows(counts, stream.kind) * sum(seconds))
+
+
+def seconds_on(gpu: GpuType, work: Work, arithmetic: Arithmetic) -> float:
+    """Seconds a row: the operations at the share of the peak that is expected, and what stays on
+    the CPU."""
+    if not work.operations:
+        return work.host_seconds
+    rate = gpu.peak(arithmetic) * expected_share(work.share_of_matrix_rate, arithmetic)
+    return work.operations / rate + work.host_seconds
+
+
+def workers_to_keep_up(decoding: float, network: float) -> int:
+    """Decoders that need no longer than a network; hours of one decoder and of the network.
+
+    >>> workers_to_keep_up(9.0, 2.0)
+    5
+    """
+    return max(1, math.ceil(decoding / network))
+
+
+def _rows(counts: Counts, kind: StoreKind) -> int:
+    return counts.clips if kind == "rgb" else counts.timeline_frames
+
+
+def _hours(seconds: float) -> float:
+    return seconds / _SECONDS_AN_HOUR
