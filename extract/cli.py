@@ -205,7 +205,7 @@ def repair(store: Store, dry_run: DryRun = False) -> None:
 
     seds-extract repair stores/rgb.zarr --dry-run
     """
-    from extract.inspection.repair import repair_and_print
+    from extract.inspection.verify import repair_and_print
 
     repair_and_print(store, dry_run=dry_run)
 

@@ -1,6 +1,6 @@
-"""Whether a store is right: its structure, its checksums, and a sample extracted again."""
+"""Checks a store, and repairs it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from extract.stream import rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError, read_part_name
-from seds_core.console import fail, results, track
+from seds_core.console import fail, messages, results, track
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.files import DamagedStoreError
@@ -24,6 +24,8 @@ from seds_core.store.repair import (
     checksum_problem,
     damaged_files,
     files_without_checksum,
+    find_damage,
+    repair_store,
     structure_problems,
 )
 
@@ -153,3 +155,27 @@ def _difference(stored: np.ndarray, again: np.ndarray) -> float:
     first, second = np.nan_to_num(first), np.nan_to_num(second)
     scale = np.abs(first).max(initial=0.0) or 1.0
     return float(np.abs(first - second).max(initial=0.0) / scale)
+
+
+def repair_and_print(store: Path, *, dry_run: bool) -> None:
+    """Drops the damaged videos of a store and prints which; a ``dry_run`` prints only.
+
+    Raises ``UsageError`` for what is no store, and for one that somebody is writing to.
+    """
+    damage = (find_damage if dry_run else repair_store)(store, watch=_with_progress)
+    for problem in damage.files.values():
+        messages.print(escape(problem))
+    for video_id in damage.failures:
+        messages.print(f"to do again: {escape(video_id)}")
+    would = "would be " if dry_run else ""
+    results.print(
+        f"{len(damage.places):,} videos {would}dropped, {len(damage.files)} files {would}mended"
+    )
+    if damage.num_unlisted:
+        results.print(f"{damage.num_unlisted} files of an earlier version {would}given a checksum")
+    if damage.places and not dry_run:
+        results.print("The command that made the store does the dropped videos again.")
+
+
+def _with_progress(places: Sequence[int]) -> Iterable[int]:
+    return track(places, "rows")

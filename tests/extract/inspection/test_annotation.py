@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 from small_stores import CLIPS, RGB, rgb_video, write_store
 
-from extract.inspection.annotation import read_annotation
+from extract.inspection.pictures import read_annotation
 from seds_core.store.reader import StoreReader
 
 

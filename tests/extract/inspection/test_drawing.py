@@ -1,6 +1,11 @@
 import numpy as np
 
-from extract.inspection.drawing import BODY_COLOUR, draw_clip_bar, draw_keypoints, write_label
+from extract.inspection.pictures import (
+    BODY_COLOUR,
+    draw_clip_bar,
+    draw_keypoints,
+    write_label,
+)
 
 
 def grey_frame():
