@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from extract.captions.request import CaptionsRequest, Release
 from extract.cli_options import (
     EXIT_CODES,
     PIPELINE_FILE,
@@ -24,9 +23,10 @@ from extract.cli_options import (
     Store,
     Videos,
 )
-from extract.cropping.request import BoxesRequest
-from extract.exports.request import ExportForm, ExportRequest
-from extract.imports.request import FormatName, ImportRequest
+from extract.interchange.captions_command import CaptionsRequest, Release
+from extract.interchange.export import ExportForm, ExportRequest
+from extract.interchange.import_command import FormatName, ImportRequest
+from extract.interchange.signer_boxes import BoxesRequest
 from extract.run.plan_command import PlanRequest
 
 IndexOut = Annotated[Path, typer.Option(help="Index to write.")]
@@ -90,7 +90,7 @@ def captions(
 
     seds-extract captions table my_signs.csv --language en
     """
-    from extract.captions.command import run_captions
+    from extract.interchange.captions_command import run_captions
 
     request = CaptionsRequest(
         release=release,
@@ -124,7 +124,7 @@ def boxes(
 
     seds-extract boxes --index how2sign.csv --out cropped.csv
     """
-    from extract.cropping.command import run_boxes
+    from extract.interchange.signer_boxes import run_boxes
 
     request = BoxesRequest(
         index=index,
@@ -200,7 +200,7 @@ def import_(
 
     seds-extract import npy features --out rgb.zarr --frame-map frames.csv
     """
-    from extract.imports.command import run_import
+    from extract.interchange.import_command import run_import
 
     request = ImportRequest(
         format=format_name,
@@ -236,7 +236,7 @@ def export(
 
     seds-extract export stores/pose.zarr --out poses --format pose
     """
-    from extract.exports.command import run_export
+    from extract.interchange.export import run_export
 
     raise typer.Exit(
         run_export(ExportRequest(store, out, form, overwrite=overwrite, as_json=as_json))

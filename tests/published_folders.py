@@ -51,8 +51,7 @@ def write_features(folder, name, num_clips, dtype=np.float32, dim=8):
 
 def import_folder(form, source, store, *, pipeline="all", **options):
     """Imports into a store and gives the exit code."""
-    from extract.imports.command import run_import
-    from extract.imports.request import ImportRequest
+    from extract.interchange.import_command import ImportRequest, run_import
 
     pipelines = store.with_name("pipelines.yaml")
     pipelines.write_text(PIPELINES)
@@ -61,8 +60,7 @@ def import_folder(form, source, store, *, pipeline="all", **options):
 
 def export_store(store, out, form="published", **options):
     """Exports a store and gives the exit code."""
-    from extract.exports.command import run_export
-    from extract.exports.request import ExportRequest
+    from extract.interchange.export import ExportRequest, run_export
 
     return run_export(ExportRequest(store, out, form, **options))
 
@@ -80,7 +78,7 @@ def same_rows(store, other):
 
 
 def main(source, store, seconds):
-    from extract.imports.keypoints.published_keypoints import PublishedKeypoints
+    from extract.interchange.published_keypoints import PublishedKeypoints
 
     read = PublishedKeypoints.read
 

@@ -46,9 +46,9 @@ def test_names_of_files_say_what_they_are_about():
         (
             "pose_format",
             [
-                "extract/exports/pose_files.py",
-                "extract/imports/keypoints/header_points.py",
-                "extract/imports/keypoints/pose_files.py",
+                "extract/interchange/export.py",
+                "extract/interchange/pose_files.py",
+                "extract/interchange/pose_files.py",
             ],
         ),
         ("mediapipe", ["extract/pose/mediapipe_estimator.py"]),

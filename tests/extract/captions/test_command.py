@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from release_miniatures import SENTENCES
 
-from extract.captions.command import run_captions
-from extract.captions.request import CaptionsRequest
+from extract.interchange.captions_command import CaptionsRequest, run_captions
 from seds_core.dataset_index import read_index
 from seds_core.errors import UsageError
 

@@ -1,7 +1,7 @@
 import pytest
 
-from extract.captions.csl_daily import read_csl_daily
-from extract.captions.release_files import CaptionFileError
+from extract.interchange.captions import CaptionFileError
+from extract.interchange.released_captions import read_csl_daily
 
 MAP = "index|name|length|gloss|char|word|postag\n"
 LINES = (

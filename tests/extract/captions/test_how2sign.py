@@ -3,8 +3,8 @@ import json
 import pytest
 from release_miniatures import HOW2SIGN_HEADER
 
-from extract.captions.caption import Place
-from extract.captions.how2sign import read_how2sign
+from extract.interchange.caption_tables import read_how2sign
+from extract.interchange.captions import Place
 
 
 def line(number, start, end, text="Hi.", recording="-r", signer=3):

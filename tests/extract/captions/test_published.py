@@ -6,9 +6,8 @@ import sys
 import pytest
 from shared_data import REPOSITORY, shared_path
 
-from extract.captions.caption import Place
-from extract.captions.published import read_published
-from extract.captions.release_files import CaptionFileError
+from extract.interchange.captions import CaptionFileError, Place
+from extract.interchange.released_captions import read_published
 
 
 def write(folder, split, entries):
@@ -92,9 +91,9 @@ COUNTING = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from extract.captions.published import read_published
-from extract.captions.report import count_splits
-from extract.captions.video_search import locate
+from extract.interchange.released_captions import read_published
+from extract.interchange.captions_command import count_splits
+from extract.interchange.captions_command import locate
 read = read_published(Path(sys.argv[1]))
 videos = locate(read.captions, None, Path()).videos
 print(json.dumps({

@@ -1,5 +1,4 @@
-from extract.captions.caption import Caption, Place
-from extract.captions.sifting import without_duplicates, without_empty
+from extract.interchange.captions import Caption, Place, without_duplicates, without_empty
 
 
 def caption(video_id, split="train", text="Hi", origin="x, line 2"):

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from extract.captions.release_files import CaptionFileError
-from extract.captions.table import read_table
+from extract.interchange.caption_tables import read_table
+from extract.interchange.captions import CaptionFileError
 
 
 def write(tmp_path, name, text):

@@ -2,8 +2,7 @@
 
 import json
 
-from extract.captions.command import run_captions
-from extract.captions.request import CaptionsRequest
+from extract.interchange.captions_command import CaptionsRequest, run_captions
 from seds_core.dataset_index import read_index
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.captions.validation_split import (
+from extract.interchange.captions import (
     empty_splits,
     fixed_position,
     normalised,

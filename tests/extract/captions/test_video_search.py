@@ -1,8 +1,7 @@
 import pytest
 
-from extract.captions.caption import Caption, Place
-from extract.captions.release_files import CaptionFileError
-from extract.captions.video_search import locate, search
+from extract.interchange.captions import Caption, CaptionFileError, Place
+from extract.interchange.captions_command import locate, search
 
 
 def touch(path):

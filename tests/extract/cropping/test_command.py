@@ -8,8 +8,8 @@ import pytest
 import torch
 from video_files import write_video
 
-from extract.cropping import command
-from extract.cropping.request import BoxesRequest
+from extract.interchange import signer_boxes
+from extract.interchange.signer_boxes import BoxesRequest
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
 from extract.videos.listing import videos_of_index
 from extract.videos.part import Crop, VideoPart
@@ -55,13 +55,13 @@ def run(folder, monkeypatch, capsys):
     """Runs the command on lines of an index; gives the exit code and the events."""
 
     def run(*lines, detect=bright_people, **changes):
-        monkeypatch.setattr(command, "load_person_detector", lambda *_: detect)
+        monkeypatch.setattr(signer_boxes, "load_person_detector", lambda *_: detect)
         index = folder / "index.csv"
         index.write_text("\n".join(["video_id,path,start,end,crop,size", *lines]))
         request = BoxesRequest(
             index, folder / "cropped.csv", folder / "small.yaml", "small", margin=0.25, as_json=True
         )
-        code = command.run_boxes(replace(request, **changes))
+        code = signer_boxes.run_boxes(replace(request, **changes))
         return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     return run

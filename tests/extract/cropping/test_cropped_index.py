@@ -1,6 +1,6 @@
 import pytest
 
-from extract.cropping.cropped_index import write_cropped_index
+from extract.interchange.signer_boxes import write_cropped_index
 from extract.videos.part import Crop
 
 INDEX = (

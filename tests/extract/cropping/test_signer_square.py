@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from extract.cropping.signer_square import signer_square
+from extract.interchange.signer_boxes import signer_square
 from extract.videos.part import Crop
 
 

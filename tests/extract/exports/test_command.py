@@ -19,7 +19,7 @@ from published_folders import (
 )
 from small_stores import POSE, pose_video, write_store
 
-from extract.exports import command
+from extract.interchange import export
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 
@@ -131,7 +131,7 @@ def test_a_stopped_export_says_so(pose, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_write_keypoints", stop)
+    monkeypatch.setattr(export, "_write_keypoints", stop)
     assert export_store(pose, tmp_path / "out") == 130
 
 

@@ -7,9 +7,9 @@ import pytest
 from pose_format import Pose
 from shared_data import shared_path
 
-from extract.exports.pose_files import write_pose_file
-from extract.imports.imported import ImportItem
-from extract.imports.keypoints.pose_files import PoseFiles
+from extract.interchange.export import write_pose_file
+from extract.interchange.imported import ImportItem
+from extract.interchange.pose_files import PoseFiles
 from seds_core.errors import UsageError
 
 

@@ -10,13 +10,13 @@ import pytest
 from published_folders import image_names, keypoints
 from small_stores import POSE
 
-from extract.exports.published_pickles import (
+from extract.interchange.export import (
     portable,
     published_features,
     published_keypoints,
     write_pickle,
 )
-from extract.imports.keypoints.keypoint_rows import nobody_found
+from extract.interchange.keypoint_video import nobody_found
 from seds_core.untrusted_pickles import parse_pickle
 
 IMPORTED = replace(

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from extract.imports.file_identity import content_hash, quick_identity, quick_look
+from extract.interchange.imported import content_hash, quick_identity, quick_look
 
 
 def test_a_file(tmp_path):

@@ -7,14 +7,13 @@ import pytest
 from published_folders import write_features, write_keypoints
 from small_stores import POSE, pose_video, write_store
 
-from extract.imports.features.npy_features import NpyFeatures
-from extract.imports.features.published_features import PublishedFeatures
-from extract.imports.formats import make_format
-from extract.imports.keypoints.openpose_folders import OpenPoseFolders
-from extract.imports.keypoints.pose_files import PoseFiles
-from extract.imports.keypoints.published_keypoints import PublishedKeypoints
-from extract.imports.request import ImportRequest
-from extract.imports.video_facts import VideoFacts
+from extract.interchange.import_command import ImportRequest, make_format
+from extract.interchange.imported import VideoFacts
+from extract.interchange.npy_features import NpyFeatures
+from extract.interchange.openpose import OpenPoseFolders
+from extract.interchange.pose_files import PoseFiles
+from extract.interchange.published_features import PublishedFeatures
+from extract.interchange.published_keypoints import PublishedKeypoints
 from extract.settings import ExtractSettings
 from seds_core.errors import UsageError
 

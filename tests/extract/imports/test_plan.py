@@ -5,9 +5,8 @@ import os
 import pytest
 from finished_videos import finished
 
-from extract.imports.file_identity import content_hash, quick_identity
-from extract.imports.imported import ImportItem
-from extract.imports.plan import has_changed, plan_import
+from extract.interchange.import_command import has_changed, plan_import
+from extract.interchange.imported import ImportItem, content_hash, quick_identity
 from seds_core.store.reader import VideoEntry
 
 

@@ -7,7 +7,7 @@ import pytest
 from hostile_pickles import Calls
 from published_folders import write_pickle
 
-from extract.imports.published_files import PublishedFiles, VideoNames, entry
+from extract.interchange.published_files import PublishedFiles, VideoNames, entry
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.untrusted_pickles import UnsafePickleError

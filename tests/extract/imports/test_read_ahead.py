@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from extract.imports.imported import ImportedVideo, ImportItem
-from extract.imports.read_ahead import MAX_AHEAD, READERS, ReadVideo, read_ahead
+from extract.interchange.import_command import (
+    MAX_AHEAD,
+    READERS,
+    ReadVideo,
+    read_ahead,
+)
+from extract.interchange.imported import ImportedVideo, ImportItem
 from seds_core.errors import ImportedFileError
 from seds_core.store.layout import Provenance
 from seds_core.store.staging import FailedVideo

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from extract.imports.rounding import as_float32
+from extract.interchange.imported import as_float32
 
 
 @pytest.mark.parametrize("dtype", [np.float32, ">f4", np.float16, np.int16, np.uint8])

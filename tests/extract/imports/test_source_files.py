@@ -2,7 +2,7 @@
 
 import pytest
 
-from extract.imports.source_files import videos_in_files
+from extract.interchange.imported import videos_in_files
 from seds_core.errors import UsageError
 
 

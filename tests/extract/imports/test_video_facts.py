@@ -3,7 +3,7 @@
 import pytest
 from video_files import numbered_frames, write_video
 
-from extract.imports.video_facts import FactsSource, KnownFacts, VideoFacts
+from extract.interchange.imported import FactsSource, KnownFacts, VideoFacts
 from extract.videos.listing import ListedVideo
 from extract.videos.part import Crop, VideoPart
 

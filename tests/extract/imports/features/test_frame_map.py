@@ -2,7 +2,7 @@
 
 import pytest
 
-from extract.imports.features.frame_map import FrameMapError, read_frame_map
+from extract.interchange.npy_features import FrameMapError, read_frame_map
 
 
 def read(tmp_path, text):

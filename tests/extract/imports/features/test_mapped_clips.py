@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.imports.features.frame_map import MappedClips
-from extract.imports.features.mapped_clips import check_clips
+from extract.interchange.npy_features import MappedClips, check_clips
 from seds_core.clip_plan import plan_clips
 from seds_core.errors import ImportedFileError
 

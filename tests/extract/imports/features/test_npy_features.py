@@ -6,9 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from extract.imports.features.npy_features import NpyFeatures
-from extract.imports.imported import ImportFormat, ImportItem
-from extract.imports.video_facts import VideoFacts
+from extract.interchange.imported import ImportFormat, ImportItem, VideoFacts
+from extract.interchange.npy_features import NpyFeatures
 from extract.settings import RgbSettings
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.layout import row_arrays

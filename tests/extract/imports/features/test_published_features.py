@@ -5,10 +5,9 @@ import pytest
 from published_folders import write_features, write_pickle
 from small_stores import POSE, pose_video, write_store
 
-from extract.imports.features.published_features import PublishedFeatures
-from extract.imports.features.video_clips import PlannedClips
-from extract.imports.imported import ImportFormat
-from extract.imports.published_files import PublishedFiles
+from extract.interchange.imported import ImportFormat
+from extract.interchange.published_features import PlannedClips, PublishedFeatures
+from extract.interchange.published_files import PublishedFiles
 from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.errors import ImportedFileError, UsageError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_stores import POSE, pose_video, signer, write_store
 
-from extract.imports.features.video_clips import PlannedClips, unknown_clips
+from extract.interchange.published_features import PlannedClips, unknown_clips
 from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import plan_clips

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from shared_data import shared_path
 
-from extract.imports.imported import ImportFormat
-from extract.imports.keypoints.coco_annotations import CocoAnnotations
-from extract.imports.video_facts import VideoFacts
+from extract.interchange.coco_wholebody import CocoAnnotations
+from extract.interchange.imported import ImportFormat, VideoFacts
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 

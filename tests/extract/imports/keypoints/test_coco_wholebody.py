@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from extract.imports.keypoints.coco_annotations import CocoAnnotations
-from extract.imports.keypoints.coco_wholebody import open_coco_wholebody
-from extract.imports.keypoints.mmpose_predictions import MmposePredictions
-from extract.imports.video_facts import VideoFacts
+from extract.interchange.coco_wholebody import (
+    CocoAnnotations,
+    MmposePredictions,
+    open_coco_wholebody,
+)
+from extract.interchange.imported import VideoFacts
 from seds_core.errors import UsageError
 
 

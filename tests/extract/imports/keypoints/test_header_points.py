@@ -7,8 +7,7 @@ import pytest
 from pose_format.pose_header import PoseHeaderComponent
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
 
-from extract.imports.keypoints.header_points import keypoint_places
-from extract.imports.keypoints.holistic_points import HAND_POINTS
+from extract.interchange.pose_files import HAND_POINTS, keypoint_places
 from seds_core.errors import ImportedFileError
 from seds_core.keypoints import LEFT_HAND
 

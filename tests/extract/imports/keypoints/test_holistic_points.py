@@ -2,7 +2,7 @@
 
 import pytest
 
-from extract.imports.keypoints.holistic_points import HAND_POINTS, HOLISTIC_POINTS
+from extract.interchange.pose_files import HAND_POINTS, HOLISTIC_POINTS
 from extract.pose.mediapipe_estimator import FACE_MESH_POINTS
 
 

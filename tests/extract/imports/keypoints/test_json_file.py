@@ -6,7 +6,7 @@ import math
 import pytest
 from pydantic import BaseModel
 
-from extract.imports.keypoints.json_file import Numbers, check_json, read_json
+from extract.interchange.keypoint_video import Numbers, check_json, read_json
 from seds_core.errors import ImportedFileError
 
 

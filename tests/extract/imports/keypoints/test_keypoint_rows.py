@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from extract.imports.keypoints.keypoint_rows import keypoint_rows, nobody_found
+from extract.interchange.keypoint_video import keypoint_rows, nobody_found
 from seds_core.store.layout import row_arrays
 
 

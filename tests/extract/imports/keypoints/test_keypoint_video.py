@@ -6,16 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.imports.imported import ImportItem
-from extract.imports.keypoints.keypoint_rows import nobody_found
-from extract.imports.keypoints.keypoint_video import (
+from extract.interchange.imported import ImportItem, VideoFacts
+from extract.interchange.keypoint_video import (
     SIGNER,
     implausible_places,
     keypoint_provenance,
     keypoint_video,
     known_facts,
+    nobody_found,
 )
-from extract.imports.video_facts import VideoFacts
 from seds_core.errors import ImportedFileError
 
 FACTS = VideoFacts(210, 260, 25.0)

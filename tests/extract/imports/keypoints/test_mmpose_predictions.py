@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from extract.imports.imported import ImportFormat
-from extract.imports.keypoints.mmpose_predictions import MmposePredictions
-from extract.imports.video_facts import VideoFacts
+from extract.interchange.coco_wholebody import MmposePredictions
+from extract.interchange.imported import ImportFormat, VideoFacts
 from seds_core.errors import ImportedFileError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.imports.keypoints.numbered_frames import frame_number, stack_frames
+from extract.interchange.keypoint_video import frame_number, stack_frames
 from seds_core.errors import ImportedFileError
 
 VIDEO = Path("video")

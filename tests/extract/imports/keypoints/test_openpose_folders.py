@@ -5,10 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from extract.imports.imported import ImportFormat
-from extract.imports.keypoints.openpose_folders import OpenPoseFolders
-from extract.imports.keypoints.openpose_points import BODY_PLACES
-from extract.imports.video_facts import VideoFacts
+from extract.interchange.imported import ImportFormat, VideoFacts
+from extract.interchange.openpose import BODY_PLACES, OpenPoseFolders
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 

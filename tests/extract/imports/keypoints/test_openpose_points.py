@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from extract.imports.keypoints.openpose_points import (
+from extract.interchange.openpose import (
     BODY_25,
     COCO_18,
     OPENPOSE_POINTS,

@@ -10,10 +10,9 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeaderComponent, PoseHeaderDimensions
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
 
-from extract.imports.imported import ImportFormat, ImportItem
-from extract.imports.keypoints import pose_files
-from extract.imports.keypoints.header_points import KNOWN_POINTS
-from extract.imports.keypoints.pose_files import PoseFiles
+from extract.interchange import pose_files
+from extract.interchange.imported import ImportFormat, ImportItem
+from extract.interchange.pose_files import KNOWN_POINTS, PoseFiles
 from extract.pose.mediapipe_estimator import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND

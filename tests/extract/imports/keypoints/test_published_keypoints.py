@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from published_folders import image_names, keypoints, write_keypoints, write_pickle
 
-from extract.imports.imported import ImportFormat
-from extract.imports.keypoints.published_keypoints import PublishedKeypoints
-from extract.imports.published_files import PublishedFiles
-from extract.imports.video_facts import KnownFacts
+from extract.interchange.imported import ImportFormat, KnownFacts
+from extract.interchange.published_files import PublishedFiles
+from extract.interchange.published_keypoints import PublishedKeypoints
 from seds_core.errors import ImportedFileError, UsageError
 
 

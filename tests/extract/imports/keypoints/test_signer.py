@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from extract.imports.keypoints.signer import (
+from extract.interchange.signer import (
     REMEMBERED_FRAMES,
     Sighting,
     count_people,

@@ -1,1 +1,0 @@
-"""The caption files of data sets become one index."""

@@ -1,1 +1,0 @@
-"""Where the signer is in every clip of a long recording."""

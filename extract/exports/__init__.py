@@ -1,1 +1,0 @@
-"""Stores become files of other programs."""

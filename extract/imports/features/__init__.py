@@ -1,1 +1,0 @@
-"""Features of video networks, and which frames they belong to."""

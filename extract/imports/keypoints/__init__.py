@@ -1,1 +1,0 @@
-"""Keypoints of other detectors, as 133 points of COCO-WholeBody."""

@@ -1,0 +1,212 @@
+"""What every import format gives: items to read, whose source is known, and a video's rows."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, Num
+
+from extract.videos.folder_walk import each_once, walk
+from extract.videos.frame_source import open_frames
+from extract.videos.listing import ListedVideo
+from extract.videos.part import VideoError
+from extract.videos.source_identity import QuickIdentity
+from seds_core.errors import UsageError
+from seds_core.store.layout import Provenance
+from seds_core.video_id import video_id_of
+
+
+@dataclass(frozen=True)
+class ImportItem:
+    """A video that is to be imported; whether it can be read is not known yet."""
+
+    video_id: str
+    path: Path
+    """The file or folder that holds it; a file may hold several."""
+
+
+@dataclass(frozen=True)
+class ImportedVideo:
+    """A video's rows, as its store keeps them, and what the store's table says of it."""
+
+    rows: dict[str, np.ndarray]
+    """Array name -> values, first axis ``row``; all arrays of the store's layout."""
+    num_frames: int
+    frame_step: int
+    """Frames of the video from one timeline frame to the next."""
+    fps: float
+    width: int
+    height: int
+    content_hash: str = ""
+    """BLAKE2b-128 of the bytes that were read; empty where they are to be read again for it."""
+    num_rounded: int = 0
+    """Values that are others in the store, because its precision is lower than the file's."""
+    num_people: int = 1
+    """People in the frame that shows the most; the rows are those of one of them."""
+
+
+@runtime_checkable
+class ImportFormat(Protocol):
+    """How files of one kind become rows of one store."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """What decides the rows; ``settings["imported"]["format"]`` names the format."""
+
+    def items(self) -> list[ImportItem]:
+        """The videos below the source, by name. Raises ``UsageError`` when there are none."""
+
+    def read(self, item: ImportItem) -> ImportedVideo:
+        """Reads one video; called from several threads at a time.
+
+        Raises :class:`ImportedFileError` for one that cannot be used.
+        """
+
+
+_BLOCK_BYTES = 1 << 20
+
+
+def quick_look(path: Path) -> QuickIdentity:
+    """What a file, or all files in a folder, are like. Raises ``OSError`` for what is not there."""
+    if path.is_dir():
+        return QuickIdentity.of_folder(path, _files(path))
+    status = path.stat()
+    return QuickIdentity(status.st_size, status.st_mtime_ns, status.st_mtime_ns)
+
+
+def quick_identity(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in ns, of which ``QuickIdentity`` tells more.
+
+    Raises ``OSError`` for what is not there.
+    """
+    look = quick_look(path)
+    return look.size_bytes, look.mtime_ns
+
+
+def content_hash(path: Path) -> str:
+    """BLAKE2b-128 of a file's bytes, or of the names and bytes of all files in a folder.
+
+    Raises ``OSError`` for what cannot be read.
+    """
+    return _hash_of(path, quick_identity(path))
+
+
+@lru_cache(maxsize=64)
+def _hash_of(path: Path, _identity: tuple[int, int]) -> str:
+    """Remembered, because many videos may lie in one file."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in _files(path):
+        if file != path:
+            name = file.relative_to(path).as_posix()
+            digest.update(f"{name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
+        with file.open("rb") as source:
+            while block := source.read(_BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file())
+
+
+def as_float32(
+    values: Num[np.ndarray, "*_"],
+) -> tuple[Float32[np.ndarray, "*_"], int]:
+    """The values as float32, and how many are others now.
+
+    >>> as_float32(np.array([0.5, 0.1, np.nan]))[1]
+    1
+    """
+    if values.dtype == np.float32:
+        return values, 0
+    with np.errstate(over="ignore"):  # what becomes infinite is counted
+        rounded = values.astype(np.float32)
+    is_same = (rounded == values) | (np.isnan(rounded) & np.isnan(values))
+    return rounded, int(np.count_nonzero(~is_same))
+
+
+def files_below(source: Path, suffix: str) -> list[Path]:
+    """The files with one ending, by path; each once, whatever links lead to it.
+
+    Hidden and system files are passed over. Raises ``UsageError`` when there are none.
+    """
+    walked = walk(source, ("**", f"*{suffix}"))
+    files, _ = each_once(f for folder in walked.folders for f in folder.files if f.is_wanted)
+    if not files:
+        raise UsageError(f"there are no {suffix} files below {source}; name the folder of them")
+    return [file.path for file in files]
+
+
+def videos_in_files(source: Path, suffix: str) -> list[ImportItem]:
+    """One video for each file, by name; its id is the path below ``source`` without the ending.
+
+    A file named itself is one video of its own name. Raises ``UsageError`` when there are none.
+    """
+    if source.is_file():
+        return [ImportItem(video_id_of(source.stem), source)]
+    return [
+        ImportItem(video_id_of(path.relative_to(source).with_suffix("").as_posix()), path)
+        for path in files_below(source, suffix)
+    ]
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What files of keypoints often do not say."""
+
+    width: int
+    """Pixels of the images that the keypoints were found in."""
+    height: int
+    fps: float
+
+
+@runtime_checkable
+class FactsSource(Protocol):
+    """Looks up a video's facts."""
+
+    def __call__(self, video_id: str) -> VideoFacts:
+        """Raises ``LookupError`` with a sentence that says how to give what is not known."""
+
+
+@dataclass(frozen=True)
+class KnownFacts:
+    """The size that was given for all videos, else that of each video itself; a ``FactsSource``.
+
+    A size that was given comes first: published keypoints were found in images that had been cut
+    out of the videos and resized.
+    """
+
+    image_size: tuple[int, int] | None
+    """Width and height of the images of all videos."""
+    fps: float | None
+    """Frame rate of all videos; ``None`` where each video tells its own."""
+    folder_fps: float
+    """Frame rate of videos that are folders of images, and of those that are not looked into."""
+    videos: Mapping[str, ListedVideo]
+    """The videos of an index, by id."""
+
+    def __call__(self, video_id: str) -> VideoFacts:
+        """The facts of a video; its file is opened only where no size was given."""
+        if self.image_size is not None:
+            return VideoFacts(*self.image_size, self.fps or self.folder_fps)
+        if video_id not in self.videos:
+            raise LookupError(
+                "the size of its images is not known: give it with --image-size WIDTHxHEIGHT, or "
+                "name its video with --index"
+            )
+        video = self.videos[video_id]
+        try:
+            if video.problem:
+                raise VideoError(video.path, video.problem)
+            properties = open_frames(video.path, self.folder_fps, part=video.part).properties
+        except VideoError as error:
+            raise LookupError(
+                f"the size of its images is not known, because its video cannot be opened: {error}"
+            ) from error
+        return VideoFacts(properties.width, properties.height, self.fps or properties.fps)
