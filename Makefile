@@ -38,7 +38,7 @@ demo: $(INSTALLED)
 	$(BIN)/seds-extract pose --pipeline demo --index demo/corpus/index.csv --out demo/pose.zarr
 	$(BIN)/seds-extract info demo/rgb.zarr
 	$(BIN)/seds-extract info demo/pose.zarr
-	$(BIN)/python -m extract.demo_pose.compare demo/pose.zarr demo/corpus
+	$(BIN)/python -m extract.demo.pose_error demo/pose.zarr demo/corpus
 	$(BIN)/seds-extract show demo/pose.zarr "$$(sed -n '2s/,.*//p' demo/corpus/index.csv)" \
 		--also demo/rgb.zarr --out demo/contact_sheet.png --video
 	$(BIN)/seds-train --stage fusion --pipeline demo --runs demo/runs --name fusion \

@@ -121,7 +121,7 @@ def small_network(path: Path) -> Path:
     """Writes the demo's pose network, made smaller, as a configuration for random weights."""
     from mmengine.config import Config
 
-    from extract.demo_pose.model_config import BACKBONE_STRIDE, demo_pose_config
+    from extract.demo.pose_config import BACKBONE_STRIDE, demo_pose_config
 
     settings = demo_pose_config().to_dict()
     model = settings["model"]

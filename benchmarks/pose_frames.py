@@ -181,7 +181,7 @@ def config_of(source: PoseModelSource) -> Any:  # noqa: ANN401 - mmengine's Conf
     """MMPose's config of a model."""
     from mmengine.config import Config
 
-    from extract.demo_pose.model_config import demo_pose_config
+    from extract.demo.pose_config import demo_pose_config
 
     return demo_pose_config() if source.name == DEMO else Config.fromfile(source.config)
 

@@ -247,7 +247,7 @@ def demo_videos(
 
     seds-extract demo-videos --out demo/corpus
     """
-    from extract.synthetic.corpus import SyntheticCorpus, write_corpus
+    from extract.demo.corpus import SyntheticCorpus, write_corpus
     from seds_core.pipeline_file import read_section
 
     write_corpus(out, read_section(pipelines, pipeline, "synthetic", SyntheticCorpus))

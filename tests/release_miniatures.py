@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 from video_files import write_video
 
-from extract.synthetic.renderer import SignedVideo
-from extract.synthetic.signer import sample_signer
+from extract.demo.renderer import SignedVideo
+from extract.demo.signer import sample_signer
 
 NUM_FRAMES = 26
 PHOENIX_SIZE = (84, 104)

@@ -3,8 +3,8 @@
 import pytest
 from shared_data import REPOSITORY
 
+from extract.demo.corpus import SyntheticCorpus
 from extract.settings import ExtractSettings
-from extract.synthetic.corpus import SyntheticCorpus
 from seds_core.pipeline_file import pipeline_names, read_section
 from train.settings import TrainSettings
 

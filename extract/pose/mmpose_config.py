@@ -87,7 +87,7 @@ def describe_model(source: PoseModelSource, config: TopdownConfig) -> LoadedPose
 
 def _loaded(source: PoseModelSource) -> Any:  # noqa: ANN401 - mmengine's Config
     if source.name == DEMO:
-        from extract.demo_pose.model_config import demo_pose_config  # noqa: PLC0415
+        from extract.demo.pose_config import demo_pose_config  # noqa: PLC0415
 
         return demo_pose_config()
     from mmengine.config import Config  # noqa: PLC0415

@@ -150,7 +150,7 @@ def _warn_of_demo_model(kind: StoreKind, pose: PoseSettings, videos: VideoList) 
     """The demo's keypoint model has only ever seen drawn signers."""
     if kind != "pose" or pose.detector != "mmpose" or pose.model != DEMO:
         return
-    from extract.synthetic.corpus import is_drawn  # noqa: PLC0415 - for this model only
+    from extract.demo.corpus import is_drawn  # noqa: PLC0415 - for this model only
 
     if not all(is_drawn(video.path) for video in videos.videos):
         warn(

@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 from finished_videos import RGB, finished
 
-from extract.demo_pose.compare import store_errors
-from extract.synthetic.corpus import SyntheticCorpus, plan_corpus, signed_video, write_corpus
-from extract.synthetic.skeleton import ground_truth, signer_heights
+from extract.demo.corpus import (
+    SyntheticCorpus,
+    plan_corpus,
+    signed_video,
+    write_corpus,
+)
+from extract.demo.pose_error import store_errors
+from extract.demo.skeleton import ground_truth, signer_heights
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FinishedVideo

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract.demo_pose.model_config import WEIGHTS_PATH, demo_pose_config
+from extract.demo.pose_config import WEIGHTS_PATH, demo_pose_config
 from extract.pose.mmpose_model import import_mmpose
 
 pytestmark = pytest.mark.mmpose
@@ -15,7 +15,7 @@ NUM_FRAMES = 36
 @pytest.fixture(scope="module")
 def errors():
     import_mmpose()
-    from extract.demo_pose.evaluate import held_out_errors
+    from extract.demo.pose_training import held_out_errors
 
     torch.set_num_threads(1)
     return held_out_errors(WEIGHTS_PATH, NUM_FRAMES)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from extract.demo_pose.keypoint_error import median_errors
+from extract.demo.pose_error import median_errors
 
 
 def test_only_visible_points_count():

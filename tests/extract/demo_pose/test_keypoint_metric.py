@@ -14,7 +14,7 @@ def _mmpose():
 
 
 def test_the_metric_measures_in_percent_of_the_height():
-    from extract.demo_pose.keypoint_metric import KeypointErrorMetric
+    from extract.demo.pose_dataset import KeypointErrorMetric
 
     truth = np.zeros((1, 133, 2))
     sample = {

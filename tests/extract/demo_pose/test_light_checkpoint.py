@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from extract.demo_pose.light_checkpoint import plain, write_light_checkpoint
+from extract.demo.pose_training import plain, write_light_checkpoint
 
 
 def test_kernels_are_rounded_and_statistics_kept(tmp_path):

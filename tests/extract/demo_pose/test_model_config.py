@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract.demo_pose.model_config import demo_pose_config
+from extract.demo.pose_config import demo_pose_config
 from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 
 pytestmark = pytest.mark.mmpose

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.demo_pose import training_config
+from extract.demo import pose_training
 from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 
 pytestmark = pytest.mark.mmpose
@@ -17,10 +17,10 @@ def dataset():
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
-    import extract.demo_pose.synthetic_dataset  # noqa: F401 - registers the data set
+    import extract.demo.pose_dataset  # noqa: F401 - registers the data set
 
     init_default_scope("mmpose")
-    config = training_config.training_config(Path("unused"))
+    config = pose_training.training_config(Path("unused"))
     with known_warnings_silenced():
         return DATASETS.build(config.train_dataloader.dataset)
 
@@ -53,7 +53,7 @@ def test_samples_follow_their_number(dataset):
 
 
 def test_every_epoch_has_new_signers(dataset):
-    from extract.demo_pose.synthetic_dataset import NewSignersEveryEpoch
+    from extract.demo.pose_dataset import NewSignersEveryEpoch
 
     sampler = NewSignersEveryEpoch(dataset)
     first = list(sampler)

@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
-from extract.demo_pose import training_config
-from extract.demo_pose.training_run import keep_best, train
+from extract.demo import pose_training
+from extract.demo.pose_training import keep_best, train
 
 pytestmark = pytest.mark.mmpose
 
@@ -24,7 +24,7 @@ TINY = {
 @pytest.fixture
 def tiny(monkeypatch):
     for name, value in TINY.items():
-        monkeypatch.setattr(training_config, name, value)
+        monkeypatch.setattr(pose_training, name, value)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -33,7 +33,7 @@ def tiny(monkeypatch):
 def test_trains_resumes_and_keeps_the_best(tmp_path, monkeypatch):
     train(tmp_path)
     assert (tmp_path / "epoch_1.pth").is_file()
-    monkeypatch.setattr(training_config, "NUM_EPOCHS", 2)
+    monkeypatch.setattr(pose_training, "NUM_EPOCHS", 2)
     train(tmp_path)
     resumed = torch.load(tmp_path / "epoch_2.pth", weights_only=False)
     assert resumed["meta"]["iter"] == 2

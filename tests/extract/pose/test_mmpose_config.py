@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.demo_pose.model_config import demo_pose_config
+from extract.demo.pose_config import demo_pose_config
 from extract.pose.mmpose_config import read_config
 from extract.pose.provenance import describe_pose_model, find_model, pose_provenance
 from extract.settings import ExtractSettings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from extract.demo_pose.model_config import demo_pose_config
+from extract.demo.pose_config import demo_pose_config
 from extract.pose.mmpose_config import describe_model, read_config
 from extract.pose.mmpose_model import CheckpointError, MMPoseModel, load_mmpose_model
 from extract.pose.provenance import PoseModelSource, find_model

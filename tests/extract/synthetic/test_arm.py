@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from extract.synthetic.arm import bend_arm
+from extract.demo.signer import bend_arm
 
 UPPER, LOWER = 0.85, 0.7
 SHOULDER = np.array([[0.5, 0.0, 0.0]])

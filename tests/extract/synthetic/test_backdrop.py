@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from extract.synthetic.backdrop import draw_backdrop
+from extract.demo.renderer import draw_backdrop
 
 
 def random(seed):

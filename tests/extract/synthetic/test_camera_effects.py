@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from extract.synthetic.camera_effects import sample_effects
+from extract.demo.renderer import sample_effects
 
 
 def random(seed):

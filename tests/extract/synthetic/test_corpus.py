@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from extract.synthetic import corpus as corpus_module
-from extract.synthetic.corpus import (
+from extract.demo import corpus as corpus_module
+from extract.demo.corpus import (
     INDEX_COLUMNS,
     SyntheticCorpus,
     plan_corpus,

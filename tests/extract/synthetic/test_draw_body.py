@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from extract.synthetic.draw_body import draw_arm_bone
-from extract.synthetic.renderer import SignedVideo, draw_signer
-from extract.synthetic.signer import sample_signer
+from extract.demo.drawing import draw_arm_bone
+from extract.demo.renderer import SignedVideo, draw_signer
+from extract.demo.signer import sample_signer
 
 ARM = np.array([[20.0, 20.0, 0.0], [60.0, 20.0, 0.0], [100.0, 20.0, 0.0]])
 SKIN, CLOTH = (200.0, 150.0, 120.0), (20.0, 40.0, 200.0)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from extract.synthetic.draw_hand import draw_hand
-from extract.synthetic.hand_shape import HAND_SHAPES, hand_joints
+from extract.demo.drawing import draw_hand
+from extract.demo.hand_shape import HAND_SHAPES, hand_joints
 
 SKIN = (200.0, 150.0, 120.0)
 LENGTH = 120.0

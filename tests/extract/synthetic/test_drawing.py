@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from extract.synthetic.drawing import capsules, ellipse, fill_convex, shaded, stroke
+from extract.demo.drawing import (
+    capsules,
+    ellipse,
+    fill_convex,
+    shaded,
+    stroke,
+)
 
 
 def test_shapes_are_anti_aliased_and_in_place():

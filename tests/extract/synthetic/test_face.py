@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from extract.synthetic import face as parts
-from extract.synthetic.face import face_points, skull_points
+from extract.demo import signer as parts
+from extract.demo.signer import face_points, skull_points
 
 CLOSED, OPEN = np.array([0.0]), np.array([1.0])
 

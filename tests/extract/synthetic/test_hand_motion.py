@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from extract.synthetic.hand_motion import HandTrack, Stroke, hand_track
-from extract.synthetic.hand_shape import HAND_SHAPES
-from extract.synthetic.lexicon import GLOSS_BY_NAME
-from extract.synthetic.rotations import direction, matrices
-from extract.synthetic.signer import sample_signer
+from extract.demo.hand_shape import HAND_SHAPES, direction, matrices
+from extract.demo.language import GLOSS_BY_NAME
+from extract.demo.motion import HandTrack, Stroke, hand_track
+from extract.demo.signer import sample_signer
 
 TIMES = np.linspace(0, 2, 201)
 BEGIN, END = 0.8, 1.4

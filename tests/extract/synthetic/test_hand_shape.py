@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from extract.synthetic.hand_shape import HAND_SHAPES, hand_joints
+from extract.demo.hand_shape import HAND_SHAPES, hand_joints
 from seds_core.keypoints import HAND_LINES
 
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from extract.synthetic.hand_shape import HAND_SHAPES
-from extract.synthetic.lexicon import GLOSS_BY_NAME, GLOSSES, PLACES
-from extract.synthetic.rotations import direction
+from extract.demo.hand_shape import HAND_SHAPES, direction
+from extract.demo.language import GLOSS_BY_NAME, GLOSSES, PLACES
 
 
 def test_names_are_unique():

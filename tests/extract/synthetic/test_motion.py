@@ -5,12 +5,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from extract.synthetic.hand_shape import hand_joints
-from extract.synthetic.lexicon import GLOSSES
-from extract.synthetic.motion import FRAME_RATE, sign
-from extract.synthetic.rotations import matrices
-from extract.synthetic.sentences import choose_sentences
-from extract.synthetic.signer import sample_signer
+from extract.demo.hand_shape import hand_joints, matrices
+from extract.demo.language import GLOSSES, choose_sentences
+from extract.demo.motion import FRAME_RATE, sign
+from extract.demo.signer import sample_signer
 
 SIGNER = sample_signer(11)
 

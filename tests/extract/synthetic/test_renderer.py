@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from extract.synthetic.renderer import SignedVideo, draw_signer
-from extract.synthetic.signer import sample_signer
-from extract.synthetic.skeleton import ground_truth
+from extract.demo.renderer import SignedVideo, draw_signer
+from extract.demo.signer import sample_signer
+from extract.demo.skeleton import ground_truth
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 
 GLOSSES = ("TEACHER", "BOOK", "READ")

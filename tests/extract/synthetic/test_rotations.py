@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from extract.synthetic.lexicon import GLOSSES
-from extract.synthetic.rotations import align_signs, direction, matrices, orientation
+from extract.demo.hand_shape import (
+    align_signs,
+    direction,
+    matrices,
+    orientation,
+)
+from extract.demo.language import GLOSSES
 
 FORMS = [form for gloss in GLOSSES for form in (gloss.start, gloss.end, gloss.base) if form]
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from extract.synthetic.lexicon import GLOSS_BY_NAME
-from extract.synthetic.sentences import all_sentences, choose_sentences
+from extract.demo.language import GLOSS_BY_NAME, all_sentences, choose_sentences
 
 
 def test_every_caption_and_every_gloss_sequence_occurs_once():

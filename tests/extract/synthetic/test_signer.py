@@ -1,6 +1,6 @@
 """Signers are people of different looks, and the same seed is the same person."""
 
-from extract.synthetic.signer import sample_signer
+from extract.demo.signer import sample_signer
 
 SIGNERS = [sample_signer(seed) for seed in range(200)]
 

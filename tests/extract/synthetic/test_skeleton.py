@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from extract.synthetic.motion import sign
-from extract.synthetic.signer import sample_signer
-from extract.synthetic.skeleton import ground_truth, pose_signer, signer_heights
+from extract.demo.motion import sign
+from extract.demo.signer import sample_signer
+from extract.demo.skeleton import ground_truth, pose_signer, signer_heights
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 
 SIZE = 256

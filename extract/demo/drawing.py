@@ -1,22 +1,85 @@
-"""Draws torso, head and arms of one frame."""
+"""Draws a signer's body, face and hands."""
 
+import cv2
+import numpy as np
+from jaxtyping import Float64, UInt8
+from extract.demo.signer import Colour
 import numpy as np
 from jaxtyping import Float64
+from extract.demo import signer as parts
+from extract.demo.signer import Colour, Look, Proportions
+from extract.demo.skeleton import CLOTHES_BELOW_HIPS
+import cv2
+import numpy as np
+from jaxtyping import Float64
+from extract.demo.signer import Colour
 
-from extract.synthetic import face as parts
-from extract.synthetic.drawing import (
-    Image,
-    Outline,
-    Point,
-    capsules,
-    ellipse,
-    fill,
-    fill_convex,
-    shaded,
-    stroke,
-)
-from extract.synthetic.signer import Colour, Look, Proportions
-from extract.synthetic.skeleton import CLOTHES_BELOW_HIPS
+
+_SHIFT_BITS = 4
+_HALF_CIRCLE = np.linspace(-np.pi / 2, np.pi / 2, 7)
+_CIRCLE_ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_CIRCLE = np.column_stack([np.cos(_CIRCLE_ANGLES), np.sin(_CIRCLE_ANGLES)])
+
+Image = UInt8[np.ndarray, "height width channel=3"]
+Point = Float64[np.ndarray, "coordinate=2"]
+Outline = Float64[np.ndarray, "_ coordinate=2"]
+
+
+def fill(image: Image, outline: Outline, colour: Colour) -> None:
+    """Fills any simple polygon."""
+    cv2.fillPoly(image, [_fixed_point(outline)], colour, cv2.LINE_AA, _SHIFT_BITS)
+
+
+def fill_convex(image: Image, outline: Outline, colour: Colour) -> None:
+    """Fills a convex polygon, several times faster than :func:`fill`."""
+    cv2.fillConvexPoly(image, _fixed_point(outline), colour, cv2.LINE_AA, _SHIFT_BITS)
+
+
+def stroke(
+    image: Image, line: Outline, colour: Colour, thickness: int, *, is_closed: bool = False
+) -> None:
+    """Draws a line through the points."""
+    points = [_fixed_point(line)]
+    cv2.polylines(image, points, is_closed, colour, thickness, cv2.LINE_AA, _SHIFT_BITS)
+
+
+def ellipse(centre: Point, across: float, down: float) -> Outline:
+    """The outline of an upright ellipse."""
+    return centre + _CIRCLE * (across, down)
+
+
+def capsules(
+    begins: Outline,
+    ends: Outline,
+    begin_radii: Float64[np.ndarray, " joint"],
+    end_radii: Float64[np.ndarray, " joint"],
+) -> Float64[np.ndarray, "joint 14 coordinate=2"]:
+    """Outlines of bones: a half circle around each end, joined by straight sides."""
+    along = ends - begins
+    angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
+    far, near = angle + _HALF_CIRCLE, angle + np.pi + _HALF_CIRCLE
+    return np.concatenate(
+        [_arc(ends, end_radii, far), _arc(begins, begin_radii, near)],
+        axis=1,
+    )
+
+
+def shaded(colour: Colour, factor: float) -> Colour:
+    """A darker (< 1) or lighter (> 1) colour."""
+    red, green, blue = colour
+    return min(red * factor, 255.0), min(green * factor, 255.0), min(blue * factor, 255.0)
+
+
+def _arc(
+    centres: Outline, radii: Float64[np.ndarray, " joint"], angles: Float64[np.ndarray, "joint 7"]
+) -> Float64[np.ndarray, "joint 7 coordinate=2"]:
+    spokes = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    return centres[:, None] + radii[:, None, None] * spokes
+
+
+def _fixed_point(points: Outline) -> np.ndarray:
+    return np.round(points * (1 << _SHIFT_BITS)).astype(np.int32)
+
 
 _X, _Y = np.eye(2)
 """To the picture's right, and down."""
@@ -196,3 +259,68 @@ def _tapered(
 def _outlined(image: Image, shape: Outline, around: Outline, colour: Colour) -> None:
     fill_convex(image, around, shaded(colour, _OUTLINE_SHADE))
     fill_convex(image, shape, colour)
+
+
+_PALM_JOINTS = [0, 1, 2, 5, 9, 13, 17]
+_BEGINS = np.array([4 * finger + joint for finger in range(5) for joint in (1, 2, 3)])
+_ENDS = _BEGINS + 1
+_LAST_BONES = (2, 5, 8, 11, 14)
+
+_BEGIN_RADII = np.array([(1.3, 1.15, 1.05)] + 4 * [(1.0, 0.92, 0.86)]).reshape(-1)
+_END_RADII = np.array([(1.15, 1.05, 0.85)] + 4 * [(0.92, 0.86, 0.7)]).reshape(-1)
+_FINGER_RADIUS = 0.05
+"""Of a finger at its knuckle, in hand lengths."""
+
+_OUTLINE_PIXELS = 1.0
+_HAND_OUTLINE_SHADE = 0.5
+_PALM_SHADE, _BACK_SHADE, _NAIL_SHADE = 1.08, 0.92, 1.3
+
+
+def draw_hand(
+    image: Image,
+    hand: Float64[np.ndarray, "joint=21 coordinate=3"],
+    length: float,
+    thickness: float,
+    skin: Colour,
+    *,
+    shows_palm: bool,
+) -> None:
+    """Draws one hand of ``length`` pixels; the back is darker than the palm and shows nails."""
+    skin = shaded(skin, _PALM_SHADE if shows_palm else _BACK_SHADE)
+    radius = max(_FINGER_RADIUS * length * thickness, 0.7)
+    points, depths = hand[:, :2], hand[:, 2]
+    fillings = _bones(points, radius, 0.0)
+    outlines = _bones(points, radius, _OUTLINE_PIXELS)
+    bone_depths = 0.5 * (depths[_BEGINS] + depths[_ENDS])
+    palm_depth = depths[_PALM_JOINTS].mean()
+    order = np.argsort(bone_depths)
+    num_behind = int(np.searchsorted(bone_depths[order], palm_depth - 1e-6))
+    for place, bone in enumerate(order):
+        if place == num_behind:
+            _draw_palm(image, points, radius, skin)
+        shade = 1 + 0.45 * float(np.clip(bone_depths[bone] - palm_depth, -0.25, 0.2))
+        fill_convex(image, outlines[bone], shaded(skin, _HAND_OUTLINE_SHADE))
+        fill_convex(image, fillings[bone], shaded(skin, shade))
+        if bone in _LAST_BONES and not shows_palm:
+            nail = ellipse(points[_ENDS[bone]], 0.42 * radius, 0.42 * radius)
+            fill_convex(image, nail, shaded(skin, _NAIL_SHADE))
+    if num_behind == len(order):
+        _draw_palm(image, points, radius, skin)
+
+
+def _bones(points: Outline, radius: float, extra: float) -> Float64[np.ndarray, "joint 14 2"]:
+    return capsules(
+        points[_BEGINS], points[_ENDS], radius * _BEGIN_RADII + extra, radius * _END_RADII + extra
+    )
+
+
+def _draw_palm(image: Image, points: Outline, radius: float, skin: Colour) -> None:
+    """The hull of discs around wrist and knuckles."""
+    outline = _OUTLINE_PIXELS
+    for extra, shade in ((outline, _HAND_OUTLINE_SHADE), (0.0, 0.97)):
+        corners = np.concatenate(
+            [ellipse(points[joint], size, size)
+             for joint, size in ((joint, 0.95 * radius + extra) for joint in _PALM_JOINTS)]
+        )  # fmt: skip
+        hull = cv2.convexHull(corners.astype(np.float32))[:, 0].astype(np.float64)
+        fill_convex(image, hull, shaded(skin, shade))

@@ -1,20 +1,43 @@
-"""How far a store's keypoints are from the truth: ``python -m extract.demo_pose.compare``.
-
-Takes a pose store and the folder of the drawn corpus that it was extracted from.
-"""
-
-import argparse
-from pathlib import Path
+"""How far found keypoints are from the true ones of drawn videos."""
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from seds_core.keypoints import BODY, FACE, LEFT_HAND, RIGHT_HAND
+import argparse
+from pathlib import Path
+import numpy as np
+from jaxtyping import Bool, Float64
 from rich.table import Table
-
-from extract.demo_pose.keypoint_error import median_errors
-from extract.synthetic.corpus import plan_corpus, read_settings, signed_video
-from extract.synthetic.skeleton import ground_truth, signer_heights
+from extract.demo.corpus import plan_corpus, read_settings, signed_video
+from extract.demo.skeleton import ground_truth, signer_heights
 from seds_core.console import results
 from seds_core.store.reader import StoreReader
+
+
+PARTS: dict[str, tuple[slice, ...]] = {
+    "all": (slice(None),),
+    "body": (BODY,),
+    "face": (FACE,),
+    "hands": (LEFT_HAND, RIGHT_HAND),
+}
+
+
+def median_errors(
+    errors: Float64[np.ndarray, "frame keypoint=133"],
+    is_visible: Bool[np.ndarray, "frame keypoint=133"],
+) -> dict[str, float]:
+    """The median error over the visible points of each part; NaN where none is visible."""
+    medians = {}
+    for part, slices in PARTS.items():
+        values = np.concatenate([errors[:, piece][is_visible[:, piece]] for piece in slices])
+        medians[part] = float(np.median(values)) if len(values) else float("nan")
+    return medians
+
+
+# FROM extract/demo_pose/compare.py
+# How far a store's keypoints are from the truth: ``python -m extract.demo.pose_error``.
+#
+# Takes a pose store and the folder of the drawn corpus that it was extracted from.
 
 
 def store_errors(

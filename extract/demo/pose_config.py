@@ -7,11 +7,11 @@ signer fills the picture).
 
 from pathlib import Path
 from typing import Any
-
 from mmengine.config import Config
 
+
 WEIGHTS_PATH = Path(__file__).with_name("demo_wholebody.pth")
-"""The weights that the project carries; ``extract.demo_pose.train`` writes them."""
+"""The weights that the project carries; ``extract.demo.pose_training`` writes them."""
 
 NUM_KEYPOINTS = 133
 INPUT_SIZE = (192, 256)

@@ -5,20 +5,19 @@ import os
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-
 import numpy as np
 from jaxtyping import Float32, UInt8
 from pydantic import Field
-
-from extract.synthetic.motion import FRAME_RATE
-from extract.synthetic.renderer import SignedVideo
-from extract.synthetic.sentences import Sentence, choose_sentences
-from extract.synthetic.signer import sample_signer
-from extract.synthetic.skeleton import ground_truth
+from extract.demo.motion import FRAME_RATE
+from extract.demo.renderer import SignedVideo
+from extract.demo.language import Sentence, choose_sentences
+from extract.demo.signer import sample_signer
+from extract.demo.skeleton import ground_truth
 from extract.videos.video_writing import write_video
 from seds_core.console import track
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import Settings
+
 
 INDEX_COLUMNS = ("video_id", "split", "text", "signer", "glosses", "path")
 

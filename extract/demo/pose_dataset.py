@@ -1,27 +1,36 @@
-"""Feeds MMPose with single frames of drawn signers, rendered when they are asked for.
-
-Import it after :func:`extract.pose.mmpose_model.import_mmpose`; importing it registers the data
-set and its sampler with MMPose by name.
-"""
+"""Drawn frames and their true keypoints as MMPose reads them."""
 
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
-
 import cv2
 import numpy as np
 from mmengine.dataset import Compose
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
-
-from extract.demo_pose.model_config import METAINFO
-from extract.synthetic.drawing import Image
-from extract.synthetic.lexicon import GLOSSES
-from extract.synthetic.renderer import SignedVideo
-from extract.synthetic.signer import sample_signer
-from extract.synthetic.skeleton import ground_truth, signer_heights
+from extract.demo.pose_config import METAINFO
+from extract.demo.drawing import Image
+from extract.demo.language import GLOSSES
+from extract.demo.renderer import SignedVideo
+from extract.demo.signer import sample_signer
+from extract.demo.skeleton import ground_truth, signer_heights
 from seds_core.keypoints import FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
+from collections.abc import Sequence
+from typing import Any
+import numpy as np
+from jaxtyping import Bool, Float64
+from mmengine.evaluator import BaseMetric
+from mmpose.registry import METRICS
+from extract.demo.pose_error import PARTS, median_errors
+
+
+# FROM extract/demo_pose/synthetic_dataset.py
+# Feeds MMPose with single frames of drawn signers, rendered when they are asked for.
+#
+# Import it after :func:`extract.pose.mmpose_model.import_mmpose`; importing it registers the data
+# set and its sampler with MMPose by name.
+
 
 FRAMES_OF_A_VIDEO = 2
 """Samples in a row that share a signer and a scene: planning a scene costs more than a frame."""
@@ -120,3 +129,37 @@ def _compressed(image: Image, rng: np.random.Generator) -> Image:
     quality = int(rng.integers(*_JPEG_QUALITY))
     _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
+
+
+_FrameErrors = tuple[Float64[np.ndarray, " keypoint=133"], Bool[np.ndarray, " keypoint=133"]]
+
+
+@METRICS.register_module()
+class KeypointErrorMetric(BaseMetric):  # type: ignore[misc] # mmengine has no types
+    """Median errors per part, and the share of hand points within 2.5 % (``hands_within``).
+
+    The signer's height is the extent of the person in the picture, from the top of the head to the
+    lowest drawn point inside it.
+    """
+
+    default_prefix = "error"
+    _HANDS_WITHIN = 2.5
+
+    def process(self, _data_batch: object, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Collects the error of every keypoint of a batch."""
+        for sample in data_samples:
+            predicted = np.asarray(sample["pred_instances"]["keypoints"][0], dtype=np.float64)
+            truth = np.asarray(sample["gt_instances"]["keypoints"][0], dtype=np.float64)
+            is_visible = np.asarray(sample["gt_instances"]["keypoints_visible"][0]) > 0
+            distance = np.linalg.norm(predicted - truth, axis=-1)
+            self.results.append((100 * distance / sample["signer_height"], is_visible))
+
+    def compute_metrics(self, results: list[_FrameErrors]) -> dict[str, float]:
+        """Medians over all collected frames."""
+        errors = np.stack([error for error, _ in results])
+        is_visible = np.stack([visible for _, visible in results])
+        hands = np.concatenate([errors[:, p][is_visible[:, p]] for p in PARTS["hands"]])
+        return {
+            **median_errors(errors, is_visible),
+            "hands_within": float(np.mean(hands < self._HANDS_WITHIN)),
+        }

@@ -1,1 +1,0 @@
-"""Features and keypoints of other programs become stores."""

@@ -1,1 +1,0 @@
-"""A drawn signer: sign-language videos with exact keypoints, made by code from integer seeds."""
