@@ -19,8 +19,7 @@ import torch
 from measurement import OURS, print_conditions, print_table, ratios, spread, take_turns
 from torch import Tensor
 
-from train.model.graph_convolution import GraphConvolution
-from train.model.skeleton_graphs import BODY, HAND, adjacency
+from train.model.graph_convolution import BODY, HAND, GraphConvolution, adjacency
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from naive_training_step import naive_graph_convolution

@@ -27,14 +27,13 @@ from measurement import OURS, print_conditions, print_table, take_turns
 from seds_core.clip_plan import plan_clips
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
-from train.batches import PoseBatch, SignBatch, TrainingBatch
+from train.batches import PoseBatch, SignBatch, TrainingBatch, tensors_of
 from train.data.collation import FRAMES_AFTER_A_VIDEO
 from train.data.loading import TrainingBatches, training_batches
 from train.data.retrieval_data import RetrievalData, open_data
 from train.data.sampler import EpochBatches
 from train.settings import AugmentationSettings, TrainSettings
-from train.tensor_tree import tensors_of
-from train.text.clip_tokenizer import ClipTokenizer
+from train.text.openai_clip import ClipTokenizer
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from slow_keypoint_rules import slow_frame

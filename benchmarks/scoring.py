@@ -32,7 +32,7 @@ from seds_core.untrusted_pickles import read_pickle
 from train.evaluation.scoring import score_all_pairs
 from train.model.cross_gloss_fusion import CrossGlossFusion
 from train.model.fine_grained_similarity import retrieval_score, unit_length
-from train.model_settings import CgafSettings, SimilaritySettings, TextSettings
+from train.settings import CgafSettings, SimilaritySettings, TextSettings
 from train.text.text_encoder import build_tokenizer
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))

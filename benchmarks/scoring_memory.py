@@ -24,13 +24,11 @@ import torch
 from measurement import largest_resident, print_conditions
 from torch import Tensor
 
-from train.batches import SignTokens, TextTokens
+from train.batches import SignTokens, TextTokens, rows_of
 from train.evaluation import scoring
-from train.evaluation.block_scores import block_scores
-from train.evaluation.encode_split import EncodedVideos
 from train.evaluation.ranks import rank_both_ways
-from train.model_settings import SimilaritySettings
-from train.tensor_tree import rows_of
+from train.evaluation.scoring import EncodedVideos, block_scores
+from train.settings import SimilaritySettings
 
 DIM, TOKENS, WORDS = 512, 65, 32
 BATCH = 64

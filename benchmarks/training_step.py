@@ -27,13 +27,12 @@ from torch import nn
 
 from train.batches import ClipLayout
 from train.model.retrieval_model import RetrievalModel
-from train.model_settings import LossSettings, SimilaritySettings
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
-from train.settings import Precision, TrainSettings
+from train.processes import Processes
+from train.settings import LossSettings, Precision, SimilaritySettings, TrainSettings
 from train.text.text_encoder import build_text_encoder
 from train.training.gradients import GradientPass
-from train.training.processes import Processes
 from train.training.step import TrainingStep
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))

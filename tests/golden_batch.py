@@ -5,7 +5,7 @@ import torch
 from shared_data import golden_path
 
 from train.batches import PoseBatch, SignBatch, TextBatch
-from train.text.clip_tokenizer import up_to_end
+from train.text.openai_clip import up_to_end
 
 
 def golden_signs() -> SignBatch:

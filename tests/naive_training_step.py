@@ -12,7 +12,7 @@ from naive_clip_block import naive_clip_means, naive_temporal_block
 from torch.nn.functional import grid_sample, linear, pad
 
 from train.model.cross_gloss_fusion import sinusoidal_positions
-from train.model.skeleton_graphs import BODY, HAND
+from train.model.graph_convolution import BODY, HAND
 
 BETAS, EPSILON, LARGEST_NORM = (0.9, 0.98), 1e-6, 1.0
 TEMPERATURE = 0.07

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from train.model.clip_block import clip_means
-from train.training.processes import joined_processes
+from train.processes import joined_processes
 
 
 def main(folder):

@@ -3,9 +3,9 @@
 import torch
 from training_stand_in import StandInModel, random_batch
 
-from train.training import processes as module
-from train.training.batch_norm import average_running_statistics
-from train.training.processes import joined_processes
+from train import processes as module
+from train.model.batch_norm import average_running_statistics
+from train.processes import joined_processes
 
 
 def main():

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from train.model_settings import LossSettings, SimilaritySettings
+from train.batches import rows_of
 from train.precision import loss_scaler
-from train.tensor_tree import rows_of
+from train.processes import joined_processes
+from train.settings import LossSettings, SimilaritySettings
 from train.training.gradients import GradientPass
-from train.training.processes import joined_processes
 
 
 def main(folder, case_path):

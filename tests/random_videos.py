@@ -8,7 +8,7 @@ from train.batches import TextBatch, TrainingBatch
 from train.data.collation import collate_signs
 from train.data.encoder_input import ENCODER_SIZE, PoseInput
 from train.data.sign_reader import PoseExample, SignExample
-from train.text.clip_tokenizer import up_to_end
+from train.text.openai_clip import up_to_end
 
 START, END = 49_406, 49_407
 

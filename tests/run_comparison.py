@@ -4,8 +4,8 @@ import json
 
 import torch
 
-from train.training.run_checkpoint import read_checkpoint
-from train.training.run_folder import RunFolder
+from train.checkpoints.run_checkpoint import read_checkpoint
+from train.checkpoints.run_folder import RunFolder
 
 
 def metric_lines(run_dir, kind="step"):

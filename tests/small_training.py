@@ -39,7 +39,7 @@ def prepare_folder(folder):
 
 def small_request(folder, name="run", **changes):
     """A request of four epochs of three steps; its text encoder is tiny, its words CLIP's."""
-    from train.training.request import TrainRequest
+    from train.training.preparation import TrainRequest
 
     values = {
         "stage": "fusion",

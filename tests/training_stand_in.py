@@ -13,10 +13,10 @@ from train.batches import (
     TextBatch,
     TextTokens,
     TrainingBatch,
+    map_tensors,
 )
 from train.model.retrieval_model import RetrievalModel
 from train.settings import TrainSettings
-from train.tensor_tree import map_tensors
 from train.text.text_encoder import build_text_encoder
 
 NUM_SLOTS, NUM_FRAMES, RGB_DIM, DIM, NUM_WORDS, VOCABULARY = 5, 12, 6, 8, 7, 30

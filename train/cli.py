@@ -113,7 +113,7 @@ def seds_train(
         return
     if stage is None:
         raise typer.BadParameter("choose fusion, pose or rgb", param_hint="--stage")
-    from train.training.request import TrainRequest
+    from train.training.preparation import TrainRequest
     from train.training.run import train
 
     run_dir = runs / (name or f"{pipeline}-{stage}-seed{seed}")
@@ -136,7 +136,7 @@ def check(
 
     seds-train check --rgb demo/rgb.zarr --pose demo/pose.zarr
     """
-    from train.data.store_pair import open_pair
+    from train.data.stage_stores import open_pair
 
     pair = open_pair(rgb, pose)
     for text in pair.warnings:

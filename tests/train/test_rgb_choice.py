@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from train.rgb_choice import MixError, check_mix, rgb_choice
+from train.data.rgb_stores import MixError, check_mix, rgb_choice
 from train.settings import DataSettings, MixedStore
 
 A, B = Path("a.zarr"), Path("b.zarr")

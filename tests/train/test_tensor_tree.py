@@ -1,7 +1,13 @@
 import torch
 from training_stand_in import random_batch
 
-from train.tensor_tree import concatenated, map_tensors, on_device, rows_of, tensors_of
+from train.batches import (
+    concatenated,
+    map_tensors,
+    on_device,
+    rows_of,
+    tensors_of,
+)
 
 
 def test_all_tensors_are_gone_through_in_order():

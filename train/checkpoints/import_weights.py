@@ -1,15 +1,75 @@
-"""Fills a model with the weights of a file, whichever of the known kinds it is."""
+"""Weights of other runs, or the publication's, become a run's starting point."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from seds_core.console import warn
 from seds_core.errors import UsageError
 from seds_core.torch_files import read_tensors
-from train.checkpoints.import_report import ImportReport
-from train.checkpoints.weight_layouts import WeightLayout, recognised
+from train.checkpoints.published_names import WeightLayout, recognised
+from train.settings import StreamSettings, TextSettings
+from train.text.openai_clip import clip_tensors
+
+_SHOWN_IN_FULL = 10
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """Every tensor of the file and of the model, by what became of it."""
+
+    source: str
+    """The file."""
+    layout: str
+    """What kind of file it is."""
+    loaded: tuple[str, ...]
+    """Tensors of the model that were filled."""
+    missing: tuple[str, ...]
+    """Tensors of the model that the file lacks; they stay as they were."""
+    misfits: tuple[str, ...]
+    """Tensors that both have in different sizes, with these; they stay as they were."""
+    unused: tuple[str, ...]
+    """Tensors of the file that this model has no use for."""
+    unknown: tuple[str, ...]
+    """Tensors of the file that no model of this kind should have."""
+
+    def summary(self) -> str:
+        """One line with all counts."""
+        return (
+            f"{self.source} ({self.layout}): {len(self.loaded)} tensors loaded, "
+            f"{len(self.missing)} not in the file, {len(self.misfits)} of another size, "
+            f"{len(self.unused)} not used, {len(self.unknown)} unknown"
+        )
+
+    def details(self) -> list[str]:
+        """One line for each kind of tensor that was not loaded, without the kinds of none."""
+        kinds = {
+            "not in the file, left as they were": self.missing,
+            "of another size, left as they were": self.misfits,
+            "in the file, not used by this model": self.unused,
+            "in the file, unknown": self.unknown,
+        }
+        return [f"{kind}: {condensed(names)}" for kind, names in kinds.items() if names]
+
+
+def condensed(names: Iterable[str]) -> str:
+    """Some names in full, many of them cut off at the number of their block and counted.
+
+    >>> condensed(f"blocks.{number}.weight" for number in range(12))
+    'blocks.* (12)'
+    """
+    names = list(names)
+    if len(names) <= _SHOWN_IN_FULL:
+        return ", ".join(names)
+    groups = Counter(re.sub(r"\.\d+\..*", ".*", name) for name in names)
+    return ", ".join(
+        f"{group} ({count})" if count > 1 else group for group, count in groups.items()
+    )
 
 
 def import_weights(model: nn.Module, path: Path) -> ImportReport:
@@ -79,3 +139,29 @@ def _fits(tensor: Tensor, own: Tensor) -> bool:
 def _some(values: tuple[str, ...]) -> str:
     more = f" and {len(values) - 3} more" if len(values) > 3 else ""
     return ", ".join(values[:3]) + more
+
+
+def start_streams(
+    model: nn.Module, streams: StreamSettings, text: TextSettings
+) -> ImportReport | None:
+    """Copies CLIP's blocks, norms, class token and projection into the model's streams.
+
+    The layer that reads clips stays random, and so do positions unless there are as many as CLIP
+    has. ``None``, with a warning unless the settings ask for it, where all stays random. Raises
+    what :func:`~train.text.openai_clip.clip_tensors` does.
+    """
+    if streams.initial == "random":
+        return None
+    if text.encoder != "clip" or text.weights == "random":
+        warn("the streams start with random weights, because the text encoder has none of CLIP's")
+        return None
+    image = {n: t for n, t in clip_tensors(text.weights).items() if n.startswith("visual.")}
+    class_token = image.get("visual.class_embedding")
+    if class_token is None or class_token.shape[0] != streams.width:
+        found = "no" if class_token is None else f"a {class_token.shape[0]} wide"
+        warn(
+            f"the streams start with random weights, because text.weights has {found} image "
+            f"transformer, and streams.width is {streams.width}"
+        )
+        return None
+    return import_tensors(model, image, f"text.weights {text.weights}")

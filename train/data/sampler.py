@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from seds_core.errors import UsageError
-from train.data.random_generators import dealing_generator
+from train.random_states import dealing_generator
 
 SameSentence = Literal["together", "apart"]
 

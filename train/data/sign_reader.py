@@ -1,6 +1,6 @@
 """Reads one video from the stores, as the model's streams see it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,9 +11,8 @@ from seds_core.clip_plan import clip_starts, timeline_step
 from seds_core.errors import UsageError
 from seds_core.store.files import DamagedStoreError
 from seds_core.store.layout import StoreMismatchError
-from train.batches import ClipLayout
-from train.data.encoder_input import PoseInput, at_least
-from train.data.pose_timeline import PoseTimeline, read_timeline
+from train.batches import ClipLayout, SignBatch
+from train.data.encoder_input import PoseInput, PoseTimeline, at_least, read_timeline
 from train.data.rgb_stores import RgbRows
 from train.data.store_rows import LocatedVideo, StoreRows, locate
 from train.settings import KeypointSettings
@@ -126,3 +125,41 @@ def _naming(video: LocatedVideo) -> Iterator[None]:
         raise UnreadableVideoError(
             f"the video '{video.video_id}' cannot be read: {error}"
         ) from error
+
+
+NOT_FINITE = "hold numbers that are not finite"
+ADVICE = "extract these videos again, or leave them out of the index"
+
+_NAMES_SHOWN = 10
+
+
+class UnusableVideosError(UsageError):
+    """Videos whose stored numbers are not finite; the message names them."""
+
+
+def named(video_ids: Sequence[str]) -> str:
+    """Some ids, and how many they are where not all are named.
+
+    >>> named(["a", "b"])
+    "'a', 'b'"
+    """
+    names = ", ".join(f"'{video_id}'" for video_id in video_ids[:_NAMES_SHOWN])
+    rest = len(video_ids) - _NAMES_SHOWN
+    return f"{names} and {rest:,} more" if rest > 0 else names
+
+
+def refuse_unusable(batch: SignBatch, video_ids: Sequence[str]) -> None:
+    """Raises :class:`UnusableVideosError` if some of a batch's videos are not finite."""
+    if rows := batch.unusable_rows():
+        names = named([video_ids[row] for row in rows])
+        raise UnusableVideosError(f"the features of {names} {NOT_FINITE}: {ADVICE}")
+
+
+def usable_batches(batches: Iterable[SignBatch], video_ids: Sequence[str]) -> Iterator[SignBatch]:
+    """The batches, which are all of these videos in their order; raises like
+    :func:`refuse_unusable`."""
+    first = 0
+    for batch in batches:
+        refuse_unusable(batch, video_ids[first : first + batch.num_videos])
+        first += batch.num_videos
+        yield batch

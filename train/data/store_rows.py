@@ -1,13 +1,14 @@
-"""Reads runs of rows of a store from any process."""
+"""Reads rows of one store, or of several mixed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 
 from seds_core.store.arrays import StoreArrays
@@ -76,3 +77,41 @@ def locate(video_id: str, stores: Iterable[StoreRows]) -> LocatedVideo:
     """Where a video's rows lie; only the process that opened the stores knows."""
     rows = {store.path: store.videos.rows(video_id) for store in stores if store.videos is not None}
     return LocatedVideo(video_id, rows)
+
+
+@dataclass(frozen=True)
+class MixedRows:
+    """Features are a weighted sum; everything else is as the first store says.
+
+    It may be sent to another process, like :class:`StoreRows`.
+    """
+
+    parts: tuple[StoreRows, ...]
+    mix: tuple[float, ...]
+    """A weight for each of them."""
+
+    @property
+    def stores(self) -> tuple[StoreRows, ...]:
+        """All of them; the first one decides the clips."""
+        return self.parts
+
+    def entry(self, video: LocatedVideo) -> VideoRows:
+        """What is known of a video's clips."""
+        return self.parts[0].entry(video)
+
+    def read(self, video: LocatedVideo, array: str) -> np.ndarray:
+        """The video's rows of one array."""
+        if array != "features":
+            return self.parts[0].read(video, array)
+        return mixed_features([part.read(video, array) for part in self.parts], self.mix)
+
+
+def mixed_features(
+    features: list[np.ndarray], mix: tuple[float, ...]
+) -> Float32[np.ndarray, "clip rgb"]:
+    """The sum of weight times features, in float32. CiCo (arXiv 2303.12793), section 3.2."""
+    weighted = (
+        np.float32(weight) * part.astype(np.float32)
+        for weight, part in zip(mix, features, strict=True)
+    )
+    return reduce(np.add, weighted)

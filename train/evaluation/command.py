@@ -1,4 +1,4 @@
-"""One ``seds-eval`` command: from the request to the exit code."""
+"""One ``seds-eval`` command, from its options to the scores."""
 
 import json
 import sys
@@ -11,10 +11,15 @@ from rich.markup import escape
 
 from seds_core.console import results, warn
 from seds_core.errors import UsageError
+from train.checkpoints.run_folder import RunFolder
 from train.evaluation.comparison import compare_with_published, data_set_of
-from train.evaluation.evaluate_split import evaluate_split
-from train.evaluation.evaluated_model import EvaluatedModel
-from train.evaluation.load_model import LoadedModel, load_published_model, load_run_model
+from train.evaluation.load_model import (
+    EvaluatedModel,
+    LoadedModel,
+    load_published_model,
+    load_run_model,
+)
+from train.evaluation.metrics import evaluate_split
 from train.evaluation.report import comparison_table, confusion_table, model_table, spread_table
 from train.evaluation.request import EvaluationRequest
 from train.evaluation.result_files import (
@@ -25,9 +30,8 @@ from train.evaluation.result_files import (
     write_ranks,
 )
 from train.precision import use_arithmetic
+from train.processes import chosen_device
 from train.text.text_encoder import build_tokenizer
-from train.training.processes import chosen_device
-from train.training.run_folder import RunFolder
 
 
 def evaluate(request: EvaluationRequest) -> int:

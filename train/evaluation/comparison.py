@@ -6,18 +6,18 @@ from statistics import fmean, stdev
 from typing import Any
 
 from seds_core.errors import UsageError
-from train.evaluation.evaluated_model import EvaluatedModel
-from train.evaluation.gallery import Gallery
-from train.evaluation.published_scores import (
+from train.evaluation.load_model import EvaluatedModel
+from train.evaluation.metrics import (
     PUBLISHED_SYSTEMS,
     TEST_SETS,
     DataSet,
+    Gallery,
     PublishedSystem,
     Scores,
+    measure,
 )
 from train.evaluation.ranks import Direction
 from train.evaluation.request import TieRule
-from train.evaluation.retrieval_metrics import measure
 
 _COLUMNS: Mapping[str, tuple[Direction, int]] = {
     "T2V R@1": ("text_to_video", 1),

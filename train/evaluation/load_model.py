@@ -1,10 +1,10 @@
-"""A checkpoint becomes a model with the data that it can be evaluated on."""
+"""A trained model as its run left it, and the stores that it is evaluated on."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from rich.markup import escape
@@ -12,18 +12,71 @@ from rich.markup import escape
 from seds_core.console import messages, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, validated
+from seds_core.store.layout import Provenance, StoreKind
 from train.checkpoints.import_weights import import_weights
+from train.checkpoints.run_checkpoint import RunCheckpoint, load_weights, read_checkpoint
 from train.data.retrieval_data import RetrievalData, open_data
+from train.data.rgb_stores import rgb_choice
+from train.evaluation.metrics import SplitScores
 from train.evaluation.request import EvaluationRequest
-from train.evaluation.store_check import refuse_other_stores
 from train.model.retrieval_model import RetrievalModel
-from train.model_settings import TextSettings
 from train.precision import changed_arithmetic
-from train.rgb_choice import rgb_choice
-from train.settings import Stage, TrainSettings
+from train.settings import Stage, TextSettings, TrainSettings
 from train.text.kept_encoder import FOLDER_NAME, as_kept
 from train.text.text_encoder import build_text_encoder
-from train.training.run_checkpoint import RunCheckpoint, load_weights, read_checkpoint
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """One row of a comparison: a run's checkpoint, or a published one."""
+
+    name: str
+    facts: dict[str, Any]
+    """Where the weights come from, stage, seed, settings: plain values."""
+    scores: SplitScores
+
+
+class OtherStoresError(UsageError):
+    """Stores that were made otherwise than those a model was trained on."""
+
+
+def refuse_other_stores(
+    trained_on: dict[str, Any], found: dict[str, Any], checkpoint: Path
+) -> None:
+    """Compares the stores of a training run with others; which videos they hold may differ.
+
+    Both map ``rgb`` and ``pose`` (``rgb_1``, ``rgb_2`` where features are mixed) to a store's path
+    and provenance, and its weight in a mix; other keys are passed over. Raises
+    :class:`OtherStoresError`, naming every setting that differs.
+    """
+    names, own_names = _names(trained_on), _names(found)
+    if names != own_names:
+        raise OtherStoresError(
+            f"{checkpoint} was trained on stores of kind {' and '.join(names)}; "
+            f"evaluate it on the same kinds, found {' and '.join(own_names)}"
+        )
+    for name in names:
+        if differences := _differences(found[name], trained_on[name]):
+            raise OtherStoresError(
+                f"the {name} store {found[name]['path']} was made otherwise than the one that "
+                f"{checkpoint} was trained on (this store / trained on): {'; '.join(differences)}. "
+                "Extract with the settings of the training data, and mix with the same weights"
+            )
+
+
+def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    made, expected = (Provenance.from_attributes(side) for side in (ours, theirs))
+    differences = made.differences(expected)
+    if ours.get("mix") != theirs.get("mix"):
+        differences.append(f"mix: {ours.get('mix')} / {theirs.get('mix')}")
+    return differences
+
+
+def _names(provenance: dict[str, Any]) -> list[str]:
+    """Names of the stores: kinds, numbered where there are several of one."""
+    kinds = get_args(StoreKind)
+    return [n for kind in kinds for n in sorted(provenance) if n.split("_")[0] == kind]
+
 
 PUBLISHED_STAGE: Stage = "fusion"
 """Published checkpoints hold all three streams."""

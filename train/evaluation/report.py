@@ -1,26 +1,136 @@
-"""Tables for people: one run with intervals and chance, runs with their spread, and papers."""
+"""Scores as tables for people, and as figures."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
 
+import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
 from train.evaluation.comparison import COLUMNS, Comparison, OwnScores, by_column
-from train.evaluation.confusions import most_confused
-from train.evaluation.evaluated_model import EvaluatedModel
-from train.evaluation.figures import (
-    Figures,
-    StreamFigures,
-    chance_figures,
-    figures_of,
-    named_values,
-    spread_of,
+from train.evaluation.load_model import EvaluatedModel
+from train.evaluation.metrics import (
+    CUT_OFFS,
+    PUBLISHED_SYSTEMS,
+    SEED,
+    Gallery,
+    RetrievalMetrics,
+    SplitScores,
+    bootstrap_intervals,
+    measure,
+    settle,
 )
-from train.evaluation.gallery import Gallery
-from train.evaluation.published_scores import PUBLISHED_SYSTEMS
-from train.evaluation.ranks import DIRECTIONS, Direction
+from train.evaluation.ranks import DIRECTIONS, Direction, chance_ranks
 from train.evaluation.request import TieRule
-from train.evaluation.retrieval_metrics import CUT_OFFS, RetrievalMetrics
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Videos of one sentence for which another one has the highest score."""
+
+    sentence: str
+    taken_for: str
+    num_videos: int
+    of_videos: int
+    """Videos of the sentence in all."""
+    margin: float
+    """Mean of how much higher the other sentence's score is."""
+
+
+def most_confused(scores: SplitScores, stream: str, count: int) -> list[Confusion]:
+    """At most ``count`` pairs: those of most videos first, of equally many the clearest.
+
+    A video whose own sentence shares the highest score is not confused.
+    """
+    gallery, ranks = scores.gallery, scores.ranks[stream]["video_to_text"]
+    margins: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for video in np.flatnonzero(ranks.num_better):
+        own, other = int(gallery.text_of_video[video]), int(ranks.top_candidate[video])
+        of_video = scores.scores[stream][video]
+        margins[own, other].append(float(of_video[other] - of_video[own]))
+    videos_of_text = np.bincount(gallery.text_of_video)
+    confusions = [
+        Confusion(
+            gallery.sentences[own],
+            gallery.sentences[other],
+            len(values),
+            int(videos_of_text[own]),
+            fmean(values),
+        )
+        for (own, other), values in margins.items()
+    ]
+    return sorted(confusions, key=lambda c: (-c.num_videos, -c.margin))[:count]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One stream in one direction."""
+
+    metrics: RetrievalMetrics
+    intervals: dict[int, tuple[float, float]]
+    """``k`` -> 95 % interval of R@k in percent."""
+
+
+StreamFigures = dict[str, dict[Direction, Figures]]
+"""Stream -> direction -> figures."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over several runs."""
+
+    mean: float
+    deviation: float
+    """Standard deviation of the runs (with n - 1)."""
+
+
+def figures_of(scores: SplitScores, rule: TieRule, *, seed: int = SEED) -> StreamFigures:
+    """Figures of every stream and direction under one rule for ties."""
+    return {
+        stream: {
+            direction: _figures(scores, stream, direction, rule, seed) for direction in DIRECTIONS
+        }
+        for stream in scores.streams
+    }
+
+
+def chance_figures(gallery: Gallery) -> dict[Direction, RetrievalMetrics]:
+    """What random order reaches. R@k and the mean rank are exact: means over all orders of the
+    gallery; the median is that of the queries' mean ranks."""
+    ranks = chance_ranks(len(gallery.sentences), gallery.text_of_video)
+    return {direction: measure(settle(ranks[direction], "expected")) for direction in DIRECTIONS}
+
+
+def named_values(metrics: RetrievalMetrics) -> dict[str, float]:
+    """The columns of a table: ``R@1`` ... in percent, ``MedR``, ``MeanR``."""
+    recall = {f"R@{k}": metrics.recall[k] for k in CUT_OFFS}
+    return recall | {"MedR": metrics.median_rank, "MeanR": metrics.mean_rank}
+
+
+def spread_of(runs: Sequence[StreamFigures]) -> dict[str, dict[Direction, dict[str, Spread]]]:
+    """Mean and deviation of every figure over runs of the same streams, two at least."""
+    return {
+        stream: {
+            direction: _spread([named_values(run[stream][direction].metrics) for run in runs])
+            for direction in DIRECTIONS
+        }
+        for stream in runs[0]
+    }
+
+
+def _figures(
+    scores: SplitScores, stream: str, direction: Direction, rule: TieRule, seed: int
+) -> Figures:
+    settled = scores.settled(stream, direction, rule)
+    return Figures(measure(settled), bootstrap_intervals(settled.hits, seed=seed))
+
+
+def _spread(runs: Sequence[dict[str, float]]) -> dict[str, Spread]:
+    values = {name: [run[name] for run in runs] for name in runs[0]}
+    return {name: Spread(fmean(of_name), stdev(of_name)) for name, of_name in values.items()}
+
 
 SHORT: dict[Direction, str] = {"text_to_video": "T2V", "video_to_text": "V2T"}
 CONFUSIONS_SHOWN = 5

@@ -10,22 +10,28 @@ from typing import Any
 import numpy as np
 
 from train.evaluation.comparison import Comparison, by_column
-from train.evaluation.confidence import NUM_RESAMPLES, PERCENTILES, SEED
-from train.evaluation.confusions import most_confused
-from train.evaluation.evaluated_model import EvaluatedModel
-from train.evaluation.figures import (
+from train.evaluation.load_model import EvaluatedModel
+from train.evaluation.metrics import (
+    NUM_RESAMPLES,
+    PERCENTILES,
+    PUBLISHED_SYSTEMS,
+    SEED,
+    TEST_SETS,
+    Gallery,
+    RetrievalMetrics,
+    SplitScores,
+    measure,
+)
+from train.evaluation.ranks import DIRECTIONS, Direction, best_candidates
+from train.evaluation.report import (
     StreamFigures,
     chance_figures,
     figures_of,
+    most_confused,
     named_values,
     spread_of,
 )
-from train.evaluation.gallery import Gallery
-from train.evaluation.published_scores import PUBLISHED_SYSTEMS, TEST_SETS
-from train.evaluation.ranks import DIRECTIONS, Direction, best_candidates
 from train.evaluation.request import TieRule
-from train.evaluation.retrieval_metrics import RetrievalMetrics, measure
-from train.evaluation.split_scores import SplitScores
 
 NUM_CANDIDATES = 10
 """Candidates of each query that are kept with their scores."""

@@ -16,8 +16,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from train.model.normalisation import weighted_batch_norm
 from train.model.temporal_block import REACH, TemporalBlock
-from train.model.weighted_norm import weighted_batch_norm
 
 NUM_ENDS = 2 * REACH
 """Outputs of a clip that feel its padding."""

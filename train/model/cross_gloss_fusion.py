@@ -1,17 +1,120 @@
-"""Pose and RGB tokens become fusion tokens: two mirrored branches and a joining perceptron.
-
-SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
-"""
+"""Cross gloss attention fusion (CGAF): each stream's glosses look at the other's neighbours."""
 
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from einops import einsum, rearrange, repeat
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from train.model.cross_gloss_attention import NORM_EPSILON, CrossGlossLayer
+from train.model.gloss_sampling import (
+    Samples,
+    neighbour_places,
+    sample_exact,
+    sample_published,
+)
+from train.model.normalisation import Dropout
 from train.model.stream_transformer import quick_gelu
-from train.model_settings import CgafSettings
+from train.settings import CgafSettings
+
+# FROM train/model/cross_gloss_attention.py
+# Attention of one stream's tokens to a few places of the other stream, found by learned offsets.
+#
+# SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
+
+
+NORM_EPSILON = 1e-6
+
+
+def attend_to_samples(
+    queries: Float[Tensor, "video token head dim"],
+    keys: Float[Tensor, "video token head dim"],
+    values: Float[Tensor, "video token head dim"],
+    samples: Samples,
+) -> Float[Tensor, "video token head dim"]:
+    """Softmax over the K neighbours of q.k / sqrt(c), then the weighted sum of v. Equation 9.
+
+    k and v are the samples of ``keys`` and ``values``, which are not put together one by one: q is
+    multiplied with the keys of all tokens, and the softmax's weights are laid onto the tokens.
+    """
+    products = einsum(queries, keys, "b t h c, b u h c -> b t h u")
+    tokens, shares = (rearrange(part, "b t h n s -> b t h (n s)") for part in samples)
+    sampled = rearrange(products.gather(-1, tokens) * shares, "b t h (n s) -> b t h n s", s=2)
+    scores = sampled.sum(dim=-1) * queries.shape[-1] ** -0.5
+    weights = repeat(scores.softmax(dim=-1), "b t h n -> b t h (n s)", s=2) * shares
+    of_tokens = torch.zeros_like(products, dtype=weights.dtype).scatter_add(-1, tokens, weights)
+    return einsum(of_tokens.to(values.dtype), values, "b t h u, b u h c -> b t h c")
+
+
+class CrossGlossAttention(nn.Module):
+    """The attention with its projections and offsets."""
+
+    def __init__(self, dim: int, num_neighbours: int, settings: CgafSettings) -> None:
+        """``dim`` features a token, divided among the heads."""
+        super().__init__()
+        self.num_heads = settings.heads
+        self.sampling = settings.sampling
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.offsets = nn.Linear(dim, settings.heads * num_neighbours)
+        self.output = nn.Linear(dim, dim)
+
+    def forward(
+        self,
+        own: Float[Tensor, "video token dim"],
+        other: Float[Tensor, "video token dim"],
+        num_real: Int64[Tensor, " video"],
+    ) -> Float[Tensor, "video token dim"]:
+        """What the own stream's tokens find in the other stream."""
+        published = self.sampling == "published"
+        # The method as written asks with the own stream and reads the other one. The published code
+        # passes its arguments in swapped order, so that its weights ask with the other stream and
+        # compare with keys of the own one.
+        asking, compared = (other, own) if published else (own, other)
+        query = self.query(asking)
+        heads = "b t (h c) -> b t h c"
+        places = neighbour_places(rearrange(self.offsets(query), heads, h=self.num_heads), num_real)
+        sample = sample_published if published else sample_exact
+        found = attend_to_samples(
+            rearrange(query, heads, h=self.num_heads),
+            rearrange(self.key(compared), heads, h=self.num_heads),
+            rearrange(self.value(other), heads, h=self.num_heads),
+            sample(places, num_tokens=own.shape[1]),
+        )
+        return self.output(rearrange(found, "b t h c -> b t (h c)"))
+
+
+class CrossGlossLayer(nn.Module):
+    """Cross gloss attention and a perceptron, each with a shortcut."""
+
+    def __init__(self, dim: int, num_neighbours: int, settings: CgafSettings) -> None:
+        """One layer of one branch."""
+        super().__init__()
+        self.own_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
+        self.attention = CrossGlossAttention(dim, num_neighbours, settings)
+        self.perceptron_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
+        self.expand = nn.Linear(dim, settings.hidden)
+        self.contract = nn.Linear(settings.hidden, dim)
+        self.dropout = Dropout(settings.dropout)
+
+    def forward(
+        self,
+        own: Float[Tensor, "video token dim"],
+        other: Float[Tensor, "video token dim"],
+        num_real: Int64[Tensor, " video"],
+    ) -> Float[Tensor, "video token dim"]:
+        """The own stream's tokens after the layer."""
+        own = own + self.dropout(self.attention(self.own_norm(own), other, num_real))
+        hidden = self.dropout(torch.relu(self.expand(self.perceptron_norm(own))))
+        return own + self.dropout(self.contract(hidden))
+
+
+# FROM train/model/cross_gloss_fusion.py
+# Pose and RGB tokens become fusion tokens: two mirrored branches and a joining perceptron.
+#
+# SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
+
 
 JOINED_NORM_EPSILON = 1e-12
 

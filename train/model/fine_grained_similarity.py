@@ -9,7 +9,7 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from train.model_settings import SimilaritySettings
+from train.settings import SimilaritySettings
 
 
 def unit_length(tokens: Float[Tensor, "row token dim"]) -> Float[Tensor, "row token dim"]:

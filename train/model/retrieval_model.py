@@ -3,17 +3,30 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from train.batches import ClipLayout, SignBatch, SignTokens, TextBatch, TextTokens
+from train.batches import ClipLayout, SignBatch, SignTokens, TextBatch, TextTokens, concatenated
 from train.model.cross_gloss_fusion import CrossGlossFusion
 from train.model.pose_encoder import PoseEncoder
-from train.model.repeated_sentences import distinct_sentences
 from train.model.stream_transformer import StreamTransformer
 from train.settings import Stage, TrainSettings
-from train.tensor_tree import concatenated
 from train.text.text_encoder import TextEncoder
+
+# FROM train/model/repeated_sentences.py
+# Encodes sentences that occur more than once a single time.
+#
+# Half of the published augmented twins are the plain sentence, and data sets repeat sentences.
+
+
+def distinct_sentences(text: TextBatch) -> tuple[TextBatch, Int64[Tensor, " row"]]:
+    """Every sentence once, and which of them each row is."""
+    num_words = text.input_ids.shape[1]
+    rows = torch.cat([text.input_ids, text.word_is_real], dim=1)
+    distinct, sentence_of_row = torch.unique(rows, dim=0, return_inverse=True)
+    sentences = TextBatch(distinct[:, :num_words], distinct[:, num_words:].bool())
+    return sentences, sentence_of_row
+
 
 FIRST_SCALE = 1 / 0.07
 LARGEST_SCALE = 100.0

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 from torch.utils.checkpoint import checkpoint
 
-from train.model_settings import StreamSettings
+from train.settings import StreamSettings
 
 HEAD_DIM = 64
 

@@ -1,12 +1,74 @@
-"""From the settings to an optimiser, and from a step to its learning rates."""
+"""The optimiser, the groups of parameters that it moves, and how fast."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from train.optimisation.parameter_groups import parameter_groups
 from train.optimisation.published_adam import PublishedAdam
-from train.settings import OptimisationSettings
+from train.settings import LearningRates, OptimisationSettings
+
+RATE_OF_PART = {
+    "text.projection": "fusion",
+    "text": "text",
+    "pose_stream": "streams",
+    "rgb_stream": "streams",
+    "logit_scale": "streams",
+    "pose_encoder": "pose_encoder",
+    "fusion": "fusion",
+}
+"""Parts of the retrieval model, and the field of the learning rates that says theirs; the first
+part that a parameter belongs to counts."""
+
+
+def parameter_groups(
+    model: nn.Module, rates: LearningRates, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Groups for an optimiser: for each learning rate, what decays and what does not.
+
+    Biases do not decay (whatever has ``bias`` in its name, as published); frozen parameters are
+    left out. ``highest`` keeps a group's highest rate while ``lr`` follows the schedule, and
+    ``rate`` names it.
+    """
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in trained_parameters(model):
+        key = (rate_name(name), "bias" not in name)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": getattr(rates, rate),
+            "highest": getattr(rates, rate),
+            "rate": rate,
+            "weight_decay": weight_decay if decays else 0.0,
+        }
+        for (rate, decays), parameters in groups.items()
+    ]
+
+
+def trained_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Names and parameters that are not frozen, in the model's order."""
+    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+
+
+def rate_name(parameter_name: str) -> str:
+    """Which learning rate a parameter has.
+
+    >>> rate_name("pose_stream.blocks.0.attention.out.weight")
+    'streams'
+    """
+    return RATE_OF_PART[part_of(parameter_name)]
+
+
+def part_of(parameter_name: str) -> str:
+    """The first part that a parameter belongs to. Raises ``KeyError`` where there is none."""
+    for part in RATE_OF_PART:
+        if f"{parameter_name}.".startswith(f"{part}."):
+            return part
+    raise KeyError(parameter_name)
 
 
 def build_optimiser(model: nn.Module, settings: OptimisationSettings) -> Optimizer:
@@ -34,3 +96,20 @@ def set_rates(optimiser: Optimizer, share: float) -> None:
 def current_rates(optimiser: Optimizer) -> dict[str, float]:
     """Learning rates by name, such as ``{"text": 1e-05, "fusion": 0.0001}``."""
     return {group["rate"]: group["lr"] for group in optimiser.param_groups}
+
+
+def rate_share(step: int, total_steps: int, warm_up: float) -> float:
+    """Share of its highest value that a learning rate has in a step, between 0 and 1.
+
+    ``step`` counts the steps done before, so that the very first one has a rate of zero where there
+    is a warm-up; ``warm_up`` is a share of all steps. The cosine is one of all steps, not of those
+    after the warm-up: the share jumps down where the warm-up ends. As published.
+    Equation 21.
+
+    >>> [round(rate_share(step, 100, 0.1), 4) for step in (0, 5, 10, 50, 100)]
+    [0.0, 0.5, 0.9755, 0.5, 0.0]
+    """
+    progress = step / total_steps
+    if progress < warm_up:
+        return progress / warm_up
+    return 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seds_core.console import warn
-from train.model_settings import TextSettings
+from train.settings import TextSettings
 
 # Each encoder's libraries take seconds to import, so that only its own are.
 
@@ -64,7 +64,7 @@ def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set
     """
     moved = set()
     if before.encoder != now.encoder and "clip" not in (before.encoder, now.encoder):
-        from train.text.huggingface_source import are_same_without_weights  # noqa: PLC0415
+        from train.text.huggingface import are_same_without_weights  # noqa: PLC0415
 
         if are_same_without_weights(as_kept(before, folder).encoder, now.encoder):
             moved.add("encoder")
@@ -76,10 +76,7 @@ def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set
 
 
 def _saved(settings: TextSettings, folder: Path) -> EncoderSource:
-    from train.text.huggingface_source import (  # noqa: PLC0415
-        are_same_without_weights,
-        save_without_weights,
-    )
+    from train.text.huggingface import are_same_without_weights, save_without_weights
 
     encoder = settings.encoder
     revision = save_without_weights(encoder, folder)
@@ -94,7 +91,7 @@ def _saved(settings: TextSettings, folder: Path) -> EncoderSource:
 
 
 def _clip_source(settings: TextSettings) -> EncoderSource:
-    from train.text.clip_weights import clip_file  # noqa: PLC0415
+    from train.text.openai_clip import clip_file  # noqa: PLC0415
 
     path = clip_file(settings.weights)
     if path is None:

@@ -1,4 +1,4 @@
-"""What a text encoder is to the model, and which one the settings ask for."""
+"""What every text encoder gives, chosen by name."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from train.batches import TextBatch
-from train.model_settings import TextSettings
+from train.settings import TextSettings
 from train.text.tokenizer import Tokenizer
 
 # The encoders' libraries take seconds to import, so that each builder imports only its own.
@@ -45,10 +45,10 @@ def build_text_encoder(
     fit.
     """
     if settings.encoder == "clip":
-        from train.text.clip_text_encoder import build_clip  # noqa: PLC0415
+        from train.text.openai_clip import build_clip  # noqa: PLC0415
 
         return build_clip(settings, embedding_dim, with_weights=with_weights)
-    from train.text.huggingface_text_encoder import build_huggingface  # noqa: PLC0415
+    from train.text.huggingface import build_huggingface  # noqa: PLC0415
 
     return build_huggingface(settings.encoder, embedding_dim, with_weights=with_weights)
 
@@ -56,9 +56,9 @@ def build_text_encoder(
 def build_tokenizer(settings: TextSettings) -> Tokenizer:
     """The tokenizer that belongs to the encoder of the settings."""
     if settings.encoder == "clip":
-        from train.text.clip_tokenizer import ClipTokenizer  # noqa: PLC0415
+        from train.text.openai_clip import ClipTokenizer  # noqa: PLC0415
 
         return ClipTokenizer(settings.max_words)
-    from train.text.huggingface_tokenizer import HuggingFaceTokenizer  # noqa: PLC0415
+    from train.text.huggingface import HuggingFaceTokenizer  # noqa: PLC0415
 
     return HuggingFaceTokenizer(settings.encoder, settings.max_words)

@@ -14,17 +14,23 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from train.batches import SignTokens, TextTokens, TrainingBatch
+from train.batches import (
+    SignTokens,
+    TextTokens,
+    TrainingBatch,
+    concatenated,
+    map_tensors,
+    rows_of,
+    tensors_of,
+)
+from train.model.batch_norm import share_of_momentum
 from train.model.matching_losses import Losses, retrieval_losses
+from train.model.normalisation import still_statistics
 from train.model.retrieval_model import RetrievalModel
-from train.model.running_statistics import still_statistics
-from train.model_settings import LossSettings, SimilaritySettings
 from train.precision import autocast
-from train.settings import Precision
-from train.tensor_tree import concatenated, map_tensors, rows_of, tensors_of
-from train.training.batch_norm import share_of_momentum
-from train.training.processes import Processes
-from train.training.random_states import DropoutState
+from train.processes import Processes
+from train.random_states import DropoutState
+from train.settings import LossSettings, Precision, SimilaritySettings
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,132 @@
-"""The loop over epochs and steps: what is done when, and where it can end."""
+"""The training loop: epochs, validation, and when it stops."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from itertools import chain
+from types import FrameType
 
+from seds_core.console import messages
 from train.batches import TrainingBatch
+from train.checkpoints.run_checkpoint import Position
 from train.data.loading import TrainingBatches
-from train.settings import Stage
+from train.data.retrieval_data import RetrievalData
+from train.evaluation.metrics import evaluate_split
+from train.model.batch_norm import average_running_statistics
+from train.model.retrieval_model import RetrievalModel
+from train.processes import Processes
+from train.settings import Stage, TrainSettings
+from train.text.tokenizer import Tokenizer
 from train.training.checkpoint_keeper import CheckpointKeeper
-from train.training.observer import RunLength, RunObserver, StepRecord, ValidationRecord
-from train.training.processes import Processes
-from train.training.run_checkpoint import Position
+from train.training.observers import (
+    RunLength,
+    RunObserver,
+    StepRecord,
+    ValidationRecord,
+)
 from train.training.step import StepReport, TrainingStep
-from train.training.stopping import StopRequest
-from train.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Evaluates a model on the videos that choose the best epoch."""
+
+    model: RetrievalModel
+    data: RetrievalData
+    tokenizer: Tokenizer
+    settings: TrainSettings
+    processes: Processes
+
+    def __call__(self) -> dict[str, float]:
+        """Stream -> mean of R@1 of both directions, in percent.
+
+        The first process computes it; all of them call this at the same time and get it.
+        """
+        average_running_statistics(self.model, self.processes)
+        with _without_bars_in_files():
+            scores = self._scores() if self.processes.is_first else {}
+        return self.processes.value_of_first(scores)
+
+    def _scores(self) -> dict[str, float]:
+        scores = evaluate_split(
+            self.model,
+            self.data,
+            self.settings.data.validation_split,
+            self.tokenizer,
+            settings=self.settings,
+            device=self.processes.device,
+            workers=self.settings.data.workers,
+        )
+        return {stream: scores.mean_r1(stream) for stream in scores.streams}
+
+
+@contextmanager
+def _without_bars_in_files() -> Iterator[None]:
+    """Keeps the progress of each validation out of a log that is no terminal."""
+    before = messages.quiet
+    messages.quiet = before or not messages.is_terminal
+    try:
+        yield
+    finally:
+        messages.quiet = before
+
+
+SIGNAL_OFFSET = 128
+"""A shell's exit code of a program that a signal ended, less the signal's number."""
+
+
+class StopRequest:
+    """Whether somebody wants the run to stop, and how."""
+
+    signal_number = 0
+    """SIGINT, SIGTERM, or 0: nobody does."""
+    is_urgent = False
+    """Whether it has interrupted whatever was being done."""
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """Handles a signal. A second Ctrl-C ends the program at once; a second SIGTERM, which
+        clusters send when both they and ``torchrun`` pass it on, does nothing more."""
+        self.signal_number = number
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, self.interrupt)
+
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Handles a second Ctrl-C."""
+        self.is_urgent = True
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def noted_stop_requests() -> Iterator[StopRequest]:
+    """Inside, Ctrl-C and SIGTERM (a cluster that ends a job) are noted and nothing else.
+
+    What the program was started to ignore, as a shell does with Ctrl-C for ``command &`` in a
+    script, stays ignored.
+    """
+    request = StopRequest()
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) != signal.SIG_IGN
+    ]
+    before = [signal.signal(number, request.note) for number in numbers]
+    try:
+        yield request
+    except Exception as error:
+        if request.is_urgent:  # libraries turn it into errors of their own
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def exit_code(signal_number: int) -> int:
+    """130 after Ctrl-C, 143 after SIGTERM."""
+    return SIGNAL_OFFSET + signal_number
+
 
 GO_ON, SAVE_NOW = 0, 1
 """What processes agree on after a step; any other number is that of a signal to stop."""

@@ -5,7 +5,7 @@ from rich.table import Table
 from torch import nn
 
 from train.data.retrieval_data import SplitVideos
-from train.optimisation.parameter_groups import RATE_OF_PART, part_of
+from train.optimisation.optimiser import RATE_OF_PART, part_of
 from train.settings import LearningRates, TrainSettings
 from train.training.preparation import PreparedRun
 

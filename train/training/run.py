@@ -8,30 +8,23 @@ import torch
 from rich.markup import escape
 
 from seds_core.console import messages, results
-from train.data.finite_numbers import refuse_unusable
-from train.data.unseen_hands import count_unseen_hands
-from train.model.running_statistics import still_statistics
+from train.batches import concatenated, on_device
+from train.checkpoints.run_checkpoint import Position
+from train.checkpoints.run_folder import RunFolder, RunFolderError
+from train.data.retrieval_data import count_unseen_hands
+from train.data.sign_reader import refuse_unusable
+from train.model.normalisation import still_statistics
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
-from train.tensor_tree import concatenated, on_device
+from train.processes import Processes, joined_processes
 from train.text.kept_encoder import keep_text_encoder
-from train.training.checkpoint_keeper import CheckpointKeeper
-from train.training.environment import environment
+from train.training.checkpoint_keeper import CheckpointKeeper, environment
 from train.training.gradients import micro_batches
-from train.training.live_view import training_view
-from train.training.loop import TrainingLoop
-from train.training.observer import RunObserver
+from train.training.loop import TrainingLoop, Validation, exit_code, noted_stop_requests
+from train.training.observers import RunLog, RunObserver, UnusableVideos, training_view
 from train.training.plan import plan_table
-from train.training.preparation import PreparedRun, prepare
-from train.training.processes import Processes, joined_processes
-from train.training.request import TrainRequest
-from train.training.run_checkpoint import Position
-from train.training.run_folder import RunFolder, RunFolderError
-from train.training.run_log import RunLog
+from train.training.preparation import PreparedRun, TrainRequest, prepare
 from train.training.step import TrainingStep
-from train.training.stopping import exit_code, noted_stop_requests
-from train.training.unusable_videos import UnusableVideos
-from train.training.validation import Validation
 
 __all__ = ["TrainRequest", "train"]
 

@@ -7,14 +7,11 @@ import torch
 from torch.optim import Optimizer
 
 from seds_core.errors import UnavailableError
-from train.batches import TrainingBatch
-from train.data.finite_numbers import ADVICE, NOT_FINITE
-from train.optimisation.optimiser import current_rates, set_rates
-from train.optimisation.parameter_groups import trained_parameters
-from train.optimisation.schedule import rate_share
+from train.batches import TrainingBatch, on_device
+from train.data.sign_reader import ADVICE, NOT_FINITE
+from train.model.batch_norm import restore_statistics, saved_statistics
+from train.optimisation.optimiser import current_rates, rate_share, set_rates, trained_parameters
 from train.settings import OptimisationSettings
-from train.tensor_tree import on_device
-from train.training.batch_norm import restore_statistics, saved_statistics
 from train.training.gradients import GradientPass
 
 LARGEST_LOGIT_SCALE = math.log(100.0) - 1e-6

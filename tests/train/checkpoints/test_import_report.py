@@ -1,6 +1,6 @@
 """What a report of an import says."""
 
-from train.checkpoints.import_report import ImportReport, condensed
+from train.checkpoints.import_weights import ImportReport, condensed
 
 
 def test_the_summary_counts_and_the_details_name():

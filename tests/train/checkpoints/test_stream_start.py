@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from train.checkpoints.stream_start import start_streams
+from train.checkpoints.import_weights import start_streams
 from train.model.stream_transformer import StreamTransformer
-from train.model_settings import StreamSettings, TextSettings
+from train.settings import StreamSettings, TextSettings
 
 STREAMS = StreamSettings(width=64, layers=1)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from train.checkpoints.weight_layouts import LAYOUTS, recognised
+from train.checkpoints.published_names import LAYOUTS, recognised
 
 OWN = {
     "logit_scale",

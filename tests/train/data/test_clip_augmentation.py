@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from small_stores import SIZE, signer
 
-from train.data.clip_augmentation import drop_clips, noisy_features
+from train.data.augmentation import drop_clips, noisy_features
+from train.data.collation import change_signs
 from train.data.encoder_input import encoder_input
-from train.data.examples import change_signs
 from train.data.sign_reader import PoseExample, SignExample
 from train.settings import AugmentationSettings
 

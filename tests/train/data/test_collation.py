@@ -4,8 +4,7 @@ import torch
 from small_stores import LENGTHS, small_data_set
 from word_tokenizer import WordTokenizer
 
-from train.data.collation import collate_examples, collate_signs, tokenised
-from train.data.examples import TrainingExample
+from train.data.collation import TrainingExample, collate_examples, collate_signs, tokenised
 from train.data.retrieval_data import open_data
 from train.settings import TrainSettings
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from small_stores import small_data_set
 
-from train.data.examples import ExampleKey, ExampleReader
+from train.data.collation import ExampleKey, ExampleReader
 from train.data.retrieval_data import open_data
 from train.settings import AugmentationSettings, TrainSettings
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from small_stores import SIZE, signer
 
-from train.data.encoder_input import encoder_input
-from train.data.keypoint_augmentation import (
+from train.data.augmentation import (
     change_keypoints,
     lose_frames,
     mirror,
@@ -11,6 +10,7 @@ from train.data.keypoint_augmentation import (
     transform,
     warp_time,
 )
+from train.data.encoder_input import encoder_input
 from train.settings import AugmentationSettings
 
 PARTS = ("right", "left", "body")

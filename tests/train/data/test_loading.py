@@ -9,12 +9,12 @@ import torch
 from small_stores import RGB, SENTENCES, rgb_video, small_data_set, write_index, write_store
 from word_tokenizer import WordTokenizer
 
+from train.batches import tensors_of
 from train.data.loading import sign_batches, training_batches
 from train.data.retrieval_data import open_data
 from train.data.sampler import EpochBatches
 from train.data.sign_reader import UnreadableVideoError
 from train.settings import AugmentationSettings, TrainSettings
-from train.tensor_tree import tensors_of
 
 CHANGED = AugmentationSettings(rotate_degrees=10, jitter=1.0, drop_clips=0.3, rgb_noise=0.1)
 

@@ -6,8 +6,7 @@ import pytest
 from small_stores import RGB, rgb_video, write_store
 
 from seds_core.store.reader import StoreReader
-from train.data.mixed_rows import MixedRows, mixed_features
-from train.data.store_rows import StoreRows, locate
+from train.data.store_rows import MixedRows, StoreRows, locate, mixed_features
 
 
 def test_the_mix_is_the_slow_sum():

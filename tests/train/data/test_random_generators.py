@@ -1,4 +1,4 @@
-from train.data.random_generators import dealing_generator, example_generator
+from train.random_states import dealing_generator, example_generator
 
 
 def test_the_same_numbers_again():

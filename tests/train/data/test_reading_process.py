@@ -14,7 +14,7 @@ from small_stores import RGB, rgb_video, write_store
 
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
-from train.data.keyed_loader import KeyedLoader
+from train.data.loading import KeyedLoader
 from train.data.reading_process import LostReaderError, ReadingProcess
 from train.data.store_rows import StoreRows
 

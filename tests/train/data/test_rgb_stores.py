@@ -5,10 +5,8 @@ import pytest
 from small_stores import CLIPS, HANDS_RGB, RGB, hands_rgb_video, rgb_video, write_store
 
 from seds_core.store.layout import StoreMismatchError
-from train.data.mixed_rows import MixedRows
-from train.data.rgb_stores import open_rgb
-from train.data.store_rows import StoreRows, locate
-from train.rgb_choice import MixError
+from train.data.rgb_stores import MixError, open_rgb
+from train.data.store_rows import MixedRows, StoreRows, locate
 from train.settings import MixedStore
 
 OTHER = replace(RGB, weights=RGB.weights | {"sha256": "1" * 64, "name": "other"})

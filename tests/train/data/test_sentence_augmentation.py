@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from train.data.sentence_augmentation import swap_two_words
+from train.data.augmentation import swap_two_words
 
 SENTENCE = "one two three four"
 

@@ -14,7 +14,7 @@ from small_stores import (
 )
 
 from seds_core.store.layout import StoreMismatchError
-from train.data.store_pair import open_pair
+from train.data.stage_stores import open_pair
 
 
 def changed(video, **source):

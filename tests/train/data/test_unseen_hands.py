@@ -3,8 +3,7 @@ import pytest
 from small_stores import POSE, pose_video, signer, small_data_set, write_index, write_store
 
 from seds_core.errors import UsageError
-from train.data.retrieval_data import open_data
-from train.data.unseen_hands import UnseenHands, count_unseen_hands
+from train.data.retrieval_data import UnseenHands, count_unseen_hands, open_data
 from train.settings import TrainSettings
 
 

@@ -34,8 +34,7 @@ def small_model():
 
     from train.batches import ClipLayout
     from train.model.retrieval_model import RetrievalModel
-    from train.model_settings import StreamSettings
-    from train.settings import TrainSettings
+    from train.settings import StreamSettings, TrainSettings
 
     torch.manual_seed(0)
     settings = TrainSettings(
@@ -88,9 +87,8 @@ def evaluated():
     """A model's scores on 4 videos of 3 sentences; ``fusion`` knows the answers, ``rgb`` not."""
     import numpy as np
 
-    from train.evaluation.evaluated_model import EvaluatedModel
-    from train.evaluation.gallery import build_gallery
-    from train.evaluation.split_scores import SplitScores
+    from train.evaluation.load_model import EvaluatedModel
+    from train.evaluation.metrics import SplitScores, build_gallery
 
     gallery = build_gallery("test", ["v0", "v1", "v2", "v3"], ["sun", "rain", "sun", "[wind]"])
     right = np.eye(3, dtype=np.float32)[gallery.text_of_video]
@@ -131,11 +129,11 @@ def make_run(tmp_path, tiny_settings, small_data, monkeypatch):
 
     import torch
 
+    from train.checkpoints.run_checkpoint import RunCheckpoint, write_checkpoint
     from train.data.retrieval_data import open_data
     from train.evaluation import command, load_model
     from train.model.retrieval_model import RetrievalModel
     from train.settings import TrainSettings
-    from train.training.run_checkpoint import RunCheckpoint, write_checkpoint
 
     monkeypatch.setattr(load_model, "build_text_encoder", small_text)
     monkeypatch.setattr(command, "build_tokenizer", lambda settings: LetterTokenizer())

@@ -5,10 +5,8 @@ import pytest
 
 from seds_core.errors import UsageError
 from train.evaluation.comparison import by_column, compare_with_published, data_set_of
-from train.evaluation.evaluated_model import EvaluatedModel
-from train.evaluation.gallery import build_gallery
-from train.evaluation.published_scores import Scores
-from train.evaluation.split_scores import SplitScores
+from train.evaluation.load_model import EvaluatedModel
+from train.evaluation.metrics import Scores, SplitScores, build_gallery
 
 FACTS = {"stage": "fusion", "settings": {"keypoints": {"rules": "phoenix-2014t"}}}
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from train.evaluation import confidence
-from train.evaluation.confidence import bootstrap_intervals
+from train.evaluation import metrics
+from train.evaluation.metrics import bootstrap_intervals
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_the_seed_decides_and_the_block_does_not(hits, monkeypatch):
     whole = bootstrap_intervals(hits)
     assert bootstrap_intervals(hits) == whole
     assert bootstrap_intervals(hits, seed=1) != whole
-    monkeypatch.setattr(confidence, "DRAWS_AT_ONCE", 400 * 7 + 3)
+    monkeypatch.setattr(metrics, "DRAWS_AT_ONCE", 400 * 7 + 3)
     assert bootstrap_intervals(hits) == whole
 
 

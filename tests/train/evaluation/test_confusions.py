@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from train.evaluation.confusions import Confusion, most_confused
-from train.evaluation.gallery import build_gallery
-from train.evaluation.report import confusion_table
-from train.evaluation.split_scores import SplitScores
+from train.evaluation.metrics import SplitScores, build_gallery
+from train.evaluation.report import Confusion, confusion_table, most_confused
 
 
 @pytest.fixture

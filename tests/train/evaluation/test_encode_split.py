@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from train.evaluation.encode_split import encode_sentences, encode_videos, evaluating
+from train.batches import concatenated
+from train.evaluation.scoring import encode_sentences, encode_videos, evaluating
 from train.model.fine_grained_similarity import unit_length
-from train.tensor_tree import concatenated
 
 CPU = torch.device("cpu")
 SENTENCES = ["a b", "rain", "x", "longer than eight", "sun"]

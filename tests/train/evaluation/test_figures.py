@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from train.evaluation.figures import chance_figures, figures_of, spread_of
-from train.evaluation.gallery import build_gallery
+from train.evaluation.metrics import build_gallery
+from train.evaluation.report import chance_figures, figures_of, spread_of
 
 
 def test_figures_of_every_stream_and_direction(evaluated):

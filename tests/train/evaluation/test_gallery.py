@@ -1,4 +1,4 @@
-from train.evaluation.gallery import build_gallery
+from train.evaluation.metrics import build_gallery
 
 
 def test_sentences_are_unique_and_in_the_videos_order():

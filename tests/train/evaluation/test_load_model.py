@@ -3,9 +3,13 @@ import torch
 import yaml
 
 from seds_core.errors import UsageError
-from train.evaluation.load_model import load_published_model, load_run_model, settings_digest
+from train.evaluation.load_model import (
+    OtherStoresError,
+    load_published_model,
+    load_run_model,
+    settings_digest,
+)
 from train.evaluation.request import EvaluationRequest
-from train.evaluation.store_check import OtherStoresError
 
 CPU = torch.device("cpu")
 

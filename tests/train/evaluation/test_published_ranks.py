@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from shared_data import golden_path
 
-from train.evaluation.published_ranks import published_ranks
-from train.evaluation.ranks import DIRECTIONS, rank_both_ways
-from train.evaluation.retrieval_metrics import measure, settle_published
+from train.evaluation.metrics import measure, settle_published
+from train.evaluation.ranks import DIRECTIONS, published_ranks, rank_both_ways
 
 GOLDEN_NAMES = {"text_to_video": "t2v", "video_to_text": "v2t"}
 

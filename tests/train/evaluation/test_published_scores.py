@@ -1,4 +1,4 @@
-from train.evaluation.published_scores import PUBLISHED_SYSTEMS, TEST_SETS
+from train.evaluation.metrics import PUBLISHED_SYSTEMS, TEST_SETS
 
 
 def test_every_system_has_scores_on_every_data_set():

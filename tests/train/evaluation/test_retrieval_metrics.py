@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from train.evaluation.metrics import measure, settle, settle_published
 from train.evaluation.ranks import Ranks, rank_both_ways
-from train.evaluation.retrieval_metrics import measure, settle, settle_published
 
 
 def test_by_hand():

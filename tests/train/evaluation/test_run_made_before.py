@@ -13,12 +13,12 @@ import pytest
 from run_comparison import losses
 
 from seds_core.errors import UsageError
+from train.checkpoints.run_checkpoint import read_checkpoint
+from train.checkpoints.run_folder import RunFolder
 from train.evaluation.command import evaluate
 from train.evaluation.request import EvaluationRequest
-from train.training.request import TrainRequest
+from train.training.preparation import TrainRequest
 from train.training.run import train
-from train.training.run_checkpoint import read_checkpoint
-from train.training.run_folder import RunFolder
 
 ARCHIVE = Path(__file__).parents[2] / "fixtures" / "made_before" / "run.tar.xz"
 RUN = Path("runs/before")

@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from train.batches import SignTokens, TextTokens
+from train.batches import SignTokens, TextTokens, rows_of
 from train.evaluation import scoring
-from train.evaluation.block_scores import block_scores
-from train.evaluation.encode_split import EncodedVideos
-from train.evaluation.scoring import block_size, score_all_pairs, score_streams
+from train.evaluation.scoring import (
+    EncodedVideos,
+    block_scores,
+    block_size,
+    score_all_pairs,
+    score_streams,
+)
 from train.model.fine_grained_similarity import retrieval_score, unit_length
-from train.model_settings import SimilaritySettings
-from train.tensor_tree import rows_of
+from train.settings import SimilaritySettings
 
 CPU = torch.device("cpu")
 

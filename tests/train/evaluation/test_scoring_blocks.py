@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from train.evaluation.block_scores import SMALLEST_TEMPERATURE, block_scores
+from train.evaluation.scoring import SMALLEST_TEMPERATURE, block_scores
 from train.model.fine_grained_similarity import retrieval_score, unit_length
-from train.model_settings import SimilaritySettings
+from train.settings import SimilaritySettings
 
 
 def sides(dtype=torch.float32, *, num_videos=5, num_texts=7):

@@ -3,9 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from train.evaluation.gallery import build_gallery
+from train.evaluation.metrics import SplitScores, build_gallery
 from train.evaluation.ranks import ScoreError
-from train.evaluation.split_scores import SplitScores
 
 
 def test_mean_r1_is_of_both_directions(evaluated):

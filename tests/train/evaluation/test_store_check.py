@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seds_core.store.layout import Provenance
-from train.evaluation.store_check import OtherStoresError, refuse_other_stores
+from train.evaluation.load_model import OtherStoresError, refuse_other_stores
 
 RUN = Path("run/best.pt")
 

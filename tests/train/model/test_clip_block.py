@@ -7,7 +7,7 @@ from process_group import REPOSITORY, run_in_two_processes
 
 from train.model import clip_block as module
 from train.model.clip_block import clip_line, clip_means, sums_of_runs, without_repetition
-from train.model.running_statistics import still_statistics
+from train.model.normalisation import still_statistics
 from train.model.temporal_block import TemporalBlock
 
 DIM = 5

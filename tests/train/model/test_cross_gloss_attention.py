@@ -3,13 +3,9 @@ import math
 import pytest
 import torch
 
-from train.model.cross_gloss_attention import (
-    CrossGlossAttention,
-    CrossGlossLayer,
-    attend_to_samples,
-)
+from train.model.cross_gloss_fusion import CrossGlossAttention, CrossGlossLayer, attend_to_samples
 from train.model.gloss_sampling import Samples, neighbour_places
-from train.model_settings import CgafSettings
+from train.settings import CgafSettings
 
 
 def attention(sampling):

@@ -3,7 +3,7 @@ import math
 import torch
 
 from train.model.cross_gloss_fusion import CrossGlossFusion, sinusoidal_positions
-from train.model_settings import CgafSettings
+from train.settings import CgafSettings
 
 
 def test_positions_by_hand():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from train.model.dropout import Dropout, random_mask
+from train.model.normalisation import Dropout, random_mask
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.75, 0.999])

@@ -10,7 +10,7 @@ from train.model.fine_grained_similarity import (
     unit_length,
     video_to_text,
 )
-from train.model_settings import SimilaritySettings
+from train.settings import SimilaritySettings
 
 PUBLISHED = SimilaritySettings()
 MASKED = SimilaritySettings(padding="masked")

@@ -8,8 +8,8 @@ from torch.utils import checkpoint as torch_checkpoint
 from torch.utils._pytree import tree_leaves
 from training_stand_in import random_batch, small_model
 
-from train.tensor_tree import map_tensors, on_device
-from train.text.huggingface_text_encoder import HuggingFaceTextEncoder
+from train.batches import map_tensors, on_device
+from train.text.huggingface import HuggingFaceTextEncoder
 
 
 def small_model_with_dropout():

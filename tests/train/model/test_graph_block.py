@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from train.model.graph_block import GraphBlock, PointNorm
-from train.model.skeleton_graphs import BODY
+from train.model.graph_convolution import BODY, GraphBlock, PointNorm
 
 
 def test_a_norm_counts_every_point_of_every_row():

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from train.model.graph_convolution import GraphConvolution, passage
-from train.model.skeleton_graphs import BODY, HAND, adjacency
+from train.model.graph_convolution import BODY, HAND, GraphConvolution, adjacency, passage
 
 GRAPHS = {
     "hand": HAND.points,

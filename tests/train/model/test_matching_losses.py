@@ -5,7 +5,7 @@ import torch
 
 from train.batches import SignTokens, TextTokens
 from train.model.matching_losses import diagonal_cross_entropy, retrieval_losses, stream_loss
-from train.model_settings import LossSettings, SimilaritySettings
+from train.settings import LossSettings, SimilaritySettings
 
 
 def tokens(*, streams, seed=0):

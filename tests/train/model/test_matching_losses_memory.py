@@ -3,12 +3,10 @@
 import pytest
 import torch
 
-from train.batches import SignTokens, TextTokens
-from train.model import recomputed_rows
-from train.model.matching_losses import retrieval_losses
-from train.model.recomputed_rows import rows_in_pieces
-from train.model_settings import LossSettings, SimilaritySettings
-from train.tensor_tree import tensors_of
+from train.batches import SignTokens, TextTokens, tensors_of
+from train.model import matching_losses
+from train.model.matching_losses import retrieval_losses, rows_in_pieces
+from train.settings import LossSettings, SimilaritySettings
 
 SETTINGS = [SimilaritySettings(padding="published"), SimilaritySettings(padding="masked")]
 
@@ -60,7 +58,7 @@ def kept_bytes(encoded, settings):
 @pytest.mark.parametrize("limit", [1, 4 * 8 * 7 * 5 * 5])
 def test_recomputed_similarities_change_nothing(settings, limit, monkeypatch):
     kept = run(tokens(), settings)
-    monkeypatch.setattr(recomputed_rows, "KEPT_BYTES", limit)
+    monkeypatch.setattr(matching_losses, "KEPT_BYTES", limit)
     for again, before in zip(run(tokens(), settings), kept, strict=True):
         torch.testing.assert_close(again, before, atol=1e-12, rtol=1e-12)
 
@@ -69,7 +67,7 @@ def test_half_precision_is_the_same_the_second_time(monkeypatch):
     """The backward pass computes in the precision of the forward pass, not in its own."""
     with torch.autocast("cpu", torch.bfloat16):
         kept = run(tokens(dtype=torch.float32), SETTINGS[0])
-    monkeypatch.setattr(recomputed_rows, "KEPT_BYTES", 1)
+    monkeypatch.setattr(matching_losses, "KEPT_BYTES", 1)
     encoded = tokens(dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         found = losses(encoded, SETTINGS[0])
@@ -84,7 +82,7 @@ def test_a_large_batch_keeps_nothing_of_the_similarities_size(monkeypatch):
     similarities = 4 * 40 * 40 * 5 * 4
     plain = kept_bytes(encoded, settings)
     assert plain > 12 * similarities  # two arrays a stream and direction
-    monkeypatch.setattr(recomputed_rows, "KEPT_BYTES", similarities // 4)
+    monkeypatch.setattr(matching_losses, "KEPT_BYTES", similarities // 4)
     assert kept_bytes(encoded, settings) < plain / 10
 
 
@@ -100,7 +98,7 @@ def test_a_small_batch_computes_everything_once():
     rows_in_pieces(result, signs, real, values_per_row=100).sum().backward()
     assert calls == [6]
     calls.clear()
-    values = recomputed_rows.KEPT_BYTES // 4 // 4  # four rows fit
+    values = matching_losses.KEPT_BYTES // 4 // 4  # four rows fit
     found = rows_in_pieces(result, signs, real, values_per_row=values)
     torch.testing.assert_close(found, result(signs, real))
     found.sum().backward()

@@ -10,13 +10,12 @@ from training_stand_in import in_float64
 
 from train.batches import ClipLayout
 from train.model.retrieval_model import RetrievalModel
-from train.model_settings import LossSettings, SimilaritySettings
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
-from train.settings import TrainSettings
+from train.processes import Processes
+from train.settings import LossSettings, SimilaritySettings, TrainSettings
 from train.text.text_encoder import build_text_encoder
 from train.training.gradients import GradientPass
-from train.training.processes import Processes
 from train.training.step import TrainingStep
 
 ALONE = Processes(0, 1, torch.device("cpu"))

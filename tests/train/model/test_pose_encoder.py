@@ -3,7 +3,7 @@ import torch
 
 from train.batches import PoseBatch
 from train.model.pose_encoder import PoseEncoder
-from train.model_settings import PoseEncoderSettings
+from train.settings import PoseEncoderSettings
 
 
 def pose_batch(num_frames=24, starts=((0, 3, 8), (2, -1, -1))):

@@ -17,7 +17,7 @@ from train.model.fine_grained_similarity import (
     video_to_text,
 )
 from train.model.matching_losses import retrieval_losses
-from train.model_settings import LossSettings, SimilaritySettings
+from train.settings import LossSettings, SimilaritySettings
 
 pytestmark = pytest.mark.golden
 

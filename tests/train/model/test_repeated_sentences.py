@@ -2,9 +2,8 @@ import pytest
 import torch
 from training_stand_in import in_float64, small_model
 
-from train.batches import TextBatch
-from train.model.repeated_sentences import distinct_sentences
-from train.tensor_tree import concatenated
+from train.batches import TextBatch, concatenated
+from train.model.retrieval_model import distinct_sentences
 
 
 def sentences(*rows):

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from train.model.running_statistics import still_statistics
+from train.model.normalisation import still_statistics
 
 
 def test_statistics_stand_still_and_the_batch_is_normalised_all_the_same():

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from shared_data import golden_path
 
-from train.model.skeleton_graphs import BODY, HAND, SkeletonGraph, adjacency
+from train.model.graph_convolution import (
+    BODY,
+    HAND,
+    SkeletonGraph,
+    adjacency,
+)
 
 
 @pytest.mark.golden

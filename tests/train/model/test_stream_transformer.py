@@ -1,7 +1,7 @@
 import torch
 
 from train.model.stream_transformer import StreamTransformer, quick_gelu
-from train.model_settings import StreamSettings
+from train.settings import StreamSettings
 
 SETTINGS = StreamSettings(width=64, layers=2, initial="random")
 

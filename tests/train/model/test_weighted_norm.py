@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.model.weighted_norm import weighted_batch_norm
+from train.model.normalisation import weighted_batch_norm
 
 
 @pytest.mark.parametrize("training", [True, False])

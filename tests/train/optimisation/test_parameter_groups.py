@@ -3,8 +3,7 @@ import torch
 from torch import nn
 from training_stand_in import StandInModel
 
-from train.optimisation.optimiser import build_optimiser, current_rates, set_rates
-from train.optimisation.parameter_groups import parameter_groups
+from train.optimisation.optimiser import build_optimiser, current_rates, parameter_groups, set_rates
 from train.optimisation.published_adam import PublishedAdam
 from train.settings import LearningRates, OptimisationSettings
 

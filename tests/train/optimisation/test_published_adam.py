@@ -6,9 +6,8 @@ import torch
 from shared_data import golden_path
 
 from train.optimisation import published_adam as module
-from train.optimisation.optimiser import set_rates
+from train.optimisation.optimiser import rate_share, set_rates
 from train.optimisation.published_adam import PublishedAdam, pieces
-from train.optimisation.schedule import rate_share
 
 SETTINGS = {"betas": (0.9, 0.98), "epsilon": 1e-6, "clip_norm": 1.0}
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from train.optimisation.schedule import rate_share
+from train.optimisation.optimiser import rate_share
 
 
 def test_rates_rise_linearly_and_then_follow_a_cosine_of_all_steps():

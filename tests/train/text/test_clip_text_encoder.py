@@ -7,10 +7,8 @@ from published_weights import published_tensors, settings_of
 from shared_data import golden_path
 
 from train.batches import TextBatch
-from train.model_settings import TextSettings
-from train.text.clip_text_encoder import ClipTextEncoder, build_clip
-from train.text.clip_tokenizer import up_to_end
-from train.text.clip_weights import fill_text_network
+from train.settings import TextSettings
+from train.text.openai_clip import ClipTextEncoder, build_clip, fill_text_network, up_to_end
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 from shared_data import golden_path
 
-from train.text.clip_tokenizer import ClipTokenizer, kept_places, up_to_end
+from train.text.openai_clip import ClipTokenizer, kept_places, up_to_end
 from train.text.tokenizer import Tokenizer
 
 START, END = 49406, 49407

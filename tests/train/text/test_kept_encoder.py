@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from tiny_encoder import save_tiny_encoder
 
-from train.model_settings import TextSettings
-from train.text import huggingface_source
+from train.settings import TextSettings
+from train.text import huggingface
 from train.text.kept_encoder import as_kept, keep_text_encoder, moved_settings
 from train.text.text_encoder import build_text_encoder, build_tokenizer
 
@@ -55,7 +55,7 @@ def test_a_copy_is_replaced_as_a_whole(tmp_path):
 def test_a_copy_that_is_not_the_same_is_not_kept(tmp_path, monkeypatch, capsys):
     """As of a tokenizer whose class writes other rules than it has read."""
     encoder = settings(save_tiny_encoder(tmp_path / "encoder", WORDS))
-    save = huggingface_source.save_without_weights
+    save = huggingface.save_without_weights
 
     def save_otherwise(name, folder):
         revision = save(name, folder)
@@ -63,7 +63,7 @@ def test_a_copy_that_is_not_the_same_is_not_kept(tmp_path, monkeypatch, capsys):
         (folder / "tokenizer.json").write_text(rules.replace('"rain"', '"drizzle"'))
         return revision
 
-    monkeypatch.setattr(huggingface_source, "save_without_weights", save_otherwise)
+    monkeypatch.setattr(huggingface, "save_without_weights", save_otherwise)
     keep_text_encoder(encoder, tmp_path / "kept")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["source.json"]
     assert "keeps no copy" in " ".join(capsys.readouterr().err.split())

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from train.model_settings import TextSettings
+from train.settings import TextSettings
 from train.text.text_encoder import build_text_encoder, build_tokenizer
 from train.text.tokenizer import Tokenizer
 

@@ -1,9 +1,9 @@
 import pytest
 from word_tokenizer import WordTokenizer
 
-from train.text import tokenised_sentences as module
-from train.text.clip_tokenizer import ClipTokenizer
-from train.text.tokenised_sentences import as_tokens
+from train.text import tokenizer as module
+from train.text.openai_clip import ClipTokenizer
+from train.text.tokenizer import as_tokens
 
 
 class Dictionary(WordTokenizer):

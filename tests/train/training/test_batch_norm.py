@@ -5,15 +5,15 @@ import torch
 from torch import nn
 from training_stand_in import random_batch, small_model
 
-from train.tensor_tree import on_device
-from train.training.batch_norm import (
+from train.batches import on_device
+from train.model.batch_norm import (
     average_running_statistics,
     restore_statistics,
     saved_statistics,
     share_of_momentum,
     synchronise,
 )
-from train.training.processes import Processes
+from train.processes import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 

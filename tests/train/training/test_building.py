@@ -4,14 +4,14 @@ from safetensors.torch import save_file
 
 from seds_core.errors import UsageError
 from train.batches import ClipLayout
+from train.processes import Processes
 from train.settings import TrainSettings
-from train.training.building import (
+from train.training.preparation import (
     build_model,
     fill_from_files,
     set_training_mode,
     tell_imports,
 )
-from train.training.processes import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 SMALL = {

@@ -11,7 +11,7 @@ import small_training
 from process_group import start_two_processes
 from sessions import end_of, members, start_session, ten_seconds
 
-from train.training.run_folder import RunFolder
+from train.checkpoints.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import subprocess
 
 import torch
 
-from train.training.environment import environment, git_state
+from train.training.checkpoint_keeper import environment, git_state
 
 
 def git(folder, *words):

@@ -11,10 +11,10 @@ from training_stand_in import (
 )
 
 from train.model.matching_losses import retrieval_losses
-from train.model_settings import LossSettings, SimilaritySettings
 from train.precision import loss_scaler
+from train.processes import Processes
+from train.settings import LossSettings, SimilaritySettings
 from train.training.gradients import GradientPass, micro_batches
-from train.training.processes import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 SETTINGS = (SimilaritySettings(), LossSettings())

@@ -16,10 +16,10 @@ from training_stand_in import (
     without_batch_statistics,
 )
 
-from train.model_settings import LossSettings, SimilaritySettings
 from train.precision import loss_scaler
+from train.processes import Processes
+from train.settings import LossSettings, SimilaritySettings
 from train.training.gradients import GradientPass
-from train.training.processes import Processes
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from train.training import live_view as module
-from train.training.live_view import LivePanel, PlainLines
-from train.training.observer import RunLength, StepRecord, ValidationRecord
+from train.training import observers as module
+from train.training.observers import LivePanel, PlainLines, RunLength, StepRecord, ValidationRecord
 from train.training.step import StepReport
 
 LENGTH = RunLength(epochs=2, steps_per_epoch=3)

@@ -5,15 +5,13 @@ from dataclasses import asdict, replace
 import pytest
 from training_stand_in import random_batch
 
+from train.checkpoints.run_checkpoint import Position
 from train.data.loading import TrainingBatches
+from train.processes import Processes
 from train.training.checkpoint_keeper import CheckpointKeeper
-from train.training.loop import TrainingLoop
-from train.training.observer import RunLength, RunObserver
-from train.training.processes import Processes
-from train.training.run_checkpoint import Position
+from train.training.loop import StopRequest, TrainingLoop, Validation
+from train.training.observers import RunLength, RunObserver
 from train.training.step import StepReport, TrainingStep
-from train.training.stopping import StopRequest
-from train.training.validation import Validation
 
 REPORT = StepReport(1.0, {}, 1.0, {}, 1.0, is_skipped=False)
 

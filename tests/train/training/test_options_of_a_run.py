@@ -9,9 +9,9 @@ from run_comparison import assert_equal, assert_same_run
 from small_training import PIPELINES, change_settings, small_request
 from torch.utils import checkpoint as torch_checkpoint
 
+from train.checkpoints.run_checkpoint import read_checkpoint
+from train.checkpoints.run_folder import RunFolder
 from train.training.run import train
-from train.training.run_checkpoint import read_checkpoint
-from train.training.run_folder import RunFolder
 from train.training.step import TrainingStep
 
 SHORT = ("epochs: 4, batch_size: 2", "epochs: 2, batch_size: 3")

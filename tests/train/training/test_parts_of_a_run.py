@@ -8,21 +8,20 @@ from small_training import small_request
 from torch import nn
 from training_stand_in import StandInModel
 
-from train.evaluation import evaluate_split
+from train.checkpoints.run_checkpoint import Position, read_checkpoint
+from train.checkpoints.run_folder import RunFolder
+from train.evaluation import metrics
 from train.model.retrieval_model import RetrievalModel
-from train.model_settings import LossSettings, SimilaritySettings
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
-from train.settings import OptimisationSettings
-from train.training import building, preparation
+from train.processes import Processes
+from train.settings import LossSettings, OptimisationSettings, SimilaritySettings
+from train.training import preparation as building
 from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.gradients import GradientPass
+from train.training.loop import Validation
 from train.training.preparation import prepare
-from train.training.processes import Processes
-from train.training.run_checkpoint import Position, read_checkpoint
-from train.training.run_folder import RunFolder
 from train.training.step import TrainingStep
-from train.training.validation import Validation
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -126,10 +125,10 @@ def test_batches_for_a_gpu_are_pinned(small_folder, monkeypatch, device):
 
     run = prepare(rgb_request(small_folder), Processes(0, 1, CPU))
     monkeypatch.setattr(preparation, "training_batches", asked)
-    monkeypatch.setattr(evaluate_split, "sign_batches", asked)
+    monkeypatch.setattr(metrics, "sign_batches", asked)
     with pytest.raises(Asked, match=str(device.type == "cuda")):
         prepare(rgb_request(small_folder), Processes(0, 1, device))
     with pytest.raises(Asked, match=str(device.type == "cuda")):
-        evaluate_split.evaluate_split(
+        metrics.evaluate_split(
             run.model, run.data, "dev", run.tokenizer, settings=run.settings, device=device
         )

@@ -4,7 +4,7 @@ import torch
 from process_group import run_in_two_processes
 
 from seds_core.errors import UsageError
-from train.training.processes import Processes, chosen_device, joined_processes
+from train.processes import Processes, chosen_device, joined_processes
 
 
 def test_two_processes_understand_each_other():

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from train.training.random_states import (
+from train.random_states import (
     DropoutState,
     random_states,
     restore_random_states,

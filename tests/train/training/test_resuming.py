@@ -12,9 +12,9 @@ from process_group import REPOSITORY
 from run_comparison import assert_same_run, losses, metric_lines
 from small_training import small_request
 
+from train.checkpoints.run_checkpoint import read_checkpoint
+from train.checkpoints.run_folder import RunFolder
 from train.training.run import train
-from train.training.run_checkpoint import read_checkpoint
-from train.training.run_folder import RunFolder
 from train.training.step import TrainingStep
 
 

@@ -18,13 +18,11 @@ from small_stores import (
 )
 from small_training import change_settings, small_request
 
+from train.checkpoints.run_folder import ChangedRunError, RunFolder
 from train.data.stage_stores import StageStoresError
-from train.evaluation.load_model import load_run_model
+from train.evaluation.load_model import OtherStoresError, load_run_model
 from train.evaluation.request import EvaluationRequest
-from train.evaluation.store_check import OtherStoresError
 from train.training.run import train
-from train.training.run_folder import RunFolder
-from train.training.run_identity import ChangedRunError
 
 
 def other_features(folder):

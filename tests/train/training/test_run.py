@@ -7,9 +7,9 @@ from run_comparison import assert_same_run, losses, metric_lines
 from small_training import change_settings, small_request
 
 from seds_core.errors import UsageError
+from train.checkpoints.run_checkpoint import read_checkpoint
+from train.checkpoints.run_folder import RunFolder
 from train.training.run import train
-from train.training.run_checkpoint import read_checkpoint
-from train.training.run_folder import RunFolder
 
 
 def test_a_seed_decides_every_bit(small_folder):

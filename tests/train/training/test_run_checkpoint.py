@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.training import run_checkpoint as module
-from train.training.run_checkpoint import (
+from train.checkpoints import run_checkpoint as module
+from train.checkpoints.run_checkpoint import (
     RunCheckpoint,
     RunCheckpointError,
     link_checkpoint,

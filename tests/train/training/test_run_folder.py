@@ -5,10 +5,8 @@ import pytest
 import yaml
 
 from train.batches import ClipLayout
+from train.checkpoints.run_folder import RunFolder, RunFolderError, RunIdentity, TrainingVideos
 from train.settings import TrainSettings
-from train.training.run_folder import RunFolder, RunFolderError
-from train.training.run_identity import RunIdentity
-from train.training.training_videos import TrainingVideos
 
 RUN = RunIdentity(
     stage="pose",

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from train.batches import ClipLayout
+from train.checkpoints.run_checkpoint import RunCheckpoint
+from train.checkpoints.run_folder import FILE_NAME, ChangedRunError, RunIdentity, TrainingVideos
 from train.settings import TrainSettings
-from train.training.run_checkpoint import RunCheckpoint
-from train.training.run_identity import ChangedRunError, RunIdentity
-from train.training.training_videos import FILE_NAME, TrainingVideos
 
 RUN = RunIdentity(
     stage="fusion",

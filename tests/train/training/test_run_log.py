@@ -1,9 +1,8 @@
 import json
 import math
 
-from train.training.observer import StepRecord, ValidationRecord
-from train.training.run_folder import RunFolder
-from train.training.run_log import RunLog
+from train.checkpoints.run_folder import RunFolder
+from train.training.observers import RunLog, StepRecord, ValidationRecord
 from train.training.step import StepReport
 
 

@@ -4,13 +4,12 @@ import pytest
 import torch
 from training_stand_in import StandInModel, random_batch
 
-from train.model_settings import LossSettings, SimilaritySettings
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
-from train.settings import LearningRates, OptimisationSettings
+from train.processes import Processes
+from train.settings import LearningRates, LossSettings, OptimisationSettings, SimilaritySettings
 from train.training import step as module
 from train.training.gradients import GradientPass
-from train.training.processes import Processes
 from train.training.step import LARGEST_LOGIT_SCALE, DivergedError, TrainingStep
 
 ALONE = Processes(0, 1, torch.device("cpu"))

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from train.training.stopping import exit_code, noted_stop_requests
+from train.training.loop import exit_code, noted_stop_requests
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -11,11 +11,11 @@ from small_training import change_settings, small_request
 from tiny_encoder import save_tiny_encoder
 
 from seds_core.errors import UnavailableError, UsageError
+from train.checkpoints.run_folder import RunFolder
 from train.evaluation.command import evaluate
 from train.evaluation.request import EvaluationRequest
-from train.text import clip_weights
+from train.text import openai_clip
 from train.training.run import train
-from train.training.run_folder import RunFolder
 
 WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})
 
@@ -75,7 +75,7 @@ def test_what_the_files_of_init_bring_is_not_downloaded(small_folder, monkeypatc
     def no_hub():
         raise UnavailableError("the hub was asked")
 
-    monkeypatch.setattr(clip_weights, "_from_hub", no_hub)
+    monkeypatch.setattr(openai_clip, "_from_hub", no_hub)
     change_settings(small_folder, "weights: random", "weights: openai")
     change_settings(small_folder, "initial: random", "initial: clip")
     with pytest.raises(UnavailableError, match="the hub was asked"):

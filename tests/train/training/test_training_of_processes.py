@@ -8,8 +8,8 @@ import small_training
 from process_group import start_two_processes, wait_for_both
 from run_comparison import losses, metric_lines
 
-from train.training.run_checkpoint import read_checkpoint
-from train.training.run_folder import RunFolder
+from train.checkpoints.run_checkpoint import read_checkpoint
+from train.checkpoints.run_folder import RunFolder
 
 
 def test_two_processes_train_one_model(small_folder):

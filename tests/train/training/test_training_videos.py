@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seds_core.dataset_index import IndexedVideo
-from train.training.training_videos import TrainingVideos
+from train.checkpoints.run_folder import TrainingVideos
 
 BEFORE = TrainingVideos((("a", "I like tee"), ("b", "rain"), ("c", "rain")))
 

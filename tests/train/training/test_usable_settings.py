@@ -9,9 +9,9 @@ from word_tokenizer import WordTokenizer
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
 from train.settings import TrainSettings
-from train.text.tokenised_sentences import as_tokens
+from train.text.tokenizer import as_tokens
+from train.training.preparation import UntrainableError, refuse_sentences, refuse_settings
 from train.training.run import train
-from train.training.usable_settings import UntrainableError, refuse_sentences, refuse_settings
 
 
 def refuse(stage, **changes):

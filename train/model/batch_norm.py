@@ -12,12 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from train.model.graph_block import PointNorm
-from train.training.processes import Processes
+from train.model.graph_convolution import PointNorm
+from train.processes import Processes
 
 
 class SynchronisedPointNorm(nn.SyncBatchNorm):
-    """:class:`~train.model.graph_block.PointNorm` over the points of all processes."""
+    """:class:`~train.model.graph_convolution.PointNorm` over the points of all processes."""
 
     def forward(self, features: Float[Tensor, "row joint dim"]) -> Float[Tensor, "row joint dim"]:
         """Normalised features."""

@@ -1,10 +1,12 @@
-"""Batch norm of rows that each stand for several equal ones."""
+"""Norms, dropout and running statistics that leave padding out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -64,3 +66,47 @@ class _SumOverProcesses(torch.autograd.Function):
         total = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, group=ctx.group)
         return total, None
+
+
+@contextmanager
+def still_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, a training forward pass uses its batch's statistics and records none of them.
+
+    A momentum of zero does it, because gradient checkpointing demands the same operations again.
+    """
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    counts = [norm.num_batches_tracked for norm in norms]
+    before = [None if count is None else count.clone() for count in counts]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for count, number in zip(counts, before, strict=True):
+            if count is not None and number is not None:
+                count.copy_(number)
+
+
+class Dropout(nn.Dropout):
+    """Zeros a share p of the values at random and divides the others by 1 - p.
+
+    On a CPU, torch's own draws a double for every value, one after another, and keeps a float mask.
+    """
+
+    def forward(self, values: Float[Tensor, "*_"]) -> Float[Tensor, "*_"]:
+        """The values, or what is left of them in training mode."""
+        if values.device.type != "cpu" or not self.training or self.p == 0:
+            return super().forward(values)
+        kept = random_mask(values.shape, 1 - self.p)
+        return torch.where(kept, values, 0.0).mul_(1 / (1 - self.p))
+
+
+def random_mask(shape: torch.Size, share: float) -> Bool[Tensor, "*_"]:
+    """True with the probability ``share`` below 1, from torch's generator: 32 bits a value."""
+    count = shape.numel()
+    pairs = torch.empty((count + 1) // 2, dtype=torch.int64).random_(-(2**63), None)
+    smallest_dropped = round(share * 2**32) - 2**31
+    return (pairs.view(torch.int32)[:count] < smallest_dropped).view(shape)

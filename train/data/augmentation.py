@@ -1,16 +1,52 @@
-"""Changes the keypoints of training videos at random, in the units of the encoder's 256-pixel box.
+"""Augmentation of clips, keypoints and sentences."""
 
-Every change is made to the whole video alike, except for noise and lost frames. (0, 0) means that
-a point is not seen, and stays (0, 0).
-"""
-
+import re
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
 from train.data.encoder_input import ENCODER_SIZE, PoseInput, at_frames
+from train.data.sign_reader import PoseExample, SignExample
 from train.settings import AugmentationSettings
+
+
+def drop_clips(
+    example: SignExample, probability: float, generator: np.random.Generator
+) -> SignExample:
+    """The example without some of its clips; each goes with ``probability``, one always stays."""
+    is_kept = generator.random(example.num_clips) >= probability
+    is_kept[generator.integers(example.num_clips)] = True
+    return example if is_kept.all() else keep_clips(example, is_kept)
+
+
+def keep_clips(example: SignExample, is_kept: Bool[np.ndarray, " clip"]) -> SignExample:
+    """Only some of the clips; the keypoints of the others stay, as neighbours of what is kept."""
+    pose, rgb = example.pose, example.rgb
+    return SignExample(
+        pose=None if pose is None else PoseExample(pose.frames, pose.clip_starts[is_kept]),
+        rgb=None if rgb is None else rgb[is_kept],
+    )
+
+
+def noisy_features(
+    features: Float32[np.ndarray, "clip rgb"], share: float, generator: np.random.Generator
+) -> Float32[np.ndarray, "clip rgb"]:
+    """Features with normal noise whose expected length is ``share`` of each vector's own.
+
+    >>> noisy_features(np.zeros((1, 2), np.float32), 0.5, np.random.default_rng(0)).tolist()
+    [[0.0, 0.0]]
+    """
+    size = np.sqrt(np.mean(features**2, axis=-1, keepdims=True))
+    return features + share * size * generator.standard_normal(features.shape, dtype=np.float32)
+
+
+# FROM train/data/keypoint_augmentation.py
+# Changes the keypoints of training videos at random, in the units of the encoder's 256-pixel box.
+#
+# Every change is made to the whole video alike, except for noise and lost frames. (0, 0) means that
+# a point is not seen, and stays (0, 0).
+
 
 TIME_KNOTS = 4
 """Moments of a video whose displacements in time are drawn; the frames between them follow."""
@@ -129,3 +165,57 @@ def _where_seen(
     """The changed points; (0, 0) where the unchanged ones are."""
     is_seen = (points != 0).any(axis=-1, keepdims=True)
     return np.where(is_seen, changed, 0).astype(np.float32)
+
+
+# Scripts written without blanks between words: Thai, Lao, Burmese and Khmer, Japanese, Chinese.
+_WITHOUT_BLANKS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+# Vowels and tones that stand above or below the letter before them, or lengthen it.
+_MARKS = (
+    "\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3"
+    "\u3099\u309a\u30fc\uff9e\uff9f"
+)
+# Vowels of Thai and Lao that are written before their letter.
+_LEADING = "\u0e40-\u0e44\u0ec0-\u0ec4"
+_CHARACTER = re.compile(rf"[{_WITHOUT_BLANKS}]")
+_UNIT = re.compile(rf"[{_LEADING}]?[{_WITHOUT_BLANKS}][{_MARKS}]*|[^\W{_WITHOUT_BLANKS}]+")
+
+
+def swap_two_words(sentence: str, probability: float, generator: np.random.Generator) -> str:
+    """The sentence with two of its words, chosen at random, in each other's place.
+
+    Happens with ``probability``; a sentence of fewer than two words stays as it is. Where a
+    script has no blanks between words (Chinese, Japanese, Thai), characters are words; numbers
+    and words of other scripts among them stay whole, and punctuation stays in its place.
+    SEDS (arXiv 2407.16394).
+    """
+    words = sentence.split()
+    if len(words) >= 2:
+        places = _two_places(len(words), probability, generator)
+        return " ".join(_swapped(words, places)) if places else sentence
+    units = list(_UNIT.finditer(sentence)) if _CHARACTER.search(sentence) else []
+    places = _two_places(len(units), probability, generator)
+    if not places:
+        return sentence
+    texts = _swapped([unit[0] for unit in units], places)
+    ends = [0, *(unit.end() for unit in units)]
+    between = [sentence[end : unit.start()] for end, unit in zip(ends, units, strict=False)]
+    pieces = zip(between, texts, strict=True)
+    return "".join(f"{before}{text}" for before, text in pieces) + sentence[ends[-1] :]
+
+
+def _two_places(
+    count: int, probability: float, generator: np.random.Generator
+) -> tuple[int, int] | None:
+    if count < 2 or generator.random() >= probability:
+        return None
+    first, second = generator.choice(count, size=2, replace=False)
+    return int(first), int(second)
+
+
+def _swapped(words: list[str], places: tuple[int, int]) -> list[str]:
+    first, second = places
+    words[first], words[second] = words[second], words[first]
+    return words
