@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from seds_core.hands import HandRules
 from seds_core.pipeline_file import Settings
 
+Count = Annotated[int, Field(ge=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -132,7 +133,6 @@ Precision = Literal["float32", "bfloat16", "float16"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 
 
 class MixedStore(Settings):

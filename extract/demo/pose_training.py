@@ -294,8 +294,7 @@ _TRUST_FILES = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 def train(out: Path) -> None:
     """Trains in ``out``, or goes on from the last checkpoint there."""
     import_mmpose()
-    # Importing these registers them with MMPose, which must have been imported before.
-    import extract.demo.pose_dataset  # noqa: PLC0415
+    # Importing it registers its classes with MMPose, which must have been imported before.
     import extract.demo.pose_dataset  # noqa: F401, PLC0415
 
     torch.set_num_threads(NUM_TORCH_THREADS)

@@ -54,7 +54,7 @@ def read_checkpoint(path: Path) -> PoseCheckpoint:
         content = _read_with_inert_objects(path)
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a checkpoint")
-    return PoseCheckpoint(_state_dict(content, path), _dataset_meta_of_config(content))
+    return PoseCheckpoint(_state_dict(content, path), _dataset_meta_of_checkpoint(content))
 
 
 def _read_with_inert_objects(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -168,7 +168,7 @@ def _state_dict(content: Mapping[str, Any], path: Path) -> dict[str, torch.Tenso
     return {str(key).removeprefix("module."): value for key, value in state.items()}
 
 
-def _dataset_meta_of_config(content: Mapping[str, Any]) -> dict[str, Any] | None:
+def _dataset_meta_of_checkpoint(content: Mapping[str, Any]) -> dict[str, Any] | None:
     meta = content.get("meta")
     dataset_meta = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
     return (

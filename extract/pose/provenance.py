@@ -161,7 +161,7 @@ def _model_of_config_file(path: Path, checkpoint: str | None) -> PoseModelSource
 
 
 def _demo_folder() -> Path:
-    return Path(__file__).parents[1] / "demo_pose"
+    return Path(__file__).parents[1] / "demo"
 
 
 def _unknown_model(name: str, known: list[str]) -> str:

@@ -36,7 +36,10 @@ def known_provenance(
     if kind == "rgb":
         _check_pose_store(settings.rgb, pose_store)
         return _known_rgb_provenance(settings, pose_store)
-    from extract.pose.provenance import describe_pose_model, pose_provenance
+    from extract.pose.provenance import (  # noqa: PLC0415 - imports what its model needs
+        describe_pose_model,
+        pose_provenance,
+    )
 
     return pose_provenance(settings, describe_pose_model(settings.pose), device="")
 

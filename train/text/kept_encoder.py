@@ -76,7 +76,10 @@ def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set
 
 
 def _saved(settings: TextSettings, folder: Path) -> EncoderSource:
-    from train.text.huggingface import are_same_without_weights, save_without_weights
+    from train.text.huggingface import (  # noqa: PLC0415
+        are_same_without_weights,
+        save_without_weights,
+    )
 
     encoder = settings.encoder
     revision = save_without_weights(encoder, folder)

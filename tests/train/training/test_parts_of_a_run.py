@@ -16,7 +16,7 @@ from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
 from train.processes import Processes
 from train.settings import LossSettings, OptimisationSettings, SimilaritySettings
-from train.training import preparation as building
+from train.training import preparation
 from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.gradients import GradientPass
 from train.training.loop import Validation
@@ -111,8 +111,8 @@ def test_batch_statistics_are_those_of_all_processes_on_gpus(
     small_folder, processes, is_synchronised
 ):
     settings = preparation.read_settings(small_request(small_folder))
-    layout = building.ClipLayout(5, 4, 6)
-    model = building.build_model(settings, "fusion", layout, processes, with_weights=False)
+    layout = preparation.ClipLayout(5, 4, 6)
+    model = preparation.build_model(settings, "fusion", layout, processes, with_weights=False)
     norms = [part for part in model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     assert {isinstance(norm, nn.SyncBatchNorm) for norm in norms} == {is_synchronised}
 

@@ -26,8 +26,8 @@ pipelines:
 @pytest.fixture
 def request_for(tmp_path, monkeypatch):
     """Makes requests for a pipeline of small networks, on the CPU."""
-    monkeypatch.setattr(network_clock, "TIMED_RUNS", 1)
-    monkeypatch.setitem(network_clock._MATRIX_SIDE, "cpu", 128)
+    monkeypatch.setattr(measured_work, "TIMED_RUNS", 1)
+    monkeypatch.setitem(measured_work._MATRIX_SIDE, "cpu", 128)
     monkeypatch.setattr(measured_work, "CLIPS_ON_CPU", 1)
     monkeypatch.setenv("SEDS_CACHE", str(tmp_path / "empty"))
     pipelines = tmp_path / "tiny.yaml"

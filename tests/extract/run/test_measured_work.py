@@ -4,7 +4,7 @@ import torch
 
 from extract.pose.pose_stream import PoseStream
 from extract.rgb.rgb_stream import RgbStream
-from extract.run import measured_work as network_clock
+from extract.run import measured_work
 from extract.run.measured_work import (
     Measured,
     detector_work,
@@ -20,8 +20,8 @@ FRAMES = np.zeros((3, 256, 256, 3), np.uint8)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(network_clock, "TIMED_RUNS", 1)
-    monkeypatch.setitem(network_clock._MATRIX_SIDE, "cpu", 128)
+    monkeypatch.setattr(measured_work, "TIMED_RUNS", 1)
+    monkeypatch.setitem(measured_work._MATRIX_SIDE, "cpu", 128)
     monkeypatch.setattr(measured_work, "CLIPS_ON_CPU", 1)
 
 
