@@ -149,6 +149,8 @@ NO_BENCHMARKS = {
     "first_class.py": "looks at one store",
     "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
     "mutations.py": "breaks the source and asks the tests, for the better part of an hour",
+    "house.py": "measures the source text, and which files commands pass through",
+    "called_files.py": "is the part of house.py that runs commands",
     "store_damage.py": "breaks stores at random, and measures nothing",
     "training_damage.py": "breaks stores and runs at random, and measures nothing",
 }
