@@ -3,25 +3,21 @@
     python benchmarks/clip_block.py
 
 Ours computes once a frame what overlapping clips share; the published order cuts every clip out
-and computes it alone (``tests/naive_clip_block.py``, which the tests compare ours with). One trial
+and computes it alone (``reference/clip_block.py``, which the tests compare ours with). One trial
 is a forward and a backward pass with the gradients of frames and parameters; trials of both take
 turns in one process. Peak memory is measured in a process of its own for each.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from measurement import OURS, matrix_rate, peak_memory, print_conditions, print_table, take_turns
 from torch import Tensor
 
+from reference.clip_block import naive_clip_means
 from train.model.clip_block import NUM_ENDS, clip_means
 from train.model.temporal_block import TemporalBlock
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from naive_clip_block import naive_clip_means
 
 CLIP_LENGTH = 16
 PRODUCTS = 5 + 3 + 3 + 2

@@ -3,26 +3,22 @@
     python benchmarks/graph_convolution.py
 
 The published order multiplies every point with the weights of all subsets of edges, then sums along
-the edges (``tests/naive_training_step.py``). Ours multiplies only what a subset's edges carry. One
+the edges (``reference/training_step.py``). Ours multiplies only what a subset's edges carry. One
 trial is a forward and a backward pass of a layer; trials of both take turns in one process.
 """
 
 import argparse
 import statistics
-import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from measurement import OURS, print_conditions, print_table, ratios, spread, take_turns
 from torch import Tensor
 
+from reference.training_step import naive_graph_convolution
 from train.model.graph_convolution import BODY, HAND, GraphConvolution, adjacency
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from naive_training_step import naive_graph_convolution
 
 PUBLISHED = "published order"
 

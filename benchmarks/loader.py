@@ -5,7 +5,7 @@
 Both give the batches of an epoch of the fusion stage: keypoints as the encoder sees them, features,
 clips, sentences. Ours reads two stores. The published way loads two pickles a video and crops the
 hands frame by frame, by the plain rules that the tests compare ours with
-(``tests/slow_keypoint_rules.py``): once with a frame's numbers as lists, and once, as somebody
+(``reference/keypoint_rules.py``): once with a frame's numbers as lists, and once, as somebody
 would write it first, on rows of NumPy arrays. Every sign of every batch is compared, to the bit,
 before anything is timed. A turn is an epoch; all ways take turns in one process.
 """
@@ -13,7 +13,6 @@ before anything is timed. A turn is an epoch; all ways take turns in one process
 import argparse
 import pickle
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from measurement import OURS, print_conditions, print_table, take_turns
+from small_stores import POSE, RGB, SIZE, resting, signer, write_index
 
+from reference.keypoint_rules import slow_frame
 from seds_core.clip_plan import plan_clips
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
@@ -34,10 +35,6 @@ from train.data.retrieval_data import RetrievalData, open_data
 from train.data.sampler import EpochBatches
 from train.settings import AugmentationSettings, TrainSettings
 from train.text.openai_clip import ClipTokenizer
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from slow_keypoint_rules import slow_frame
-from small_stores import POSE, RGB, SIZE, resting, signer, write_index
 
 NUM_FRAMES, CLIP_LENGTH, MAX_CLIPS, RGB_DIM = 120, 16, 64, 1024
 CLIPS = plan_clips(NUM_FRAMES, max_frames=300, clip_length=CLIP_LENGTH, max_clips=MAX_CLIPS)

@@ -5,7 +5,7 @@
 
 Given are encoded streams: pose and RGB tokens of all videos, words of all sentences. The published
 scorer takes blocks of 64 videos and 64 sentences, fuses the videos of every pair of blocks anew
-(``tests/naive_training_step.py``) and weighs all similarities by two softmaxes. Ours fuses every
+(``reference/training_step.py``) and weighs all similarities by two softmaxes. Ours fuses every
 video once and scores in small blocks with shared exponentials (``train/evaluation/scoring.py``).
 
 A turn is one block of videos against all sentences, which is the same share of either way;
@@ -19,7 +19,6 @@ published way's time over that of ours if it took nothing but its counted matrix
 
 import argparse
 import statistics
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +27,13 @@ import torch
 from measurement import OURS, matrix_rate, print_conditions, print_table, take_turns
 from torch import Tensor
 
+from reference.training_step import naive_fusion
 from seds_core.untrusted_pickles import read_pickle
 from train.evaluation.scoring import score_all_pairs
 from train.model.cross_gloss_fusion import CrossGlossFusion
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.settings import CgafSettings, SimilaritySettings, TextSettings
 from train.text.text_encoder import build_tokenizer
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from naive_training_step import naive_fusion
 
 DIM, SLOTS, WORDS = 512, 64, 32
 BLOCK = 64

@@ -16,6 +16,7 @@ import torch
 from measurement import print_conditions, ratios, spread, take_turns
 from training_step import SMALL
 
+from reference.random_videos import random_videos
 from train.batches import ClipLayout
 from train.model.retrieval_model import RetrievalModel
 from train.optimisation.optimiser import build_optimiser
@@ -25,8 +26,6 @@ from train.settings import LossSettings, SimilaritySettings, TrainSettings
 from train.text.text_encoder import build_text_encoder
 from train.training.gradients import GradientPass
 from train.training.step import TrainingStep
-
-from random_videos import random_videos  # isort: skip - training_step knows where it lies
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
     python benchmarks/training_step.py --small --bf16
 
 A step is a forward and a backward pass, the limits on the gradients, and the optimiser. The
-published order (``tests/naive_training_step.py``, which the tests compare ours with in float64)
+published order (``reference/training_step.py``, which the tests compare ours with in float64)
 cuts every clip out and computes it alone, multiplies every joint with the weights of all subsets
 of edges, encodes sentences and their twins separately, keeps the scores of every attention, samples
 with ``grid_sample``, and takes the optimiser's step tensor by tensor. Both share one model's
@@ -15,7 +15,6 @@ own for each.
 import argparse
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,8 @@ import torch
 from measurement import OURS, largest_resident, print_conditions, print_table, take_turns
 from torch import nn
 
+from reference.random_videos import random_videos
+from reference.training_step import naive_loss, naive_step
 from train.batches import ClipLayout
 from train.model.retrieval_model import RetrievalModel
 from train.optimisation.optimiser import build_optimiser
@@ -34,10 +35,6 @@ from train.settings import LossSettings, Precision, SimilaritySettings, TrainSet
 from train.text.text_encoder import build_text_encoder
 from train.training.gradients import GradientPass
 from train.training.step import TrainingStep
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from naive_training_step import naive_loss, naive_step
-from random_videos import random_videos
 
 PUBLISHED, HALF = "published order", "ours, bfloat16"
 LAYOUT = ClipLayout(num_slots=64, clip_length=16, rgb_dim=1024)

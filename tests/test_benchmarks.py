@@ -7,9 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from shared_data import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "benchmarks"))
 from claims import CLAIMS, NO_BENCHMARKS, Claim
 from run_all import (
     Outcome,
@@ -22,6 +19,7 @@ from run_all import (
     sections_of,
     without_paths,
 )
+from shared_data import REPOSITORY
 
 BENCHMARKS = REPOSITORY / "benchmarks"
 

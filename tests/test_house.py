@@ -1,12 +1,8 @@
 """What is counted in source text, and in a traced run, on trees of a few small files."""
 
-import sys
 from textwrap import dedent
 
 import pytest
-from shared_data import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "benchmarks"))
 from called_files import TracedCommands, files_of
 from house import folder_circles, median_and_ninetieth, read_sources, structure, table
 

@@ -1,13 +1,10 @@
 """Each mutation of the list stands once in the source, and parses when it is made."""
 
 import ast
-import sys
 
 import pytest
-from shared_data import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "benchmarks"))
 from mutations import Mutation, read_mutations
+from shared_data import REPOSITORY
 
 MUTATIONS = read_mutations()
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from slow_keypoint_rules import box, slow_frame
 
+from reference.keypoint_rules import box, slow_frame
 from seds_core.hands import only_finite, usable_hands
 
 SIZE = (320, 240)

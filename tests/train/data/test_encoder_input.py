@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from shared_data import golden_path
-from slow_keypoint_rules import slow_frame
 
+from reference.keypoint_rules import slow_frame
 from seds_core.clip_plan import timeline_step
 from train.data.encoder_input import at_frames, at_least, encoder_input
 

@@ -2,9 +2,9 @@ import copy
 
 import pytest
 import torch
-from naive_clip_block import naive_clip_means
 from process_group import REPOSITORY, run_in_two_processes
 
+from reference.clip_block import naive_clip_means
 from train.model import clip_block as module
 from train.model.clip_block import clip_line, clip_means, sums_of_runs, without_repetition
 from train.model.normalisation import still_statistics

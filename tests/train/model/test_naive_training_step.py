@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from naive_training_step import naive_loss, naive_step
-from random_videos import random_videos
 from training_stand_in import in_float64
 
+from reference.random_videos import random_videos
+from reference.training_step import naive_loss, naive_step
 from train.batches import ClipLayout
 from train.model.retrieval_model import RetrievalModel
 from train.optimisation.optimiser import build_optimiser

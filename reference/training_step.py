@@ -8,9 +8,9 @@ sampling is ``grid_sample``, and the optimiser goes from tensor to tensor.
 import math
 
 import torch
-from naive_clip_block import naive_clip_means, naive_temporal_block
 from torch.nn.functional import grid_sample, linear, pad
 
+from reference.clip_block import naive_clip_means, naive_temporal_block
 from train.model.cross_gloss_fusion import sinusoidal_positions
 from train.model.graph_convolution import BODY, HAND
 

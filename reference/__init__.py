@@ -1,0 +1,1 @@
+"""The obvious slow versions of fast code, which tests and benchmarks compare it with."""
