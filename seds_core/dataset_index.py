@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seds_core.errors import UsageError
+from seds_core.errors import UsageError, first_names
 from seds_core.tables import Table, TableError, TableRow, WrongLine, open_table
 from seds_core.video_id import video_id_of
 
@@ -59,8 +59,8 @@ def read_index(path: Path) -> list[IndexedVideo]:
     except TableError as error:
         raise IndexFileError(f"the index {error}") from None
     if wrong:
-        more = f"; and {len(wrong) - _SHOWN:,} lines more" if len(wrong) > _SHOWN else ""
-        raise IndexFileError(f"the index {path}, {'; '.join(wrong[:_SHOWN])}{more}")
+        shown = first_names(wrong, _SHOWN, separator="; ")
+        raise IndexFileError(f"the index {path}, {shown}")
     if not videos:
         raise IndexFileError(f"the index {path} lists no videos")
     return list(videos.values())

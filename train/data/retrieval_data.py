@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from seds_core.dataset_index import IndexedVideo, read_index
-from seds_core.errors import UsageError
+from seds_core.errors import UsageError, first_names
 from train.batches import ClipLayout
 from train.data.encoder_input import PoseInput
 from train.data.rgb_stores import RgbChoice
@@ -18,8 +18,6 @@ from train.settings import Stage, TrainSettings
 
 SplitVideos: TypeAlias = tuple[IndexedVideo, ...]
 """Videos with a sentence and with rows in every store that is used, in the order of the index."""
-
-_NAMES_SHOWN = 3
 
 
 class SplitError(UsageError):
@@ -83,16 +81,16 @@ def _left_out(listed: Sequence[IndexedVideo], stores: StageStores) -> Iterator[s
     """What must be said about videos of the index that are not used."""
     missing = [video.video_id for video in listed if video.video_id not in stores.video_ids]
     if missing:
-        yield f"videos of the index without usable rows in the stores, left out: {_named(missing)}"
+        yield (
+            "videos of the index without usable rows in the stores, left out: "
+            f"{len(missing):,} ({first_names(missing)})"
+        )
     silent = [video.video_id for video in listed if not video.text]
     if silent:
-        yield f"videos of the index without a sentence, left out: {_named(silent)}"
-
-
-def _named(video_ids: Sequence[str]) -> str:
-    names = ", ".join(video_ids[:_NAMES_SHOWN])
-    more = ", ..." if len(video_ids) > _NAMES_SHOWN else ""
-    return f"{len(video_ids):,} ({names}{more})"
+        yield (
+            "videos of the index without a sentence, left out: "
+            f"{len(silent):,} ({first_names(silent)})"
+        )
 
 
 @dataclass(frozen=True)

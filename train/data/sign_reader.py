@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from seds_core.clip_plan import clip_starts, timeline_step
-from seds_core.errors import UsageError
+from seds_core.errors import UsageError, first_names
 from seds_core.store.files import DamagedStoreError
 from seds_core.store.layout import StoreMismatchError
 from train.batches import ClipLayout, SignBatch
@@ -143,9 +143,7 @@ def named(video_ids: Sequence[str]) -> str:
     >>> named(["a", "b"])
     "'a', 'b'"
     """
-    names = ", ".join(f"'{video_id}'" for video_id in video_ids[:_NAMES_SHOWN])
-    rest = len(video_ids) - _NAMES_SHOWN
-    return f"{names} and {rest:,} more" if rest > 0 else names
+    return first_names([f"'{video_id}'" for video_id in video_ids], _NAMES_SHOWN)
 
 
 def refuse_unusable(batch: SignBatch, video_ids: Sequence[str]) -> None:

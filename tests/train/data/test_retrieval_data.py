@@ -41,7 +41,7 @@ def test_what_is_left_out_is_told(tmp_path):
     data = open_data(TrainSettings(), "rgb", index=index, rgb=rgb, pose=None)
     assert [video.video_id for video in data.split("train")] == ["a"]
     assert data.warnings == (
-        "videos of the index without usable rows in the stores, left out: 4 (c, d, e, ...)",
+        "videos of the index without usable rows in the stores, left out: 4 (c, d, e and 1 more)",
         "videos of the index without a sentence, left out: 1 (b)",
     )
 
