@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from extract.videos.decoded_video import DecodedVideo
+from extract.videos.decoding import DecodedVideo
 from extract.videos.frame import FrameFit
 from seds_core.store.layout import Provenance
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from finished_videos import RGB
 
-from extract.videos.decoded_video import confirmed_frames, expected_frames
+from extract.videos.decoding import confirmed_frames, expected_frames
 from seds_core.clip_plan import timeline_length, timeline_step
 from seds_core.store.layout import Provenance
 

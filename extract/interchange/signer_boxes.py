@@ -19,9 +19,8 @@ from extract.pose.person_detector import PersonDetector, load_person_detector
 from extract.run.command import EXIT_ALL_THERE, EXIT_SOME_FAILED
 from extract.run.streams import resolve_device
 from extract.settings import ExtractSettings
-from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
-from extract.videos.decoded_video import DecodedVideo
+from extract.videos.decoding import DecodedVideo, DecodeJob
 from extract.videos.listing import ListedVideo, videos_of_index
 from extract.videos.part import Crop, FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results

@@ -19,7 +19,7 @@ from extract.pose.estimate import (
 from extract.pose.provenance import pose_provenance
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Rows
-from extract.videos.decoded_video import DecodedVideo, confirmed_frames, expected_frames
+from extract.videos.decoding import DecodedVideo, confirmed_frames, expected_frames
 from extract.videos.part import VideoError
 from seds_core.clip_plan import timeline_length, timeline_step
 from seds_core.store.layout import Provenance, device_kind

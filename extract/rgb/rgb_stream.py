@@ -14,7 +14,7 @@ from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
 from extract.rgb.provenance import KeptFrames, KeptTimeline, rgb_provenance
 from extract.settings import ExtractSettings
 from extract.stream import Rows
-from extract.videos.decoded_video import DecodedVideo, confirmed_frames, expected_frames
+from extract.videos.decoding import DecodedVideo, confirmed_frames, expected_frames
 from extract.videos.frame import FrameFit, Frames
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.clip_plan import ClipPlan, plan_clips

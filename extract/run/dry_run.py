@@ -13,7 +13,7 @@ from extract.run.loop import decode_job
 from extract.settings import ExtractSettings
 from extract.stream import Stream, rows_of
 from extract.videos.decode_pool import DecodePool
-from extract.videos.decoded_video import DecodedVideo
+from extract.videos.decoding import DecodedVideo
 from extract.videos.listing import VideoList
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results

@@ -22,8 +22,8 @@ from extract.run.reading import (
 from extract.run.report import RunProfile, RunReport
 from extract.settings import FrameSettings
 from extract.stream import Rows, Stream, UnusableRowsError, joined
-from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
+from extract.videos.decoding import DecodeJob
 from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError
 from seds_core.console import messages

@@ -9,9 +9,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from extract.run.report import RunProfile
 from extract.stream import Rows, Stream
-from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
-from extract.videos.decoded_video import DecodedVideo
+from extract.videos.decoding import DecodedVideo, DecodeJob
 from extract.videos.part import FrameCountChanged, VideoError, part_name
 from seds_core.store.staging import VideoSource
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from extract.videos.decode_job import DecodeJob
+from extract.videos.decoding import DecodeJob
 from seds_core.console import fail, messages, results
 from seds_core.store.staging import FailedVideo, FinishedVideo
 

@@ -16,7 +16,7 @@ from extract.run.loop import decode_job
 from extract.settings import ExtractSettings, FrameSettings
 from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
-from extract.videos.decoded_video import DecodedVideo
+from extract.videos.decoding import DecodedVideo
 from extract.videos.listing import ListedVideo, VideoList, videos_of_index
 from extract.videos.part import FrameCountChanged, VideoError, VideoProperties
 from extract.videos.source_identity import quick_identity

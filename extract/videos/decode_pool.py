@@ -10,7 +10,8 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import TypeAlias
 
-from extract.videos.decode_job import (
+from extract.videos.decode_worker import FrameMemory, run_worker
+from extract.videos.decoding import (
     LAST_OF_A_VIDEO,
     AboutVideo,
     Alive,
@@ -18,6 +19,7 @@ from extract.videos.decode_job import (
     Cancelled,
     ChunkReady,
     Decode,
+    DecodedVideo,
     DecodeEvent,
     DecodeJob,
     Failed,
@@ -28,10 +30,7 @@ from extract.videos.decode_job import (
     ToWorker,
     decode_events,
 )
-from extract.videos.decode_worker import run_worker
-from extract.videos.decoded_video import DecodedVideo
 from extract.videos.frame import Frames
-from extract.videos.frame_memory import FrameMemory
 from extract.videos.part import FrameCountChanged, VideoError
 
 MEMORY_BYTES = 256 << 20
@@ -185,7 +184,7 @@ def _do_not_wait_for(process: BaseProcess) -> None:
 
 
 class RemoteVideo(Iterator[DecodeEvent]):
-    """What :func:`extract.videos.decode_job.decode_events` gives, from a worker process.
+    """What :func:`extract.videos.decoding.decode_events` gives, from a worker process.
 
     The frames of a chunk are valid until the next event is asked for: their memory is used again.
     """

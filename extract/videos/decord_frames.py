@@ -26,7 +26,7 @@ from decord import DECORDError
 
 from extract.videos.container import ContainerFacts
 from extract.videos.frame import Frame, Picture
-from extract.videos.frame_times import FrameTimes
+from extract.videos.recording import FrameTimes
 
 _EXACT_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
 _EXACT_CODECS = ("h264", "hevc", "mpeg4", "vp8", "vp9", "mjpeg")

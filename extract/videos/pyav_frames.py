@@ -19,7 +19,6 @@ from extract.videos.frame import (
     orientation_of,
     unwatched,
 )
-from extract.videos.frame_times import FrameTimes
 from extract.videos.part import VideoError
 
 _SAMPLE_PACKETS = 32
@@ -29,25 +28,26 @@ _SAMPLE_PACKETS = 32
 def pyav_frames(
     facts: ContainerFacts,
     picture: Picture,
-    times: FrameTimes,
     *,
+    num_frames: int,
+    min_frames: int,
     skip: int = 0,
     progress: Progress = unwatched,
 ) -> Iterator[Frame]:
-    """The frames of a video file from number ``skip`` on, upright, all of one size.
+    """The ``num_frames`` frames of a video file from ``skip`` on, upright, all of one size.
 
-    Raises ``VideoError`` at the first frame that cannot be decoded whole, and when more are missing
-    than a decoder may leave out.
+    Raises ``VideoError`` at the first frame that cannot be decoded whole, and at the end when there
+    were fewer than ``min_frames``.
     """
     num_decoded = 0
     upright = Upright(picture)
-    for frame in _decoded(facts, times.num_frames, progress):
+    for frame in _decoded(facts, num_frames, progress):
         if num_decoded >= skip:
             yield upright(frame)
         num_decoded += 1
-    if num_decoded < times.min_frames:
+    if num_decoded < min_frames:
         raise VideoError(
-            facts.path, f"damaged: only {num_decoded} of {times.num_frames} frames decode"
+            facts.path, f"damaged: only {num_decoded} of {num_frames} frames decode"
         )
 
 

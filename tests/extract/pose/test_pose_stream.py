@@ -8,8 +8,8 @@ import torch
 
 from extract.pose.pose_stream import PoseStream, load_person_boxes
 from extract.settings import ExtractSettings
-from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
+from extract.videos.decoding import DecodeJob
 from extract.videos.part import VideoError
 from extract.videos.video_writing import write_video
 from seds_core.store.layout import Provenance

@@ -14,8 +14,8 @@ from extract.rgb.provenance import KeptFrames, LoadedWeights
 from extract.rgb.rgb_stream import RgbStream
 from extract.settings import ExtractSettings
 from extract.stream import rows_of
-from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
+from extract.videos.decoding import DecodeJob
 from extract.videos.part import FrameCountChanged, VideoError
 from extract.videos.video_writing import write_video
 

@@ -10,7 +10,7 @@ from extract.run.loop import Computing
 from extract.run.reading import Begun, Ended, Piece, Restarted, VideoAtWork
 from extract.run.report import RunProfile
 from extract.stream import joined
-from extract.videos.decode_job import DecodeJob
+from extract.videos.decoding import DecodeJob
 
 
 @dataclass

@@ -3,7 +3,7 @@ from collections import deque
 
 import pytest
 
-from extract.videos.frame_memory import ByteRing
+from extract.videos.decode_worker import ByteRing
 
 
 def test_runs_never_overlap_and_stay_inside():

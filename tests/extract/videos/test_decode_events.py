@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
-from extract.videos import decode_job as module
-from extract.videos.decode_job import (
+from extract.videos import decoding as module
+from extract.videos.decoding import (
     DecodeJob,
     FrameChunk,
     OwnMemory,

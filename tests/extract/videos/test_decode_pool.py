@@ -5,8 +5,8 @@ import time
 import pytest
 from video_files import numbered_video, read_number
 
-from extract.videos.decode_job import DecodeJob
 from extract.videos.decode_pool import DecodePool
+from extract.videos.decoding import DecodeJob
 from extract.videos.frame import FrameFit
 from extract.videos.part import FrameCountChanged, VideoError, VideoPart
 

@@ -12,11 +12,11 @@ from video_files import numbered_video
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from extract.decoding import worker_process
-from extract.videos.decode_job import DecodeJob
+from extract.videos import decode_pool
+from extract.videos.decoding import DecodeJob
 from extract.videos.decode_pool import DecodePool
 
-worker_process.MEMORY_BYTES = 8 * 128 * 96 * 3
+decode_pool.MEMORY_BYTES = 8 * 128 * 96 * 3
 
 if __name__ == "__main__":
     with DecodePool(2, timeout_s=float(sys.argv[3])) as pool:

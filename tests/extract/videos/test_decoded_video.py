@@ -1,8 +1,7 @@
 import pytest
 from video_files import numbered_video
 
-from extract.videos.decode_job import DecodeJob, OwnMemory, decode_events
-from extract.videos.decoded_video import DecodedVideo
+from extract.videos.decoding import DecodedVideo, DecodeJob, OwnMemory, decode_events
 from extract.videos.part import VideoError
 
 

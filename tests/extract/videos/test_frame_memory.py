@@ -3,7 +3,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from extract.videos.frame_memory import FrameMemory
+from extract.videos.decode_worker import FrameMemory
 
 
 def write_seven(memory):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from extract.videos.container import ContainerFacts
-from extract.videos.frame_times import frame_times
 from extract.videos.packet_count import NO_TIME, FramePackets
 from extract.videos.part import VideoError
+from extract.videos.recording import frame_times
 
 FACTS = ContainerFacts(
     path=Path("v.mkv"),

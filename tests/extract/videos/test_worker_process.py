@@ -13,8 +13,8 @@ from video_files import (
 )
 
 from extract.videos import decode_pool
-from extract.videos.decode_job import DecodeJob, FrameChunk
 from extract.videos.decode_pool import RemoteVideo, WorkerLostError, WorkerProcess
+from extract.videos.decoding import DecodeJob, FrameChunk
 from extract.videos.part import VideoError
 
 FRAME_BYTES = 96 * 128 * 3
