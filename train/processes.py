@@ -17,7 +17,8 @@ from torch import Tensor
 
 from seds_core.command_line import EXIT_ERROR
 from seds_core.console import fail, messages
-from seds_core.errors import UnavailableError, UsageError
+from seds_core.device import choose_device
+from seds_core.errors import UnavailableError
 
 LONGEST_WAIT = timedelta(hours=2)
 """For another process: as long as the first one may take for a validation."""
@@ -115,7 +116,7 @@ def joined_processes(device: str) -> Iterator[Processes]:
     """
     size, rank = (int(os.environ.get(name, default)) for name, default in _COUNTS)
     local_rank, num_local = (int(os.environ.get(name, default)) for name, default in _LOCAL_COUNTS)
-    own = chosen_device(device, local_rank, num_local)
+    own = choose_device(device, local_rank, num_local)
     if size == 1:
         yield Processes(0, 1, own)
         return
@@ -139,35 +140,6 @@ def joined_processes(device: str) -> Iterator[Processes]:
 
 _COUNTS = (("WORLD_SIZE", 1), ("RANK", 0))
 _LOCAL_COUNTS = (("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1))
-
-
-def chosen_device(name: str, local_rank: int = 0, num_local: int = 1) -> torch.device:
-    """The device of a process, one of ``num_local`` on this machine: ``auto`` is a GPU of its own
-    where there is one.
-    """
-    has_gpu = torch.cuda.is_available()
-    if name == "auto":
-        name = "cuda" if has_gpu else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"there is no device '{name}'; use auto, cpu, cuda or cuda:1") from None
-    if device.type == "cpu":
-        return torch.device("cpu")
-    if device.type != "cuda":
-        raise UsageError(f"--device {name} is not supported; use auto, cpu, cuda or cuda:1")
-    if device.index is not None and num_local > 1:
-        raise UsageError(
-            f"--device {name} is one GPU for {num_local} processes: with --device cuda each has "
-            "one of its own, and CUDA_VISIBLE_DEVICES chooses among them"
-        )
-    if not has_gpu:
-        raise UsageError(f"--device {name} needs a CUDA device and none is there; use --device cpu")
-    if device.index is None:
-        device = torch.device("cuda", local_rank)
-    if device.index >= torch.cuda.device_count():
-        raise UsageError(f"there is no {device}: {torch.cuda.device_count()} CUDA devices are here")
-    return device
 
 
 def _end_with_the_others(processes: Processes, has_left: threading.Event) -> None:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 from rich.markup import escape
 
 from extract.pose.estimate import Choice, chosen_person
 from extract.pose.person_detector import PersonDetector, load_person_detector
 from extract.run.command import EXIT_ALL_THERE, EXIT_SOME_FAILED
-from extract.run.streams import resolve_device
+from extract.run.streams import extraction_device
 from extract.settings import ExtractSettings
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo, DecodeJob
@@ -144,7 +143,7 @@ def _check(request: BoxesRequest) -> None:
 
 def _find(videos: list[ListedVideo], request: BoxesRequest, settings: ExtractSettings) -> Findings:
     detector = settings.pose.person_detector
-    detect = load_person_detector(detector, torch.device(resolve_device(request.device)))
+    detect = load_person_detector(detector, extraction_device(request.device))
     run, findings = settings.run, Findings()
     jobs = [_job(video, request, settings) for video in videos]
     with DecodePool(run.decode_workers, run.decode_timeout) as pool, progress_bar() as progress:

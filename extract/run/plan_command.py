@@ -43,7 +43,7 @@ from extract.run.sample import (
     look_into,
     sample_of,
 )
-from extract.run.streams import resolve_device
+from extract.run.streams import extraction_device
 from extract.settings import ExtractSettings
 from extract.videos.listing import ListedVideo, VideoList, find_videos, videos_of_index
 from seds_core.console import messages, results
@@ -279,7 +279,7 @@ def measured_plan(
     Raises ``UnavailableError`` when no video can be decoded.
     """
     load = os.getloadavg()[0]  # before this program adds to it
-    device = torch.device(resolve_device(request.device))
+    device = extraction_device(request.device)
     messages.print("loading the pipeline's networks, with random weights: they are as fast")
     sped = measurable(settings, device)
     rgb, pose = RgbStream.load(sped, str(device)), PoseStream.load(sped, str(device))

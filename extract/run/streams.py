@@ -1,11 +1,16 @@
 """Loads a stream by its name; only what that stream needs is imported."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from extract.settings import ExtractSettings, RgbSettings
 from extract.stream import Stream
+from seds_core.device import choose_device
 from seds_core.errors import UsageError
 from seds_core.store.layout import Provenance, StoreKind
+
+if TYPE_CHECKING:
+    import torch
 
 
 def load_stream(
@@ -20,10 +25,10 @@ def load_stream(
         from extract.rgb.rgb_stream import RgbStream  # noqa: PLC0415 - mmpose is not needed
 
         _check_pose_store(settings.rgb, pose_store)
-        return RgbStream.load(settings, resolve_device(device), pose_store)
+        return RgbStream.load(settings, str(extraction_device(device)), pose_store)
     from extract.pose.pose_stream import PoseStream  # noqa: PLC0415 - mmpose takes seconds
 
-    return PoseStream.load(settings, resolve_device(device))
+    return PoseStream.load(settings, str(extraction_device(device)))
 
 
 def known_provenance(
@@ -60,29 +65,13 @@ def _known_rgb_provenance(settings: ExtractSettings, pose_store: Path | None) ->
     return rgb_provenance(settings, weights, FEATURE_DIMS[rgb.backbone], kept, device="")
 
 
-def resolve_device(device: str) -> str:
-    """``auto`` is the first GPU where there is one; raises ``UsageError`` for a missing one.
+def extraction_device(name: str) -> "torch.device":
+    """The device that ``--device`` names, set up so that float32 means float32 there.
 
-    Also settles the arithmetic of all networks that run there.
+    Raises ``UsageError`` for one that is not there.
     """
-    name, _, number = device.partition(":")
-    is_numbered = number.isascii() and number.isdigit()
-    if device not in ("auto", "cpu", "cuda") and not (name == "cuda" and is_numbered):
-        raise UsageError(
-            f"--device {device}: there are auto, cpu, cuda, and cuda:N for the N-th GPU"
-        )
-    import torch  # noqa: PLC0415 - takes seconds
-
+    device = choose_device(name)
     use_exact_float32()
-    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        return "cuda" if num_gpus else "cpu"
-    if name == "cuda" and not num_gpus:
-        raise UsageError(f"--device {device}: torch {torch.__version__} sees no GPU; use cpu")
-    if is_numbered and int(number) >= num_gpus:
-        raise UsageError(
-            f"--device {device}: there are {num_gpus} GPUs, the last is cuda:{num_gpus - 1}"
-        )
     return device
 
 

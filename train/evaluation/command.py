@@ -10,6 +10,7 @@ import torch
 from rich.markup import escape
 
 from seds_core.console import results, warn
+from seds_core.device import choose_device
 from seds_core.errors import UsageError
 from train.checkpoints.run_folder import RunFolder
 from train.evaluation.comparison import compare_with_published, data_set_of
@@ -30,7 +31,6 @@ from train.evaluation.result_files import (
     write_ranks,
 )
 from train.precision import use_arithmetic
-from train.processes import chosen_device
 from train.text.text_encoder import build_tokenizer
 
 
@@ -41,7 +41,7 @@ def evaluate(request: EvaluationRequest) -> int:
     what cannot be had here, such as a model whose scores are no numbers.
     """
     _check(request)
-    device = chosen_device(request.device, 0)
+    device = choose_device(request.device)
     models = []
     for name, loaded in _load_all(request, device):
         if request.compare:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small_stores import WHOLE_POSE, whole_pose_video, write_store
 
-from extract.run.streams import known_provenance, load_stream, resolve_device
+from extract.run.streams import extraction_device, known_provenance, load_stream
 from extract.settings import ExtractSettings
 from seds_core.errors import UsageError
 
@@ -54,14 +54,6 @@ def weights_file(tmp_path):
     return tmp_path / "s3d.pth"
 
 
-@pytest.mark.parametrize(
-    "device", ["gpu0", "cuda:", "cuda:x", "cuda:-1", "meta", "mps", "", "cpu:0"]
-)
-def test_a_device_that_is_none_is_refused(device):
-    with pytest.raises(UsageError, match="there are auto, cpu, cuda"):
-        resolve_device(device)
-
-
 @pytest.fixture
 def tf32_allowed():
     """Both switches are on until something turns them off; they belong to the whole process."""
@@ -75,21 +67,5 @@ def tf32_allowed():
 
 
 def test_float32_is_float32_on_every_device(tf32_allowed):
-    resolve_device("cpu")
+    extraction_device("cpu")
     assert [place.allow_tf32 for place in tf32_allowed] == [False, False]
-
-
-def test_a_gpu_with_too_high_a_number_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert resolve_device("auto") == "cuda"
-    assert resolve_device("cuda:1") == "cuda:1"
-    with pytest.raises(UsageError, match="there are 2 GPUs, the last is cuda:1"):
-        resolve_device("cuda:2")
-
-
-def test_a_gpu_that_is_not_there_is_named():
-    assert resolve_device("cpu") == "cpu"
-    if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match="sees no GPU; use cpu"):
-            resolve_device("cuda:1")

@@ -1,0 +1,1 @@
+"""Drawn signers and the keypoint model that is trained on them, beside the pipeline."""
