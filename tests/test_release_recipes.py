@@ -20,9 +20,9 @@ PROGRAMS = {
 STAND_INS = {
     "boxes": """
 import numpy as np
-from extract.cropping import command
+from extract.interchange import signer_boxes
 signer = lambda frame: np.array([[70, 0, 250, 180]], np.float32)
-command.load_person_detector = lambda *_: signer
+signer_boxes.load_person_detector = lambda *_: signer
 """
 }
 """Before a command: a person detector whose weights need no download."""
