@@ -5,23 +5,24 @@ import os
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+
 import numpy as np
 from jaxtyping import Float32, UInt8
 from pydantic import Field
+
+from extract.demo.language import Sentence, choose_sentences
 from extract.demo.motion import FRAME_RATE
 from extract.demo.renderer import SignedVideo
-from extract.demo.language import Sentence, choose_sentences
 from extract.demo.signer import sample_signer
 from extract.demo.skeleton import ground_truth
+from extract.pose.provenance import DRAWN_CORPUS_FILE
 from extract.videos.video_writing import write_video
 from seds_core.console import track
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import Settings
 
-
 INDEX_COLUMNS = ("video_id", "split", "text", "signer", "glosses", "path")
 
-_SETTINGS_FILE = "corpus.json"
 _SEEDS_OF_A_CORPUS = 1000
 
 
@@ -106,15 +107,10 @@ def render_video(
 def read_settings(folder: Path) -> SyntheticCorpus:
     """The settings of a corpus that was written; raises ``UsageError`` where there is none."""
     try:
-        text = (folder / _SETTINGS_FILE).read_text(encoding="utf-8")
+        text = (folder / DRAWN_CORPUS_FILE).read_text(encoding="utf-8")
     except OSError:
         raise UsageError(f"{folder} holds no corpus of seds-extract demo-videos") from None
     return SyntheticCorpus.model_validate_json(text)
-
-
-def is_drawn(video: Path) -> bool:
-    """Whether a video lies where :func:`write_corpus` puts it."""
-    return (video.parent.parent / _SETTINGS_FILE).is_file()
 
 
 def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
@@ -139,7 +135,7 @@ def _claim(folder: Path, settings: SyntheticCorpus) -> None:
     """Makes the folders, and sees to it that they never hold two corpora at once."""
     for name in ("videos", "truth"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    path, wanted = folder / _SETTINGS_FILE, settings.model_dump_json(indent=2)
+    path, wanted = folder / DRAWN_CORPUS_FILE, settings.model_dump_json(indent=2)
     if path.exists() and path.read_text(encoding="utf-8") != wanted:
         message = (
             f"{folder} holds a corpus of other settings (see {path}); "

@@ -3,17 +3,10 @@
 import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
-from extract.demo.signer import Colour
-import numpy as np
-from jaxtyping import Float64
+
 from extract.demo import signer as parts
 from extract.demo.signer import Colour, Look, Proportions
 from extract.demo.skeleton import CLOTHES_BELOW_HIPS
-import cv2
-import numpy as np
-from jaxtyping import Float64
-from extract.demo.signer import Colour
-
 
 _SHIFT_BITS = 4
 _HALF_CIRCLE = np.linspace(-np.pi / 2, np.pi / 2, 7)

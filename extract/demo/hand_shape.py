@@ -2,9 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float64
-import numpy as np
-from jaxtyping import Float64
-
 
 # FROM extract/synthetic/hand_shape.py
 # Turns finger angles into the 21 joints of a hand.

@@ -1,12 +1,10 @@
 """The invented language: its signs and its sentences."""
 
 from dataclasses import dataclass
-from typing import Literal
-from dataclasses import dataclass
 from itertools import product
 from typing import Literal
-import numpy as np
 
+import numpy as np
 
 # FROM extract/synthetic/lexicon.py
 # The drawn signer's vocabulary: what each gloss looks like, written as data.

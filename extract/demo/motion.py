@@ -1,18 +1,13 @@
 """How a signer signs a sentence, frame by frame."""
 
 from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float64, Int64
-from extract.demo.hand_shape import HAND_SHAPES
-from extract.demo.language import PLACES, Gloss, HandForm
-from extract.demo.hand_shape import align_signs, direction, orientation
-from extract.demo.signer import Signer, head_centre_height
-from dataclasses import dataclass
-import numpy as np
-from jaxtyping import Float64
-from extract.demo.language import GLOSS_BY_NAME, Gloss
-from extract.demo.signer import Signer
 
+from extract.demo.hand_shape import HAND_SHAPES, align_signs, direction, orientation
+from extract.demo.language import GLOSS_BY_NAME, PLACES, Gloss, HandForm
+from extract.demo.signer import Signer, head_centre_height
 
 # FROM extract/synthetic/hand_motion.py
 # Moves one hand through a sequence of scheduled glosses.

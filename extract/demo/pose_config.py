@@ -7,8 +7,8 @@ signer fills the picture).
 
 from pathlib import Path
 from typing import Any
-from mmengine.config import Config
 
+from mmengine.config import Config
 
 WEIGHTS_PATH = Path(__file__).with_name("demo_wholebody.pth")
 """The weights that the project carries; ``extract.demo.pose_training`` writes them."""

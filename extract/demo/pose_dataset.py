@@ -1,29 +1,26 @@
 """Drawn frames and their true keypoints as MMPose reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
+
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float64
 from mmengine.dataset import Compose
+from mmengine.evaluator import BaseMetric
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.registry import DATA_SAMPLERS, DATASETS
+from mmpose.registry import DATA_SAMPLERS, DATASETS, METRICS
 from torch.utils.data import Dataset, Sampler
-from extract.demo.pose_config import METAINFO
+
 from extract.demo.drawing import Image
 from extract.demo.language import GLOSSES
+from extract.demo.pose_config import METAINFO
+from extract.demo.pose_error import PARTS, median_errors
 from extract.demo.renderer import SignedVideo
 from extract.demo.signer import sample_signer
 from extract.demo.skeleton import ground_truth, signer_heights
 from seds_core.keypoints import FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
-from collections.abc import Sequence
-from typing import Any
-import numpy as np
-from jaxtyping import Bool, Float64
-from mmengine.evaluator import BaseMetric
-from mmpose.registry import METRICS
-from extract.demo.pose_error import PARTS, median_errors
-
 
 # FROM extract/demo_pose/synthetic_dataset.py
 # Feeds MMPose with single frames of drawn signers, rendered when they are asked for.

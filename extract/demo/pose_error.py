@@ -1,18 +1,17 @@
 """How far found keypoints are from the true ones of drawn videos."""
 
-import numpy as np
-from jaxtyping import Bool, Float64
-from seds_core.keypoints import BODY, FACE, LEFT_HAND, RIGHT_HAND
 import argparse
 from pathlib import Path
+
 import numpy as np
 from jaxtyping import Bool, Float64
 from rich.table import Table
+
 from extract.demo.corpus import plan_corpus, read_settings, signed_video
 from extract.demo.skeleton import ground_truth, signer_heights
 from seds_core.console import results
+from seds_core.keypoints import BODY, FACE, LEFT_HAND, RIGHT_HAND
 from seds_core.store.reader import StoreReader
-
 
 PARTS: dict[str, tuple[slice, ...]] = {
     "all": (slice(None),),

@@ -1,38 +1,27 @@
 """Trains the demo's pose model on drawn videos."""
 
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
+
 from extract.demo.pose_config import (
     BOX_PADDING,
     CODEC,
     EVALUATION_PIPELINE,
     INPUT_SIZE,
+    METAINFO,
     demo_pose_config,
 )
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-import numpy as np
 from extract.demo.pose_error import median_errors
-from extract.demo.pose_config import demo_pose_config
-from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
-import argparse
-import os
-from pathlib import Path
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-import numpy as np
-import torch
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-import cv2
-import torch
-from mmengine.runner import Runner
-from extract.demo.pose_config import METAINFO
 from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 
 if TYPE_CHECKING:

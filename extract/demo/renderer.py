@@ -1,26 +1,24 @@
 """From a signer's motion to frames: backdrop, drawing, camera."""
 
-import cv2
-import numpy as np
-from extract.demo.drawing import Image, fill, stroke
 from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int16
-from extract.demo.drawing import Image
-import numpy as np
+
 from extract.demo.drawing import (
+    Image,
     draw_arm_bone,
     draw_hair_behind,
+    draw_hand,
     draw_head,
     draw_torso,
+    fill,
+    stroke,
 )
-from extract.demo.drawing import draw_hand
-from extract.demo.drawing import Image
 from extract.demo.motion import sign
 from extract.demo.signer import Signer
 from extract.demo.skeleton import PosedVideo, pose_signer
-
 
 _KINDS = ("plain", "gradient", "clutter", "window", "texture")
 

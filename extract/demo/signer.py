@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 from typing import Literal
-import numpy as np
-import numpy as np
-from jaxtyping import Float64
-import numpy as np
-from jaxtyping import Float64
 
+import numpy as np
+from jaxtyping import Float64
 
 # FROM extract/synthetic/signer.py
 # Who signs: body, look, habits and place in the picture, all drawn from one integer seed.

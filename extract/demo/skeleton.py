@@ -4,23 +4,24 @@ Points are (x, y, depth): pixels to the right and down, and shoulder widths towa
 """
 
 from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float32, Float64
-from extract.demo.signer import bend_arm
+
+from extract.demo.hand_shape import hand_joints, matrices
+from extract.demo.motion import HandTrack, Motion
 from extract.demo.signer import (
     LEFT_EYE,
     NOSE_TIP,
     RIGHT_EYE,
+    Proportions,
+    Signer,
+    bend_arm,
     face_points,
+    head_centre_height,
     skull_points,
 )
-from extract.demo.motion import HandTrack
-from extract.demo.hand_shape import hand_joints
-from extract.demo.motion import Motion
-from extract.demo.hand_shape import matrices
-from extract.demo.signer import Proportions, Signer, head_centre_height
 from seds_core.keypoints import BODY, FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
-
 
 _CAMERA_DISTANCE = 9.0
 """In shoulder widths; what is nearer to the camera looks larger."""

@@ -31,7 +31,7 @@ from extract.interchange.published_files import PublishedFiles, VideoNames
 from extract.interchange.published_keypoints import PublishedKeypoints
 from extract.rgb.provenance import KeptFrames
 from extract.run.command import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, stop_requests
-from extract.run.existing_store import entries_of
+from extract.run.existing_store import compare, entries_of, source_changed
 from extract.run.report import RunReport
 from extract.settings import ExtractSettings
 from extract.videos.listing import videos_of_index
@@ -43,7 +43,6 @@ from seds_core.pipeline_file import read_section
 from seds_core.store.reader import VideoEntry
 from seds_core.store.staging import FailedVideo, FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
-from seds_core.video_id import video_id_of
 
 FormatName = Literal[
     "published-features", "published-keypoints", "npy", "pose", "openpose", "coco-wholebody"
@@ -73,41 +72,9 @@ class ImportRequest:
     dry_run: bool = False
 
 
-@dataclass(frozen=True)
-class ImportPlan:
-    """The videos to import, in order, and how many are in the store as they are."""
-
-    missing: tuple[ImportItem, ...]
-    changed: tuple[ImportItem, ...]
-    num_there: int
-
-    @property
-    def todo(self) -> tuple[ImportItem, ...]:
-        """Missing and changed videos."""
-        return self.missing + self.changed
-
-
-def plan_import(items: Sequence[ImportItem], entries: Mapping[str, VideoEntry]) -> ImportPlan:
-    """Compares the videos with those in a store."""
-    known = [(item, entries.get(video_id_of(item.video_id))) for item in items]
-    missing = tuple(item for item, entry in known if entry is None)
-    changed = tuple(item for item, entry in known if entry and has_changed(item, entry))
-    return ImportPlan(missing, changed, len(items) - len(missing) - len(changed))
-
-
 def has_changed(item: ImportItem, entry: VideoEntry) -> bool:
-    """Whether a file is another than the one imported.
-
-    Size and time settle it cheaply when they are equal; otherwise the content decides. A file that
-    cannot be looked at counts as changed, so that the import meets it and reports it.
-    """
-    try:
-        look = quick_look(item.path)
-        if look.fits(entry.size_bytes, entry.mtime_ns):
-            return False
-        return look.size_bytes != entry.size_bytes or content_hash(item.path) != entry.content_hash
-    except OSError:
-        return True
+    """Whether a file is another than the one imported."""
+    return source_changed(entry, lambda: quick_look(item.path), lambda: content_hash(item.path))
 
 
 @dataclass(frozen=True)
@@ -350,7 +317,7 @@ def run_import(request: ImportRequest) -> int:
 def _import(request: ImportRequest, source: ImportFormat) -> ImportReport:
     items = source.items()
     with BulkWriter(request.store, source.provenance) as writer:
-        plan = plan_import(items, writer.videos)
+        plan = compare(items, writer.videos, has_changed)
         todo = {item.video_id for item in plan.todo}
         writer.forget_failures({item.video_id for item in items} - todo)
         with (
@@ -381,7 +348,7 @@ def _report(request: ImportRequest, num_todo: int, num_there: int) -> Iterator[I
 
 def _print_dry_run(request: ImportRequest, source: ImportFormat) -> None:
     """Prints what there is to import; nothing but names is read, and nothing written."""
-    plan = plan_import(source.items(), entries_of(request.store))
+    plan = compare(source.items(), entries_of(request.store), has_changed)
     paths = {item.path for item in plan.todo}
     summary: dict[str, Any] = {
         "store": str(request.store),

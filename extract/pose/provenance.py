@@ -32,6 +32,9 @@ from seds_core.store.layout import DeviceKind, Provenance
 DEMO = "demo"
 """Our own small model, trained on drawn signers: works offline, serves demonstrations."""
 
+DRAWN_CORPUS_FILE = "corpus.json"
+"""Lies in the folder above drawn signers' videos, the only ones that the demo model is for."""
+
 NO_DOWNLOAD = "Without a download, --detector mediapipe finds keypoints with models of its package"
 
 RANDOM = "random"

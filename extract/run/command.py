@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from extract.pose.provenance import DEMO
+from extract.pose.provenance import DEMO, DRAWN_CORPUS_FILE
 from extract.run.dry_run import print_dry_run
-from extract.run.existing_store import fitted_to, has_everything, plan_run
+from extract.run.existing_store import compare, fitted_to, has_everything, video_changed
 from extract.run.loop import extract_videos
 from extract.run.report import RunProfile, RunReport
 from extract.run.streams import known_provenance, load_stream
@@ -83,7 +83,7 @@ def run_extraction(request: ExtractionRequest) -> int:
     """
     settings, videos = read_settings(request), read_videos(request)
     _warn_of_demo_model(request.kind, settings.pose, videos)
-    if has_everything(request.store, videos, _known(request, settings)):
+    if has_everything(request.store, videos.videos, _known(request, settings)):
         return _nothing_to_do(request, videos)
     try:
         with stop_requests(), _decoders(settings) as pool:  # which start while the network loads
@@ -120,7 +120,7 @@ def run_dry(request: ExtractionRequest) -> int:
     """Prints what :func:`run_extraction` would do and writes nothing; raises the same."""
     settings, videos = read_settings(request), read_videos(request)
     _warn_of_demo_model(request.kind, settings.pose, videos)
-    has_everything(request.store, videos, _known(request, settings))  # refuses early
+    has_everything(request.store, videos.videos, _known(request, settings))  # refuses early
     stream, made = _load(request, settings)
     print_dry_run(videos, stream, made, request.store, settings, as_json=request.as_json)
     return EXIT_ALL_THERE
@@ -150,9 +150,7 @@ def _warn_of_demo_model(kind: StoreKind, pose: PoseSettings, videos: VideoList) 
     """The demo's keypoint model has only ever seen drawn signers."""
     if kind != "pose" or pose.detector != "mmpose" or pose.model != DEMO:
         return
-    from extract.demo.corpus import is_drawn  # noqa: PLC0415 - for this model only
-
-    if not all(is_drawn(video.path) for video in videos.videos):
+    if not all((video.path.parent.parent / DRAWN_CORPUS_FILE).is_file() for video in videos.videos):
         warn(
             "the pose model 'demo' was trained on the drawn signers of seds-extract demo-videos; "
             "on real people it sees hands where there are none. Take another: --model "
@@ -183,7 +181,7 @@ def _extract(
     profile: RunProfile,
 ) -> RunReport:
     with StoreWriter(request.store, made) as writer:
-        plan = plan_run(videos.videos, writer.videos)
+        plan = compare(videos.videos, writer.videos, video_changed)
         wanted = {video.video_id for video in plan.todo}
         writer.forget_failures({video.video_id for video in videos.videos} - wanted)
         failed_before = StoreReader(request.store).failures

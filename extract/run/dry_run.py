@@ -8,13 +8,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from extract.run.existing_store import Plan, entries_of, plan_run, waiting_videos
+from extract.run.existing_store import Comparison, compare, entries_of, staged_videos, video_changed
 from extract.run.loop import decode_job
 from extract.settings import ExtractSettings
 from extract.stream import Stream, rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo
-from extract.videos.listing import VideoList
+from extract.videos.listing import ListedVideo, VideoList
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results
 from seds_core.store.layout import Provenance
@@ -55,9 +55,9 @@ def print_dry_run(
 
     Finished videos that wait for the store count as there if they were ``made`` alike.
     """
-    waiting = waiting_videos(store, made)
+    waiting = staged_videos(store, made)
     wanted = tuple(video for video in videos.videos if video.video_id not in waiting)
-    plan = plan_run(wanted, entries_of(store))
+    plan = compare(wanted, entries_of(store), video_changed)
     num_there = len(videos.videos) - len(plan.todo)
     estimate = _estimate(plan, stream, settings)
     summary = {
@@ -87,7 +87,7 @@ def print_dry_run(
     results.print(table)
 
 
-def _estimate(plan: Plan, stream: Stream, settings: ExtractSettings) -> Estimate:
+def _estimate(plan: Comparison[ListedVideo], stream: Stream, settings: ExtractSettings) -> Estimate:
     estimate = Estimate()
     jobs = [replace(decode_job(video, stream, settings.frames), hash=False) for video in plan.todo]
     run = settings.run

@@ -1,92 +1,114 @@
-"""What a store has already of a list of videos, and what has changed since."""
+"""What a store holds already of a list of videos, what has changed since, and whether it fits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from extract.videos.listing import ListedVideo, VideoList
+from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError, read_part_name
-from extract.videos.source_identity import part_hash, quick_look
+from extract.videos.source_identity import QuickIdentity, part_hash, quick_look
 from seds_core.console import messages
 from seds_core.store.layout import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry
 from seds_core.store.staging import DamagedRecordError, read_finished, staging_folder
+from seds_core.video_id import video_id_of
+
+
+@runtime_checkable
+class NamedVideo(Protocol):
+    """A video to extract or to import."""
+
+    @property
+    def video_id(self) -> str:
+        """Its name in the store, in any Unicode spelling."""
+
+
+Video = TypeVar("Video", bound=NamedVideo)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The videos to extract, in order, and how many are in the store as they are."""
+class Comparison(Generic[Video]):
+    """Videos beside a store's, in order."""
 
-    missing: tuple[ListedVideo, ...]
-    changed: tuple[ListedVideo, ...]
+    missing: tuple[Video, ...]
+    changed: tuple[Video, ...]
     num_there: int
+    """Videos that are in the store as they are now."""
 
     @property
-    def todo(self) -> tuple[ListedVideo, ...]:
+    def todo(self) -> tuple[Video, ...]:
         """Missing and changed videos."""
         return self.missing + self.changed
 
 
-def plan_run(videos: tuple[ListedVideo, ...], entries: Mapping[str, VideoEntry]) -> Plan:
-    """Compares the videos with those in a store."""
-    missing = tuple(video for video in videos if video.video_id not in entries)
-    changed = tuple(
-        video
-        for video in videos
-        if video.video_id in entries and has_changed(video, entries[video.video_id])
-    )
-    return Plan(missing, changed, len(videos) - len(missing) - len(changed))
+def compare(
+    videos: Sequence[Video],
+    entries: Mapping[str, VideoEntry],
+    has_changed: Callable[[Video, VideoEntry], bool],
+) -> Comparison[Video]:
+    """Compares videos with those in a store."""
+    known = [(video, entries.get(video_id_of(video.video_id))) for video in videos]
+    missing = tuple(video for video, entry in known if entry is None)
+    changed = tuple(video for video, entry in known if entry and has_changed(video, entry))
+    return Comparison(missing, changed, len(videos) - len(missing) - len(changed))
 
 
-def is_all_there(videos: tuple[ListedVideo, ...], entries: Mapping[str, VideoEntry]) -> bool:
-    """Whether a plan would have nothing to do; looks no further than the first that it would."""
-    return all(video.video_id in entries for video in videos) and not any(
-        has_changed(video, entries[video.video_id]) for video in videos
-    )
+def source_changed(
+    entry: VideoEntry, look: Callable[[], QuickIdentity], read_hash: Callable[[], str]
+) -> bool:
+    """Whether a source is another than the one that a store's entry was made of.
 
-
-def has_changed(video: ListedVideo, entry: VideoEntry) -> bool:
-    """Whether a video is another than the one extracted.
-
-    Another part of the same recording is another video. Size and time of the source settle the rest
-    cheaply when they are equal; otherwise the content decides. A source that cannot be looked at,
-    or has a problem, counts as changed, so that the run meets it and reports it.
+    Equal size and time settle it without reading; otherwise the content decides. A source that
+    cannot be looked at counts as changed, so that the run meets it and reports it.
     """
-    _, extracted_part = read_part_name(entry.path)
-    if video.problem or video.part != extracted_part:
-        return True
     try:
-        look = quick_look(video.path)
-        if look.fits(entry.size_bytes, entry.mtime_ns):
+        now = look()
+        if now.fits(entry.size_bytes, entry.mtime_ns):
             return False
-        if look.size_bytes != entry.size_bytes:
-            return True
-        return part_hash(video.path, video.part) != entry.content_hash
+        return now.size_bytes != entry.size_bytes or read_hash() != entry.content_hash
     except (OSError, VideoError):
         return True
 
 
-def entries_of(store_path: Path) -> Mapping[str, VideoEntry]:
-    """What is in a store that may not exist yet, without touching it."""
-    return StoreReader(store_path).videos if store_path.exists() else {}
+def video_changed(video: ListedVideo, entry: VideoEntry) -> bool:
+    """Whether a video is another than the one extracted; another part of a recording is one.
 
-
-def has_everything(path: Path, videos: VideoList, asked: Provenance | None) -> bool:
-    """Whether the store holds all videos, made as ``asked``, and no old failure of theirs.
-
-    ``None`` stands for what only the loaded network tells. Raises ``StoreMismatchError`` where the
-    store was made otherwise.
+    A video with a problem counts as changed, so that the run reports it.
     """
-    if asked is None or not path.exists():
+    _, extracted_part = read_part_name(entry.path)
+    if video.problem or video.part != extracted_part:
+        return True
+    return source_changed(
+        entry, lambda: quick_look(video.path), lambda: part_hash(video.path, video.part)
+    )
+
+
+def entries_of(store: Path) -> Mapping[str, VideoEntry]:
+    """The videos in a store, which may not exist yet."""
+    return StoreReader(store).videos if store.exists() else {}
+
+
+def has_everything(path: Path, videos: Sequence[ListedVideo], made: Provenance | None) -> bool:
+    """Whether the store at ``path`` holds all videos as they are, and no old failure of theirs.
+
+    ``made`` is how the run makes rows, ``None`` where only the loaded network tells. Raises
+    ``StoreMismatchError`` where the store was made otherwise.
+    """
+    if made is None or not path.exists():
         return False
     store = StoreReader(path)
-    store.provenance.refuse_others(path, asked)
-    have_failed = any(video.video_id in store.failures for video in videos.videos)
-    return not have_failed and is_all_there(videos.videos, store.videos)
+    store.provenance.refuse_others(path, made)
+    # Sources are looked at last: they may lie on a slow disk, and the first change is enough.
+    return (
+        all(video.video_id in store.videos for video in videos)
+        and not any(video.video_id in store.failures for video in videos)
+        and not any(video_changed(video, store.videos[video.video_id]) for video in videos)
+    )
 
 
-def waiting_videos(path: Path, made: Provenance) -> set[str]:
-    """Finished videos that wait beside the store and are ``made`` alike; nothing is touched."""
+def staged_videos(path: Path, made: Provenance) -> set[str]:
+    """Ids of finished videos, ``made`` alike, that wait beside the store; nothing is touched."""
     waiting = set()
     for record in (staging_folder(path) / "finished").glob("*.npz"):
         try:
@@ -101,8 +123,8 @@ def waiting_videos(path: Path, made: Provenance) -> set[str]:
 def fitted_to(path: Path, made: Provenance, *, mix_devices: bool) -> Provenance:
     """How rows are made, for the store at ``path``, which may not exist yet.
 
-    Where devices may be mixed, here or since an earlier run, rows are of any. Says once what the
-    store does not record because it is older; raises ``StoreMismatchError`` where it was made
+    Rows may be of any device where devices are mixed, now or since an earlier run. Says once what
+    the store does not record because it is older; raises ``StoreMismatchError`` where it was made
     otherwise.
     """
     store = StoreReader(path).provenance if path.exists() else None

@@ -46,9 +46,7 @@ def pyav_frames(
             yield upright(frame)
         num_decoded += 1
     if num_decoded < min_frames:
-        raise VideoError(
-            facts.path, f"damaged: only {num_decoded} of {num_frames} frames decode"
-        )
+        raise VideoError(facts.path, f"damaged: only {num_decoded} of {num_frames} frames decode")
 
 
 def first_frame(

@@ -5,8 +5,9 @@ import os
 import pytest
 from finished_videos import finished
 
-from extract.interchange.import_command import has_changed, plan_import
+from extract.interchange.import_command import has_changed
 from extract.interchange.imported import ImportItem, content_hash, quick_identity
+from extract.run.existing_store import compare
 from seds_core.store.reader import VideoEntry
 
 
@@ -30,7 +31,7 @@ def entry_of(item):
 def test_missing_changed_and_there(item, tmp_path):
     other = ImportItem("b", tmp_path / "b.pkl")
     gone = ImportItem("c", tmp_path / "c.pkl")
-    plan = plan_import([item, other, gone], {"a": entry_of(item), "c": entry_of(item)})
+    plan = compare([item, other, gone], {"a": entry_of(item), "c": entry_of(item)}, has_changed)
     assert plan.missing == (other,)
     assert plan.changed == (gone,)
     assert plan.todo == (other, gone)
@@ -49,4 +50,4 @@ def test_a_touched_file_is_the_same_and_one_of_equal_size_may_not_be(item):
 
 def test_an_id_is_known_however_it_is_spelled(item):
     spelled = ImportItem("u\u0308", item.path)
-    assert plan_import([spelled], {"\u00fc": entry_of(item)}).num_there == 1
+    assert compare([spelled], {"\u00fc": entry_of(item)}, has_changed).num_there == 1
