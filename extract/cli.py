@@ -12,16 +12,12 @@ import typer
 
 from extract.cli_options import (
     EXIT_CODES,
-    PIPELINE_FILE,
-    Device,
     DryRun,
     Index,
     Json,
     MixDevices,
     MoreVideos,
     Out,
-    Pipeline,
-    PipelineFile,
     Profile,
     Store,
     TakesNames,
@@ -30,7 +26,14 @@ from extract.cli_options import (
 )
 from extract.data_cli import add_data_commands
 from extract.run.command import ExtractionRequest
-from seds_core.command_line import EXIT_ERROR, run
+from seds_core.command_line import (
+    EXIT_ERROR,
+    PIPELINE_FILE,
+    Device,
+    Pipeline,
+    PipelineFile,
+    run,
+)
 from seds_core.console import results
 from seds_core.video_id import video_id_of
 

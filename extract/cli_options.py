@@ -12,7 +12,6 @@ EXIT_CODES = (
     "Exit codes: 0 all there, 3 some videos failed, 4 other processes are still at work on some, "
     "2 usage, 1 anything else."
 )
-PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
 
 Videos = Annotated[
     list[str] | None,
@@ -33,12 +32,6 @@ def _store_path(path: Path) -> Path:
 
 
 Out = Annotated[Path, typer.Option(help="Store to create or to go on with.", callback=_store_path)]
-Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
-PipelineFile = Annotated[
-    Path,
-    typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 MixDevices = Annotated[
     bool,
     typer.Option("--mix-devices", help="Add rows of a GPU to those of a CPU, or the reverse."),

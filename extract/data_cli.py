@@ -11,15 +11,11 @@ import typer
 
 from extract.cli_options import (
     EXIT_CODES,
-    PIPELINE_FILE,
-    Device,
     DryRun,
     Index,
     Json,
     MoreVideos,
     Out,
-    Pipeline,
-    PipelineFile,
     Store,
     Videos,
 )
@@ -28,6 +24,7 @@ from extract.interchange.export import ExportForm, ExportRequest
 from extract.interchange.import_command import FormatName, ImportRequest
 from extract.interchange.signer_boxes import BoxesRequest
 from extract.run.plan_command import PlanRequest
+from seds_core.command_line import PIPELINE_FILE, Device, Pipeline, PipelineFile
 
 IndexOut = Annotated[Path, typer.Option(help="Index to write.")]
 ImageSize = Annotated[

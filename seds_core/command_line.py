@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
+
+PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
+
+PipelineFile = Annotated[
+    Path,
+    typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
+]
+Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
 def run(

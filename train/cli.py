@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.markup import escape
 
-from seds_core.command_line import run
+from seds_core.command_line import PIPELINE_FILE, Device, Pipeline, PipelineFile, run
 from seds_core.console import results, warn
 
 if TYPE_CHECKING:
@@ -24,16 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-PIPELINE_FILE = Path(__file__).resolve().parents[1] / "pipelines.yaml"
-
 Stage = Annotated[
     Literal["fusion", "pose", "rgb"] | None,
     typer.Option(help="Both streams and their fusion, or one stream with its text loss."),
-]
-Pipeline = Annotated[str, typer.Option(help="Named pipeline of the pipeline file.")]
-PipelineFile = Annotated[
-    Path,
-    typer.Option("--pipelines", help="Pipeline file.", show_default="the project's pipelines.yaml"),
 ]
 Index = Annotated[Path | None, typer.Option(help="CSV: video_id, path, split, text.")]
 RgbStores = Annotated[
@@ -55,7 +48,6 @@ Name = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[
     int | None, typer.Option(help="Processes that read ahead.", show_default="the pipeline's")
 ]

@@ -12,7 +12,6 @@ from urllib.parse import urlparse
 
 import torch
 
-from extract.cli_options import PIPELINE_FILE
 from extract.pose.pose_stream import PoseStream
 from extract.pose.provenance import DEMO, RANDOM, find_model
 from extract.rgb.rgb_stream import RgbStream
@@ -46,6 +45,7 @@ from extract.run.sample import (
 from extract.run.streams import extraction_device
 from extract.settings import ExtractSettings
 from extract.videos.listing import ListedVideo, VideoList, find_videos, videos_of_index
+from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import messages, results
 from seds_core.dataset_index import read_index
 from seds_core.errors import UsageError

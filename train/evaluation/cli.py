@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from seds_core.command_line import run
+from seds_core.command_line import PIPELINE_FILE, Device, PipelineFile, run
 from train.evaluation.request import EvaluationRequest, TieRule, Which
-
-PIPELINE_FILE = Path(__file__).resolve().parents[2] / "pipelines.yaml"
 
 app = typer.Typer(
     name="seds-eval",
@@ -29,9 +27,6 @@ Checkpoint = Annotated[
 ]
 Split = Annotated[str, typer.Option(help="Split of the index to search in.")]
 Pipeline = Annotated[str | None, typer.Option(help="Named pipeline, for a published checkpoint.")]
-PipelineFile = Annotated[
-    Path, typer.Option(help="Pipeline file.", show_default="the project's pipelines.yaml")
-]
 Index = Annotated[Path | None, typer.Option(help="Another index than in training.")]
 Rgb = Annotated[
     list[Path] | None, typer.Option(help="Another store of RGB features; several are mixed.")
@@ -44,7 +39,6 @@ Ranks = Annotated[Path | None, typer.Option(help="CSV file to write: every query
 Compare = Annotated[
     Literal["published"] | None, typer.Option(help="Scores of papers on the same data set.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read ahead.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, no table.")]
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from extract.cli_options import PIPELINE_FILE
 from extract.run.plan_command import PlanRequest, downloads, steps
 from extract.settings import ExtractSettings
+from seds_core.command_line import PIPELINE_FILE
 from seds_core.pipeline_file import read_section
 
 
