@@ -5,29 +5,26 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import TypeAlias
 
-from extract.videos.decode_worker import FrameMemory, run_worker
-from extract.videos.decoding import (
+from extract.videos.decode_worker import (
     LAST_OF_A_VIDEO,
     AboutVideo,
     Alive,
     Cancel,
     Cancelled,
     ChunkReady,
-    Decode,
+    FrameMemory,
+    GiveBack,
+    ToWorker,
+    run_worker,
+)
+from extract.videos.decoding import (
+    ChunkMemory,
     DecodedVideo,
     DecodeEvent,
     DecodeJob,
-    Failed,
     FrameChunk,
-    FromWorker,
-    GiveBack,
-    OwnMemory,
-    ToWorker,
     decode_events,
 )
 from extract.videos.frame import Frames
@@ -39,18 +36,15 @@ MEMORY_BYTES = 256 << 20
 _START_SECONDS = 300.0
 """How long a process may take to load its libraries, from a slow network disk for instance."""
 
-_Connection: TypeAlias = "Connection[ToWorker, FromWorker]"
-
-
 _SECONDS_BETWEEN_LOOKS = 0.5
-"""Of waiting that count at most for one look, however long the computer or the program slept."""
+"""What one look at the connection counts for at most, however long the computer slept meanwhile."""
 
 _SECONDS_TO_DIE = 2.0
-"""For a killed process; one that waits for a disk that is gone does not die before it."""
+"""How long a killed process is waited for; one that waits for a disk that is gone dies later."""
 
 
 class WorkerLostError(Exception):
-    """The process is no more, and with it the video that it was decoding."""
+    """The process is gone, and with it the video that it was decoding."""
 
 
 class WorkerProcess:
@@ -79,11 +73,11 @@ class WorkerProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self._memory.seal()
-        self._inbox: deque[AboutVideo] = deque()
-        self._has_started = False
-        self._num_jobs = 0
+        self._inbox: deque[AboutVideo] = deque()  # messages that have come and wait to be read
+        self._has_started = False  # whether the worker has given a first sign of life
+        self._num_jobs = 0  # both ends count the jobs, for a Cancel to name one
         self._is_decoding = False
-        self._lost = ""
+        self._lost = ""  # why the process is gone
 
     @property
     def is_lost(self) -> bool:
@@ -101,7 +95,7 @@ class WorkerProcess:
         """Gives a free process its next video and returns the number of the job."""
         self._num_jobs += 1
         self._is_decoding = True
-        self._send(Decode(self._num_jobs, job))
+        self._send(job)
         return self._num_jobs
 
     def receive(self) -> AboutVideo:
@@ -145,7 +139,8 @@ class WorkerProcess:
         self._process.kill()
         self._process.join(_SECONDS_TO_DIE)
         if self._process.is_alive():
-            _do_not_wait_for(self._process)
+            # Python would wait for all of its children, without end, before it exits.
+            multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]
         self._connection.close()
         self._lost = self._lost or why
 
@@ -178,11 +173,6 @@ class WorkerProcess:
         return f"the decoder crashed ({name}{', out of memory?' if name == 'SIGKILL' else ''})"
 
 
-def _do_not_wait_for(process: BaseProcess) -> None:
-    """Takes a process from those that Python waits for, without end, before it exits."""
-    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
-
-
 class RemoteVideo(Iterator[DecodeEvent]):
     """What :func:`extract.videos.decoding.decode_events` gives, from a worker process.
 
@@ -194,7 +184,7 @@ class RemoteVideo(Iterator[DecodeEvent]):
         self._worker = worker
         self._job = job
         self._number = worker.start(job)
-        self._holds_chunk = False
+        self._holds_chunk = False  # whether the last event was a chunk, whose memory is in use
         self._is_over = False
 
     def __next__(self) -> DecodeEvent:
@@ -203,15 +193,19 @@ class RemoteVideo(Iterator[DecodeEvent]):
             raise StopIteration
         if self._holds_chunk:
             self._worker.give_back()
-        message = self._receive()
+        try:
+            message = self._worker.receive()
+        except WorkerLostError as lost:
+            self._is_over = True
+            raise VideoError(self._job.path, str(lost)) from None
         self._holds_chunk = isinstance(message, ChunkReady)
         self._is_over = isinstance(message, LAST_OF_A_VIDEO)
         if isinstance(message, ChunkReady):
             return FrameChunk(message.first, self._worker.frames(message))
-        if isinstance(message, Failed):
-            raise message.error
         if isinstance(message, Cancelled):
             raise StopIteration
+        if isinstance(message, Exception):
+            raise message
         return message
 
     def close(self) -> None:
@@ -222,13 +216,6 @@ class RemoteVideo(Iterator[DecodeEvent]):
             for _ in self:
                 pass
 
-    def _receive(self) -> AboutVideo:
-        try:
-            return self._worker.receive()
-        except WorkerLostError as lost:
-            self._is_over = True
-            raise VideoError(self._job.path, str(lost)) from None
-
 
 class DecodePool:
     """Decodes in ``num_workers`` processes, or without any in this one (to test and to debug).
@@ -238,14 +225,14 @@ class DecodePool:
     """
 
     def __init__(self, num_workers: int, timeout_s: float = 60.0) -> None:
-        """Notes what is wanted; entering the pool starts the processes."""
+        """Entering the pool starts the processes."""
         self._num_workers = num_workers
         self._timeout_s = timeout_s
         self._workers: list[WorkerProcess] = []
 
     def __enter__(self) -> "DecodePool":
         """Starts the processes; they load their libraries while the caller goes on."""
-        self._workers = [self._new_worker() for _ in range(self._num_workers)]
+        self._workers = [WorkerProcess(self._timeout_s) for _ in range(self._num_workers)]
         return self
 
     def __exit__(
@@ -255,7 +242,7 @@ class DecodePool:
         trace: TracebackType | None,
     ) -> None:
         """Ends all processes, whatever they are doing."""
-        self._stop_workers()
+        self._kill_workers()
 
     def stream(self, jobs: Iterable[DecodeJob]) -> Iterator[DecodedVideo]:
         """The videos of the jobs, in order; what of one is unread is dropped when the next is due.
@@ -270,8 +257,8 @@ class DecodePool:
                 yield waiting[0]
                 waiting.popleft().close()
         finally:
-            if waiting:  # left early: nobody will read these
-                self._stop_workers()
+            if waiting:  # left early: these will not be read
+                self._kill_workers()
 
     def abandon(self) -> None:
         """Ends what the processes are doing, so that a thread that waits for them does no longer.
@@ -287,10 +274,10 @@ class DecodePool:
         For the rare video that turned out to have another timeline: it has been decoded to its end
         before, so it neither crashes nor hangs.
         """
-        return _decoded_here(job)
+        return DecodedVideo(job, decode_events(job, ChunkMemory()))
 
     def _fill(self, waiting: deque[DecodedVideo], jobs: Iterator[DecodeJob]) -> bool:
-        """Starts jobs as long as there is a place for them; whether any video is waiting."""
+        """Starts jobs while processes are free for them; tells whether any video is waiting."""
         while len(waiting) <= self._num_workers:
             worker = self._free_worker()
             if worker is None and self._num_workers:
@@ -298,27 +285,19 @@ class DecodePool:
             job = next(jobs, None)
             if job is None:
                 break
-            waiting.append(
-                DecodedVideo(job, RemoteVideo(worker, job)) if worker else _decoded_here(job)
-            )
+            decoded = DecodedVideo(job, RemoteVideo(worker, job)) if worker else self.decode(job)
+            waiting.append(decoded)
         return bool(waiting)
 
     def _free_worker(self) -> WorkerProcess | None:
-        for place, worker in enumerate(self._workers):
+        for index, worker in enumerate(self._workers):
             if worker.is_lost:
-                self._workers[place] = self._new_worker()
-            if self._workers[place].is_free:
-                return self._workers[place]
+                self._workers[index] = WorkerProcess(self._timeout_s)
+            if self._workers[index].is_free:
+                return self._workers[index]
         return None
 
-    def _new_worker(self) -> WorkerProcess:
-        return WorkerProcess(self._timeout_s)
-
-    def _stop_workers(self) -> None:
+    def _kill_workers(self) -> None:
         self.abandon()  # all at once, before any of them is waited for
         for worker in self._workers:
             worker.kill("the decoder was stopped")
-
-
-def _decoded_here(job: DecodeJob) -> DecodedVideo:
-    return DecodedVideo(job, decode_events(job, OwnMemory()))

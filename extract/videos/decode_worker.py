@@ -1,4 +1,7 @@
-"""The process that decodes: takes jobs from its parent, fills shared memory with frames."""
+"""The process that decodes: takes jobs from its parent, fills memory that both share with frames.
+
+Runs until its parent closes the connection, or is gone. Imports nothing that takes long to load.
+"""
 
 import ctypes
 import mmap
@@ -8,6 +11,7 @@ import time
 import traceback
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import DupFd
@@ -17,34 +21,72 @@ import cv2
 import numpy as np
 
 from extract.videos.decoding import (
-    Alive,
-    Cancel,
-    Cancelled,
-    ChunkReady,
-    Decode,
-    DecodeEvent,
+    ChunkMemory,
     DecodeJob,
-    Failed,
     FrameChunk,
-    FromWorker,
-    GiveBack,
-    ToWorker,
+    VideoEnded,
+    VideoOpened,
     decode_events,
 )
 from extract.videos.frame import Frames
 from extract.videos.part import FrameCountChanged, VideoError
 
-# FROM extract/decoding/frame_memory.py
-# Memory that a decoding process and its parent share, without a name that could be left behind.
-#
-# An anonymous file of Linux (memfd): it is gone when both processes are, however they end, and it
-# does not depend on the size of ``/dev/shm``, which containers keep small.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+
+_SECONDS_BETWEEN_SIGNS = 0.5
+_SECONDS_BETWEEN_HEARING = 0.02
+_MAX_CHUNKS_AHEAD = 64
+"""However small they are: the messages about them must fit into the connection."""
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """To the worker: the rest of the job of this number, counted from 1, is not wanted."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """To the worker: the oldest chunk has been used, its memory is free."""
+
+
+@dataclass(frozen=True)
+class Alive:
+    """To the parent: the worker has started, or goes on without a chunk to show for it yet."""
+
+
+@dataclass(frozen=True)
+class ChunkReady:
+    """To the parent: a ``FrameChunk``, whose frames lie in the shared memory."""
+
+    first: int
+    offset: int
+    shape: tuple[int, int, int]
+    """Number of frames, height, width."""
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: it was asked for
+    """The rest of the video was not decoded, as the parent asked."""
+
+
+ToWorker: TypeAlias = DecodeJob | Cancel | GiveBack
+AboutVideo: TypeAlias = VideoOpened | ChunkReady | VideoEnded | Exception
+"""The events of :func:`decode_events`, or what it raised."""
+FromWorker: TypeAlias = Alive | AboutVideo
+
+LAST_OF_A_VIDEO = (VideoEnded, Exception)
+"""After one of these a worker is ready for its next video."""
+
+WorkerConnection: TypeAlias = "Connection[FromWorker, ToWorker]"
 
 
 class FrameMemory:
     """A block of bytes, seen as frames; pickling it for a new process gives that process the same.
 
-    Pages take real memory only once a frame has been written to them.
+    An anonymous file of Linux (memfd): it is gone when both processes are, however they end, and it
+    does not depend on the size of ``/dev/shm``, which containers keep small. Pages take real memory
+    only once a frame has been written to them.
     """
 
     def __init__(self, file_descriptor: int, num_bytes: int) -> None:
@@ -69,7 +111,6 @@ class FrameMemory:
         os.close(self._file_descriptor)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Hands the file descriptor to a process that is being started."""
         return _received, (DupFd(self._file_descriptor), self.num_bytes)
 
 
@@ -105,7 +146,15 @@ class ByteRing:
             raise ValueError(f"{size} bytes do not fit into {self._capacity}")
         if len(self._taken) == self._max_runs:
             return None
-        for begin, end in self._free_runs():
+        if not self._taken:
+            free = [(0, self._capacity)]
+        else:
+            oldest, newest_end = self._taken[0][0], self._taken[-1][1]
+            if newest_end > oldest:
+                free = [(newest_end, self._capacity), (0, oldest)]
+            else:  # what is taken goes on at the beginning of the block
+                free = [(newest_end, oldest)]
+        for begin, end in free:
             if begin + size <= end:
                 self._taken.append((begin, begin + size))
                 return begin
@@ -116,44 +165,23 @@ class ByteRing:
         self._taken.popleft()
 
     def drop_newest(self) -> None:
-        """Frees the bytes that were taken last: nobody will use them."""
+        """Frees the bytes that were taken last, which will not be used."""
         self._taken.pop()
-
-    def _free_runs(self) -> list[tuple[int, int]]:
-        if not self._taken:
-            return [(0, self._capacity)]
-        oldest, newest_end = self._taken[0][0], self._taken[-1][1]
-        if newest_end > oldest:
-            return [(newest_end, self._capacity), (0, oldest)]
-        return [(newest_end, oldest)]
-
-
-# FROM extract/videos/decode_worker.py
-# The process that decodes: takes jobs from its parent, fills shared memory with frames.
-#
-# Runs until its parent closes the connection, or is gone. Imports nothing that takes long to load.
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-
-_SECONDS_BETWEEN_SIGNS = 0.5
-_SECONDS_BETWEEN_HEARING = 0.02
-_MAX_CHUNKS_AHEAD = 64
-"""However small they are: the messages about them must fit into the connection."""
-
-WorkerConnection: TypeAlias = "Connection[FromWorker, ToWorker]"
 
 
 def run_worker(connection: WorkerConnection, memory: FrameMemory) -> None:
     """Decodes one job after the other until the parent closes the connection."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _keep_freed_memory()
+    # glibc shall keep the memory of a frame for the next one. Otherwise it returns large blocks to
+    # the system and has them zeroed again, frame by frame: a third of the time at 1280x720. Other C
+    # libraries have no such call.
+    with suppress(AttributeError):
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(_M_MMAP_THRESHOLD, 32 << 20)
+        set_option(_M_TRIM_THRESHOLD, 256 << 20)
     cv2.setNumThreads(1)  # several videos are decoded at once, each in a process of its own
-    worker = _Worker(connection, memory)
-    try:
-        worker.serve()
-    except (EOFError, ConnectionError):
-        return  # the parent needs no more
+    with suppress(EOFError, ConnectionError):  # the parent needs no more
+        _Worker(connection, memory).serve()
 
 
 def _end_with_parent() -> None:
@@ -164,30 +192,15 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _keep_freed_memory() -> None:
-    """Lets glibc keep the memory of a frame for the next one.
-
-    Otherwise it returns large blocks to the system and has them zeroed again, frame by frame: a
-    third of the time at 1280x720. Other C libraries have no such call.
-    """
-    with suppress(AttributeError):
-        set_option = ctypes.CDLL(None).mallopt
-        set_option(_M_MMAP_THRESHOLD, 32 << 20)
-        set_option(_M_TRIM_THRESHOLD, 256 << 20)
-
-
-class _CancelledError(Exception):
-    """Nobody wants the rest of the video."""
-
-
-class _Worker:
+class _Worker(ChunkMemory):
     """Decodes into the memory that the parent sees into, and hears the parent while it does."""
 
     def __init__(self, connection: WorkerConnection, memory: FrameMemory) -> None:
         self._connection = connection
         self._memory = memory
         self._ring = ByteRing(memory.num_bytes, max_runs=_MAX_CHUNKS_AHEAD)
-        self._number: int | None = None  # of the video at work
+        self._num_jobs = 0
+        self._number: int | None = None  # of the job at work
         self._unsent_offset: int | None = None  # of the chunk that is being filled
         self._last_heard = self._last_sign = 0.0
 
@@ -196,13 +209,16 @@ class _Worker:
         self._connection.send(Alive())
         while True:
             message = self._connection.recv()
-            if isinstance(message, Decode):
-                self._number = message.number
-                self._decode(message.job)
-                self._number = None
-                self._drop_unsent()
-            else:
+            if not isinstance(message, DecodeJob):
                 self._heed(message)
+                continue
+            self._num_jobs += 1
+            self._number = self._num_jobs
+            self._decode(message)
+            self._number = None
+            if self._unsent_offset is not None:  # the video ended by damage within a chunk
+                self._ring.drop_newest()
+                self._unsent_offset = None
 
     def new_chunk(self, num_frames: int, height: int, width: int) -> Frames:
         """Shared memory for a chunk; waits until the parent gives some back."""
@@ -228,32 +244,23 @@ class _Worker:
     def _decode(self, job: DecodeJob) -> None:
         try:
             for event in decode_events(job, self):
-                self._connection.send(self._message(event))
-        except _CancelledError:
-            self._connection.send(Cancelled())
-        except (VideoError, FrameCountChanged) as error:
-            self._connection.send(Failed(error))
+                if isinstance(event, FrameChunk):
+                    offset, self._unsent_offset = self._unsent_offset, None
+                    assert offset is not None
+                    num_frames, height, width, _ = event.frames.shape
+                    shape = num_frames, height, width
+                    self._connection.send(ChunkReady(event.first, offset, shape))
+                else:
+                    self._connection.send(event)
+        except (VideoError, FrameCountChanged, Cancelled) as outcome:
+            self._connection.send(outcome)
         except (EOFError, ConnectionError):
             raise
         except Exception:  # the boundary of the process: the parent raises it as its own
-            self._connection.send(Failed(RuntimeError(traceback.format_exc())))
-
-    def _message(self, event: DecodeEvent) -> FromWorker:
-        if not isinstance(event, FrameChunk):
-            return event
-        offset, self._unsent_offset = self._unsent_offset, None
-        assert offset is not None
-        num_frames, height, width, _ = event.frames.shape
-        return ChunkReady(event.first, offset, (num_frames, height, width))
-
-    def _drop_unsent(self) -> None:
-        """Frees the memory of a chunk in whose middle a video ended by damage."""
-        if self._unsent_offset is not None:
-            self._ring.drop_newest()
-            self._unsent_offset = None
+            self._connection.send(RuntimeError(traceback.format_exc()))
 
     def _heed(self, message: ToWorker) -> None:
         if isinstance(message, GiveBack):
             self._ring.give_back()
         elif isinstance(message, Cancel) and message.number == self._number:
-            raise _CancelledError
+            raise Cancelled  # of another number it came too late: that video has ended

@@ -33,7 +33,7 @@ class DecodeJob:
     path: Path
     """A video file, or a folder of frame images."""
     part: VideoPart = WHOLE
-    """What of it the video is; frames and their numbers below are those of the part."""
+    """The part of the recording that the video is; frame numbers below count within the part."""
     problem: str = ""
     """Why it cannot be decoded, where that is known before it is opened."""
     folder_fps: float = 25.0
@@ -85,28 +85,18 @@ class VideoEnded:
 
 
 DecodeEvent: TypeAlias = VideoOpened | FrameChunk | VideoEnded
+"""All that decoding says of a video, here and in a worker; what goes wrong is raised instead."""
 
 
-@runtime_checkable
-class ChunkMemory(Protocol):
-    """Where chunks are put together, and who is told that work goes on."""
+class ChunkMemory:
+    """New memory of this process for every chunk; a decoding worker has chunks in shared memory."""
 
     def new_chunk(self, num_frames: int, height: int, width: int) -> Frames:
         """Memory for at most ``num_frames`` frames of a chunk, and at least for one."""
-
-    def progress(self) -> None:
-        """Hears a sign of life."""
-
-
-class OwnMemory:
-    """Takes new memory of this process for every chunk."""
-
-    def new_chunk(self, num_frames: int, height: int, width: int) -> Frames:
-        """An array that nobody else uses."""
         return np.empty((num_frames, height, width, 3), np.uint8)
 
     def progress(self) -> None:
-        """Nobody listens."""
+        """Is called as long as work goes on: at least once for every frame that is decoded."""
 
 
 def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent, None, None]:
@@ -121,27 +111,27 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
         source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part, memory.progress)
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)
         yield VideoOpened(source.properties, step)
-        identity = _identity(job, memory)
+        # Size and time are taken before the content is read: a file that is replaced meanwhile
+        # then differs from what is noted, and is extracted again.
+        size_bytes, mtime_ns = quick_identity(job.path)
+        digest = part_hash(job.path, job.part, memory.progress) if job.hash else ""
         num_frames = yield from _chunks(source, job, step, memory)
     except OSError as error:  # the disk, not the video: files that vanish, stale network mounts
         raise VideoError(job.path, f"cannot be read: {error}") from error
     if timeline_step(num_frames, job.max_frames) != step:
         raise FrameCountChanged(num_frames)
-    yield VideoEnded(num_frames, identity)
-
-
-def _identity(job: DecodeJob, memory: ChunkMemory) -> SourceIdentity:
-    size_bytes, mtime_ns = quick_identity(job.path)
-    digest = part_hash(job.path, job.part, memory.progress) if job.hash else ""
-    return SourceIdentity(size_bytes, mtime_ns, digest)
+    yield VideoEnded(num_frames, SourceIdentity(size_bytes, mtime_ns, digest))
 
 
 def _chunks(
     source: FrameSource, job: DecodeJob, step: int, memory: ChunkMemory
 ) -> Generator[DecodeEvent, None, int]:
     """Gathers every ``step``-th frame into chunks; returns the number of all frames."""
+    width, height = source.properties.width, source.properties.height
+    if job.fit is not None:
+        width, height = job.fit.target_size(width, height)
+    # ``first`` and ``num_filled`` count timeline frames, ``num_frames`` counts those of the video.
     num_frames = first = num_filled = 0
-    width, height = _target_size(source, job.fit)
     chunk: Frames | None = None
     for frame in source.frames(memory.progress):
         if num_frames % step == 0:
@@ -156,11 +146,6 @@ def _chunks(
     if chunk is not None:
         yield FrameChunk(first, chunk[:num_filled])
     return num_frames
-
-
-def _target_size(source: FrameSource, fit: FrameFit | None) -> tuple[int, int]:
-    size = source.properties.width, source.properties.height
-    return fit.target_size(*size) if fit else size
 
 
 def _fit_into(target: UInt8[np.ndarray, "_ _ channel=3"], frame: Frame) -> None:
@@ -179,61 +164,6 @@ def _fit_into(target: UInt8[np.ndarray, "_ _ channel=3"], frame: Frame) -> None:
         cv2.resize(frame, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
 
 
-@dataclass(frozen=True)
-class Decode:
-    """To the worker: decode this video next."""
-
-    number: int
-    job: DecodeJob
-
-
-@dataclass(frozen=True)
-class Cancel:
-    """To the worker: nobody wants the rest of this video."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class GiveBack:
-    """To the worker: the oldest chunk has been used, its memory is free."""
-
-
-@dataclass(frozen=True)
-class Alive:
-    """To the parent: the worker has started, or goes on without a chunk to show for it yet."""
-
-
-@dataclass(frozen=True)
-class ChunkReady:
-    """To the parent: a chunk of frames lies in the shared memory."""
-
-    first: int
-    offset: int
-    shape: tuple[int, int, int]
-    """Number of frames, height, width."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """To the parent: the video cannot be decoded, and why."""
-
-    error: VideoError | FrameCountChanged | RuntimeError
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """To the parent: the rest of the video was not decoded, as it wished."""
-
-
-ToWorker: TypeAlias = Decode | Cancel | GiveBack
-AboutVideo: TypeAlias = VideoOpened | ChunkReady | VideoEnded | Failed | Cancelled
-FromWorker: TypeAlias = Alive | AboutVideo
-
-LAST_OF_A_VIDEO = (VideoEnded, Failed, Cancelled)
-"""After one of these a worker is ready for its next video."""
-
-
 @runtime_checkable
 class VideoEvents(Iterator[DecodeEvent], Protocol):
     """The events of one video, and a way to stop them."""
@@ -249,8 +179,9 @@ class DecodedVideo:
         """Wraps the events that decoding ``job`` gives; nothing is waited for yet."""
         self.job = job
         self.seconds_waited = 0.0
-        """Of the reader, for the decoder."""
+        """How long the reader has waited for the decoder."""
         self._events = events
+        # The two events that are kept; ``None`` until they have come.
         self._opened: VideoOpened | None = None
         self._ended: VideoEnded | None = None
 

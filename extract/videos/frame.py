@@ -1,4 +1,4 @@
-"""What a frame is, how it lies and how it is fitted for a network."""
+"""A frame: its orientation, its pixels' shape, its size for a network, and the rules for all that."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ Frame: TypeAlias = UInt8[np.ndarray, "height width channel=3"]
 """One upright picture, RGB."""
 
 Frames: TypeAlias = UInt8[np.ndarray, "frame height width channel=3"]
-"""Several in time order."""
+"""Several, in time order."""
 
 Progress: TypeAlias = Callable[[], None]
 """Called often while work goes on: at least once for every frame that is decoded."""
 
 
 def unwatched() -> None:
-    """The :data:`Progress` of work that nobody watches."""
+    """Does nothing: the :data:`Progress` of work that need not be watched."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class Orientation:
 
 
 UPRIGHT = Orientation()
-"""Of frames that are shown as they are stored."""
+"""The orientation of frames that are shown as they are stored."""
 
 
 def orientation_of(display_matrix: bytes) -> Orientation:
-    """The orientation that a display matrix asks for, the nearest one where it turns otherwise.
+    """Returns the orientation that a display matrix asks for, or the nearest one.
 
     The matrix is nine numbers of 32 bits, row by row (ISO/IEC 14496-12, 8.3.2): a stored point
     (p, q) is shown at x = a p + c q and y = b p + d q, of a matrix that begins with a b u, c d v.
@@ -98,21 +98,21 @@ def orientation_of(display_matrix: bytes) -> Orientation:
 _NEARLY_SQUARE = Fraction(1, 20)
 """How far pixels may be off square and count as square.
 
-Whoever scales a video with ffmpeg leaves such shapes behind, where a size was rounded: 13559:13590
-in one set of clips, 63:64 in another. Cameras and broadcasts begin at 16:15.
+Scaling with ffmpeg leaves such shapes behind, where a size was rounded: 13559:13590 in one set of
+clips, 63:64 in another. Cameras and broadcasts begin at 16:15.
 """
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The frames of one video, as its first frame is; all others are brought to the same."""
+    """How the first frame of a video is stored; all others are brought to the same."""
 
     width: int
     """Pixels, as stored."""
     height: int
     """Pixels, as stored."""
     pixel_shape: Fraction
-    """Width of a stored pixel through its height."""
+    """Width of a stored pixel divided by its height."""
     orientation: Orientation
     is_interlaced: bool
     """Whether a frame holds two fields, of two times; they stay woven."""
@@ -134,22 +134,18 @@ class Picture:
         return size[::-1] if self.orientation.is_transposed else size
 
 
-# FROM extract/decoding/decoding_rules.py
-# The number of the rules by which a file becomes frames, for stores to record.
-#
-# Two stores whose numbers differ may hold different rows of the same file. Ordinary videos (8-bit
-# 4:2:0, progressive, square pixels, even sides, upright, one video stream) are the same under all
-# numbers so far.
-
-
 DECODING_RULES = 2
-"""Rules 2; stores that record none were made by rules 1.
+"""The number of the rules by which a file becomes frames; stores record it, or were made by rules 1.
+
+Two stores whose numbers differ may hold different rows of the same file. Ordinary videos (8-bit
+4:2:0, progressive, square pixels, even sides, upright, one video stream) are the same under all
+numbers so far. Rules 2:
 
 - Of several video streams the one that ffmpeg chooses is read, by every decoder.
 - Frames are shown as the display matrix says: all four turns, mirrored or not.
 - Pixels that are not square are brought to squares by scaling the width.
 - Interlaced frames stay woven, both fields in one picture, as stored.
-- Whatever is not 8-bit 4:2:0 and progressive, with even sides, is decoded by PyAV alone.
+- A video that is not 8-bit 4:2:0 and progressive, with even sides, is decoded by PyAV alone.
 - Parts of recordings are cut by the times at which frames are shown.
 
 Rules 1 took decord for any pixel format, left out mirroring and the shape of pixels, and cut parts

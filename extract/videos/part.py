@@ -1,4 +1,8 @@
-"""Which part of a recording is a video: its seconds, its crop, and its frames' size."""
+"""A video as the rest of the project sees it: which part of a recording, its properties, its errors.
+
+Sets such as How2Sign publish long recordings, and the times and the signer's box of each sentence.
+So a video is a part of a recording: its seconds, its crop, and its frames' size.
+"""
 
 import math
 import os
@@ -20,30 +24,27 @@ class VideoError(UnavailableError):
     """A video that cannot be read to its end; ``reason`` says why and how far it got."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        """Of the video at ``path``; the reason is a sentence without the path."""
+        """The reason is a sentence without the path."""
         super().__init__(path, reason)  # both, so that the error survives pickling
         self.path = path
         self.reason = reason
 
     def __str__(self) -> str:
-        """The path and the reason."""
         return f"{self.path}: {self.reason}"
 
 
 class FrameCountChanged(Exception):  # noqa: N818 - not an error: the video is fine, decode it anew
-    """A video has not the frames it was said to have, and so another timeline.
+    """A video does not have the frames it was said to have, and so has another timeline.
 
     The frames handed over belong to the wrong timeline; decoding again with ``num_frames`` in the
     job gives the right one.
     """
 
     def __init__(self, num_frames: int) -> None:
-        """The video has ``num_frames`` frames."""
         super().__init__(num_frames)
         self.num_frames = num_frames
 
     def __str__(self) -> str:
-        """The number of frames that decoding gave."""
         return f"decoding gave {self.num_frames} frames, which makes another timeline"
 
 
@@ -73,25 +74,19 @@ class VideoProperties:
     decoder: Decoder
     """What reads the frames; ``pyav`` finishes what ``decord`` cannot."""
     notes: tuple[str, ...] = ()
-    """What a person should know of the frames, in sentences without the video's name."""
+    """What the user should know of the frames, in sentences without the video's name."""
     is_mirrored: bool = False
     """Whether left and right of stored frames are exchanged before they are turned."""
     pixel_shape: float = 1.0
-    """Width of a stored pixel through its height; 1 where pixels are square."""
+    """Width of a stored pixel divided by its height; 1 where pixels are square."""
     is_interlaced: bool = False
     """Whether a frame holds two fields, of two times, woven as they are stored."""
 
 
 def over_size_limit(width: int, height: int, max_pixels: int) -> str:
-    """Why a video with frames of this size, or of one that cannot be told, is refused."""
+    """Says why a video with frames of this size, or of an unknown one, is refused."""
     size = f"of {width}x{height} pixels" if width * height else "tell no size, or"
     return f"its frames {size} are over the limit of {max_pixels:,} pixels"
-
-
-# FROM extract/decoding/video_part.py
-# Which part of a recording is a video: its seconds, its crop, and its frames' size.
-#
-# Sets such as How2Sign publish long recordings, and the times and the signer's box of each sentence.
 
 
 PART_COLUMNS = ("start", "end", "crop", "size")
@@ -101,7 +96,6 @@ SHORTEST_STEP = 3
 """Frames from the first frame of a part to its last, at least; shorter ones are left out of the
 published How2Sign clips."""
 
-_URI = "file://"
 _MILLISECOND = 0.001
 
 _FRAGMENT = re.compile(
@@ -123,15 +117,14 @@ class Crop:
     height: int
 
     def rows(self) -> slice:
-        """Rows of a frame."""
+        """The rows of a frame that it covers."""
         return slice(self.top, self.top + self.height)
 
     def columns(self) -> slice:
-        """Columns of a frame."""
+        """The columns of a frame that it covers."""
         return slice(self.left, self.left + self.width)
 
     def __str__(self) -> str:
-        """As an index writes it."""
         return f"{self.left},{self.top},{self.width},{self.height}"
 
 
@@ -161,8 +154,9 @@ class VideoPart:
         """
         dimensions = []
         if self.has_times:
-            end = "" if self.end is None else f",{_exact(self.end)}"
-            dimensions.append(f"t={_exact(self.start)}{end}")
+            # ``repr`` is the shortest text that is read as the same number.
+            start, end = (repr(time or 0.0).removesuffix(".0") for time in (self.start, self.end))
+            dimensions.append(f"t={start}" if self.end is None else f"t={start},{end}")
         if self.crop:
             dimensions.append(f"xywh=pixel:{self.crop}")
         if self.size:
@@ -175,37 +169,58 @@ WHOLE = VideoPart()
 
 
 def part_name(path: Path, part: VideoPart) -> str:
-    """A name for a part of the recording at ``path``: the path, with a fragment unless whole.
+    """Names a part of the recording at ``path``: the path, with a fragment unless whole.
 
-    A path that is no text becomes a URI, ``file:///...``, with its bytes as ``%FC``.
+    A path that is not text becomes a URI, ``file:///...``, with its bytes as ``%FC``.
     """
     name = str(path) if is_text(str(path)) else path.absolute().as_uri()
     return f"{name}#{part.fragment}" if part != WHOLE else name
 
 
 def read_part_name(name: str) -> tuple[Path, VideoPart]:
-    """What :func:`part_name` made a name of."""
-    found = _FRAGMENT.fullmatch(name)
-    if found is None:
-        return _named_path(name), WHOLE
-    return _named_path(found["path"]), read_part({key: found[key] or "" for key in PART_COLUMNS})
-
-
-def _named_path(name: str) -> Path:
-    if name.startswith(_URI):
-        return Path(os.fsdecode(unquote_to_bytes(name.removeprefix(_URI))))
-    return Path(name)
+    """Returns the path and the part that :func:`part_name` made the name of."""
+    part = WHOLE
+    if found := _FRAGMENT.fullmatch(name):
+        name = found["path"]
+        part = read_part({key: found[key] or "" for key in PART_COLUMNS})
+    if name.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(name.removeprefix("file://")))), part
+    return Path(name), part
 
 
 def read_part(columns: Mapping[str, str]) -> VideoPart:
-    """The part that an index names in its :data:`PART_COLUMNS`.
+    """Reads the part that an index names in its :data:`PART_COLUMNS`.
 
     Raises ``ValueError`` with a sentence that says what is wrong with a value.
     """
     start, end = (_seconds(name, columns.get(name, "")) for name in ("start", "end"))
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"end is {end:g}, not after start ({start or 0.0:g})")
-    return VideoPart(start, end, _crop(columns.get("crop", "")), _size(columns.get("size", "")))
+    crop: Crop | None = None
+    if text := columns.get("crop", ""):
+        found = re.fullmatch(r"(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)", text, re.ASCII)
+        crop = Crop(*map(int, found.groups())) if found else Crop(0, 0, 0, 0)
+        if not crop.width * crop.height:
+            raise ValueError(f"crop is '{text}'; expected left,top,width,height in whole pixels")
+    size: tuple[int, int] | None = None
+    if text := columns.get("size", ""):
+        found = re.fullmatch(r"(\d+)x(\d+)", text, re.ASCII)
+        size = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not 0 < size[0] * size[1] <= MAX_PIXELS:
+            raise ValueError(f"size is '{text}'; expected WIDTHxHEIGHT in pixels, such as 256x256")
+    return VideoPart(start, end, crop, size)
+
+
+def _seconds(name: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name} is '{text}'; expected seconds, such as 7.27")
+    return seconds
 
 
 Edges: TypeAlias = Float64[np.ndarray, " _"]
@@ -213,7 +228,7 @@ Edges: TypeAlias = Float64[np.ndarray, " _"]
 
 
 def frame_bounds(part: VideoPart, fps: float, edges: Edges | None = None) -> tuple[int, int | None]:
-    """Numbers of a part's first and last frame, both included; the last may lie beyond the end.
+    """Returns the numbers of a part's first and last frame; the last may lie beyond the end.
 
     The first is the frame that is shown at the part's start, the last is the first that begins at
     its end or later: the published How2Sign clips keep floor(start fps) to ceil(end fps). Without
@@ -230,7 +245,7 @@ def frame_bounds(part: VideoPart, fps: float, edges: Edges | None = None) -> tup
 def part_frames(
     part: VideoPart, path: Path, fps: float, num_frames: int, edges: Edges | None = None
 ) -> range:
-    """Numbers of the frames of the recording at ``path``, of ``num_frames``, that a part has.
+    """Returns which of the ``num_frames`` frames of the recording at ``path`` a part has.
 
     Raises ``VideoError`` for a part that begins after the end or is too short.
     """
@@ -245,40 +260,3 @@ def part_frames(
         where = f"from frame {first} to {last} of {num_frames}, at {fps:g} frames a second"
         raise VideoError(path, f"the part is too short: {where}")
     return range(first, min(last + 1, num_frames))
-
-
-def _exact(seconds: float | None) -> str:
-    """The shortest text that is read as the same number."""
-    return repr(seconds or 0.0).removesuffix(".0")
-
-
-def _seconds(name: str, text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{name} is '{text}'; expected seconds, such as 7.27")
-    return seconds
-
-
-def _crop(text: str) -> Crop | None:
-    if not text:
-        return None
-    found = re.fullmatch(r"(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)", text, re.ASCII)
-    crop = Crop(*map(int, found.groups())) if found else Crop(0, 0, 0, 0)
-    if not crop.width * crop.height:
-        raise ValueError(f"crop is '{text}'; expected left,top,width,height in whole pixels")
-    return crop
-
-
-def _size(text: str) -> tuple[int, int] | None:
-    if not text:
-        return None
-    found = re.fullmatch(r"(\d+)x(\d+)", text, re.ASCII)
-    width, height = map(int, found.groups()) if found else (0, 0)
-    if not 0 < width * height <= MAX_PIXELS:
-        raise ValueError(f"size is '{text}'; expected WIDTHxHEIGHT in pixels, such as 256x256")
-    return width, height

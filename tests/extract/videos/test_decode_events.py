@@ -4,9 +4,9 @@ from video_files import numbered_frame, numbered_video, read_number, write_video
 
 from extract.videos import decoding as module
 from extract.videos.decoding import (
+    ChunkMemory,
     DecodeJob,
     FrameChunk,
-    OwnMemory,
     VideoEnded,
     VideoOpened,
     decode_events,
@@ -26,7 +26,7 @@ def read(chunks):
 
 def test_opening_chunks_and_end(tmp_path):
     path = numbered_video(tmp_path / "v.mp4", 70)
-    opened, *chunks, ended = decode_events(job(path, chunk_frames=30), OwnMemory())
+    opened, *chunks, ended = decode_events(job(path, chunk_frames=30), ChunkMemory())
     assert isinstance(opened, VideoOpened)
     assert (opened.frame_step, opened.properties.num_frames) == (1, 70)
     assert [(chunk.first, len(chunk.frames)) for chunk in chunks] == [(0, 30), (30, 30), (60, 10)]
@@ -38,7 +38,7 @@ def test_opening_chunks_and_end(tmp_path):
     assert identity.content_hash == content_hash(path)
 
 
-class Watched(OwnMemory):
+class Watched(ChunkMemory):
     """Counts the signs of life."""
 
     def __init__(self):
@@ -57,7 +57,7 @@ def test_counting_the_packets_gives_signs_of_life(tmp_path, part):
 
 
 def test_does_not_hash_unless_asked(tmp_path):
-    *_, ended = decode_events(job(numbered_video(tmp_path / "v.mp4", 2), hash=False), OwnMemory())
+    *_, ended = decode_events(job(numbered_video(tmp_path / "v.mp4", 2), hash=False), ChunkMemory())
     assert ended.identity.content_hash == ""
 
 
@@ -65,7 +65,7 @@ def test_does_not_hash_unless_asked(tmp_path):
 def test_long_videos_keep_every_kth_frame_from_the_first(tmp_path, max_frames, step):
     path = numbered_video(tmp_path / "v.mp4", 70)
     wishes = job(path, max_frames=max_frames, chunk_frames=16)
-    opened, *chunks, ended = decode_events(wishes, OwnMemory())
+    opened, *chunks, ended = decode_events(wishes, ChunkMemory())
     assert opened.frame_step == step
     assert read(chunks) == list(range(0, 70, step))
     assert len(read(chunks)) <= max_frames
@@ -74,20 +74,20 @@ def test_long_videos_keep_every_kth_frame_from_the_first(tmp_path, max_frames, s
 
 def test_a_wrong_count_is_told_at_the_end(tmp_path):
     path = numbered_video(tmp_path / "v.mp4", 60)
-    events = decode_events(job(path, max_frames=30, num_frames=61), OwnMemory())
+    events = decode_events(job(path, max_frames=30, num_frames=61), ChunkMemory())
     opened, *chunks = (next(events), next(events))
     assert opened.frame_step == 3
     assert read(chunks) == list(range(0, 60, 3))
     with pytest.raises(FrameCountChanged) as change:
         next(events)
     assert change.value.num_frames == 60
-    again = decode_events(job(path, max_frames=30, num_frames=60), OwnMemory())
+    again = decode_events(job(path, max_frames=30, num_frames=60), ChunkMemory())
     assert isinstance(list(again)[-1], VideoEnded)
 
 
 def test_a_wrong_count_of_the_same_timeline_does_not_matter(tmp_path):
     path = numbered_video(tmp_path / "v.mp4", 59)
-    *_, ended = decode_events(job(path, max_frames=30, num_frames=60), OwnMemory())
+    *_, ended = decode_events(job(path, max_frames=30, num_frames=60), ChunkMemory())
     assert ended.num_frames == 59
 
 
@@ -96,7 +96,7 @@ def test_a_wrong_count_of_the_same_timeline_does_not_matter(tmp_path):
 )
 def test_frames_are_brought_to_the_size_asked_for(tmp_path, fit):
     path = numbered_video(tmp_path / "v.mp4", 5)
-    _, chunk, _ = decode_events(job(path, fit=fit), OwnMemory())
+    _, chunk, _ = decode_events(job(path, fit=fit), ChunkMemory())
     width, height = fit.target_size(128, 96)
     assert chunk.frames.shape == (5, height, width, 3)
     assert read([chunk]) == list(range(5))
@@ -106,7 +106,7 @@ def test_shrinking_averages_instead_of_skipping_pixels(tmp_path):
     stripes = np.zeros((96, 128, 3), np.uint8)
     stripes[:, ::2] = 255
     path = write_video(tmp_path / "v.mkv", [stripes], codec="ffv1", pixel_format="bgr0")
-    _, chunk, _ = decode_events(job(path, fit=FrameFit("squash", 24)), OwnMemory())
+    _, chunk, _ = decode_events(job(path, fit=FrameFit("squash", 24)), ChunkMemory())
     assert abs(chunk.frames.astype(int) - 127).max() <= 1
 
 
@@ -114,7 +114,7 @@ def test_a_bad_file_is_an_error_before_any_frame(tmp_path):
     path = tmp_path / "v.mp4"
     path.write_text("no video")
     with pytest.raises(VideoError, match="text"):
-        next(decode_events(job(path), OwnMemory()))
+        next(decode_events(job(path), ChunkMemory()))
 
 
 def test_a_disk_that_fails_is_an_error_of_the_video(tmp_path, monkeypatch):
@@ -124,17 +124,17 @@ def test_a_disk_that_fails_is_an_error_of_the_video(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "part_hash", fail)
     path = numbered_video(tmp_path / "v.mp4", 2)
     with pytest.raises(VideoError, match=r"cannot be read: .*Input/output error"):
-        list(decode_events(job(path), OwnMemory()))
+        list(decode_events(job(path), ChunkMemory()))
 
 
 def test_does_not_gather_more_than_a_chunk(tmp_path):
     path = write_video(tmp_path / "v.mp4", (numbered_frame(n) for n in range(40)))
-    memory = OwnMemory()
+    memory = ChunkMemory()
     sizes = []
 
     def new_chunk(num_frames, height, width):
         sizes.append(num_frames)
-        return OwnMemory.new_chunk(memory, num_frames, height, width)
+        return ChunkMemory.new_chunk(memory, num_frames, height, width)
 
     memory.new_chunk = new_chunk
     events = decode_events(job(path, chunk_frames=8), memory)
@@ -147,7 +147,7 @@ def test_does_not_gather_more_than_a_chunk(tmp_path):
 def test_a_part_is_a_video_with_a_timeline_of_its_own(tmp_path):
     path = numbered_video(tmp_path / "v.mp4", 100, options={"g": "10"})
     part = VideoPart(1.0, 2.36, Crop(0, 0, 128, 96), (64, 48))
-    opened, *chunks, ended = decode_events(job(path, part=part, max_frames=18), OwnMemory())
+    opened, *chunks, ended = decode_events(job(path, part=part, max_frames=18), ChunkMemory())
     assert (opened.frame_step, opened.properties.num_frames) == (2, 35)
     assert (opened.properties.width, opened.properties.height) == (64, 48)
     assert read(chunks) == list(range(25, 60, 2))

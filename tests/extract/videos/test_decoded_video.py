@@ -1,13 +1,13 @@
 import pytest
 from video_files import numbered_video
 
-from extract.videos.decoding import DecodedVideo, DecodeJob, OwnMemory, decode_events
+from extract.videos.decoding import ChunkMemory, DecodedVideo, DecodeJob, decode_events
 from extract.videos.part import VideoError
 
 
 def decoded(path):
     job = DecodeJob("video", path, chunk_frames=8)
-    return DecodedVideo(job, decode_events(job, OwnMemory()))
+    return DecodedVideo(job, decode_events(job, ChunkMemory()))
 
 
 def test_properties_are_known_before_frames_and_the_count_after(tmp_path):
