@@ -3,10 +3,8 @@
 import colorsys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
@@ -14,6 +12,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from extract.videos.frame import Frame
 from extract.videos.frame_source import open_frames
 from extract.videos.part import VideoPart, read_part_name
+from extract.videos.video_writing import write_video
 from seds_core.errors import UsageError
 from seds_core.keypoints import FACE, HAND_LINES, LEFT_HAND, RIGHT_HAND, UPPER_BODY_LINES
 from seds_core.store.reader import StoreReader
@@ -238,18 +237,10 @@ def write_film(path: Path, annotation: Annotation) -> None:
 
     Raises ``VideoError`` when the video cannot be read any more.
     """
-    rate = Fraction(annotation.fps).limit_denominator(1001)
-    with av.open(str(path), "w", format="mp4") as film:
-        stream = None
-        for index, frame in _frames(annotation):
-            picture = _even(annotation.draw(frame, index, FILM_WIDTH))
-            if stream is None:
-                stream = film.add_stream("libx264", rate=rate, options={"crf": "20"})
-                stream.height, stream.width = picture.shape[:2]
-                stream.pix_fmt = "yuv420p"
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        if stream is not None:
-            film.mux(stream.encode(None))
+    pictures = (
+        _even(annotation.draw(frame, index, FILM_WIDTH)) for index, frame in _frames(annotation)
+    )
+    write_video(path, pictures, annotation.fps)
 
 
 def _frames(annotation: Annotation) -> Iterator[tuple[int, Frame]]:

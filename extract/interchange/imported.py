@@ -1,20 +1,19 @@
 """What every import format gives: items to read, whose source is known, and a video's rows."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Num
 
+from extract.videos import source_identity
 from extract.videos.folder_walk import each_once, walk
 from extract.videos.frame_source import open_frames
 from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError
-from extract.videos.source_identity import QuickIdentity
+from extract.videos.source_identity import QuickIdentity, all_files, remembered_hash
 from seds_core.errors import UsageError
 from seds_core.store.layout import Provenance
 from seds_core.video_id import video_id_of
@@ -67,52 +66,22 @@ class ImportFormat(Protocol):
         """
 
 
-_BLOCK_BYTES = 1 << 20
-
-
 def quick_look(path: Path) -> QuickIdentity:
-    """What a file, or all files in a folder, are like. Raises ``OSError`` for what is not there."""
-    if path.is_dir():
-        return QuickIdentity.of_folder(path, _files(path))
-    status = path.stat()
-    return QuickIdentity(status.st_size, status.st_mtime_ns, status.st_mtime_ns)
+    """Looks at a file, or at all files in a folder. Raises ``OSError`` for what is not there."""
+    return source_identity.quick_look(path, all_files)
 
 
 def quick_identity(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns, of which ``QuickIdentity`` tells more.
-
-    Raises ``OSError`` for what is not there.
-    """
-    look = quick_look(path)
-    return look.size_bytes, look.mtime_ns
+    """Returns size in bytes and time of the last change in ns, as :func:`quick_look` tells them."""
+    return source_identity.quick_identity(path, all_files)
 
 
 def content_hash(path: Path) -> str:
     """BLAKE2b-128 of a file's bytes, or of the names and bytes of all files in a folder.
 
-    Raises ``OSError`` for what cannot be read.
+    Remembered, because many videos may lie in one file. Raises ``OSError`` for what cannot be read.
     """
-    return _hash_of(path, quick_identity(path))
-
-
-@lru_cache(maxsize=64)
-def _hash_of(path: Path, _identity: tuple[int, int]) -> str:
-    """Remembered, because many videos may lie in one file."""
-    digest = hashlib.blake2b(digest_size=16)
-    for file in _files(path):
-        if file != path:
-            name = file.relative_to(path).as_posix()
-            digest.update(f"{name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
-        with file.open("rb") as source:
-            while block := source.read(_BLOCK_BYTES):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file())
+    return remembered_hash(path, files_in=all_files)
 
 
 def as_float32(

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from threading import Lock
+from typing import Generic, TypeAlias, TypeVar
 
 from extract.videos.frame import Progress, unwatched
 from extract.videos.frame_folder import image_files
@@ -15,7 +16,7 @@ Value = TypeVar("Value")
 
 
 class RecentValues(Generic[Value]):
-    """Values by key; the one that was not asked for the longest is forgotten first.
+    """Values by key; the least recently used one is forgotten first.
 
     >>> values = RecentValues[int](capacity=2)
     >>> values.get("a", lambda: 1), values.get("a", lambda: 2)
@@ -23,25 +24,38 @@ class RecentValues(Generic[Value]):
     """
 
     def __init__(self, capacity: int) -> None:
-        """Remember at most ``capacity`` values."""
+        """At most ``capacity`` values are remembered."""
         self._capacity = capacity
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()  # least recently used first
+        self._lock = Lock()  # imports read in several threads
 
     def get(self, key: Hashable, learn: Callable[[], Value]) -> Value:
-        """The value that is remembered for a key, else what ``learn`` gives; it may raise."""
-        if key not in self._values:
-            self._values[key] = learn()
+        """Returns the value that is remembered for a key, else what ``learn`` gives or raises."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = learn()
+        with self._lock:
+            self._values[key] = value
             if len(self._values) > self._capacity:
                 self._values.popitem(last=False)
-        self._values.move_to_end(key)
-        return self._values[key]
+        return value
 
 
 _BLOCK_BYTES = 1 << 20
 _DIGEST_BYTES = 16
 _SECOND = 10**9
 
-_RECORDING_HASHES = RecentValues[str](64)
+_HASHES = RecentValues[str](64)
+
+FilesIn: TypeAlias = Callable[[Path], Sequence[Path]]
+"""Lists the files of a folder that count: for a video its images, for an import all of them."""
+
+
+def all_files(folder: Path) -> list[Path]:
+    """All files below a folder, by path."""
+    return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
 @dataclass(frozen=True)
@@ -56,87 +70,84 @@ class SourceIdentity:
 
 @dataclass(frozen=True)
 class QuickIdentity:
-    """What can be told of a source without reading it."""
+    """What can be told of a source without reading it.
+
+    A folder's time says more than that of its newest file: its nanoseconds are a digest of the
+    files' names, order, sizes and times, which tell when two files were exchanged or renamed.
+    """
 
     size_bytes: int
     mtime_ns: int
-    """Time of the last change in ns; for a folder the nanoseconds within that second are a digest
-    of its files' names, order, sizes and times."""
+    """Time of the last change in ns; of a folder to the second, followed by the digest."""
     latest_ns: int
-    """Time of the last change, which is all that older stores have of a folder."""
-
-    @classmethod
-    def of_folder(cls, folder: Path, files: Sequence[Path]) -> "QuickIdentity":
-        """Of a folder that consists of ``files``; raises ``OSError`` for what is not there."""
-        looks = [(status.st_size, status.st_mtime_ns) for status in map(Path.stat, files)]
-        names = [file.relative_to(folder).as_posix() for file in files]
-        facts: list[object] = list(zip(names, looks, strict=True))
-        if len(set(looks)) < len(looks):  # two may have been exchanged: only the folder tells
-            facts += [path.stat().st_mtime_ns for path in sorted({file.parent for file in files})]
-        digest = hashlib.blake2b(repr(facts).encode(), digest_size=8)
-        size, latest = sum(size for size, _ in looks), max((time for _, time in looks), default=0)
-        fraction = int.from_bytes(digest.digest()) % _SECOND
-        return cls(size, latest - latest % _SECOND + fraction, latest)
+    """Time of the last change in ns, which is all that older stores have of a folder."""
 
     def fits(self, size_bytes: int, mtime_ns: int) -> bool:
         """Whether a source is, as far as can be told, the one that a store noted."""
         return self.size_bytes == size_bytes and mtime_ns in (self.mtime_ns, self.latest_ns)
 
 
-def quick_look(path: Path) -> QuickIdentity:
-    """What a file or a folder of images is like.
-
-    Only the images of a folder count. Raises ``OSError`` or ``VideoError`` for what is not there.
-    """
-    if path.is_dir():
-        return QuickIdentity.of_folder(path, image_files(path))
-    status = path.stat()
-    return QuickIdentity(status.st_size, status.st_mtime_ns, status.st_mtime_ns)
-
-
-def quick_identity(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns, of which :class:`QuickIdentity` tells more.
+def quick_look(path: Path, files_in: FilesIn = image_files) -> QuickIdentity:
+    """Looks at a file or at the files of a folder, without reading them.
 
     Raises ``OSError`` or ``VideoError`` for what is not there.
     """
-    look = quick_look(path)
+    if not path.is_dir():
+        status = path.stat()
+        return QuickIdentity(status.st_size, status.st_mtime_ns, status.st_mtime_ns)
+    files = files_in(path)
+    looks = [(status.st_size, status.st_mtime_ns) for status in map(Path.stat, files)]
+    names = [file.relative_to(path).as_posix() for file in files]
+    facts: list[object] = list(zip(names, looks, strict=True))
+    if len(set(looks)) < len(looks):  # two may have been exchanged: only the folder tells
+        facts += [folder.stat().st_mtime_ns for folder in sorted({file.parent for file in files})]
+    digest = hashlib.blake2b(repr(facts).encode(), digest_size=8)
+    size, latest = sum(size for size, _ in looks), max((time for _, time in looks), default=0)
+    fraction = int.from_bytes(digest.digest()) % _SECOND
+    return QuickIdentity(size, latest - latest % _SECOND + fraction, latest)
+
+
+def quick_identity(path: Path, files_in: FilesIn = image_files) -> tuple[int, int]:
+    """Returns size in bytes and time of the last change in ns, as :func:`quick_look` tells them."""
+    look = quick_look(path, files_in)
     return look.size_bytes, look.mtime_ns
 
 
-def content_hash(path: Path, progress: Progress = unwatched) -> str:
-    """BLAKE2b-128 of a file's bytes, or of the names and bytes of a folder's images in their order.
+def content_hash(
+    path: Path, progress: Progress = unwatched, files_in: FilesIn = image_files
+) -> str:
+    """BLAKE2b-128 of a file's bytes, or of the names and bytes of a folder's files in their order.
 
     Raises ``OSError`` or ``VideoError`` for what cannot be read.
     """
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for file in _files(path):
-        if path.is_dir():
-            digest.update(f"{file.name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
-        for block in _blocks(file):
-            digest.update(block)
-            progress()
+    is_folder = path.is_dir()
+    for file in files_in(path) if is_folder else [path]:
+        if is_folder:
+            name = file.relative_to(path).as_posix()
+            digest.update(f"{name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
+        with file.open("rb") as source:
+            while block := source.read(_BLOCK_BYTES):
+                digest.update(block)
+                progress()
     return digest.hexdigest()
 
 
+def remembered_hash(
+    path: Path, progress: Progress = unwatched, files_in: FilesIn = image_files
+) -> str:
+    """The :func:`content_hash`, computed once for all videos that one unchanged source holds."""
+    key = (path, *quick_identity(path, files_in), files_in)
+    return _HASHES.get(key, lambda: content_hash(path, progress, files_in))
+
+
 def part_hash(path: Path, part: VideoPart, progress: Progress = unwatched) -> str:
-    """The :func:`content_hash` of what is whole, else one of the recording's and the part.
+    """The :func:`content_hash` of what is whole, else a hash of the recording's and the part.
 
     A recording is read once for all its parts. Raises ``OSError`` or ``VideoError`` for what cannot
     be read.
     """
     if part == WHOLE:
         return content_hash(path, progress)
-    key = (path, *quick_identity(path))
-    recording = _RECORDING_HASHES.get(key, lambda: content_hash(path, progress))
-    name = f"{recording}#{part.fragment}".encode()
+    name = f"{remembered_hash(path, progress)}#{part.fragment}".encode()
     return hashlib.blake2b(name, digest_size=_DIGEST_BYTES).hexdigest()
-
-
-def _files(path: Path) -> list[Path]:
-    return image_files(path) if path.is_dir() else [path]
-
-
-def _blocks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as source:
-        while block := source.read(_BLOCK_BYTES):
-            yield block

@@ -1,28 +1,33 @@
 """Writes frames as an H.264 video that any player opens."""
 
 import os
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
-from jaxtyping import UInt8
+
+from extract.videos.frame import Frame
 
 _QUALITY = "18"
 """x264's constant rate factor; 18 is visually close to lossless."""
 
 
-def write_video(
-    path: Path, frames: UInt8[np.ndarray, "frame height width channel=3"], frame_rate: float
-) -> None:
-    """Writes the file as a whole or not at all; width and height must be even."""
+def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> None:
+    """Writes the file as a whole or not at all. Frames have one size, of even width and height."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with av.open(str(unfinished), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(frame_rate).limit_denominator(1000))
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    unfinished.replace(path)
+    # A denominator of up to 1001 keeps the rates of NTSC, such as 30000/1001.
+    rate = Fraction(frame_rate).limit_denominator(1001)
+    try:
+        with av.open(str(unfinished), "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=rate)
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
+            for number, frame in enumerate(frames):
+                if not number:
+                    stream.height, stream.width = frame.shape[:2]
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
