@@ -36,7 +36,7 @@ class Stream(Protocol):
         """How the decoder resizes frames; ``None`` leaves them as they are."""
 
     @property
-    def pass_size(self) -> int:
+    def batch_size(self) -> int:
         """Pieces that the network takes at once."""
 
     def num_rows(self, video: DecodedVideo) -> int:
@@ -53,7 +53,7 @@ class Stream(Protocol):
         """
 
     def rows(self, pieces: Sequence[Any]) -> list[Rows]:
-        """Each piece's rows, from at most ``pass_size`` pieces of any videos.
+        """Each piece's rows, from at most ``batch_size`` pieces of any videos.
 
         They are the same to the bit whatever other pieces there are. Raises ``UnusableRowsError``
         for a video that the network makes nothing of.
@@ -64,7 +64,7 @@ def rows_of(stream: Stream, video: DecodedVideo) -> Rows:
     """A video's rows without any other video; raises like :meth:`Stream.pieces`."""
     pieces = iter(stream.pieces(video))
     parts: list[Rows] = []
-    while batch := list(islice(pieces, stream.pass_size)):
+    while batch := list(islice(pieces, stream.batch_size)):
         parts += stream.rows(batch)
     return joined(parts)
 

@@ -26,7 +26,7 @@ class MeanStream:
 
     provenance: Provenance = RGB
     fit = None
-    pass_size = 7
+    batch_size = 7
     seconds: float = 0.0
     break_on: str = ""
 

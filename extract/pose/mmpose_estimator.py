@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
-from extract.pass_size import PassSize
+from extract.batched_inference import BatchedInference
 from extract.pose.estimate import nobody
 from extract.pose.fast_network import ready_for_inference
 from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced
@@ -211,7 +211,9 @@ class MMPoseEstimator:
         self._autocast_dtype = _AUTOCAST_DTYPES[precision]
         is_cpu = device.type == "cpu"
         self._memory_format = torch.channels_last if is_cpu else torch.contiguous_format
-        self._at_once = PassSize(min(batch_size, _LARGEST_CPU_BATCH) if is_cpu else batch_size)
+        self._batches = BatchedInference(
+            min(batch_size, _LARGEST_CPU_BATCH) if is_cpu else batch_size
+        )
 
     def start_video(self) -> None:
         """Nothing to forget: frames are independent."""
@@ -245,13 +247,13 @@ class MMPoseEstimator:
         Every forward pass sees the same number of frames, the last one repeated if need be, so
         that the same kernels compute a frame whatever its neighbours are: it gives the same bits.
         """
-        found = self._at_once.run(prepared, self._keypoints_of_batch)
+        found = self._batches.run(prepared, self._keypoints_of_batch)
         return np.stack(found) if found else nobody(0)
 
     def _keypoints_of_batch(
         self, prepared: Sequence[Any]
     ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
-        padded = [*prepared, *[prepared[-1]] * (self._at_once.most - len(prepared))]
+        padded = [*prepared, *[prepared[-1]] * (self._batches.batch_size - len(prepared))]
         if self._crop is None:
             found = self._keypoints_by_mmpose(padded)
         else:

@@ -102,7 +102,7 @@ class PoseStream:
         return timeline_length(num_frames, timeline_step(num_frames, self._max_frames))
 
     @property
-    def pass_size(self) -> int:
+    def batch_size(self) -> int:
         """A piece is a frame."""
         return self.settings.pose.batch_size
 
@@ -112,7 +112,7 @@ class PoseStream:
             self.estimator,
             self._boxes(video),
             confirmed_frames(video),
-            batch_size=self.pass_size,
+            batch_size=self.batch_size,
             frame_step=video.frame_step,
         )
 

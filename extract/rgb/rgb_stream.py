@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from extract.pass_size import PassSize
+from extract.batched_inference import BatchedInference
 from extract.rgb.backbones import Backbone, load_backbone
 from extract.rgb.clip_features import ClipGroup, clip_groups, group_features
 from extract.rgb.provenance import KeptFrames, KeptTimeline, rgb_provenance
@@ -39,12 +39,12 @@ class RgbStream:
     settings: ExtractSettings
     kept_frames: KeptFrames | None = None
     """The frames that clips are made of; ``None``: every ``frame_step``-th one."""
-    clips_at_once: PassSize = field(init=False, compare=False)
-    """Of a group, whose clips share more the more there are."""
+    clip_batches: BatchedInference = field(init=False, compare=False)
+    """Within a group, whose clips share more computations the more there are."""
 
     def __post_init__(self) -> None:
         """All clips of a group, as long as there is memory."""
-        object.__setattr__(self, "clips_at_once", PassSize(self.settings.run.rgb_batch))
+        object.__setattr__(self, "clip_batches", BatchedInference(self.settings.run.rgb_batch))
 
     @classmethod
     def load(
@@ -87,7 +87,7 @@ class RgbStream:
         return len(self._clips(self._kept_timeline(video, self.kept_frames)))
 
     @property
-    def pass_size(self) -> int:
+    def batch_size(self) -> int:
         """A piece is a group of clips already."""
         return 1
 
@@ -147,7 +147,7 @@ class RgbStream:
             group = clips.part(some, self.settings.rgb.clip_length)
             return list(group_features(self.backbone, group, self.settings.rgb.precision))
 
-        features = np.stack(self.clips_at_once.run(clips.starts, compute))
+        features = np.stack(self.clip_batches.run(clips.starts, compute))
         return features.astype(self.settings.rgb.store_dtype)
 
     def _kept_timeline(self, video: DecodedVideo, kept: KeptFrames) -> KeptTimeline:

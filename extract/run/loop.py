@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from extract.pass_size import PassSize, is_out_of_memory
+from extract.batched_inference import BatchedInference, is_out_of_memory
 from extract.run.reading import (
     Ahead,
     Begun,
@@ -38,7 +38,7 @@ class Computing:
         """Nothing has come yet."""
         self._stream = stream
         self._profile = profile
-        self._pass_size = PassSize(stream.pass_size)
+        self._batches = BatchedInference(stream.batch_size)
         self._waiting: list[tuple[VideoAtWork, Any]] = []
         self._videos: deque[VideoAtWork] = deque()
 
@@ -63,7 +63,7 @@ class Computing:
             if video.outcome is None:
                 self._waiting.append((video, step.value))
                 video.num_waiting += 1
-            if len(self._waiting) == self._stream.pass_size:
+            if len(self._waiting) == self._stream.batch_size:
                 self._compute()
         elif isinstance(step, Restarted):
             self._drop(video)
@@ -111,7 +111,7 @@ class Computing:
             return self._stream.rows([piece for _, piece in some])
 
         with self._profile.spent("model"):
-            rows = self._pass_size.run(waiting, compute)
+            rows = self._batches.run(waiting, compute)
         for (video, _), part in zip(waiting, rows, strict=True):
             video.parts.append(part)
 
@@ -202,7 +202,7 @@ def extract_videos(
         steps = read_videos(_claimed(jobs, writer), stream, pool, profile)
         with (
             WritingThread() as writing,
-            Ahead(steps, _PASSES_AHEAD * stream.pass_size + 2, hurry=pool.abandon) as ready,
+            Ahead(steps, _PASSES_AHEAD * stream.batch_size + 2, hurry=pool.abandon) as ready,
         ):
             keeping = _Keeping(writer, report, writing, profile)
             computing = Computing(stream, profile)

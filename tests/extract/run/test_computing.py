@@ -17,9 +17,9 @@ from extract.videos.decoding import DecodeJob
 class DoublingStream:
     """A piece is a number, its row the double; some numbers break the network."""
 
-    pass_size: int = 3
+    batch_size: int = 3
     broken: frozenset = frozenset()
-    passes: list = field(default_factory=list)
+    batches: list = field(default_factory=list)
 
     provenance = fit = None
 
@@ -30,7 +30,7 @@ class DoublingStream:
         yield from ()
 
     def rows(self, pieces):
-        self.passes.append(list(pieces))
+        self.batches.append(list(pieces))
         if self.broken & set(pieces):
             raise RuntimeError(f"{self.broken & set(pieces)} broke it")
         return [{"double": np.array([2 * piece])} for piece in pieces]
@@ -63,10 +63,10 @@ def rows(at_work):
     return joined(at_work.parts)["double"].tolist()
 
 
-def test_passes_are_filled_across_videos(source):
+def test_batches_are_filled_across_videos(source):
     stream = DoublingStream()
     done = compute(stream, steps((video("a"), [1, 2], source), (video("b"), [3, 4, 5], source)))
-    assert stream.passes == [[1, 2, 3], [4, 5]]
+    assert stream.batches == [[1, 2, 3], [4, 5]]
     assert [at_work.job.video_id for at_work in done] == ["a", "b"]
     assert [rows(at_work) for at_work in done] == [[2, 4], [6, 8, 10]]
 
@@ -84,7 +84,7 @@ def test_a_video_is_done_as_soon_as_its_last_pass_is(source):
 
 def test_videos_stay_in_order_though_a_later_one_fails_first(source):
     done = compute(
-        DoublingStream(pass_size=10),
+        DoublingStream(batch_size=10),
         steps((video("a"), [1], source), (video("b"), [2], ValueError("unreadable"))),
     )
     assert [at_work.job.video_id for at_work in done] == ["a", "b"]
@@ -98,11 +98,11 @@ def test_a_damaged_video_takes_no_places(source):
         stream,
         steps((video("a"), [1, 2], ValueError("damaged")), (video("b"), [3, 4, 5], source)),
     )
-    assert stream.passes == [[3, 4, 5]]
+    assert stream.batches == [[3, 4, 5]]
 
 
 def test_a_failing_pass_costs_only_the_video_that_fails_alone(source):
-    stream = DoublingStream(pass_size=4, broken=frozenset([3]))
+    stream = DoublingStream(batch_size=4, broken=frozenset([3]))
     done = compute(
         stream,
         steps(
@@ -111,14 +111,14 @@ def test_a_failing_pass_costs_only_the_video_that_fails_alone(source):
             (video("c"), [5], source),
         ),
     )
-    assert stream.passes == [[1, 2, 3, 30], [1, 2], [3, 30], [5]]
+    assert stream.batches == [[1, 2, 3, 30], [1, 2], [3, 30], [5]]
     assert rows(done[0]) == [2, 4]
     assert isinstance(done[1].outcome, RuntimeError)
     assert rows(done[2]) == [10]
 
 
 def test_a_video_that_is_read_again_starts_anew(source):
-    stream = DoublingStream(pass_size=2)
+    stream = DoublingStream(batch_size=2)
     at_work = video("a")
     (done,) = compute(
         stream,
@@ -127,12 +127,12 @@ def test_a_video_that_is_read_again_starts_anew(source):
             Restarted(at_work), Piece(at_work, 10), Piece(at_work, 20), Ended(at_work, source),
         ],
     )  # fmt: skip
-    assert stream.passes == [[1, 2], [10, 20]]
+    assert stream.batches == [[1, 2], [10, 20]]
     assert rows(done) == [20, 40]
 
 
 def test_the_first_reason_counts(source):
-    stream = DoublingStream(pass_size=1, broken=frozenset([1]))
+    stream = DoublingStream(batch_size=1, broken=frozenset([1]))
     (done,) = compute(stream, steps((video("a"), [1, 2], ValueError("damaged at its end"))))
     assert isinstance(done.outcome, RuntimeError)
-    assert stream.passes == [[1]]
+    assert stream.batches == [[1]]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from extract.pass_size import PassSize, is_out_of_memory
+from extract.batched_inference import BatchedInference, is_out_of_memory
 
 
 class Memory:
@@ -10,10 +10,10 @@ class Memory:
     def __init__(self, most, error=None):
         self.most = most
         self.error = error or torch.OutOfMemoryError("CUDA out of memory")
-        self.passes = []
+        self.batches = []
 
     def __call__(self, numbers):
-        self.passes.append(list(numbers))
+        self.batches.append(list(numbers))
         if len(numbers) > self.most:
             raise self.error
         return [2 * number for number in numbers]
@@ -21,35 +21,35 @@ class Memory:
 
 def test_what_fits_goes_through_at_once():
     memory = Memory(8)
-    assert PassSize(3).run([1, 2, 3, 4], memory) == [2, 4, 6, 8]
-    assert memory.passes == [[1, 2, 3], [4]]
+    assert BatchedInference(3).run([1, 2, 3, 4], memory) == [2, 4, 6, 8]
+    assert memory.batches == [[1, 2, 3], [4]]
 
 
-def test_what_does_not_fit_is_done_again_in_smaller_passes_and_so_is_all_that_follows():
-    memory, size = Memory(2), PassSize(4)
-    assert size.run([1, 2, 3, 4, 5], memory) == [2, 4, 6, 8, 10]
-    assert memory.passes == [[1, 2, 3, 4], [1, 2], [3, 4], [5]]
-    assert size.run([6, 7, 8], memory) == [12, 14, 16]
-    assert memory.passes[4:] == [[6, 7], [8]]
+def test_what_does_not_fit_is_done_again_in_smaller_batches_and_so_is_all_that_follows():
+    memory, inference = Memory(2), BatchedInference(4)
+    assert inference.run([1, 2, 3, 4, 5], memory) == [2, 4, 6, 8, 10]
+    assert memory.batches == [[1, 2, 3, 4], [1, 2], [3, 4], [5]]
+    assert inference.run([6, 7, 8], memory) == [12, 14, 16]
+    assert memory.batches[4:] == [[6, 7], [8]]
 
 
-def test_it_is_said_that_passes_are_smaller(capsys):
-    PassSize(4).run([1, 2, 3], Memory(2))
-    assert "takes 2 from now on" in capsys.readouterr().err
+def test_it_is_said_that_batches_are_smaller(capsys):
+    BatchedInference(4).run([1, 2, 3], Memory(2))
+    assert "batch of 3: batches have 2" in capsys.readouterr().err
 
 
 def test_a_single_item_without_memory_is_given_up():
     memory = Memory(0)
     with pytest.raises(torch.OutOfMemoryError):
-        PassSize(5).run([1, 2, 3], memory)
-    assert memory.passes == [[1, 2, 3], [1, 2], [1]]
+        BatchedInference(5).run([1, 2, 3], memory)
+    assert memory.batches == [[1, 2, 3], [1, 2], [1]]
 
 
 def test_another_error_is_not_tried_again():
     memory = Memory(0, RuntimeError("an illegal memory access was encountered"))
     with pytest.raises(RuntimeError, match="illegal"):
-        PassSize(4).run([1, 2], memory)
-    assert memory.passes == [[1, 2]]
+        BatchedInference(4).run([1, 2], memory)
+    assert memory.batches == [[1, 2]]
 
 
 @pytest.mark.parametrize(
