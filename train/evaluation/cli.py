@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from seds_core.command_line import PIPELINE_FILE, Device, PipelineFile, run
-from train.evaluation.request import EvaluationRequest, TieRule, Which
+from train.evaluation import TieRule, Which
 
 app = typer.Typer(
     name="seds-eval",
@@ -83,12 +83,12 @@ def seds_eval(
 
     seds-eval --run runs/demo --split dev --which last --json --ranks ranks.csv
     """
-    from train.evaluation.command import evaluate
+    from train.evaluation.evaluate import evaluate
+    from train.evaluation.report import report
 
-    request = EvaluationRequest(
-        runs=tuple(runs or ()), checkpoint=checkpoint, split=split, pipelines=pipelines,
-        pipeline=pipeline, index=index, rgb=tuple(rgb or ()), mix=tuple(mix or ()), pose=pose,
-        workers=workers, which=which, ties=ties, device=device, as_json=as_json, ranks=ranks,
-        compare=compare,
+    models = evaluate(
+        tuple(runs or ()), checkpoint=checkpoint, pipeline=pipeline, pipelines=pipelines,
+        split=split, index=index, rgb=tuple(rgb or ()), mix=tuple(mix or ()), pose=pose,
+        which=which, compare=compare, device=device, workers=workers,
     )  # fmt: skip
-    raise typer.Exit(evaluate(request))
+    report(models, ties=ties, compare=compare is not None, ranks=ranks, as_json=as_json)

@@ -11,14 +11,13 @@ from rich.markup import escape
 
 from seds_core.console import messages, warn
 from seds_core.errors import UsageError
-from seds_core.pipeline_file import read_section, validated
+from seds_core.pipeline_file import validated
 from seds_core.store.layout import Provenance, StoreKind
 from train.checkpoints.import_weights import import_weights
 from train.checkpoints.run_checkpoint import RunCheckpoint, load_weights, read_checkpoint
 from train.data.retrieval_data import RetrievalData, open_data
-from train.data.rgb_stores import rgb_choice
+from train.data.rgb_stores import RgbChoice
 from train.evaluation.metrics import SplitScores
-from train.evaluation.request import EvaluationRequest
 from train.model.retrieval_model import RetrievalModel
 from train.precision import changed_arithmetic
 from train.settings import Stage, TextSettings, TrainSettings
@@ -34,6 +33,8 @@ class EvaluatedModel:
     facts: dict[str, Any]
     """Where the weights come from, stage, seed, settings: plain values."""
     scores: SplitScores
+    folder: Path | None = None
+    """The run's folder, where its results are kept; ``None`` for a checkpoint file."""
 
 
 class OtherStoresError(UsageError):
@@ -43,7 +44,7 @@ class OtherStoresError(UsageError):
 def refuse_other_stores(
     trained_on: dict[str, Any], found: dict[str, Any], checkpoint: Path
 ) -> None:
-    """Compares the stores of a training run with others; which videos they hold may differ.
+    """Compares the stores of a training run with others, except for which videos they hold.
 
     Both map ``rgb`` and ``pose`` (``rgb_1``, ``rgb_2`` where features are mixed) to a store's path
     and provenance, and its weight in a mix; other keys are passed over. Raises
@@ -56,20 +57,18 @@ def refuse_other_stores(
             f"evaluate it on the same kinds, found {' and '.join(own_names)}"
         )
     for name in names:
-        if differences := _differences(found[name], trained_on[name]):
+        ours, theirs = found[name], trained_on[name]
+        differences = Provenance.from_attributes(ours).differences(
+            Provenance.from_attributes(theirs)
+        )
+        if ours.get("mix") != theirs.get("mix"):
+            differences.append(f"mix: {ours.get('mix')} / {theirs.get('mix')}")
+        if differences:
             raise OtherStoresError(
                 f"the {name} store {found[name]['path']} was made otherwise than the one that "
                 f"{checkpoint} was trained on (this store / trained on): {'; '.join(differences)}. "
                 "Extract with the settings of the training data, and mix with the same weights"
             )
-
-
-def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    made, expected = (Provenance.from_attributes(side) for side in (ours, theirs))
-    differences = made.differences(expected)
-    if ours.get("mix") != theirs.get("mix"):
-        differences.append(f"mix: {ours.get('mix')} / {theirs.get('mix')}")
-    return differences
 
 
 def _names(provenance: dict[str, Any]) -> list[str]:
@@ -97,17 +96,25 @@ class LoadedModel:
     """For the report: plain values."""
 
 
-def load_run_model(path: Path, request: EvaluationRequest, device: torch.device) -> LoadedModel:
-    """The model of a run's ``best.pt`` or ``last.pt``, with the settings inside it.
+def load_run_model(
+    path: Path,
+    device: torch.device,
+    *,
+    index: Path | None = None,
+    rgb: RgbChoice | None = None,
+    pose: Path | None = None,
+) -> LoadedModel:
+    """Loads the model of a run's ``best.pt`` or ``last.pt``, with the settings inside it.
 
-    Raises ``UsageError`` for another file, and for stores made otherwise than those of the run.
+    ``index``, ``rgb`` and ``pose`` replace those of the settings. Raises ``UsageError`` for another
+    file, and for stores made otherwise than those of the run.
     """
     checkpoint = read_checkpoint(path)
     settings = validated(checkpoint.settings, TrainSettings, f"the settings of {path}")
     if otherwise := changed_arithmetic(checkpoint.settings, settings, device):
         warn(escape(f"while it was trained, {path} {otherwise}"))
     stage = cast("Stage", checkpoint.stage)
-    data = _open_data(settings, stage, request)
+    data = _open_data(settings, stage, index, rgb, pose)
     refuse_other_stores(checkpoint.provenance, data.provenance, path)
     if asdict(data.layout) != checkpoint.layout:
         raise UsageError(
@@ -117,19 +124,28 @@ def load_run_model(path: Path, request: EvaluationRequest, device: torch.device)
     text = as_kept(settings.text, path.with_name(FOLDER_NAME))
     model = _build(settings.model_copy(update={"text": text}), stage, data)
     load_weights(model, checkpoint, path)
-    facts = _facts(path, stage, settings, data) | _facts_of_run(checkpoint)
+    facts = _facts(path, stage, settings, data) | {
+        "seed": checkpoint.seed,
+        "position": checkpoint.position,
+        "best_validation_score": checkpoint.best_score,
+    }
     return LoadedModel(model.to(device), settings, text, data, facts)
 
 
 def load_published_model(
-    path: Path, pipeline: str, request: EvaluationRequest, device: torch.device
+    path: Path,
+    settings: TrainSettings,
+    device: torch.device,
+    *,
+    index: Path | None = None,
+    rgb: RgbChoice | None = None,
+    pose: Path | None = None,
 ) -> LoadedModel:
-    """The model of a weights file without settings, with those of a pipeline.
+    """Loads the model of a weights file, which holds no settings: it takes those of a pipeline.
 
     Raises ``UsageError`` for a file that lacks tensors of the model: the rest would be random.
     """
-    settings = read_section(request.pipelines, pipeline, "train", TrainSettings)
-    data = _open_data(settings, PUBLISHED_STAGE, request)
+    data = _open_data(settings, PUBLISHED_STAGE, index, rgb, pose)
     model = _build(settings, PUBLISHED_STAGE, data)
     report = import_weights(model, path)
     messages.print(escape("\n".join([report.summary(), *report.details()])))
@@ -149,20 +165,27 @@ def settings_digest(settings: TrainSettings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _open_data(settings: TrainSettings, stage: Stage, request: EvaluationRequest) -> RetrievalData:
-    index = request.index or settings.data.index
+def _open_data(
+    settings: TrainSettings,
+    stage: Stage,
+    index: Path | None,
+    rgb: RgbChoice | None,
+    pose: Path | None,
+) -> RetrievalData:
+    index = index or settings.data.index
     if index is None:
         raise UsageError("no index is named: give --index FILE, or set data.index in the pipeline")
     return open_data(
         settings,
         stage,
         index=index,
-        rgb=rgb_choice(request.rgb, request.mix) or settings.data.rgb,
-        pose=request.pose or settings.data.pose,
+        rgb=rgb or settings.data.rgb,
+        pose=pose or settings.data.pose,
     )
 
 
 def _build(settings: TrainSettings, stage: Stage, data: RetrievalData) -> RetrievalModel:
+    # The checkpoint brings all weights, those of the text encoder too.
     text = build_text_encoder(settings.text, settings.embedding_dim, with_weights=False)
     return RetrievalModel(settings, stage, data.layout, text)
 
@@ -177,12 +200,4 @@ def _facts(
         "settings_digest": settings_digest(settings),
         "settings": settings.model_dump(mode="json"),
         "stores": data.provenance,
-    }
-
-
-def _facts_of_run(checkpoint: RunCheckpoint) -> dict[str, Any]:
-    return {
-        "seed": checkpoint.seed,
-        "position": checkpoint.position,
-        "best_validation_score": checkpoint.best_score,
     }

@@ -10,8 +10,21 @@ above a query's best correct one, and ``w`` wrong and ``r >= 1`` correct ones ha
 - the optimistic rank is ``b + 1``, the pessimistic one ``b + 1 + w``;
 - the expected rank is the mean over all orders of the tied ones. Each of the ``w`` stands before
   all of the ``r`` with probability ``1 / (r + 1)``, so it is ``b + 1 + w / (r + 1)``;
-- the rank is at most ``k`` with the probability that ``f = k - b`` places, filled from the tied
+- the rank is at most ``k`` with the probability that ``f = k - b`` positions, filled from the tied
   ones at random, are not all wrong: ``1 - C(w, f) / C(w + r, f)``, and 0 for ``f <= 0``.
+
+The release of SEDS counts otherwise; :func:`published_ranks` repeats it to compare with published
+scores, and for nothing else. The release ranks *entries*, lines of its caption files with a
+sentence and its videos, and does not know that two of them may hold one sentence:
+
+- text to video ranks the entries by their best video. An entry that is tied with ``m`` others gives
+  ``m + 1`` ranks, one for each position they fill, and all of them are counted;
+- video to text gives one rank a video, and the median of an even number of ranks is the lower of
+  the two in the middle. Tied entries stand in whatever order an unstable sort leaves them in; here
+  the earlier one stands first.
+
+How2Sign's 1,964 test entries hold 1,925 sentences, PHOENIX-2014T's 642 hold 630: equal sentences of
+two entries are tied for every video, and that order decides between them.
 """
 
 from dataclasses import dataclass, fields
@@ -35,7 +48,7 @@ class ScoreError(UnavailableError):
 
 @dataclass(frozen=True)
 class Ranks:
-    """The places of all queries of one direction; the module's text defines them."""
+    """The ranks of all queries of one direction, as the module's docstring defines them."""
 
     num_better: Int64[np.ndarray, " query"]
     """Candidates above the best correct one."""
@@ -64,20 +77,20 @@ class Ranks:
         return self.num_better + 1 + self.num_tied_wrong / (self.num_tied_correct + 1)
 
     def probability_within(self, k: int) -> Float[np.ndarray, " query"]:
-        """Share of all orders of tied candidates in which the rank is at most ``k``."""
-        places = k - self.num_better
-        all_wrong = np.ones(len(places))
+        """Fraction of all orders of tied candidates in which the rank is at most ``k``."""
+        positions = k - self.num_better
+        all_wrong = np.ones(len(positions))
         for taken in range(k):
             wrong = np.maximum(self.num_tied_wrong - taken, 0)
             left = np.maximum(self.num_tied_wrong + self.num_tied_correct - taken, 1)
-            all_wrong *= np.where(taken < places, wrong / left, 1.0)
+            all_wrong *= np.where(taken < positions, wrong / left, 1.0)
         return 1.0 - all_wrong
 
 
 def rank_both_ways(
     scores: Float[np.ndarray, "video text"], text_of_video: Int64[np.ndarray, " video"]
 ) -> dict[Direction, Ranks]:
-    """Ranks of every sentence among the videos and of every video among the sentences.
+    """Ranks every sentence among the videos and every video among the sentences.
 
     ``text_of_video[v]`` is the column of the one sentence of video ``v``; every sentence has a
     video. Raises :class:`ScoreError` for scores that are not finite and for other indices.
@@ -96,7 +109,7 @@ def rank_both_ways(
 def best_candidates(
     scores: Float[np.ndarray, "query candidate"], count: int
 ) -> tuple[Int64[np.ndarray, "query _candidate"], Float[np.ndarray, "query _candidate"]]:
-    """The ``count`` best candidates of every query (all, where there are fewer) and their scores.
+    """Returns the ``count`` best candidates of every query (or all) and their scores.
 
     Best first; of equal ones the first.
     """
@@ -104,10 +117,11 @@ def best_candidates(
     found = np.empty((num_queries, min(count, num_candidates)), np.int64)
     size = max(1, BLOCK_VALUES // num_candidates)
     for start in range(0, num_queries, size):
+        # ``left`` loses the best candidate of every query in each turn.
         left = np.array(scores[start : start + size], order="C")
-        for place in range(found.shape[1]):
+        for position in range(found.shape[1]):
             best = left.argmax(axis=1)
-            found[start : start + size, place] = best
+            found[start : start + size, position] = best
             left[np.arange(len(left)), best] = -np.inf
     return found, np.take_along_axis(scores, found, axis=1)
 
@@ -125,7 +139,8 @@ def _rank(
     text_of_query: Int64[np.ndarray, " query"],
     text_of_candidate: Int64[np.ndarray, " candidate"],
 ) -> Ranks:
-    """Ranks of queries among candidates, of which those with the same sentence are correct."""
+    """Ranks queries among candidates, of which those with the same sentence are correct."""
+    # A block of queries at a time: the comparisons below make arrays of the scores' size.
     size = max(1, BLOCK_VALUES // len(text_of_candidate))
     starts = range(0, len(text_of_query), size)
     blocks = [
@@ -166,23 +181,6 @@ def _rank_block(
     )
 
 
-# FROM train/evaluation/published_ranks.py
-# The ranks that the release of SEDS counts, to compare with published scores and for nothing else.
-#
-# The release does not rank videos for a sentence, and it does not know that two of its entries may
-# hold one sentence. An *entry* is one line of its caption files: a sentence and its videos. With as
-# many entries as sentences:
-#
-# - text to video ranks the entries by their best video. An entry that is tied with ``m`` others gives
-#   ``m + 1`` ranks, one for each of their places, and all of them are counted;
-# - video to text gives one rank a video, and the median of an even number of ranks is the lower of
-#   the two in the middle. Tied entries stand in whatever order a sort that is not stable leaves them
-#   in; here the earlier one stands first.
-#
-# How2Sign's 1,964 test entries hold 1,925 sentences, PHOENIX-2014T's 642 hold 630: equal sentences of
-# two entries are tied for every video, and that order is what decides between them.
-
-
 def published_ranks(
     scores: Float[np.ndarray, "video text"],
     text_of_video: Int64[np.ndarray, " video"],
@@ -195,37 +193,23 @@ def published_ranks(
     num_entries = int(entry_of_video.max()) + 1
     text_of_entry = np.zeros(num_entries, np.int64)
     text_of_entry[entry_of_video] = text_of_video
-    return {
-        "text_to_video": _every_tied_place(_best_videos(scores, entry_of_video), text_of_entry),
-        "video_to_text": _earlier_first(scores[:, text_of_entry], entry_of_video),
-    }
 
-
-def _best_videos(
-    scores: Float[np.ndarray, "video text"], entry_of_video: Int64[np.ndarray, " video"]
-) -> Float[np.ndarray, "candidate text"]:
-    """The highest score of each entry's videos for each sentence."""
+    # Text to video: each entry scores as its best video. Rows are entries, columns queries.
     by_entry = np.argsort(entry_of_video, kind="stable")
-    starts = np.searchsorted(entry_of_video[by_entry], np.arange(entry_of_video.max() + 1))
-    return np.maximum.reduceat(scores[by_entry], starts, axis=0)
+    starts = np.searchsorted(entry_of_video[by_entry], np.arange(num_entries))
+    asked = np.maximum.reduceat(scores[by_entry], starts, axis=0)[:, text_of_entry]
+    own = asked.diagonal()
+    first_rank = np.count_nonzero(asked > own, axis=0) + 1
+    num_tied = np.count_nonzero(asked == own, axis=0)
+    # Every query repeats its first rank once for each tied entry, and counts up from there.
+    ends = np.cumsum(num_tied)
+    within = np.arange(ends[-1]) - np.repeat(ends - num_tied, num_tied)
+    text_to_video = np.repeat(first_rank, num_tied) + within
 
-
-def _every_tied_place(
-    best: Float[np.ndarray, "candidate text"], text_of_entry: Int64[np.ndarray, " candidate"]
-) -> Int64[np.ndarray, " _"]:
-    own = best[np.arange(len(text_of_entry)), text_of_entry]
-    asked = best[:, text_of_entry]  # one column a query
-    first_place = np.count_nonzero(asked > own, axis=0) + 1
-    num_places = np.count_nonzero(asked == own, axis=0)
-    ends = np.cumsum(num_places)
-    within = np.arange(ends[-1]) - np.repeat(ends - num_places, num_places)
-    return np.repeat(first_place, num_places) + within
-
-
-def _earlier_first(
-    scores: Float[np.ndarray, "query candidate"], correct: Int64[np.ndarray, " query"]
-) -> Int64[np.ndarray, " query"]:
-    own = scores[np.arange(len(correct)), correct][:, None]
-    is_earlier = np.arange(scores.shape[1]) < correct[:, None]
-    stands_before = (scores > own) | ((scores == own) & is_earlier)
-    return np.count_nonzero(stands_before, axis=1) + 1
+    # Video to text: of tied entries the earlier one stands first.
+    shown = scores[:, text_of_entry]
+    own = shown[np.arange(len(shown)), entry_of_video][:, None]
+    is_earlier = np.arange(num_entries) < entry_of_video[:, None]
+    stands_before = (shown > own) | ((shown == own) & is_earlier)
+    video_to_text = np.count_nonzero(stands_before, axis=1) + 1
+    return {"text_to_video": text_to_video, "video_to_text": video_to_text}

@@ -1,154 +1,244 @@
-"""Scores as tables for people, and as figures."""
+"""What ``seds-eval`` shows and keeps: tables, all values as JSON, every query's rank as CSV."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from train.evaluation.comparison import COLUMNS, Comparison, OwnScores, by_column
+from seds_core.console import results, warn
+from train.evaluation import TieRule
 from train.evaluation.load_model import EvaluatedModel
 from train.evaluation.metrics import (
     CUT_OFFS,
-    PUBLISHED_SYSTEMS,
+    NUM_RESAMPLES,
+    PERCENTILES,
     SEED,
     Gallery,
-    RetrievalMetrics,
-    SplitScores,
-    bootstrap_intervals,
-    measure,
-    settle,
+    Metrics,
+    chance_metrics,
+    most_confused,
+    spread_of,
 )
-from train.evaluation.ranks import DIRECTIONS, Direction, chance_ranks
-from train.evaluation.request import TieRule
+from train.evaluation.published import COLUMNS, compare_with_published
+from train.evaluation.ranks import DIRECTIONS, Direction, best_candidates
 
+NUM_CANDIDATES = 10
+"""Candidates of each query that are kept with their scores."""
 
-@dataclass(frozen=True)
-class Confusion:
-    """Videos of one sentence for which another one has the highest score."""
-
-    sentence: str
-    taken_for: str
-    num_videos: int
-    of_videos: int
-    """Videos of the sentence in all."""
-    margin: float
-    """Mean of how much higher the other sentence's score is."""
-
-
-def most_confused(scores: SplitScores, stream: str, count: int) -> list[Confusion]:
-    """At most ``count`` pairs: those of most videos first, of equally many the clearest.
-
-    A video whose own sentence shares the highest score is not confused.
-    """
-    gallery, ranks = scores.gallery, scores.ranks[stream]["video_to_text"]
-    margins: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for video in np.flatnonzero(ranks.num_better):
-        own, other = int(gallery.text_of_video[video]), int(ranks.top_candidate[video])
-        of_video = scores.scores[stream][video]
-        margins[own, other].append(float(of_video[other] - of_video[own]))
-    videos_of_text = np.bincount(gallery.text_of_video)
-    confusions = [
-        Confusion(
-            gallery.sentences[own],
-            gallery.sentences[other],
-            len(values),
-            int(videos_of_text[own]),
-            fmean(values),
-        )
-        for (own, other), values in margins.items()
-    ]
-    return sorted(confusions, key=lambda c: (-c.num_videos, -c.margin))[:count]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One stream in one direction."""
-
-    metrics: RetrievalMetrics
-    intervals: dict[int, tuple[float, float]]
-    """``k`` -> 95 % interval of R@k in percent."""
-
-
-StreamFigures = dict[str, dict[Direction, Figures]]
-"""Stream -> direction -> figures."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A figure over several runs."""
-
-    mean: float
-    deviation: float
-    """Standard deviation of the runs (with n - 1)."""
-
-
-def figures_of(scores: SplitScores, rule: TieRule, *, seed: int = SEED) -> StreamFigures:
-    """Figures of every stream and direction under one rule for ties."""
-    return {
-        stream: {
-            direction: _figures(scores, stream, direction, rule, seed) for direction in DIRECTIONS
-        }
-        for stream in scores.streams
-    }
-
-
-def chance_figures(gallery: Gallery) -> dict[Direction, RetrievalMetrics]:
-    """What random order reaches. R@k and the mean rank are exact: means over all orders of the
-    gallery; the median is that of the queries' mean ranks."""
-    ranks = chance_ranks(len(gallery.sentences), gallery.text_of_video)
-    return {direction: measure(settle(ranks[direction], "expected")) for direction in DIRECTIONS}
-
-
-def named_values(metrics: RetrievalMetrics) -> dict[str, float]:
-    """The columns of a table: ``R@1`` ... in percent, ``MedR``, ``MeanR``."""
-    recall = {f"R@{k}": metrics.recall[k] for k in CUT_OFFS}
-    return recall | {"MedR": metrics.median_rank, "MeanR": metrics.mean_rank}
-
-
-def spread_of(runs: Sequence[StreamFigures]) -> dict[str, dict[Direction, dict[str, Spread]]]:
-    """Mean and deviation of every figure over runs of the same streams, two at least."""
-    return {
-        stream: {
-            direction: _spread([named_values(run[stream][direction].metrics) for run in runs])
-            for direction in DIRECTIONS
-        }
-        for stream in runs[0]
-    }
-
-
-def _figures(
-    scores: SplitScores, stream: str, direction: Direction, rule: TieRule, seed: int
-) -> Figures:
-    settled = scores.settled(stream, direction, rule)
-    return Figures(measure(settled), bootstrap_intervals(settled.hits, seed=seed))
-
-
-def _spread(runs: Sequence[dict[str, float]]) -> dict[str, Spread]:
-    values = {name: [run[name] for run in runs] for name in runs[0]}
-    return {name: Spread(fmean(of_name), stdev(of_name)) for name, of_name in values.items()}
-
+RANK_COLUMNS = (
+    "model", "stream", "direction", "query",
+    "optimistic_rank", "expected_rank", "pessimistic_rank", "best_correct", "top_candidate",
+    "best_correct_score",
+    *(f"{name}_{n}" for n in range(1, NUM_CANDIDATES + 1) for name in ("candidate", "score")),
+)  # fmt: skip
+RULES: tuple[TieRule, ...] = ("optimistic", "expected", "pessimistic", "published")
 
 SHORT: dict[Direction, str] = {"text_to_video": "T2V", "video_to_text": "V2T"}
 CONFUSIONS_SHOWN = 5
 INTERVAL_WIDTH = len("(100.0-100.0)")
-"""So that a narrow terminal puts an interval below its value, and cuts nothing off."""
+"""A narrow terminal then puts an interval below its value, and cuts nothing off."""
 
 
-def model_table(model: EvaluatedModel, rule: TieRule) -> Table:
+def report(
+    models: Sequence[EvaluatedModel],
+    *,
+    ties: TieRule = "expected",
+    compare: bool = False,
+    ranks: Path | None = None,
+    as_json: bool = False,
+) -> None:
+    """Keeps the results of runs in ``RUN/evaluation/SPLIT/``, and shows those of all models.
+
+    ``compare`` adds the scores of papers on the same data set, ``ranks`` is another file for the
+    ranks of all queries, and ``as_json`` writes one JSON object in place of tables.
+    """
+    for model in models:
+        if model.folder is not None:
+            kept = model.folder / "evaluation" / model.scores.gallery.split
+            write_json(kept / "scores.json", describe(model, ties))
+            write_ranks(kept / "ranks.csv", [model])
+    if ranks is not None:
+        write_ranks(ranks, models)
+
+    comparison = compare_with_published(models, ties) if compare else None
+    if comparison and comparison["other_size"]:
+        warn(escape(comparison["other_size"]))
+    if as_json:
+        values: dict[str, Any] = {
+            "models": [describe(model, ties) for model in models],
+            "spread": spread_of([m.scores for m in models], ties) if len(models) > 1 else None,
+        }
+        if comparison:
+            values["published"] = comparison
+        sys.stdout.write(json.dumps(values) + "\n")
+        return
+    for model in models:
+        results.print(model_table(model, ties))
+        if confused := confusion_table(model):
+            results.print(confused)
+    if len(models) > 1:
+        results.print(spread_table(models, ties))
+    if comparison:
+        results.print(comparison_table(comparison))
+
+
+def describe(model: EvaluatedModel, ties: TieRule) -> dict[str, Any]:
+    """Everything about one model's scores as plain values, under ``ties`` and by every rule."""
+    scores, gallery = model.scores, model.scores.gallery
+
+    def values_of(metrics: Metrics) -> dict[str, float]:
+        deviation = {"rank_deviation": metrics.rank_deviation, "num_ranks": len(metrics.ranks)}
+        return metrics.columns | deviation
+
+    def describe_direction(stream: str, direction: Direction) -> dict[str, Any]:
+        metrics = scores.metrics(stream, direction, ties)
+        num_tied_wrong = scores.ranks[stream][direction].num_tied_wrong
+        return {
+            **values_of(metrics),
+            "intervals": metrics.intervals(),
+            "queries_with_ties": int(np.count_nonzero(num_tied_wrong)),
+            "by_rule": {rule: values_of(scores.metrics(stream, direction, rule)) for rule in RULES},
+        }
+
+    return {
+        "model": model.name,
+        **model.facts,
+        "split": gallery.split,
+        "counts": {
+            "videos": len(gallery.video_ids),
+            "sentences": len(gallery.sentences),
+            "sentences_with_several_videos": int(
+                np.count_nonzero(np.bincount(gallery.text_of_video) > 1)
+            ),
+            "published_entries": gallery.num_entries,
+        },
+        "ties": ties,
+        "bootstrap": {"resamples": NUM_RESAMPLES, "seed": SEED, "percentiles": list(PERCENTILES)},
+        "streams": {
+            stream: {direction: describe_direction(stream, direction) for direction in DIRECTIONS}
+            for stream in scores.streams
+        },
+        "confused": [
+            asdict(confusion)
+            for confusion in most_confused(scores, model.facts["stage"], NUM_CANDIDATES)
+        ],
+        "chance": {way: metrics.columns for way, metrics in chance_metrics(gallery).items()},
+    }
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Writes plain values, indented; makes the folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_ranks(path: Path, models: Sequence[EvaluatedModel]) -> None:
+    """Writes one line a query, stream and model, with its best candidates; makes the folders.
+
+    A candidate of text to video is a video, one of video to text a sentence. A split with fewer
+    candidates leaves the last columns empty.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(RANK_COLUMNS)
+        for model in models:
+            for stream in model.scores.streams:
+                for direction in DIRECTIONS:
+                    writer.writerows(_rank_lines(model, stream, direction))
+
+
+def _rank_lines(
+    model: EvaluatedModel, stream: str, direction: Direction
+) -> Iterator[tuple[Any, ...]]:
+    ranks, gallery = model.scores.ranks[stream][direction], model.scores.gallery
+    # Rows of ``scores`` are queries.
+    candidates, queries = gallery.sentences, gallery.video_ids
+    scores = model.scores.scores[stream]
+    if direction == "text_to_video":
+        candidates, queries, scores = queries, candidates, scores.T
+    best, best_scores = best_candidates(scores, NUM_CANDIDATES)
+    columns = zip(
+        queries,
+        ranks.optimistic.tolist(),
+        ranks.expected.round(6).tolist(),
+        ranks.pessimistic.tolist(),
+        (candidates[index] for index in ranks.best_correct),
+        (candidates[index] for index in ranks.top_candidate),
+        scores[np.arange(len(scores)), ranks.best_correct].astype(float).round(6).tolist(),
+        strict=True,
+    )
+    for row, first_columns in enumerate(columns):
+        found = zip(best[row], best_scores[row].astype(float).round(6).tolist(), strict=True)
+        cells = [cell for index, score in found for cell in (candidates[index], score)]
+        missing = [""] * (2 * NUM_CANDIDATES - len(cells))
+        yield (model.name, stream, direction, *first_columns, *cells, *missing)
+
+
+def model_table(model: EvaluatedModel, ties: TieRule) -> Table:
     """R@k with 95 % intervals, median and mean rank of every stream, and what chance gives."""
     gallery = model.scores.gallery
-    table = _table(f"{escape(model.name)}: {_described(gallery)}", _footnote(rule), INTERVAL_WIDTH)
-    for stream, directions in figures_of(model.scores, rule).items():
+    caption = f"R@k in percent, with 95 % bootstrap intervals over queries; ties: {ties}"
+    table = _scores_table(escape(model.name), gallery, caption, min_width=INTERVAL_WIDTH)
+    for stream in model.scores.streams:
         for direction in DIRECTIONS:
-            table.add_row(stream, SHORT[direction], *_with_intervals(directions[direction]))
+            metrics = model.scores.metrics(stream, direction, ties)
+            cells = {name: f"{value:.1f}" for name, value in metrics.columns.items()}
+            for name, (low, high) in metrics.intervals().items():
+                cells[name] += f" ({low:.1f}-{high:.1f})"
+            table.add_row(stream, SHORT[direction], *cells.values())
         table.add_section()
-    for direction, metrics in chance_figures(gallery).items():
-        table.add_row("chance", SHORT[direction], *_plain(metrics), style="dim")
+    _add_chance(table, gallery)
     return table
+
+
+def spread_table(models: Sequence[EvaluatedModel], ties: TieRule) -> Table:
+    """Mean and standard deviation over several models, and what chance gives."""
+    gallery = models[0].scores.gallery
+    title = f"mean ± standard deviation of {len(models)} runs"
+    table = _scores_table(title, gallery, "Deviation between the runs (n - 1); ties: " + ties)
+    for stream, directions in spread_of([model.scores for model in models], ties).items():
+        for direction, columns in directions.items():
+            cells = (
+                f"{value['mean']:.1f} ± {value['deviation']:.1f}" for value in columns.values()
+            )
+            table.add_row(stream, SHORT[direction], *cells)
+        table.add_section()
+    _add_chance(table, gallery)
+    return table
+
+
+def _scores_table(
+    title: str, gallery: Gallery, caption: str, *, min_width: int | None = None
+) -> Table:
+    videos, sentences = len(gallery.video_ids), len(gallery.sentences)
+    title += f": split {escape(gallery.split)}, {videos:,} videos of {sentences:,} sentences"
+    table = _left_titled_table(title, caption)
+    table.add_column("stream")
+    table.add_column("task")
+    for k in CUT_OFFS:
+        table.add_column(f"R@{k}", justify="right", min_width=min_width)
+    table.add_column("MedR", justify="right")
+    table.add_column("MeanR", justify="right")
+    return table
+
+
+def _left_titled_table(title: str, caption: str) -> Table:
+    return Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+
+
+def _add_chance(table: Table, gallery: Gallery) -> None:
+    # More digits than elsewhere: R@1 of a thousand videos is 0.1.
+    for direction, metrics in chance_metrics(gallery).items():
+        cells = (f"{value:.3g}" for value in metrics.columns.values())
+        table.add_row("chance", SHORT[direction], *cells, style="dim")
 
 
 def confusion_table(model: EvaluatedModel) -> Table | None:
@@ -157,11 +247,9 @@ def confusion_table(model: EvaluatedModel) -> Table | None:
     confusions = most_confused(model.scores, stage, CONFUSIONS_SHOWN)
     if not confusions:
         return None
-    table = Table(
-        title=f"most confused sentences ({stage}, V2T)",
-        caption="margin: how much higher the wrong sentence scores than the right one",
-        title_justify="left",
-        caption_justify="left",
+    table = _left_titled_table(
+        f"most confused sentences ({stage}, V2T)",
+        "margin: how much higher the wrong sentence scores than the right one",
     )
     for column in ("sentence", "taken for"):
         table.add_column(column)
@@ -174,93 +262,39 @@ def confusion_table(model: EvaluatedModel) -> Table | None:
     return table
 
 
-def spread_table(models: Sequence[EvaluatedModel], rule: TieRule) -> Table:
-    """Mean and standard deviation over several models, and what chance gives."""
-    gallery = models[0].scores.gallery
-    title = f"mean ± standard deviation of {len(models)} runs: {_described(gallery)}"
-    table = _table(title, "Deviation between the runs (n - 1); ties: " + rule, None)
-    runs: list[StreamFigures] = [figures_of(model.scores, rule) for model in models]
-    for stream, directions in spread_of(runs).items():
-        for direction in DIRECTIONS:
-            spreads = directions[direction].values()
-            cells = (f"{spread.mean:.1f} ± {spread.deviation:.1f}" for spread in spreads)
-            table.add_row(stream, SHORT[direction], *cells)
-        table.add_section()
-    for direction, metrics in chance_figures(gallery).items():
-        table.add_row("chance", SHORT[direction], *_plain(metrics), style="dim")
-    return table
+def comparison_table(comparison: dict[str, Any]) -> Table:
+    """Shows published scores, then ours by stream, each with its difference from the paper's.
 
-
-def comparison_table(comparison: Comparison) -> Table:
-    """Published scores, then ours by stream, each with its difference from the paper's."""
-    table = Table(
-        title=f"published scores on {comparison.data_set}, and ours",
-        caption=_comparison_footnote(comparison),
-        title_justify="left",
-        caption_justify="left",
+    ``comparison`` is what :func:`~train.evaluation.published.compare_with_published` returns.
+    """
+    ties, num_runs = comparison["ties"], comparison["num_runs"]
+    repeat = "" if ties == "published" else "; --ties published repeats their rule"
+    runs = "" if num_runs == 1 else f", mean ± deviation of {num_runs} runs"
+    others = "".join(
+        f". {own['other_training']}" for own in comparison["ours"] if own["other_training"]
+    )
+    table = _left_titled_table(
+        f"published scores on {comparison['data_set']}, and ours",
+        "Published: the epoch that is best on the test set itself, ties by the published rule. "
+        f"Ours: the checkpoint that was named{runs}, ties: {ties}{repeat}{others}",
     )
     table.add_column("system")
     for column in COLUMNS:
         table.add_column(column, justify="right")
-    for system in PUBLISHED_SYSTEMS:
-        scores = by_column(system.scores[comparison.data_set])
-        table.add_row(system.name, *(_or_dash(scores[column], ".1f") for column in COLUMNS))
-    for own in comparison.own:
+    for system in comparison["systems"]:
+        scores = system["scores"]
+        table.add_row(system["name"], *(_or_dash(scores[column], ".1f") for column in COLUMNS))
+    for own in comparison["ours"]:
         table.add_section()
-        table.add_row(f"ours, {own.stream}", *(_own_cell(own, column) for column in COLUMNS))
-        differences = (_or_dash(own.difference[column], "+.1f") for column in COLUMNS)
-        table.add_row(f"  minus {own.repeats}, points", *differences, style="dim")
+        cells = [f"{own['mean'][column]:.1f}" for column in COLUMNS]
+        if own["deviation"]:
+            deviations = (own["deviation"][column] for column in COLUMNS)
+            cells = [f"{cell} ± {value:.1f}" for cell, value in zip(cells, deviations, strict=True)]
+        table.add_row(f"ours, {own['stream']}", *cells)
+        differences = (_or_dash(own["difference"][column], "+.1f") for column in COLUMNS)
+        table.add_row(f"  minus {own['repeats']}, points", *differences, style="dim")
     return table
-
-
-def _comparison_footnote(comparison: Comparison) -> str:
-    repeat = "" if comparison.rule == "published" else "; --ties published repeats their rule"
-    runs = "" if comparison.num_runs == 1 else f", mean ± deviation of {comparison.num_runs} runs"
-    others = "".join(f". {own.other_training}" for own in comparison.own if own.other_training)
-    return (
-        "Published: the epoch that is best on the test set itself, ties by the published rule. "
-        f"Ours: the checkpoint that was named{runs}, ties: {comparison.rule}{repeat}{others}"
-    )
-
-
-def _own_cell(own: OwnScores, column: str) -> str:
-    deviation = "" if own.deviation is None else f" ± {own.deviation[column]:.1f}"
-    return f"{own.mean[column]:.1f}{deviation}"
 
 
 def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
-
-
-def _table(title: str, caption: str, recall_width: int | None) -> Table:
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    table.add_column("stream")
-    table.add_column("task")
-    for k in CUT_OFFS:
-        table.add_column(f"R@{k}", justify="right", min_width=recall_width)
-    table.add_column("MedR", justify="right")
-    table.add_column("MeanR", justify="right")
-    return table
-
-
-def _described(gallery: Gallery) -> str:
-    videos, sentences = len(gallery.video_ids), len(gallery.sentences)
-    return f"split {escape(gallery.split)}, {videos:,} videos of {sentences:,} sentences"
-
-
-def _footnote(rule: TieRule) -> str:
-    return f"R@k in percent, with 95 % bootstrap intervals over queries; ties: {rule}"
-
-
-def _with_intervals(figures: Figures) -> list[str]:
-    intervals = {f"R@{k}": ends for k, ends in figures.intervals.items()}
-    cells = []
-    for name, value in named_values(figures.metrics).items():
-        low, high = intervals.get(name, (None, None))
-        cells.append(f"{value:.1f}" if low is None else f"{value:.1f} ({low:.1f}-{high:.1f})")
-    return cells
-
-
-def _plain(metrics: RetrievalMetrics) -> list[str]:
-    """Chance needs more digits than one: R@1 of a thousand videos is 0.1."""
-    return [f"{value:.3g}" for value in named_values(metrics).values()]

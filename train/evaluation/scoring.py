@@ -1,8 +1,15 @@
-"""A split is encoded, and every text is scored against every video."""
+"""A split is encoded, and every text is scored against every video.
+
+Scoring needs no gradients, so it does without a softmax. Symbols as in
+:mod:`train.model.fine_grained_similarity`: s_ij the cosine of token i and word j, tau the
+temperature. Both directions weigh the same s_ij by the same e_ij = exp(s_ij / tau) and differ in
+what they sum over. So e is computed once, and the softmax-weighted sums are quotients:
+sum_j s_ij e_ij / sum_j e_ij for every token, sum_i s_ij e_ij / sum_i e_ij for every word.
+"""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,83 +20,70 @@ from torch import Tensor, nn
 
 from seds_core.console import progress_bar, track
 from train.batches import SignBatch, SignTokens, TextTokens, on_device
+from train.data.loading import sign_batches
+from train.data.retrieval_data import RetrievalData, SplitVideos
+from train.data.sign_reader import usable_batches
+from train.evaluation.metrics import Gallery, SplitScores, build_gallery
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model.retrieval_model import RetrievalModel
 from train.precision import autocast
-from train.settings import Precision, SimilaritySettings
+from train.settings import Precision, SimilaritySettings, TrainSettings
 from train.text.tokenizer import Tokenizer
 
-# FROM train/evaluation/block_scores.py
-# Retrieval scores of a block of videos and sentences, without a softmax.
-#
-# Symbols as in :mod:`train.model.fine_grained_similarity`: s_ij the cosine of token i and word j,
-# tau the temperature. Both directions weigh the same s_ij by the same e_ij = exp(s_ij / tau) and
-# differ in what they sum over. So e is computed once, and the softmax-weighted sums are quotients:
-# sum_j s_ij e_ij / sum_j e_ij for every token, sum_i s_ij e_ij / sum_i e_ij for every word.
-
+ENTRY_COLUMN = "sentence_id"
+"""Column of an index that tells which videos a published caption file puts together."""
 
 SMALLEST_TEMPERATURE = 1 / 64
 """Below, float32 might not hold the sums: e_ij is at most exp(1 / tau)."""
 
-COPIES = 2
-"""Arrays of the size of the token similarities that are alive together."""
+CPU_BLOCK = 2**20
+"""Token similarities of a block: few enough that the cache holds what is made of them."""
+
+GPU_BLOCK = 2**24
+"""The same on a GPU, where many have to be computed at once."""
 
 
-def block_scores(
-    signs: Float[Tensor, "video token dim"],
-    words: Float[Tensor, "text word dim"],
-    token_is_real: Bool[Tensor, "video token"],
-    word_is_real: Bool[Tensor, "text word"],
-    settings: SimilaritySettings,
-) -> Float[Tensor, "video text"]:
-    """What :func:`~train.model.fine_grained_similarity.retrieval_score` gives, without gradients.
+def evaluate_split(
+    model: RetrievalModel,
+    data: RetrievalData,
+    split: str,
+    tokenizer: Tokenizer,
+    *,
+    settings: TrainSettings,
+    device: torch.device,
+    workers: int = 0,
+) -> SplitScores:
+    """Scores all pairs of a split; the model, already on the device, trains on as before.
 
-    Tokens are of unit length, the temperature is at least :data:`SMALLEST_TEMPERATURE`.
+    Raises ``SplitError`` for a split without usable videos, and ``UnusableVideosError`` for videos
+    whose stored numbers are not finite.
     """
-    is_masked = settings.padding == "masked"
-    values = _exponentials(signs, words, settings.temperature)
-    counted = token_is_real if is_masked else torch.ones_like(token_is_real)
-    of_words = rearrange(counted.to(signs), "v i -> v 1 i") @ rearrange(
-        values, "n v i j t -> n v i (j t)"
+    videos = data.split(split)
+    gallery = gallery_of(split, videos)
+    batch_size, precision = settings.evaluation.batch_size, settings.evaluation.precision
+    with closing(
+        sign_batches(data, videos, batch_size, workers, pin_memory=device.type == "cuda")
+    ) as batches:
+        usable = usable_batches(batches, [video.video_id for video in videos])
+        signs = encode_videos(model, usable, len(videos), device=device, precision=precision)
+        text = encode_sentences(
+            model, tokenizer, gallery.sentences, batch_size, device=device, precision=precision
+        )
+        scores = score_streams(signs, text, settings.similarity, device=device)
+    return SplitScores(gallery, scores)
+
+
+def gallery_of(split: str, videos: SplitVideos) -> Gallery:
+    """Returns the videos of a split with their sentences."""
+    entries = [video.other.get(ENTRY_COLUMN) or video.text for video in videos]
+    return build_gallery(
+        split, [video.video_id for video in videos], [video.text for video in videos], entries
     )
-    of_words = rearrange(of_words, "n v 1 (j t) -> n v j t", j=words.shape[1])
-    if is_masked:
-        values *= rearrange(word_is_real.to(signs), "t j -> j t").contiguous()
-    of_tokens = values.sum(dim=3)
-    to_text = _mean_of_real(of_tokens, rearrange(token_is_real, "v i -> v i 1"))
-    to_video = _mean_of_real(of_words, rearrange(word_is_real, "t j -> 1 j t"))
-    return 0.5 * settings.temperature * (to_text + to_video)
-
-
-def _exponentials(
-    signs: Float[Tensor, "video token dim"],
-    words: Float[Tensor, "text word dim"],
-    temperature: float,
-) -> Float[Tensor, "2 video token word text"]:
-    """s e / tau and e, in that order.
-
-    Sentences stand last, so that every sum over tokens or words adds runs of numbers to each other.
-    """
-    rows, columns = rearrange(signs, "v i d -> (v i) d"), rearrange(words, "t j d -> (j t) d")
-    both = signs.new_empty(2, len(rows), len(columns))
-    weighted, weights = both
-    torch.addmm(weighted, rows, columns.T, beta=0, alpha=1 / temperature, out=weighted)
-    torch.exp(weighted, out=weights)
-    weighted *= weights
-    return rearrange(both, "n (v i) (j t) -> n v i j t", v=len(signs), t=len(words))
-
-
-def _mean_of_real(
-    sums: Float[Tensor, "2 video row text"], is_real: Bool[Tensor, "_ row _"]
-) -> Float[Tensor, "video text"]:
-    """Mean of the quotients; padding, where nothing may have been counted, has no part in it."""
-    quotients = (sums[0] / sums[1]).masked_fill_(~is_real, 0)
-    return quotients.sum(dim=1) / is_real.sum(dim=1)
 
 
 @dataclass(frozen=True)
 class EncodedVideos:
-    """Videos whose tokens come batch by batch, each when it is asked for, and once."""
+    """Videos whose tokens are computed batch by batch, as they are iterated over, once."""
 
     num_videos: int
     batches: Iterator[SignTokens]
@@ -104,10 +98,10 @@ def encode_videos(
     device: torch.device,
     precision: Precision = "float32",
 ) -> EncodedVideos:
-    """Tokens of the videos, on the device.
+    """Encodes videos lazily; their tokens stay on the device.
 
-    Between two batches the model is as it was before: what is done with the tokens there is done
-    in full precision.
+    Between two batches the model is as it was before, so that the caller works on the tokens in
+    full precision.
     """
 
     def encoded() -> Iterator[SignTokens]:
@@ -135,21 +129,25 @@ def encode_sentences(
     device: torch.device,
     precision: Precision = "float32",
 ) -> TextTokens:
-    """Words of all sentences, of unit length, on the CPU, in their order."""
+    """Encodes all sentences, in their order, into words of unit length on the CPU."""
     kept: dict[str, Tensor] = {}
     with evaluating(model, device, precision):
         for first in track(range(0, len(sentences), batch_size), "sentences"):
             text = on_device(tokenizer(sentences[first : first + batch_size]), device)
             tokens = model.encode_text(text)
-            rows = slice(first, first + len(tokens.words))
-            _keep(kept, "word_is_real", tokens.word_is_real, rows, len(sentences))
-            _keep(kept, "words", unit_length(tokens.words.float()), rows, len(sentences))
+            units = unit_length(tokens.words.float())
+            for name, values in (("words", units), ("word_is_real", tokens.word_is_real)):
+                if name not in kept:  # Made once: lists of batches would need the memory twice.
+                    kept[name] = torch.empty(
+                        (len(sentences), *values.shape[1:]), dtype=values.dtype
+                    )
+                kept[name][first : first + len(values)] = values.cpu()
     return TextTokens(**kept)
 
 
 @contextmanager
 def evaluating(model: nn.Module, device: torch.device, precision: Precision) -> Iterator[None]:
-    """No dropout, no gradients, the asked arithmetic; afterwards every part trains as before."""
+    """Inside, no dropout, no gradients, ``precision``; afterwards every part trains as before."""
     was_training = {part: part.training for part in model.modules()}
     model.eval()
     try:
@@ -160,20 +158,6 @@ def evaluating(model: nn.Module, device: torch.device, precision: Precision) -> 
             part.training = training
 
 
-def _keep(kept: dict[str, Tensor], name: str, values: Tensor, rows: slice, total: int) -> None:
-    """Writes rows of an array that is made once: lists of batches would need it twice."""
-    if name not in kept:
-        kept[name] = torch.empty((total, *values.shape[1:]), dtype=values.dtype)
-    kept[name][rows] = values.cpu()
-
-
-CPU_BLOCK = 2**20
-"""Token similarities of a block: few enough that the cache holds what is made of them."""
-
-GPU_BLOCK = 2**24
-"""The same where many have to be computed at once."""
-
-
 def score_streams(
     signs: EncodedVideos,
     text: TextTokens,
@@ -181,9 +165,9 @@ def score_streams(
     *,
     device: torch.device,
 ) -> dict[str, Float[np.ndarray, "video text"]]:
-    """Stream -> scores of all its videos (rows) with all sentences (columns), float32.
+    """Returns stream -> scores of all its videos (rows) with all sentences (columns), float32.
 
-    A batch's tokens are let go when it is scored: those of all videos need not be in memory
+    A batch's tokens are let go when it is scored, so that those of all videos are never in memory
     together. The sentences lie on the device. All tokens are of unit length.
     """
     text = on_device(text, device)
@@ -193,10 +177,11 @@ def score_streams(
     for batch in signs.batches:
         rows = slice(first, first + len(batch.token_is_real))
         for stream, tokens in batch.streams.items():
-            sides = (tokens, text.words, batch.token_is_real, text.word_is_real)
             if stream not in scores:  # Made once: a list of rows would need twice the memory.
                 scores[stream] = np.empty(shape, np.float32)
-            scores[stream][rows] = score_all_pairs(*sides, settings, device=device)
+            scores[stream][rows] = score_all_pairs(
+                tokens, text.words, batch.token_is_real, text.word_is_real, settings, device=device
+            )
         first = rows.stop
     return scores
 
@@ -211,20 +196,20 @@ def score_all_pairs(
     *,
     device: torch.device,
 ) -> Float[np.ndarray, "video text"]:
-    """Scores of every video with every sentence, each as if it were computed alone.
+    """Scores every video with every sentence, each pair as if it were computed alone.
 
     Tokens are of unit length and any precision; they are compared in float32, on the device. All
-    of the videos are copied there, the sentences a block at a time. Where padding counts for
-    nothing, most of it is left out.
+    of the videos are copied there, the sentences a block at a time. With padding ``masked``, most
+    of it is left out.
     """
     score = retrieval_score if settings.temperature < SMALLEST_TEMPERATURE else block_scores
     num_videos, num_texts = block_size(signs.shape[1] * words.shape[1], device)
     scores = torch.empty(len(signs), len(words), device=device)
     videos = [
         (rows, *_block(signs, token_is_real, rows, settings, device))
-        for rows in torch.split(like_lengths(token_is_real, settings), num_videos)
+        for rows in torch.split(order_by_length(token_is_real, settings), num_videos)
     ]
-    for columns in torch.split(like_lengths(word_is_real, settings), num_texts):
+    for columns in torch.split(order_by_length(word_is_real, settings), num_texts):
         of_texts, words_real = _block(words, word_is_real, columns, settings, device)
         for rows, of_videos, tokens_real in videos:
             block = score(of_videos, of_texts, tokens_real, words_real, settings)
@@ -232,25 +217,25 @@ def score_all_pairs(
     return scores.cpu().numpy()
 
 
-def like_lengths(
+def order_by_length(
     is_real: Bool[Tensor, "row _"], settings: SimilaritySettings
 ) -> Int64[Tensor, " row"]:
-    """The rows in an order that leaves blocks little padding, where padding counts for nothing."""
+    """Orders the rows so that blocks hold little padding, where padding is masked."""
     if settings.padding == "published":
         return torch.arange(len(is_real))
-    return num_places(is_real).cpu().argsort(stable=True)
+    return reach_of(is_real).cpu().argsort(stable=True)
 
 
-def num_places(is_real: Bool[Tensor, "row _"]) -> Int64[Tensor, " row"]:
-    """How far each row's real places reach."""
-    places = torch.arange(1, is_real.shape[1] + 1, device=is_real.device)
-    return (is_real * places).amax(dim=1)
+def reach_of(is_real: Bool[Tensor, "row _"]) -> Int64[Tensor, " row"]:
+    """Returns the number of positions up to each row's last real one."""
+    numbers = torch.arange(1, is_real.shape[1] + 1, device=is_real.device)
+    return (is_real * numbers).amax(dim=1)
 
 
 def block_size(values_per_pair: int, device: torch.device) -> tuple[int, int]:
-    """Videos and sentences of a block whose token similarities keep to the device's bound.
+    """Returns how many videos and sentences make a block within the device's bound.
 
-    Near a square; sentences are a power of two, which vectorises. A pair at least.
+    Near a square; sentences are a power of two, which vectorises. At least one pair.
     """
     bound = CPU_BLOCK if device.type == "cpu" else GPU_BLOCK
     pairs = max(1, bound // values_per_pair)
@@ -265,10 +250,55 @@ def _block(
     settings: SimilaritySettings,
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """Tokens and mask of ``rows``, without the places that count for nothing in any of them."""
+    """Tokens and mask of ``rows``, without the positions that are padding in all of them."""
     if settings.padding == "published":
-        run = slice(int(rows[0]), int(rows[-1]) + 1)  # copies nothing
+        # Rows are in order here, and a slice copies nothing.
+        run = slice(int(rows[0]), int(rows[-1]) + 1)
         return tokens[run].to(device).float(), is_real[run].to(device)
     rows = rows.to(is_real.device)
-    end = int(num_places(is_real[rows]).max())
+    end = int(reach_of(is_real[rows]).max())
     return tokens[rows, :end].to(device).float(), is_real[rows, :end].to(device)
+
+
+def block_scores(
+    signs: Float[Tensor, "video token dim"],
+    words: Float[Tensor, "text word dim"],
+    token_is_real: Bool[Tensor, "video token"],
+    word_is_real: Bool[Tensor, "text word"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text"]:
+    """Returns the values of :func:`~train.model.fine_grained_similarity.retrieval_score`.
+
+    Tokens are of unit length, the temperature is at least :data:`SMALLEST_TEMPERATURE`.
+    """
+    is_masked = settings.padding == "masked"
+
+    # ``both`` holds s e / tau and e. Sentences stand last, so that every sum over tokens or words
+    # adds contiguous runs of numbers to each other.
+    rows, columns = rearrange(signs, "v i d -> (v i) d"), rearrange(words, "t j d -> (j t) d")
+    both = signs.new_empty(2, len(rows), len(columns))
+    weighted, weights = both
+    torch.addmm(weighted, rows, columns.T, beta=0, alpha=1 / settings.temperature, out=weighted)
+    torch.exp(weighted, out=weights)
+    weighted *= weights
+    values = rearrange(both, "n (v i) (j t) -> n v i j t", v=len(signs), t=len(words))
+
+    counted = token_is_real if is_masked else torch.ones_like(token_is_real)
+    of_words = rearrange(counted.to(signs), "v i -> v 1 i") @ rearrange(
+        values, "n v i j t -> n v i (j t)"
+    )
+    of_words = rearrange(of_words, "n v 1 (j t) -> n v j t", j=words.shape[1])
+    if is_masked:  # In place, and so after the sums over tokens.
+        values *= rearrange(word_is_real.to(signs), "t j -> j t").contiguous()
+    of_tokens = values.sum(dim=3)
+    to_text = _mean_of_real(of_tokens, rearrange(token_is_real, "v i -> v i 1"))
+    to_video = _mean_of_real(of_words, rearrange(word_is_real, "t j -> 1 j t"))
+    return 0.5 * settings.temperature * (to_text + to_video)
+
+
+def _mean_of_real(
+    sums: Float[Tensor, "2 video row text"], is_real: Bool[Tensor, "_ row _"]
+) -> Float[Tensor, "video text"]:
+    """Mean of the quotients over real rows; padding may hold 0 / 0, and is left out."""
+    quotients = (sums[0] / sums[1]).masked_fill_(~is_real, 0)
+    return quotients.sum(dim=1) / is_real.sum(dim=1)

@@ -13,7 +13,7 @@ from train.batches import TrainingBatch
 from train.checkpoints.run_checkpoint import Position
 from train.data.loading import TrainingBatches
 from train.data.retrieval_data import RetrievalData
-from train.evaluation.metrics import evaluate_split
+from train.evaluation.scoring import evaluate_split
 from train.model.batch_norm import average_running_statistics
 from train.model.retrieval_model import RetrievalModel
 from train.processes import Processes

@@ -29,7 +29,7 @@ def small_text(settings=None, embedding_dim=16, *, with_weights=True):
 
 @pytest.fixture
 def small_model():
-    """RGB features of 6 numbers, at most 5 clips, sentences of 8 places; text with dropout."""
+    """RGB features of 6 numbers, at most 5 clips, sentences of 8 letters; text with dropout."""
     import torch
 
     from train.batches import ClipLayout
@@ -73,9 +73,9 @@ class LetterTokenizer:
 
         from train.batches import TextBatch
 
-        places = [[ord(letter) - 32 for letter in s[:8]] for s in sentences]
-        padded = [ids + [0] * (8 - len(ids)) for ids in places]
-        is_real = [[place < len(ids) for place in range(8)] for ids in places]
+        codes = [[ord(letter) - 32 for letter in s[:8]] for s in sentences]
+        padded = [ids + [0] * (8 - len(ids)) for ids in codes]
+        is_real = [[n < len(ids) for n in range(8)] for ids in codes]
         return TextBatch(torch.tensor(padded), torch.tensor(is_real))
 
     def num_too_long(self, sentences):
@@ -131,12 +131,12 @@ def make_run(tmp_path, tiny_settings, small_data, monkeypatch):
 
     from train.checkpoints.run_checkpoint import RunCheckpoint, write_checkpoint
     from train.data.retrieval_data import open_data
-    from train.evaluation import command, load_model
+    from train.evaluation import evaluate, load_model
     from train.model.retrieval_model import RetrievalModel
     from train.settings import TrainSettings
 
     monkeypatch.setattr(load_model, "build_text_encoder", small_text)
-    monkeypatch.setattr(command, "build_tokenizer", lambda settings: LetterTokenizer())
+    monkeypatch.setattr(evaluate, "build_tokenizer", lambda settings: LetterTokenizer())
 
     def make(name, seed=0, stage="rgb", rules="custom"):
         torch.manual_seed(seed)

@@ -8,7 +8,7 @@ import torch
 from seds_core.errors import UsageError
 from train.data.retrieval_data import SplitError, open_data
 from train.data.sign_reader import SignReader
-from train.evaluation.metrics import evaluate_split, gallery_of
+from train.evaluation.scoring import evaluate_split, gallery_of
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model.retrieval_model import RetrievalModel
 from train.settings import EvaluationSettings, OptimisationSettings

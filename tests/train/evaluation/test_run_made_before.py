@@ -15,8 +15,8 @@ from run_comparison import losses
 from seds_core.errors import UsageError
 from train.checkpoints.run_checkpoint import read_checkpoint
 from train.checkpoints.run_folder import RunFolder
-from train.evaluation.command import evaluate
-from train.evaluation.request import EvaluationRequest
+from train.evaluation.evaluate import evaluate
+from train.evaluation.report import report
 from train.training.preparation import TrainRequest
 from train.training.run import train
 
@@ -32,13 +32,12 @@ def made_before(tmp_path, monkeypatch):
     return tmp_path
 
 
-def asked(**changes):
-    values = {"split": "train", "device": "cpu", "as_json": True}
-    return EvaluationRequest((RUN,), None, pipelines=Path("none.yaml"), **(values | changes))
+def evaluated(**options):
+    return evaluate([RUN], split="train", device="cpu", **options)
 
 
 def test_it_is_evaluated_and_compared(made_before, capsys):
-    assert evaluate(asked(compare="published")) == 0
+    report(evaluated(compare="published"), compare=True, as_json=True)
     values = json.loads(capsys.readouterr().out)
     streams = values["models"][0]["streams"]["rgb"]
     found = {way: (streams[way]["R@1"], streams[way]["MeanR"]) for way in streams}
@@ -54,7 +53,7 @@ def test_it_goes_on_and_its_new_files_are_sealed(made_before):
     assert train(request) == 0
     assert losses(RUN)[5:] == pytest.approx([0.577352], abs=1e-4)
     assert read_checkpoint(RunFolder(RUN).last).position["step"] == 6
-    assert evaluate(asked(which="last")) == 0
+    assert len(evaluated(which="last")) == 1
 
 
 def test_a_text_encoder_that_is_another_now_is_told(made_before):
@@ -62,4 +61,4 @@ def test_a_text_encoder_that_is_another_now_is_told(made_before):
     values = json.loads(config.read_text())
     config.write_text(json.dumps(values | {"num_hidden_layers": values["num_hidden_layers"] + 1}))
     with pytest.raises(UsageError, match=r"(last|best)\.pt do not fit.*text"):
-        evaluate(asked())
+        evaluated()

@@ -1,13 +1,19 @@
+"""All pairs of a split: encoding, blocks, and the whole."""
+
 import numpy as np
 import pytest
 import torch
 
-from train.batches import SignTokens, TextTokens, rows_of
+from train.batches import SignTokens, TextTokens, concatenated, rows_of
 from train.evaluation import scoring
 from train.evaluation.scoring import (
+    SMALLEST_TEMPERATURE,
     EncodedVideos,
     block_scores,
     block_size,
+    encode_sentences,
+    encode_videos,
+    evaluating,
     score_all_pairs,
     score_streams,
 )
@@ -153,3 +159,142 @@ def test_blocks_keep_to_their_bound(values, device):
     else:
         assert bound / 2 < values * num_videos * num_texts <= bound
         assert max(num_videos, num_texts) <= 4 * min(num_videos, num_texts)
+
+
+def sides(dtype=torch.float32, *, num_videos=5, num_texts=7):
+    """Unit-length tokens and masks; the first sentence says what the first video shows."""
+    generator = torch.Generator().manual_seed(0)
+    signs = unit_length(torch.randn(num_videos, 9, 16, generator=generator, dtype=dtype))
+    words = unit_length(torch.randn(num_texts, 6, 16, generator=generator, dtype=dtype))
+    words[0] = signs[0, :6]
+    token_is_real = torch.arange(9) < torch.randint(1, 10, (num_videos, 1), generator=generator)
+    word_is_real = torch.arange(6) < torch.randint(1, 7, (num_texts, 1), generator=generator)
+    return signs, words, token_is_real, word_is_real
+
+
+@pytest.mark.parametrize("padding", ["published", "masked"])
+@pytest.mark.parametrize("temperature", [0.07, 1.0, SMALLEST_TEMPERATURE])
+def test_quotients_of_sums_are_softmaxes(padding, temperature):
+    settings = SimilaritySettings(padding=padding, temperature=temperature)
+    tokens = sides(torch.float64)
+    torch.testing.assert_close(
+        block_scores(*tokens, settings), retrieval_score(*tokens, settings), atol=1e-12, rtol=0
+    )
+
+
+@pytest.mark.parametrize("padding", ["published", "masked"])
+@pytest.mark.parametrize("temperature", [0.07, SMALLEST_TEMPERATURE])
+def test_single_precision_loses_nothing_to_the_missing_maximum(padding, temperature):
+    settings = SimilaritySettings(padding=padding, temperature=temperature)
+    expected = retrieval_score(*sides(torch.float64), settings)
+    tokens = [side.float() if side.is_floating_point() else side for side in sides(torch.float64)]
+    plain = (retrieval_score(*tokens, settings) - expected).abs().max()
+    found = (block_scores(*tokens, settings) - expected).abs().max()
+    assert found < max(1e-6, 2 * plain)
+
+
+def test_the_largest_sums_are_numbers():
+    """All tokens the same, or opposite: every exponent at its end."""
+    settings = SimilaritySettings(temperature=SMALLEST_TEMPERATURE)
+    signs = unit_length(torch.ones(1, 65, 4))
+    real = torch.ones(1, 65, dtype=torch.bool)
+    for sign in (1.0, -1.0):
+        score = block_scores(signs, sign * signs, real, real, settings)
+        assert score.item() == pytest.approx(sign, abs=1e-5)
+
+
+def test_padding_is_not_looked_at_where_it_counts_for_nothing():
+    signs, words, token_is_real, word_is_real = sides()
+    settings = SimilaritySettings(padding="masked")
+    before = block_scores(signs, words, token_is_real, word_is_real, settings)
+    signs[~token_is_real], words[~word_is_real] = 0.25, -0.25
+    after = block_scores(signs, words, token_is_real, word_is_real, settings)
+    assert not token_is_real.all()
+    assert not word_is_real.all()
+    torch.testing.assert_close(after, before)
+    published = SimilaritySettings()
+    other = block_scores(signs, words, token_is_real, word_is_real, published)
+    assert not torch.allclose(other, before, atol=1e-3)
+
+
+SENTENCES = ["a b", "rain", "x", "longer than eight", "sun"]
+
+
+def encoded(model, batches, **options):
+    """All videos' tokens in one."""
+    return concatenated(list(encode_videos(model, batches, 7, device=CPU, **options).batches))
+
+
+@pytest.fixture
+def counted(small_model, monkeypatch):
+    """The model, and how many rows went through its encoders."""
+    seen = {"videos": 0, "sentences": 0}
+    signs, text = small_model.encode_signs, small_model.encode_text
+
+    def encode_signs(batch):
+        seen["videos"] += batch.num_videos
+        return signs(batch)
+
+    def encode_text(batch):
+        seen["sentences"] += len(batch.input_ids)
+        return text(batch)
+
+    monkeypatch.setattr(small_model, "encode_signs", encode_signs)
+    monkeypatch.setattr(small_model, "encode_text", encode_text)
+    return small_model, seen
+
+
+def test_videos_are_encoded_once_and_in_order(counted, sign_batches):
+    model, seen = counted
+    tokens = encoded(model, sign_batches)
+    assert seen["videos"] == 7
+    model.eval()
+    alone = torch.cat([unit_length(model.encode_signs(batch).rgb) for batch in sign_batches])
+    torch.testing.assert_close(tokens.rgb, alone.detach())
+    assert list(tokens.streams) == ["rgb"]
+    assert not tokens.rgb.requires_grad
+    real = torch.cat([batch.clip_is_real for batch in sign_batches])
+    assert torch.equal(tokens.token_is_real[:, 1:], real)
+
+
+def test_between_batches_nothing_is_left_of_the_encoding(small_model, sign_batches):
+    small_model.train()
+    videos = encode_videos(small_model, sign_batches, 7, device=CPU, precision="bfloat16")
+    for tokens in videos.batches:
+        assert small_model.training
+        assert not torch.is_inference_mode_enabled()
+        product = tokens.rgb.clone() @ torch.ones(16, 1)
+        assert product.dtype == torch.float32
+
+
+def test_a_missing_video_is_noticed(small_model, sign_batches):
+    with pytest.raises(AssertionError, match="6 of 7"):
+        encoded(small_model, sign_batches[:2])
+
+
+def test_sentences_are_encoded_once_and_without_dropout(counted, letters):
+    model, seen = counted
+    model.train()
+    tokens = encode_sentences(model, letters, SENTENCES, 2, device=CPU)
+    assert seen["sentences"] == 5
+    expected = unit_length(model.text.vectors(letters(SENTENCES).input_ids))
+    torch.testing.assert_close(tokens.words, expected.detach())
+    assert tokens.word_is_real.sum(dim=1).tolist() == [3, 4, 1, 8, 3]
+
+
+def test_half_precision_is_used_where_asked_and_lengths_stay_exact(small_model, sign_batches):
+    whole = encoded(small_model, sign_batches)
+    rough = encoded(small_model, sign_batches, precision="bfloat16")
+    assert rough.rgb.dtype == torch.float32
+    assert not torch.equal(rough.rgb, whole.rgb)
+    torch.testing.assert_close(rough.rgb, whole.rgb, atol=0.05, rtol=0)
+    torch.testing.assert_close(rough.rgb.norm(dim=-1), torch.ones(7, 6))
+
+
+def test_every_part_trains_afterwards_as_before(small_model):
+    small_model.train()
+    small_model.text.vectors.eval()  # such as a frozen part
+    with evaluating(small_model, CPU, "float32"):
+        assert not any(part.training for part in small_model.modules())
+    resting = [name for name, part in small_model.named_modules() if not part.training]
+    assert resting == ["text.vectors"]

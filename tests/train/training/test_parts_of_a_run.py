@@ -10,7 +10,7 @@ from training_stand_in import StandInModel
 
 from train.checkpoints.run_checkpoint import Position, read_checkpoint
 from train.checkpoints.run_folder import RunFolder
-from train.evaluation import metrics
+from train.evaluation import scoring
 from train.model.retrieval_model import RetrievalModel
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
@@ -125,10 +125,10 @@ def test_batches_for_a_gpu_are_pinned(small_folder, monkeypatch, device):
 
     run = prepare(rgb_request(small_folder), Processes(0, 1, CPU))
     monkeypatch.setattr(preparation, "training_batches", asked)
-    monkeypatch.setattr(metrics, "sign_batches", asked)
+    monkeypatch.setattr(scoring, "sign_batches", asked)
     with pytest.raises(Asked, match=str(device.type == "cuda")):
         prepare(rgb_request(small_folder), Processes(0, 1, device))
     with pytest.raises(Asked, match=str(device.type == "cuda")):
-        metrics.evaluate_split(
+        scoring.evaluate_split(
             run.model, run.data, "dev", run.tokenizer, settings=run.settings, device=device
         )

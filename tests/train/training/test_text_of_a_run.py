@@ -12,8 +12,7 @@ from tiny_encoder import save_tiny_encoder
 
 from seds_core.errors import UnavailableError, UsageError
 from train.checkpoints.run_folder import RunFolder
-from train.evaluation.command import evaluate
-from train.evaluation.request import EvaluationRequest
+from train.evaluation.evaluate import evaluate
 from train.text import openai_clip
 from train.training.run import train
 
@@ -43,10 +42,7 @@ def test_a_run_is_evaluated_and_resumed_without_its_encoders_folder(own_encoder,
     kept = {path.name for path in folder.text_encoder.iterdir()}
     assert {"config.json", "tokenizer.json", "source.json"} <= kept
     shutil.move(own_encoder / "encoder", own_encoder / "moved")
-    asked = EvaluationRequest(
-        (folder.path,), None, "train", own_encoder / "none.yaml", device="cpu"
-    )
-    assert evaluate(asked) == 0
+    assert len(evaluate([folder.path], split="train", device="cpu")) == 1
     assert train(request(own_encoder, resume=True)) == 0
     change_settings(own_encoder, f"{own_encoder}/encoder", f"{own_encoder}/moved")
     assert train(request(own_encoder, resume=True)) == 0

@@ -1,0 +1,198 @@
+"""``seds-eval`` and its library call."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from seds_core.errors import UnavailableError, UsageError
+from train.evaluation import cli
+from train.evaluation import evaluate as evaluate_module
+from train.evaluation import report as report_module
+from train.evaluation.evaluate import evaluate
+from train.evaluation.report import report
+
+
+def seds_eval(*runs, ties="expected", ranks=None, as_json=False, **options):
+    """Both calls of the command, on the split ``train``, which has one sentence of two videos."""
+    models = evaluate(runs, **{"split": "train", "device": "cpu"} | options)
+    report(models, ties=ties, compare="compare" in options, ranks=ranks, as_json=as_json)
+    return models
+
+
+def test_a_run_is_evaluated_and_its_results_are_kept(make_run, capsys):
+    run = make_run("run", stage="fusion")
+    seds_eval(run)
+    shown = capsys.readouterr().out
+    assert "6 videos of 5 sentences" in shown
+    assert "fusion" in shown
+    assert "chance" in shown
+    assert "most confused sentences (fusion, V2T)" in shown
+    kept = run / "evaluation" / "train"
+    values = json.loads((kept / "scores.json").read_text())
+    assert values["checkpoint"] == str(run / "best.pt")
+    with (kept / "ranks.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3 * (6 + 5)
+
+
+def test_float32_is_no_tf32(make_run, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    seds_eval(make_run("run"))
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_json_goes_to_standard_output_alone(make_run, capsys):
+    seds_eval(make_run("run"), as_json=True, ties="published")
+    values = json.loads(capsys.readouterr().out)
+    assert values["spread"] is None
+    assert values["models"][0]["ties"] == "published"
+
+
+def test_several_runs_have_a_spread(make_run, capsys, tmp_path):
+    runs = [make_run(f"run{seed}", seed) for seed in (1, 2, 3)]
+    ranks = tmp_path / "all.csv"
+    seds_eval(*runs, as_json=True, ranks=ranks)
+    values = json.loads(capsys.readouterr().out)
+    assert [model["seed"] for model in values["models"]] == [1, 2, 3]
+    of_runs = [m["streams"]["rgb"]["text_to_video"]["MeanR"] for m in values["models"]]
+    spread = values["spread"]["rgb"]["text_to_video"]["MeanR"]
+    assert spread["mean"] == pytest.approx(sum(of_runs) / 3)
+    with ranks.open(newline="") as file:
+        assert {line["model"] for line in csv.DictReader(file)} == {str(run) for run in runs}
+    assert "differ" not in capsys.readouterr().err
+
+
+def test_a_checkpoint_file_is_enough(make_run, tmp_path, capsys):
+    path = (make_run("run") / "best.pt").rename(tmp_path / "moved.pt")
+    seds_eval(checkpoint=path)
+    assert "moved.pt: split train" in capsys.readouterr().out
+
+
+def test_runs_of_other_stages_have_no_mean(make_run):
+    with pytest.raises(UsageError, match="different stages"):
+        seds_eval(make_run("rgb"), make_run("pose", stage="pose"))
+
+
+def test_requests_that_contradict_themselves(make_run, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(UsageError, match="either with --run or with --checkpoint"):
+        seds_eval()
+    with pytest.raises(UsageError, match="either with --run or with --checkpoint"):
+        seds_eval(run, checkpoint=run / "best.pt")
+    with pytest.raises(UsageError, match="a run has its own settings"):
+        seds_eval(run, pipeline="custom")
+    with pytest.raises(UsageError, match="twice"):
+        seds_eval(run, run)
+    with pytest.raises(UsageError, match=r"there is no checkpoint .*last\.pt"):
+        seds_eval(make_run("run"), which="last")
+
+
+def test_published_scores_are_shown_after_ours(make_run, capsys):
+    runs = [make_run(f"run{seed}", seed, rules="phoenix-2014t") for seed in (1, 2)]
+    seds_eval(*runs, compare="published")
+    shown = capsys.readouterr()
+    assert shown.out.index("standard deviation of 2 runs") < shown.out.index("ours, rgb")
+    assert "SEDS fusion (paper)" in shown.out
+    assert "6 videos of 5 caption entries" in " ".join(shown.err.split())
+
+
+def test_published_scores_are_part_of_json(make_run, capsys):
+    run = make_run("run", rules="phoenix-2014t")
+    seds_eval(run, compare="published", as_json=True)
+    values = json.loads(capsys.readouterr().out)
+    assert values["published"]["data_set"] == "phoenix-2014t"
+    assert [own["stream"] for own in values["published"]["ours"]] == ["rgb"]
+
+
+def test_published_scores_need_a_published_data_set(make_run, monkeypatch):
+    run = make_run("run")
+    monkeypatch.setattr("train.evaluation.evaluate.evaluate_split", None)  # not even begun
+    with pytest.raises(UsageError, match=r"keypoints\.rules 'custom'"):
+        seds_eval(run, compare="published")
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Calls the command line with the library replaced; gives its exit code."""
+
+    def call(*arguments, error=None):
+        def evaluated(runs, **options):
+            if error:
+                raise error
+            call.options = {"runs": runs} | options
+            return ["models"]
+
+        def reported(models, **options):
+            assert models == ["models"]
+            call.reported = options
+
+        monkeypatch.setattr(evaluate_module, "evaluate", evaluated)
+        monkeypatch.setattr(report_module, "report", reported)
+        monkeypatch.setattr(sys, "argv", ["seds-eval", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code
+
+    return call
+
+
+def test_every_option_arrives(call):
+    code = call(
+        "--run", "a", "--run", "b", "--split", "dev", "--ties", "published", "--which", "last",
+        "--ranks", "r.csv", "--json", "--workers", "0", "--compare", "published",
+        "--rgb", "a.zarr", "--mix", "0.5", "--rgb", "b.zarr", "--mix", "0.5",
+        "--index", "i.csv", "--pose", "p.zarr", "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0
+    del call.options["pipelines"]
+    assert call.options == {
+        "runs": (Path("a"), Path("b")), "checkpoint": None, "pipeline": None, "split": "dev",
+        "which": "last", "workers": 0, "compare": "published", "mix": (0.5, 0.5),
+        "rgb": (Path("a.zarr"), Path("b.zarr")), "index": Path("i.csv"), "pose": Path("p.zarr"),
+        "device": "cpu",
+    }  # fmt: skip
+    assert call.reported == {
+        "ties": "published", "compare": True, "ranks": Path("r.csv"), "as_json": True,
+    }  # fmt: skip
+
+
+def test_what_is_left_out(call):
+    assert call("--checkpoint", "ph.bin", "--pipeline", "phoenix-2014t") == 0
+    assert call.options.pop("pipelines").is_file()
+    assert call.options == {
+        "runs": (), "checkpoint": Path("ph.bin"), "pipeline": "phoenix-2014t", "split": "test",
+        "which": "best", "workers": None, "compare": None, "mix": (), "rgb": (), "index": None,
+        "pose": None, "device": "auto",
+    }  # fmt: skip
+    assert call.reported == {"ties": "expected", "compare": False, "ranks": None, "as_json": False}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UsageError("no [such] split"), 2, "error: no [such] split"),
+        (UnavailableError("scores are not finite"), 1, "error: scores are not finite"),
+    ],
+)
+def test_exit_codes(call, capsys, error, code, message):
+    assert call("--run", "a", error=error) == code
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--ties", "lucky"], ["--which", "worst"], ["--k", "3"]])
+def test_unknown_choices_are_usage_errors(call, wrong):
+    assert call("--run", "a", *wrong) == 2
+
+
+def test_the_options_do_not_grow_by_accident():
+    """Numbers belong into the pipeline file; the command line says what, where and how."""
+    options = sorted(parameter.name for parameter in typer.main.get_command(cli.app).params)
+    assert options == [
+        "as_json", "checkpoint", "compare", "device", "index", "mix", "pipeline", "pipelines",
+        "pose", "ranks", "rgb", "runs", "split", "ties", "which", "workers",
+    ]  # fmt: skip

@@ -1,0 +1,122 @@
+"""Evaluates trained models: the library call behind ``seds-eval``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from rich.markup import escape
+
+from seds_core.command_line import PIPELINE_FILE
+from seds_core.console import warn
+from seds_core.device import choose_device
+from seds_core.errors import UsageError
+from seds_core.pipeline_file import read_section
+from train.checkpoints.run_folder import RunFolder
+from train.data.rgb_stores import rgb_choice
+from train.evaluation import Which
+from train.evaluation.load_model import (
+    EvaluatedModel,
+    LoadedModel,
+    load_published_model,
+    load_run_model,
+)
+from train.evaluation.metrics import SplitScores
+from train.evaluation.published import data_set_of
+from train.evaluation.scoring import evaluate_split
+from train.precision import use_arithmetic
+from train.settings import TrainSettings
+from train.text.text_encoder import build_tokenizer
+
+
+def evaluate(
+    runs: Sequence[Path] = (),
+    *,
+    checkpoint: Path | None = None,
+    pipeline: str | None = None,
+    pipelines: Path = PIPELINE_FILE,
+    split: str = "test",
+    index: Path | None = None,
+    rgb: Sequence[Path] = (),
+    mix: Sequence[float] = (),
+    pose: Path | None = None,
+    which: Which = "best",
+    compare: Literal["published"] | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> list[EvaluatedModel]:
+    """Scores every text of a split against every video, with each of several models.
+
+    The models are the checkpoints ``which`` of ``runs``, or one ``checkpoint`` file: a run's, or a
+    published one, which holds no settings and takes those of ``pipeline`` in the file
+    ``pipelines``. ``index``, ``rgb`` (several are mixed by the weights ``mix``), ``pose`` and
+    ``workers`` replace what the settings say. With ``compare``, a model of a data set without
+    published scores is refused before the work.
+
+    ``evaluate([Path("runs/demo")])[0].scores.metrics("fusion", "text_to_video").recall[1]`` is R@1
+    in percent. Raises ``UsageError`` for what does not fit together, and ``UnavailableError`` for
+    what cannot be had here, such as a model whose scores are not finite.
+    """
+    if bool(runs) == bool(checkpoint):
+        raise UsageError("name what to evaluate either with --run or with --checkpoint")
+    if runs and pipeline:
+        raise UsageError("--pipeline is for published checkpoints: a run has its own settings")
+    if len(set(runs)) < len(runs):
+        raise UsageError("a run is named twice; its spread would look smaller than it is")
+    on = choose_device(device)
+    stores = rgb_choice(rgb, mix)
+
+    models: list[EvaluatedModel] = []
+    # One model in memory at a time.
+    for source in [checkpoint] if checkpoint else runs:
+        if checkpoint and pipeline:
+            settings = read_section(pipelines, pipeline, "train", TrainSettings)
+            loaded = load_published_model(
+                checkpoint, settings, on, index=index, rgb=stores, pose=pose
+            )
+        else:
+            run = RunFolder(source)
+            path = checkpoint or (run.best if which == "best" else run.last)
+            loaded = load_run_model(path, on, index=index, rgb=stores, pose=pose)
+        if compare:
+            data_set_of(str(source), loaded.facts)
+        scores = _score(loaded, split, on, workers)
+        folder = None if checkpoint else source
+        models.append(EvaluatedModel(str(source), loaded.facts, scores, folder))
+        _refuse_incomparable(models[0], models[-1])
+    return models
+
+
+def _score(
+    loaded: LoadedModel, split: str, device: torch.device, workers: int | None
+) -> SplitScores:
+    for text in loaded.data.warnings:
+        warn(escape(text))
+    settings = loaded.settings
+    use_arithmetic(settings.arithmetic)
+    return evaluate_split(
+        loaded.model,
+        loaded.data,
+        split,
+        build_tokenizer(loaded.text),
+        settings=settings,
+        device=device,
+        workers=settings.data.workers if workers is None else workers,
+    )
+
+
+def _refuse_incomparable(first: EvaluatedModel, newest: EvaluatedModel) -> None:
+    """Raises ``UsageError`` unless the newest model may be averaged with the first."""
+    if first.scores.streams != newest.scores.streams:
+        raise UsageError(
+            f"runs of different stages have no mean: the streams of {first.name} are "
+            f"{first.scores.streams}, those of {newest.name} {newest.scores.streams}"
+        )
+    galleries = first.scores.gallery, newest.scores.gallery
+    if len({(gallery.video_ids, gallery.sentences) for gallery in galleries}) > 1:
+        raise UsageError(
+            f"{first.name} and {newest.name} search in different videos or sentences, so their "
+            "scores have no mean: name the same data with --index, --rgb and --pose"
+        )
+    if first.facts["settings_digest"] != newest.facts["settings_digest"]:
+        warn(escape(f"the settings of {first.name} and {newest.name} differ, not only the seed"))
