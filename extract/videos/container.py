@@ -1,4 +1,9 @@
-"""What a video file's container says, read packet by packet and without decoding."""
+"""What a video file's container says, read packet by packet and without decoding.
+
+PyAV (FFmpeg) reads it, whichever library decodes the frames. Counting the packets costs 1-5% of
+decoding them and settles what headers only claim: how many frames there are, when they are shown,
+and whether the file is whole.
+"""
 
 import re
 import stat
@@ -18,6 +23,153 @@ from av.video.stream import VideoStream
 from extract.videos.frame import Progress, unwatched
 from extract.videos.packet_count import PacketCount
 from extract.videos.part import MAX_PIXELS, VideoError, over_size_limit
+
+_FORGIVING: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+"""Titles that are not UTF-8 make a video unreadable to PyAV before version 19."""
+
+_PLAYLISTS = frozenset({"concat", "dash", "hls", "imf", "sdp"})
+"""Formats that make FFmpeg open other files and addresses."""
+
+
+_PROGRESSIVE = 1  # of FFmpeg's AVFieldOrder; 0 is unknown, above are the orders of two fields
+
+_FFMPEG_DEFAULT_BONUS = 5_000_000
+"""Pixels that the mark "default" is worth when ffmpeg chooses among video streams."""
+
+
+@dataclass(frozen=True)
+class ContainerFacts:
+    """A container's description of its video stream, as stored: not yet upright."""
+
+    path: Path
+    format_name: str
+    stream_index: int
+    """Which of the container's streams is read; every decoder takes this one."""
+    num_video_streams: int
+    """Attached pictures included."""
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    pixel_shape: Fraction
+    """Width of a pixel divided by its height, as the container or else the codec states it."""
+    is_interlaced: bool
+    """Whether container or codec say that a picture holds two fields, of two times."""
+    time_base: Fraction
+    """Seconds of the unit in which the stream tells times."""
+    stated_rate: Fraction | None
+    """Mean frames per second as the header says or FFmpeg guesses."""
+
+
+@contextmanager
+def open_container(
+    path: Path, max_pixels: int = MAX_PIXELS, stream_index: int | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Opens a video file and one of its video streams; raises ``VideoError`` when there is none.
+
+    Without an index it is the stream that the ``ffmpeg`` command would choose; with one the stream
+    is set up to be decoded. FFmpeg takes no memory for a frame of more than ``max_pixels`` pixels,
+    wherever one occurs.
+    """
+    check_is_file(path)
+    limit = {"max_pixels": str(max_pixels)}
+    try:
+        container = av.open(str(path.absolute()), options=limit, **_FORGIVING)
+    except (FFmpegError, OSError) as error:
+        raise VideoError(path, disguise(path) or f"no video that FFmpeg knows: {error}") from error
+    with container:
+        if stream_index is None:
+            stream = _video_stream(path, container)
+        else:
+            chosen = container.streams[stream_index]
+            assert isinstance(chosen, VideoStream)
+            stream = chosen
+            # One thread: several videos are decoded at once, each in a process of its own.
+            stream.thread_type = "NONE"
+            stream.codec_context.thread_count = 1
+        stream.codec_context.options = limit
+        yield container, stream
+
+
+def check_is_file(path: Path) -> None:
+    """Raises ``VideoError`` unless the path is a readable file that is not empty."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError(path, "is no file but a pipe, socket or device")
+        if status.st_size == 0:
+            raise VideoError(path, "the file is empty (0 bytes)")
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise VideoError(path, "does not exist") from None
+    except PermissionError:
+        raise VideoError(path, "permission denied: the file may not be read") from None
+    except OSError as error:
+        raise VideoError(path, f"cannot be read: {error.strerror}") from error
+
+
+def read_packets(
+    path: Path, max_pixels: int, progress: Progress = unwatched
+) -> tuple[ContainerFacts, PacketCount]:
+    """Reads a video file's packets to the end or to the first damage.
+
+    Raises ``VideoError`` for what is no video or has no frames before the damage, and for frames of
+    more than ``max_pixels`` pixels.
+    """
+    with open_container(path, max_pixels) as (container, stream):
+        codec = stream.codec_context
+        assert stream.time_base is not None
+        facts = ContainerFacts(
+            path=path,
+            format_name=container.format.name,
+            stream_index=stream.index,
+            num_video_streams=len(container.streams.video),
+            codec=codec.name,
+            pixel_format=codec.pix_fmt or "unknown",
+            width=codec.width,
+            height=codec.height,
+            pixel_shape=stream.sample_aspect_ratio or Fraction(1),
+            is_interlaced=codec.field_order > _PROGRESSIVE,
+            time_base=stream.time_base,
+            stated_rate=stream.average_rate or stream.guessed_rate,
+        )
+        if facts.width * facts.height > max_pixels or not facts.width * facts.height:
+            raise VideoError(path, over_size_limit(facts.width, facts.height, max_pixels))
+        packets = PacketCount.of(container, stream, progress)
+        if not packets.num_frames:
+            raise VideoError(path, packets.damage() or "holds no frames")
+        return facts, packets
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    """Chooses as ``ffmpeg`` does. Raises ``VideoError`` for what is not one video of its own."""
+    name = container.format.name
+    if name.endswith("_pipe") or name == "image2":
+        raise VideoError(path, disguise(path) or "is a picture, not a video")
+    if name in _PLAYLISTS:
+        raise VideoError(path, f"is a playlist of other files ({name}), not a video")
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        sounds = [
+            sound.codec_context.name if sound.codec_context else "unknown"
+            for sound in container.streams.audio
+        ]
+        if sounds:
+            raise VideoError(path, f"holds sound only ({', '.join(sounds)}), no video")
+        raise VideoError(path, disguise(path) or f"holds no video (format {name})")
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise VideoError(path, "its codec is unknown to FFmpeg")
+    return max(known, key=_ffmpeg_score)  # of equal ones the first
+
+
+def _ffmpeg_score(stream: VideoStream) -> int:
+    """The ``ffmpeg`` command takes the video stream with the highest one."""
+    pixels = stream.codec_context.width * stream.codec_context.height
+    return pixels + _FFMPEG_DEFAULT_BONUS * bool(stream.disposition & Disposition.default)
+
 
 _HEAD_BYTES = 4096
 _PICTURE = "looks like a {} picture, not a video"
@@ -54,173 +206,14 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 
 
 def disguise(path: Path) -> str | None:
-    """What a file that cannot be opened as a video looks like; ``None`` when its bytes say nothing.
-
-    Judged by the first bytes only.
-    """
+    """Tells what a file that cannot be opened looks like by its first bytes, if like anything."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     for signature, meaning in _SIGNATURES:
         if re.match(signature, head, re.DOTALL):
             return meaning
-    return "looks like text, not a video" if _is_text(head) else None
-
-
-def _is_text(head: bytes) -> bool:
     text = head.decode("utf-8", errors="ignore")
     is_utf8 = len(text.encode()) > len(head) - 4  # the last character may be cut in two
-    return is_utf8 and all(c.isprintable() or c in "\t\r\n" for c in text)
-
-
-# FROM extract/decoding/video_container.py
-# What a video file's container says, read packet by packet and without decoding.
-#
-# PyAV (FFmpeg) reads it, whichever library decodes the frames. Counting the packets costs 1-5% of
-# decoding them and settles what headers only claim: how many frames there are, when they are shown,
-# and whether the file is whole.
-
-
-_FORGIVING: dict[str, Any] = (
-    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-)
-"""Titles that are no UTF-8 make a video unreadable to PyAV before version 19."""
-
-_PLAYLISTS = frozenset({"concat", "dash", "hls", "imf", "sdp"})
-"""Formats that make FFmpeg open other files and addresses."""
-
-
-_PROGRESSIVE = 1  # of FFmpeg's AVFieldOrder; 0 is unknown, above are the orders of two fields
-
-_FFMPEG_DEFAULT_BONUS = 5_000_000
-"""Pixels that the mark "default" is worth when ffmpeg chooses among video streams."""
-
-
-@dataclass(frozen=True)
-class ContainerFacts:
-    """A container's description of its video stream, as stored: not yet upright."""
-
-    path: Path
-    format_name: str
-    stream_index: int
-    """Which of the container's streams is read; every decoder takes this one."""
-    num_video_streams: int
-    """Attached pictures included."""
-    codec: str
-    pixel_format: str
-    width: int
-    height: int
-    pixel_shape: Fraction
-    """Width of a pixel through its height, as the container or else the codec states it."""
-    is_interlaced: bool
-    """Whether container or codec say that a picture holds two fields, of two times."""
-    time_base: Fraction
-    """Seconds of the unit in which the stream tells times."""
-    stated_rate: Fraction | None
-    """Mean frames per second as the header says or FFmpeg guesses."""
-
-
-@contextmanager
-def open_container(
-    path: Path, max_pixels: int = MAX_PIXELS, stream_index: int | None = None
-) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Opens a video file and one of its video streams; raises ``VideoError`` when there is none.
-
-    Without an index it is the stream that the ``ffmpeg`` command would choose. FFmpeg takes no
-    memory for a frame of more than ``max_pixels`` pixels, wherever one occurs.
-    """
-    check_is_file(path)
-    limit = {"max_pixels": str(max_pixels)}
-    try:
-        container = av.open(str(path.absolute()), options=limit, **_FORGIVING)
-    except (FFmpegError, OSError) as error:
-        raise VideoError(path, disguise(path) or f"no video that FFmpeg knows: {error}") from error
-    with container:
-        if stream_index is None:
-            stream = _video_stream(path, container)
-        else:
-            chosen = container.streams[stream_index]
-            assert isinstance(chosen, VideoStream)
-            stream = chosen
-        stream.codec_context.options = limit
-        yield container, stream
-
-
-def check_is_file(path: Path) -> None:
-    """Raises ``VideoError`` unless the path is a file with something in it that may be read."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise VideoError(path, "is no file but a pipe, socket or device")
-        if status.st_size == 0:
-            raise VideoError(path, "the file is empty (0 bytes)")
-        path.open("rb").close()
-    except FileNotFoundError:
-        raise VideoError(path, "does not exist") from None
-    except PermissionError:
-        raise VideoError(path, "permission denied: the file may not be read") from None
-    except OSError as error:
-        raise VideoError(path, f"cannot be read: {error.strerror}") from error
-
-
-def read_packets(
-    path: Path, max_pixels: int, progress: Progress = unwatched
-) -> tuple[ContainerFacts, PacketCount]:
-    """Reads a video file's packets to the end or to the first damage.
-
-    Raises ``VideoError`` for what is no video or has no frames before the damage, and for frames of
-    more than ``max_pixels`` pixels.
-    """
-    with open_container(path, max_pixels) as (container, stream):
-        facts = _facts(path, container, stream)
-        if facts.width * facts.height > max_pixels or not facts.width * facts.height:
-            raise VideoError(path, over_size_limit(facts.width, facts.height, max_pixels))
-        packets = PacketCount.of(container, stream, progress)
-        if not packets.num_frames:
-            raise VideoError(path, packets.damage() or "holds no frames")
-        return facts, packets
-
-
-def _facts(path: Path, container: InputContainer, stream: VideoStream) -> ContainerFacts:
-    codec = stream.codec_context
-    assert stream.time_base is not None
-    return ContainerFacts(
-        path=path,
-        format_name=container.format.name,
-        stream_index=stream.index,
-        num_video_streams=len(container.streams.video),
-        codec=codec.name,
-        pixel_format=codec.pix_fmt or "unknown",
-        width=codec.width,
-        height=codec.height,
-        pixel_shape=stream.sample_aspect_ratio or Fraction(1),
-        is_interlaced=codec.field_order > _PROGRESSIVE,
-        time_base=stream.time_base,
-        stated_rate=stream.average_rate or stream.guessed_rate,
-    )
-
-
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    name = container.format.name
-    if name.endswith("_pipe") or name == "image2":
-        raise VideoError(path, disguise(path) or "is a picture, not a video")
-    if name in _PLAYLISTS:
-        raise VideoError(path, f"is a playlist of other files ({name}), not a video")
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        sounds = [
-            sound.codec_context.name if sound.codec_context else "unknown"
-            for sound in container.streams.audio
-        ]
-        if sounds:
-            raise VideoError(path, f"holds sound only ({', '.join(sounds)}), no video")
-        raise VideoError(path, disguise(path) or f"holds no video (format {name})")
-    known = [stream for stream in streams if stream.codec_context is not None]
-    if not known:
-        raise VideoError(path, "its codec is unknown to FFmpeg")
-    return max(known, key=_ffmpeg_score)  # of equal ones the first
-
-
-def _ffmpeg_score(stream: VideoStream) -> int:
-    """By what the ``ffmpeg`` command chooses the video stream of a file that has several."""
-    pixels = stream.codec_context.width * stream.codec_context.height
-    return pixels + _FFMPEG_DEFAULT_BONUS * bool(stream.disposition & Disposition.default)
+    if is_utf8 and all(c.isprintable() or c in "\t\r\n" for c in text):
+        return "looks like text, not a video"
+    return None

@@ -12,8 +12,8 @@ What was found out about decord 0.6.0, and why :func:`suits` is a list of what i
 - Its colours differ from those of FFmpeg's own converter for more than 8 bits, for interlaced
   frames, and for 4:2:0 frames with an odd side: by up to 87 of 255.
 - MPEG transport streams and AV1 cannot be read, nor animated GIFs.
-- It decodes ahead without bound: whoever takes frames slowly finds the whole video in memory.
-- Loaded before OpenCV it lends it a zlib of its own, and OpenCV then writes broken PNG files.
+- It decodes ahead without bound: where frames are taken slowly, the whole video ends up in memory.
+- Loaded before OpenCV it brings along a zlib of its own, and OpenCV then writes broken PNG files.
 """
 
 import os
@@ -40,26 +40,20 @@ decord.logging.set_level(decord.logging.QUIET)
 
 
 class DecordGaveUpError(Exception):
-    """decord cannot read a file, or not further; what is wrong is for a stricter decoder to say."""
+    """decord cannot read a file, or not further; a stricter decoder says what is wrong with it."""
 
 
 def suits(facts: ContainerFacts, picture: Picture, times: FrameTimes) -> bool:
     """Whether decord gives the frames of such a file as PyAV does, and in bounded memory."""
+    orientation = picture.orientation
+    applies_rotation = facts.format_name.startswith("mov")
     return (
         facts.format_name in _EXACT_FORMATS
         and facts.codec in _EXACT_CODECS
         and facts.num_video_streams == 1
         and times.every_packet_is_a_frame
-        and _suits_picture(facts, picture)
         and 3 * picture.width * picture.height * times.num_frames <= _MAX_DECODED_BYTES
-    )
-
-
-def _suits_picture(facts: ContainerFacts, picture: Picture) -> bool:
-    orientation = picture.orientation
-    applies_rotation = facts.format_name.startswith("mov")
-    return (
-        facts.pixel_format in _EXACT_PIXEL_FORMATS
+        and facts.pixel_format in _EXACT_PIXEL_FORMATS
         and not picture.is_interlaced
         and picture.square_width == picture.width
         and not picture.width % 2
@@ -70,7 +64,7 @@ def _suits_picture(facts: ContainerFacts, picture: Picture) -> bool:
 
 
 def decord_frames(path: Path, num_frames: int, size: tuple[int, int]) -> Iterator[Frame]:
-    """The first ``num_frames`` frames, upright; frames that decord lacks repeat the one before.
+    """Decodes the first ``num_frames`` frames, upright; where decord lacks one it repeats the last.
 
     Raises :class:`DecordGaveUpError`, at the start or on the way, and for frames that are not of
     ``size``, which is width and height.

@@ -1,4 +1,4 @@
-"""Looks through folders the way a person means it: links are followed, loops are cut.
+"""Looks through folders the way a user means it: links are followed, loops are cut.
 
 Hidden files and folders, those that systems keep for themselves, and folders that may not be read
 are passed over. Names are compared composed: ``ü`` is one letter, however a disk spells it.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 
 from seds_core.video_id import video_id_of
@@ -31,7 +32,7 @@ SYSTEM_NAMES = frozenset(
         "system volume information",
     )
 )
-"""What systems and network disks keep beside a person's files, in small letters."""
+"""What systems and network disks keep beside the user's files, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class WalkedFile:
 
     @property
     def rank(self) -> tuple[int, int, Path]:
-        """Of several names of one file the lowest counts: few links, then a short way."""
+        """Of several names of one file the lowest counts: few links, then a short path."""
         return self.num_links, len(self.path.parts), self.path
 
 
@@ -85,54 +86,57 @@ def walk(
     shortest, then the first one. Names with a leading dot and :data:`SYSTEM_NAMES` are met only
     where the pattern spells them. A folder whose name is that of a leaf is met, not looked into.
     """
+    # A folder waits with its positions in the pattern: the numbers of parts that may come next,
+    # ``len(pattern)`` where the pattern is at its end. The heap gives the best name of it first.
     walked, seen = Walk(), set[tuple[str, frozenset[int]]]()
     start = os.path.realpath(base), _reached(pattern, {0})
     todo = [(0, len(base.parts), str(base), *start)]
     while todo:
-        num_links, depth, path, real_path, places = heapq.heappop(todo)
-        if (real_path, places) in seen:
+        num_links, depth, path, real_path, positions = heapq.heappop(todo)
+        if (real_path, positions) in seen:
             walked.repeated.append(Path(path))
             continue
-        seen.add((real_path, places))
+        seen.add((real_path, positions))
         files = []
         for entry in _entries(path, walked):
-            below = _step(pattern, places, entry.name)
+            below = _step(pattern, positions, entry.name)
             if not below and _is_hidden(entry.name):
                 walked.hidden.append(Path(entry.path))
                 continue
             links, real = num_links, f"{real_path}/{entry.name}"
             if entry.is_symlink():
                 links, real = num_links + 1, os.path.realpath(entry.path)
-            if not _is_folder(entry):
+            try:
+                is_folder = entry.is_dir()
+            except OSError:  # a link to itself
+                is_folder = False
+            if not is_folder:
                 wanted = len(pattern) in below
                 files.append(WalkedFile(Path(entry.path), real, links, wanted))
             elif below and is_leaf(entry.name):
                 walked.leaves.append(Path(entry.path))
             elif below:
                 heapq.heappush(todo, (links, depth + 1, entry.path, real, below))
-        wanted = len(pattern) in places
+        wanted = len(pattern) in positions
         walked.folders.append(WalkedFolder(Path(path), real_path, num_links, wanted, tuple(files)))
     return walked
 
 
 def each_once(files: Iterable[WalkedFile]) -> tuple[list[WalkedFile], list[WalkedFile]]:
-    """Every file under the name that counts, and the other names that files have; both by path."""
+    """Returns every file under the name that counts, and the other names of files; both by path."""
     by_real_path: dict[str, WalkedFile] = {}
     others = []
     for file in sorted(files, key=lambda file: file.rank):
         if by_real_path.setdefault(file.real_path, file).path != file.path:
             others.append(file)
-    return sorted(by_real_path.values(), key=_by_path), sorted(others, key=_by_path)
-
-
-def _by_path(file: WalkedFile) -> Path:
-    return file.path
+    by_path = attrgetter("path")
+    return sorted(by_real_path.values(), key=by_path), sorted(others, key=by_path)
 
 
 def spelled_on_disk(path: Path) -> Path:
-    """The path under which a file lies that was named with letters composed in another way.
+    """Finds the path of a file that was named with letters composed in another way.
 
-    The path itself where there is no such file.
+    Returns the path itself where there is no such file.
     """
     if str(path).isascii() or os.path.lexists(path) or path == path.parent:
         return path
@@ -152,7 +156,7 @@ def _names_by_spelling(folder: Path, _mtime_ns: int) -> dict[str, str]:
 
 
 def _entries(folder: str, walked: Walk) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name; nothing where it may not be read."""
+    """Lists what lies in a folder, by name; nothing where it may not be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -161,37 +165,29 @@ def _entries(folder: str, walked: Walk) -> list[os.DirEntry[str]]:
         return []
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether something is a folder, or a link to one; a link to itself is none."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
-def _reached(pattern: tuple[str, ...], places: set[int]) -> frozenset[int]:
-    """Places of a pattern, with those that are reached from them by passing over a ``**``."""
-    for place in sorted(places):
-        while place < len(pattern) and pattern[place] == "**":
-            place += 1
-            places.add(place)
-    return frozenset(places)
+def _reached(pattern: tuple[str, ...], positions: set[int]) -> frozenset[int]:
+    """Adds the positions in a pattern that are reached by passing over a ``**``."""
+    for position in sorted(positions):
+        while position < len(pattern) and pattern[position] == "**":
+            position += 1
+            positions.add(position)
+    return frozenset(positions)
 
 
-def _step(pattern: tuple[str, ...], places: frozenset[int], name: str) -> frozenset[int]:
-    """Places of a pattern at which one may be, below a name, after having been at ``places``."""
+def _step(pattern: tuple[str, ...], positions: frozenset[int], name: str) -> frozenset[int]:
+    """Returns the positions in a pattern below a name, from those in the folder that holds it."""
     letters = video_id_of(name)
     is_hidden = _is_hidden(name)
     after = set()
-    for place in places:
-        part = pattern[place] if place < len(pattern) else ""
+    for position in positions:
+        part = pattern[position] if position < len(pattern) else ""
         if part == "**":
-            after |= set() if is_hidden else {place}
+            after |= set() if is_hidden else {position}
         elif fnmatchcase(letters, part):
             spelled = part.startswith(".") if name.startswith(".") else part == letters
-            after |= {place + 1} if spelled or not is_hidden else set()
+            after |= {position + 1} if spelled or not is_hidden else set()
     return _reached(pattern, after)

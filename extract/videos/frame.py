@@ -1,4 +1,4 @@
-"""A frame: its orientation, its pixels' shape, its size for a network, and the rules for all that."""
+"""A frame: its orientation, its pixels' shape, and its size for a network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,7 +135,7 @@ class Picture:
 
 
 DECODING_RULES = 2
-"""The number of the rules by which a file becomes frames; stores record it, or were made by rules 1.
+"""The number of the rules by which a file becomes frames; stores that record none have rules 1.
 
 Two stores whose numbers differ may hold different rows of the same file. Ordinary videos (8-bit
 4:2:0, progressive, square pixels, even sides, upright, one video stream) are the same under all

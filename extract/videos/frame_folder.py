@@ -1,4 +1,8 @@
-"""A folder of frame images as a source of frames (PHOENIX-2014T, CSL-Daily)."""
+"""A folder of frame images as a source of frames (PHOENIX-2014T, CSL-Daily).
+
+Frames are numbered: ``images0001.png``, ``000001.jpg``, ``frame_12.png``, ``frame (7).png``. Their
+names differ in numbers only; what lies beside them, such as a cover, does not.
+"""
 
 import re
 from collections import Counter
@@ -22,17 +26,19 @@ from extract.videos.part import (
     part_frames,
 )
 
-# FROM extract/decoding/frame_numbers.py
-# Which images of a folder are the frames of a video, by their names alone.
-#
-# Frames are numbered: ``images0001.png``, ``000001.jpg``, ``frame_12.png``, ``frame (7).png``. Their
-# names differ in numbers only; what lies beside them, such as a cover, does not.
-
-
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp"))
 
 _DIGITS = re.compile(r"([0-9]+)")
 _EXAMPLES = 5
+
+_AS_THEY_ARE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "HSV"))
+"""Pillow's kinds of pixels of 8 bits a value, or fewer; what is transparent shows its colour."""
+
+_IMAGE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises for damaged images, depending on the format."""
+
+_EXIF_ORIENTATION = 0x0112
+_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,13 @@ def frame_names(names: Iterable[str]) -> FrameNames:
     >>> frame_names(["10.png", "9.png", "cover.png", "notes.txt"])
     FrameNames(frames=('9.png', '10.png'), strays=('cover.png',), is_numbered=True)
     """
-    images = sorted(filter(is_image, names), key=_natural_key)
+
+    def natural_key(name: str) -> tuple[list[int | str], str]:
+        # Numbers compare as numbers. Text and numbers alternate, so they never meet each other.
+        parts = _DIGITS.split(name)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+    images = sorted(filter(is_image, names), key=natural_key)
     forms = Counter(map(_form, images))
     form, count = forms.most_common(1)[0] if forms else ("", 0)
     is_series = count > 1 and _DIGITS.search(PurePath(form).stem)
@@ -68,22 +80,27 @@ def frame_names(names: Iterable[str]) -> FrameNames:
 
 
 def is_image(name: str) -> bool:
-    """Whether a name is that of an image."""
+    """Whether a name is that of an image which is not hidden."""
     return PurePath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def frame_notes(names: FrameNames) -> tuple[str, ...]:
-    """What a person should know of the images of a folder, in sentences."""
-    numbers = _numbers(names.frames) if names.is_numbered else []
+    """What the user should know of the images of a folder, in sentences."""
+    numbers: list[int] = []
+    if names.is_numbered:
+        # The one number that tells frames apart; none where several do, such as times.
+        rows = [map(int, re.findall(r"[0-9]+", PurePath(name).stem)) for name in names.frames]
+        counting = [column for column in zip(*rows, strict=True) if len(set(column)) > 1]
+        numbers = sorted(counting[0]) if len(counting) == 1 else []
     steps = Counter(after - before for before, after in pairwise(numbers))
     twice = [before for before, after in pairwise(numbers) if after == before]
     del steps[0]
     usual = min(steps, key=lambda step: (-steps[step], step), default=1)
     gaps = [(before, round((after - before) / usual) - 1) for before, after in pairwise(numbers)]
     missing = [
-        before + usual * (1 + place)
+        before + usual * (1 + index)
         for before, count in gaps
-        for place in range(min(count, _EXAMPLES))
+        for index in range(min(count, _EXAMPLES))
     ]
     notes = []
     if names.strays:
@@ -99,13 +116,6 @@ def frame_notes(names: FrameNames) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _numbers(frames: Sequence[str]) -> list[int]:
-    """The one number that tells frames apart; empty where several numbers do, such as times."""
-    rows = [list(map(int, re.findall(r"[0-9]+", PurePath(name).stem))) for name in frames]
-    counting = [numbers for numbers in zip(*rows, strict=True) if len(set(numbers)) > 1]
-    return sorted(counting[0]) if len(counting) == 1 else []
-
-
 def _some(values: Sequence[object]) -> str:
     listed = ", ".join(map(str, values[:_EXAMPLES]))
     return f"{listed}, ..." if len(values) > _EXAMPLES else listed
@@ -116,18 +126,8 @@ def _form(name: str) -> str:
     return _DIGITS.sub("0", name.lower())
 
 
-def _natural_key(name: str) -> tuple[list[int | str], str]:
-    """Numbers compare as numbers. Text and numbers alternate, so they never meet each other."""
-    parts = _DIGITS.split(name)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-_AS_THEY_ARE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "HSV"))
-"""Pillow's kinds of pixels of 8 bits a value, or fewer; what is transparent shows its colour."""
-
-
 def image_files(folder: Path) -> list[Path]:
-    """The images of a folder that are its frames, in natural order.
+    """Lists the images of a folder that are its frames, in natural order.
 
     Other files, hidden files and folders are passed over. Raises ``VideoError`` without any image.
     """
@@ -157,15 +157,18 @@ class FrameFolder:
         """Looks at the first image of a part.
 
         Raises ``VideoError`` when there is none or it is too large, and for a part that the folder
-        has not got.
+        does not have.
         """
         self._folder = folder
         names = _frame_names(folder)
         numbers = part_frames(part, folder, fps, len(names.frames))
         names = replace(names, frames=names.frames[numbers.start : numbers.stop])
         self._images = [folder / name for name in names.frames]
-        width, height = self._size_of_first(max_pixels)
-        self._properties = VideoProperties(
+        with self._opened(self._images[0]) as image:
+            width, height = _upright_size(image)
+        if width * height > max_pixels:
+            raise VideoError(folder, over_size_limit(width, height, max_pixels))
+        self.properties = VideoProperties(
             width=width,
             height=height,
             fps=fps,
@@ -177,14 +180,9 @@ class FrameFolder:
             notes=frame_notes(names),
         )
 
-    @property
-    def properties(self) -> VideoProperties:
-        """The number of images, the size of the first one, and the frame rate that was given."""
-        return self._properties
-
     def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
         """Reads the images. Raises ``VideoError`` for one that is damaged or of another size."""
-        expected = self._properties.width, self._properties.height
+        expected = self.properties.width, self.properties.height
         for path in self._images:
             with self._opened(path) as image:
                 size = _upright_size(image)  # known before any pixel takes memory
@@ -198,28 +196,14 @@ class FrameFolder:
             progress()
             yield frame
 
-    def _size_of_first(self, max_pixels: int) -> tuple[int, int]:
-        with self._opened(self._images[0]) as image:
-            width, height = _upright_size(image)
-        if width * height > max_pixels:
-            raise VideoError(self._folder, over_size_limit(width, height, max_pixels))
-        return width, height
-
     @contextmanager
     def _opened(self, path: Path) -> Iterator[Image.Image]:
-        """An image, for as long as it is read; whatever is wrong with it becomes ``VideoError``."""
+        """Opens an image while it is read; what is wrong with it becomes ``VideoError``."""
         try:
             with Image.open(path) as image:
                 yield image
         except _IMAGE_ERRORS as error:
             raise VideoError(self._folder, f"{path.name} is no readable image: {error}") from error
-
-
-_IMAGE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for damaged images, depending on the format."""
-
-_EXIF_ORIENTATION = 0x0112
-_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -229,7 +213,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _rgb(image: Image.Image, file_format: str | None) -> Frame:
-    """An image's pixels; ``ValueError`` for those whose range of values nobody knows."""
+    """Returns an image's pixels; raises ``ValueError`` where their range of values is unknown."""
     if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PNG"):
         # Pillow clips these when it converts them; of 16-bit colours it takes the upper byte too.
         grey = (np.asarray(image) >> 8).astype(np.uint8)

@@ -1,129 +1,24 @@
-"""Opens whatever holds the frames of a video: a file, or a folder of images."""
+"""Opens what holds the frames of a video: a file, a part of one, or a folder of images."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from av.error import FFmpegError
+from av.video.frame import PictureType
 from PIL import Image
 
+from extract.videos.container import open_container
 from extract.videos.decord_frames import DecordGaveUpError, decord_frames
 from extract.videos.decord_frames import suits as decord_suits
 from extract.videos.frame import Frame, Progress, unwatched
 from extract.videos.frame_folder import FrameFolder
 from extract.videos.part import MAX_PIXELS, WHOLE, Crop, VideoError, VideoPart, VideoProperties
-from extract.videos.recording import RecordingPart, read_recording
-
-
-class VideoFile:
-    """The frames of a video file, upright, in order, each exactly once.
-
-    A file that is cut off or damaged is a ``VideoError`` that says how far it can be read: when the
-    file is opened, if its packets show it, else where decoding meets it. A container may promise
-    two frames more than there are (:data:`extract.videos.packet_count.OVERSTATED_FRAMES`).
-    Damage within a frame that decord conceals without an error is not noticed.
-    """
-
-    def __init__(
-        self, path: Path, max_pixels: int = MAX_PIXELS, progress: Progress = unwatched
-    ) -> None:
-        """Reads the container. Raises ``VideoError`` for what is no whole video."""
-        recording = read_recording(path, max_pixels, progress)
-        if recording.damage:
-            raise VideoError(path, recording.damage)
-        self._recording = recording
-        suits_decord = decord_suits(recording.facts, recording.picture, recording.times)
-        self._properties = recording.properties("decord" if suits_decord else "pyav")
-
-    @property
-    def properties(self) -> VideoProperties:
-        """What the container says."""
-        return self._properties
-
-    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
-        """Decodes the video. Raises ``VideoError`` where it is damaged."""
-        num_sure = 0
-        if self._properties.decoder == "decord":
-            for frame in self._sure_decord_frames(progress):
-                yield frame
-                num_sure += 1
-        if num_sure < self._properties.num_frames:
-            yield from self._recording.frames(skip=num_sure, progress=progress)
-
-    def _sure_decord_frames(self, progress: Progress) -> Iterator[Frame]:
-        """decord's frames up to the last that is surely a frame of the video.
-
-        decord fills up missing frames with copies of the last one. So a frame that equals the one
-        before is held back until another one follows it; copies at the end are never handed out.
-        """
-        path, size = self._recording.path, self._recording.picture.size
-        equal: list[Frame] = []  # the last frame that was handed out, and its copies held back
-        try:
-            for frame in decord_frames(path, self._properties.num_frames, size):
-                progress()
-                if equal and _are_equal(frame, equal[0]):
-                    equal.append(equal[0])  # the same array: holding many takes no memory
-                    continue
-                yield from equal[1:]
-                yield frame
-                equal = [frame]
-        except DecordGaveUpError:
-            return  # PyAV goes on, or says what is wrong
-
-
-def _are_equal(frame: Frame, other: Frame) -> bool:
-    few_rows = slice(None, None, 16)  # enough to tell most frames apart, at a sixteenth of the cost
-    return np.array_equal(frame[few_rows], other[few_rows]) and np.array_equal(frame, other)
-
-
-@runtime_checkable
-class _Frames(Protocol):
-    """What is cut: the frames of a video."""
-
-    @property
-    def properties(self) -> VideoProperties:
-        """Of the frames as they are."""
-
-    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
-        """One after the other."""
-
-
-class CroppedFrames:
-    """The frames of a video, cropped and then resized, as the video's own.
-
-    Bicubic, as Pillow does it without being told otherwise: so were the published How2Sign clips
-    made.
-    """
-
-    def __init__(
-        self, path: Path, source: _Frames, crop: Crop | None, size: tuple[int, int] | None
-    ) -> None:
-        """Raises ``VideoError`` when the frames of the video at ``path`` have no such rectangle."""
-        properties = source.properties
-        whole = Crop(0, 0, properties.width, properties.height)
-        self._source, self._crop = source, crop or whole
-        width = len(range(properties.width)[self._crop.columns()])
-        height = len(range(properties.height)[self._crop.rows()])
-        if not width * height:
-            frames = f"frames of {properties.width}x{properties.height} pixels"
-            raise VideoError(path, f"the crop {crop} lies outside the {frames}")
-        self._size = size or (width, height)
-        self._properties = replace(properties, width=self._size[0], height=self._size[1])
-
-    @property
-    def properties(self) -> VideoProperties:
-        """Those of the video, with the size of its cropped frames."""
-        return self._properties
-
-    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
-        """The frames one after the other. Raises ``VideoError`` like the source."""
-        for frame in self._source.frames(progress):
-            region = np.ascontiguousarray(frame[self._crop.rows(), self._crop.columns()])
-            if region.shape[1::-1] == self._size:
-                yield region
-            else:
-                yield np.asarray(Image.fromarray(region).resize(self._size))
+from extract.videos.pyav_frames import Upright
+from extract.videos.recording import open_recording, read_recording
 
 
 @runtime_checkable
@@ -151,19 +46,170 @@ def open_frames(
     """Opens a video file, or a folder of frame images as a video of ``folder_fps``, or a part.
 
     Raises ``VideoError`` for what is neither, for frames of more than ``max_pixels`` pixels, and
-    for a part that it has not got.
+    for a part that it does not have.
     """
-    source = _open_times(path, folder_fps, max_pixels, part, progress)
+    source: FrameSource
+    if path.is_dir():
+        source = FrameFolder(path, folder_fps, max_pixels, part)
+    elif part.has_times:
+        source = RecordingPart(path, part, max_pixels, progress)
+    else:
+        source = VideoFile(path, max_pixels, progress)
     if part.crop is None and part.size is None:
         return source
     return CroppedFrames(path, source, part.crop, part.size)
 
 
-def _open_times(
-    path: Path, folder_fps: float, max_pixels: int, part: VideoPart, progress: Progress
-) -> FrameSource:
-    if path.is_dir():
-        return FrameFolder(path, folder_fps, max_pixels, part)
-    if part.has_times:
-        return RecordingPart(path, part, max_pixels, progress)
-    return VideoFile(path, max_pixels, progress)
+class VideoFile:
+    """The frames of a video file, upright, in order, each exactly once.
+
+    A file that is cut off or damaged is a ``VideoError`` that says how far it can be read: when the
+    file is opened, if its packets show it, else where decoding meets it. A container may promise
+    two frames more than there are (:data:`extract.videos.packet_count.OVERSTATED_FRAMES`).
+    Damage within a frame that decord conceals without an error is not noticed.
+    """
+
+    def __init__(
+        self, path: Path, max_pixels: int = MAX_PIXELS, progress: Progress = unwatched
+    ) -> None:
+        """Reads the container. Raises ``VideoError`` for what is no whole video."""
+        recording = read_recording(path, max_pixels, progress)
+        if recording.damage:
+            raise VideoError(path, recording.damage)
+        self._recording = recording
+        suits_decord = decord_suits(recording.facts, recording.picture, recording.times)
+        self.properties = recording.properties("decord" if suits_decord else "pyav")
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """Decodes the video. Raises ``VideoError`` where it is damaged."""
+        num_sure = 0
+        if self.properties.decoder == "decord":
+            for frame in self._sure_decord_frames(progress):
+                yield frame
+                num_sure += 1
+        if num_sure < self.properties.num_frames:
+            yield from self._recording.frames(skip=num_sure, progress=progress)
+
+    def _sure_decord_frames(self, progress: Progress) -> Iterator[Frame]:
+        """decord's frames up to the last that is surely a frame of the video.
+
+        decord fills up missing frames with copies of the last one. So a frame that equals the one
+        before is held back until another one follows it; copies at the end are never handed out.
+        """
+        path, size = self._recording.path, self._recording.picture.size
+        equal: list[Frame] = []  # the last frame that was handed out, and its copies held back
+        try:
+            for frame in decord_frames(path, self.properties.num_frames, size):
+                progress()
+                if equal and _are_equal(frame, equal[0]):
+                    equal.append(equal[0])  # the same array: holding many takes no memory
+                    continue
+                yield from equal[1:]
+                yield frame
+                equal = [frame]
+        except DecordGaveUpError:
+            return  # PyAV goes on, or says what is wrong
+
+
+def _are_equal(frame: Frame, other: Frame) -> bool:
+    few_rows = slice(None, None, 16)  # enough to tell most frames apart, at a sixteenth of the cost
+    return np.array_equal(frame[few_rows], other[few_rows]) and np.array_equal(frame, other)
+
+
+class RecordingPart:
+    """The frames of a part of a video file, numbered from 0, each exactly once.
+
+    They are those that decoding the whole file gives, to the bit: decoding begins at a keyframe,
+    and every frame has to come at the time that its packet says. Where that cannot be, the file is
+    decoded from its beginning.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        part: VideoPart,
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = unwatched,
+    ) -> None:
+        """Reads the container. Raises ``VideoError`` where the part is not in a whole recording."""
+        self._recording = open_recording(path, max_pixels, progress)
+        self._numbers = self._recording.frames_of(part)
+        times, numbers = self._recording.times, self._numbers
+        if times.rate:
+            fps = times.fps
+        else:
+            fps = len(numbers) / float(times.edges[numbers.stop] - times.edges[numbers.start])
+        self.properties = replace(
+            self._recording.properties("pyav"),
+            fps=fps,
+            num_frames=len(numbers),
+            duration=len(numbers) / fps,
+        )
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """Decodes the part. Raises ``VideoError`` where the recording is damaged."""
+        recording, number = self._recording, self._numbers.start
+        if len(recording.times.keyframes):
+            for frame in self._frames_from_keyframe(progress):
+                yield frame
+                number += 1
+        if number < self._numbers.stop:
+            in_order = recording.frames(skip=number, progress=progress)
+            yield from islice(in_order, self._numbers.stop - number)
+
+    def _frames_from_keyframe(self, progress: Progress) -> Iterator[Frame]:
+        """The part's frames up to the first that does not come whole and at its time."""
+        facts, times, numbers = self._recording.facts, self._recording.times, self._numbers
+        upright = Upright(self._recording.picture)
+        keyframe = times.keyframe_before(numbers.start)
+        expected = iter(range(keyframe, numbers.stop))
+        with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
+            try:
+                container.seek(int(times.shown[keyframe]), stream=stream)
+                for frame in container.decode(stream):
+                    progress()
+                    if frame.pts is not None and frame.pts < times.shown[keyframe]:
+                        continue  # it may lack what it was made from
+                    number = next(expected)
+                    is_right = frame.pts == times.shown[number] and not frame.is_corrupt
+                    # In gradual refresh, a keyframe is only where repair begins.
+                    is_alone = frame.pict_type == PictureType.I
+                    if not is_right or (number == keyframe and not is_alone):
+                        return
+                    if number >= numbers.start:
+                        yield upright(frame)
+                    if number == numbers.stop - 1:
+                        return
+            except FFmpegError:
+                return  # decoding in order says what is wrong
+
+
+class CroppedFrames:
+    """The frames of a video, cropped and then resized.
+
+    Bicubic, which is Pillow's default: the published How2Sign clips were made so.
+    """
+
+    def __init__(
+        self, path: Path, source: FrameSource, crop: Crop | None, size: tuple[int, int] | None
+    ) -> None:
+        """Raises ``VideoError`` when the frames of the video at ``path`` have no such rectangle."""
+        properties = source.properties
+        whole = Crop(0, 0, properties.width, properties.height)
+        self._source, self._crop = source, crop or whole
+        width = len(range(properties.width)[self._crop.columns()])
+        height = len(range(properties.height)[self._crop.rows()])
+        if not width * height:
+            frames = f"frames of {properties.width}x{properties.height} pixels"
+            raise VideoError(path, f"the crop {crop} lies outside the {frames}")
+        self._size = size or (width, height)
+        self.properties = replace(properties, width=self._size[0], height=self._size[1])
+
+    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
+        """Crops and resizes frame by frame. Raises ``VideoError`` like the source."""
+        for frame in self._source.frames(progress):
+            region = np.ascontiguousarray(frame[self._crop.rows(), self._crop.columns()])
+            if region.shape[1::-1] == self._size:
+                yield region
+            else:
+                yield np.asarray(Image.fromarray(region).resize(self._size))

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,8 +18,8 @@ from extract.videos.folder_walk import (
 )
 from extract.videos.frame_folder import frame_names
 from extract.videos.part import WHOLE, VideoPart, read_part
-from seds_core.dataset_index import IndexedVideo, read_index
-from seds_core.errors import UsageError
+from seds_core.dataset_index import read_index
+from seds_core.errors import UsageError, first_names
 from seds_core.video_id import is_text, video_id_of
 
 VIDEO_SUFFIXES = frozenset(
@@ -56,15 +56,12 @@ class PassedOver:
     paths: tuple[Path, ...]
 
     def __str__(self) -> str:
-        """A sentence that counts them and names some."""
+        """Counts them and names some, in a sentence."""
         count, s = f"{len(self.paths):,}", "" if len(self.paths) == 1 else "s"
         if self.reason == "no video":
             suffixes = Counter(path.suffix.lower() or "no ending" for path in self.paths)
             listed = ", ".join(f"{n:,} x {suffix}" for suffix, n in suffixes.most_common(5))
             return f"passed over {count} file{s}, by name no video{s}: {listed}"
-        names = ", ".join(str(path) for path in self.paths[:_EXAMPLES])
-        if len(self.paths) > _EXAMPLES:
-            names += ", ..."
         what = {
             "hidden": f"passed over {count} hidden or system file{s} or folder{s}",
             "unreadable": f"passed over {count} folder{s} that may not be read",
@@ -72,7 +69,7 @@ class PassedOver:
             "an index may name such a folder as a video",
             "linked twice": f"{count} other name{s} of files or folders that are listed once",
         }
-        return f"{what[self.reason]}: {names}"
+        return f"{what[self.reason]}: {first_names([str(path) for path in self.paths], _EXAMPLES)}"
 
 
 @dataclass(frozen=True)
@@ -84,31 +81,42 @@ class VideoList:
 
 
 def videos_of_index(path: Path) -> VideoList:
-    """The videos of an index file, in its order; its columns may say that one is a part.
+    """Lists the videos of an index file, in its order; its columns may say that one is a part.
 
     A line whose columns name no part of a recording is a video with that problem.
     """
-    return VideoList(tuple(map(_listed_video, read_index(path))))
-
-
-def _listed_video(line: IndexedVideo) -> ListedVideo:
-    path = spelled_on_disk(line.path)
-    try:
-        return ListedVideo(line.video_id, path, read_part(line.other))
-    except ValueError as error:
-        return ListedVideo(line.video_id, path, problem=str(error))
+    videos = []
+    for line in read_index(path):
+        part, problem = WHOLE, ""
+        try:
+            part = read_part(line.other)
+        except ValueError as error:
+            problem = str(error)
+        videos.append(ListedVideo(line.video_id, spelled_on_disk(line.path), part, problem))
+    return VideoList(tuple(videos))
 
 
 def find_videos(places: Iterable[str]) -> VideoList:
-    """The videos in folders, files and glob patterns, each file once.
+    """Finds the videos in folders, files and glob patterns, each file once.
 
-    Files in one folder that would be one video (``a.mp4`` and ``a.webm``), and names that are no
+    Files in one folder that would be one video (``a.mp4`` and ``a.webm``), and names that are not
     text, are listed with their problem. Raises :class:`VideoListError` when a place does not exist,
     when nothing is found, and when videos of several folders would have one id.
     """
     found = _Found()
     for place in places:
-        _look_into(place, found)
+        path = spelled_on_disk(Path(place))
+        if path.is_dir():
+            _look_below(path, EVERYTHING, found)
+        elif path.exists():
+            found.add(path, os.path.realpath(path), path.parent)
+        elif glob.has_magic(place):
+            # Below the folder that is named without wildcards, names are compared composed.
+            fixed = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
+            pattern = tuple(video_id_of(part) for part in path.parts[fixed:])
+            _look_below(spelled_on_disk(Path(*path.parts[:fixed])), pattern, found)
+        else:
+            raise VideoListError(f"{place} does not exist")
     passed_over = tuple(
         PassedOver(reason, tuple(paths)) for reason, paths in found.passed_over.items() if paths
     )
@@ -141,28 +149,15 @@ class _Found:
         self.videos.append(ListedVideo(video_id_of(text), path, problem=problem))
 
 
-def _look_into(place: str, found: _Found) -> None:
-    """Adds the videos of one folder, file or pattern."""
-    path = spelled_on_disk(Path(place))
-    if path.is_dir():
-        _look_below(path, EVERYTHING, found)
-    elif path.exists():
-        found.add(path, os.path.realpath(path), path.parent)
-    elif glob.has_magic(place):
-        fixed = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
-        pattern = tuple(video_id_of(part) for part in path.parts[fixed:])
-        _look_below(spelled_on_disk(Path(*path.parts[:fixed])), pattern, found)
-    else:
-        raise VideoListError(f"{place} does not exist")
-
-
 def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
     """Adds what lies below a folder and has the names that a pattern asks for."""
     walked = walk(base, pattern)
     found.passed_over["hidden"] += walked.hidden
     found.passed_over["unreadable"] += walked.unreadable
     found.passed_over["linked twice"] += walked.repeated
-    hold_videos = _folders_of_videos(walked.folders)
+    # Folders with video files in them, however deep: images there are not the frames of a video.
+    direct = [f.path for f in walked.folders if any(_is_video_file(file.path) for file in f.files)]
+    hold_videos = {folder for path in direct for folder in (path, *path.parents)}
     videos: list[WalkedFile] = [
         video
         for folder in walked.folders
@@ -171,11 +166,11 @@ def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
     if not videos and found.passed_over["not numbered"][-1:] == [base]:
         found.passed_over["not numbered"].pop()  # nothing else can be meant
         videos = [folder for folder in walked.folders if folder.path == base]
+    # Images in the folder itself lie beside folders of frames, as those that ``show`` draws may.
     root = videos[0] if len(videos) > 1 else None
     if isinstance(root, WalkedFolder) and root.path == base:
         videos.remove(root)
         pictures = frame_names(file.path.name for file in root.files)
-        # They lie beside the folders of frames, as those that ``show`` draws may.
         found.passed_over["no video"] += [base / name for name in pictures.frames]
     videos, others = each_once(videos)
     found.passed_over["linked twice"] += [other.path for other in others]
@@ -188,7 +183,7 @@ def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
 
 
 def _videos_in(folder: WalkedFolder, found: _Found, *, has_videos: bool) -> Iterator[WalkedFile]:
-    """A folder itself where it is a video, and the video files in it; of what the pattern asks."""
+    """Yields a folder itself where it is a video, and the video files in it that are asked for."""
     images = frame_names(file.path.name for file in folder.files)
     is_of_images = bool(images.frames) and not has_videos
     if folder.is_wanted and is_of_images:
@@ -204,18 +199,12 @@ def _videos_in(folder: WalkedFolder, found: _Found, *, has_videos: bool) -> Iter
             found.passed_over["no video"].append(file.path)
 
 
-def _folders_of_videos(folders: Sequence[WalkedFolder]) -> set[Path]:
-    """Folders with video files in them, however deep."""
-    direct = [f.path for f in folders if any(_is_video_file(file.path) for file in f.files)]
-    return {folder for path in direct for folder in (path, *path.parents)}
-
-
 def _is_video_file(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _with_ids_of_their_own(found: _Found) -> tuple[ListedVideo, ...]:
-    """The videos; several of one id become one that cannot be extracted, where they lie together.
+    """Makes several videos of one id one that cannot be extracted, where they lie together.
 
     Raises :class:`VideoListError` for one id in several folders.
     """
@@ -226,19 +215,28 @@ def _with_ids_of_their_own(found: _Found) -> tuple[ListedVideo, ...]:
     if apart:
         pairs = [f"{v[0].path} and {v[1].path} ('{v[0].video_id}')" for v in apart]
         raise VideoListError(
-            f"{len(pairs):,} ids would be those of several videos: {'; '.join(pairs[:_EXAMPLES])}"
-            f"{'; ...' * (len(pairs) > _EXAMPLES)}. Name the folder above all of them, or give "
-            "ids of your own with --index"
+            f"{len(pairs):,} ids would be those of several videos: "
+            f"{first_names(pairs, _EXAMPLES, separator='; ')}. Name the folder above all of them, "
+            "or give ids of your own with --index"
         )
-    return tuple(v[0] if len(v) == 1 else _unclear(v, found) for v in by_id.values())
-
-
-def _unclear(videos: Sequence[ListedVideo], found: _Found) -> ListedVideo:
-    """What stands for several videos that would have one id."""
-    first = videos[0]
-    suffixes = sorted({video.path.suffix for video in videos if _is_video_file(video.path)})
-    one_kind = f"'{found.folders[first.path]}/**/*{suffixes[0]}'"
-    way = f"name one kind of file, such as --videos {one_kind}" if suffixes[1:] else "rename one"
-    names = " and ".join(video_id_of(video.path.name) for video in videos)
-    problem = f"{names} would be one video, '{first.video_id}': {way}, or give ids with --index"
-    return ListedVideo(first.video_id, first.path, problem=problem)
+    listed = []
+    for first, *others in by_id.values():
+        if others:
+            same = (first, *others)
+            suffixes = sorted({v.path.suffix for v in same if _is_video_file(v.path)})
+            way = "rename one"
+            if len(suffixes) > 1:
+                one_kind = f"'{found.folders[first.path]}/**/*{suffixes[0]}'"
+                way = f"name one kind of file, such as --videos {one_kind}"
+            names = " and ".join(video_id_of(video.path.name) for video in same)
+            listed.append(
+                ListedVideo(
+                    first.video_id,
+                    first.path,
+                    problem=f"{names} would be one video, '{first.video_id}': {way}, "
+                    "or give ids with --index",
+                )
+            )
+        else:
+            listed.append(first)
+    return tuple(listed)

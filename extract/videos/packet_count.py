@@ -105,18 +105,25 @@ class PacketCount:
         cls, container: InputContainer, stream: VideoStream, progress: Progress = unwatched
     ) -> "PacketCount":
         """Reads a container from its beginning to its end, or to the first damage."""
-        end = container.duration / av.time_base if container.duration else None
-        has_stated_end = container.format.name in _HEADERS_WITH_DURATION
         name = container.format.name
-        codec = stream.codec_context.name
-        stated_end = end if has_stated_end else None
-        count = cls(name, codec, *_num_listed(container, stream), stated_end)
+        listed, num_empty, stated_end = stream.frames, 0, None
+        if name.startswith("mov"):
+            # FFmpeg takes what an edit list hides out of the index of an MP4 file, not out of
+            # ``frames``.
+            entries = stream.index_entries
+            listed, num_empty = len(entries), sum(not entry.size for entry in entries)
+        if name in _HEADERS_WITH_DURATION and container.duration:
+            stated_end = container.duration / av.time_base
+        count = cls(name, stream.codec_context.name, listed, num_empty, stated_end)
         with _logged_errors() as log:
             try:
                 for packet in container.demux():
                     progress()
                     count._add(packet, is_video=packet.stream_index == stream.index)
-                    count.complaint = count.complaint or _demuxer_error(log, name)
+                    # Errors of the format's demuxer count, those of a codec's parser do not.
+                    errors = (message for _, component, message in log if component == name)
+                    count.complaint = count.complaint or next(errors, "").strip()
+                    log.clear()
                     if count.complaint:
                         break
             except FFmpegError as error:
@@ -142,7 +149,7 @@ class PacketCount:
         )
 
     def damage(self) -> str | None:
-        """What is wrong with the file and how far it can be read; ``None`` for a whole file."""
+        """Says what is wrong with the file and how far it can be read; ``None`` for a whole one."""
         if self.num_passed < self.listed - OVERSTATED_FRAMES:
             return f"cut off or damaged after {self.num_passed} of {self.listed} frames"
         if self.complaint:
@@ -159,8 +166,8 @@ class PacketCount:
     def num_passed(self) -> int:
         """Packets that have been read, and the empty ones between them, which give no frame.
 
-        The header of an AVI file counts places for frames, empty ones too, and FFmpeg tells the
-        place of a packet as its time.
+        The header of an AVI file counts slots for frames, empty ones too, and FFmpeg tells the
+        slot of a packet as its time.
         """
         if self.format_name == "avi" and self._last_dts is not None:
             return max(self.num_packets, self._last_dts + 1)
@@ -170,70 +177,51 @@ class PacketCount:
         if not packet.size:  # PyAV's own mark of a stream's end
             return
         if self.stated_end is not None:
-            self._measure(packet, is_video=is_video)
+            unit = float(packet.time_base or 0)
+            if packet.pts is not None:
+                self.end = max(self.end, (packet.pts + (packet.duration or 0)) * unit)
+            if is_video and packet.dts is not None and self._last_dts is not None:
+                self.longest_gap = max(self.longest_gap, (packet.dts - self._last_dts) * unit)
         if is_video:
             self._add_video(packet)
-
-    def _measure(self, packet: AnyPacket, *, is_video: bool) -> None:
-        unit = float(packet.time_base or 0)
-        if packet.pts is not None:
-            self.end = max(self.end, (packet.pts + (packet.duration or 0)) * unit)
-        if is_video and packet.dts is not None and self._last_dts is not None:
-            self.longest_gap = max(self.longest_gap, (packet.dts - self._last_dts) * unit)
 
     def _add_video(self, packet: AnyPacket) -> None:
         self.num_packets += 1
         is_keyframe, is_hidden = packet.is_keyframe, packet.is_discard
         self.num_hidden += is_hidden
         if is_keyframe and not self._found_keyframe:
+            # What comes before the first keyframe cannot be decoded.
             self._found_keyframe = True
-            self._forget_frames()
+            self.num_omissible = 0
+            self._last_shown, self._last_duration = NO_TIME, 0
+            del self._shown[:], self._decoded[:], self._is_keyframe[:]
         if not is_hidden and not self._is_only_reference(packet):
-            self._add_frame(packet, is_keyframe=is_keyframe)
+            if self.codec == "mpeg4" and packet.size <= _LARGEST_EMPTY_VOP:
+                self.num_omissible += 1
+            decoded = NO_TIME if packet.dts is None else packet.dts
+            # In an AVI file packets have an order; FFmpeg only guesses when frames are shown.
+            shown = decoded if self.format_name == "avi" else packet.pts
+            shown = NO_TIME if shown is None else shown
+            self._shown.append(shown)
+            self._decoded.append(decoded)
+            self._is_keyframe.append(is_keyframe)
+            if shown >= self._last_shown:
+                self._last_shown, self._last_duration = shown, packet.duration or 0
         if packet.is_corrupt and self.format_name not in _JOINED_AT_WILL:
             self.complaint = "a frame's data is incomplete"
         if packet.dts is not None:
             self._last_dts = packet.dts
 
-    def _add_frame(self, packet: AnyPacket, *, is_keyframe: bool) -> None:
-        if self.codec == "mpeg4" and packet.size <= _LARGEST_EMPTY_VOP:
-            self.num_omissible += 1
-        decoded = NO_TIME if packet.dts is None else packet.dts
-        # In an AVI file packets have an order, and FFmpeg only guesses when their frames are shown.
-        shown = decoded if self.format_name == "avi" else packet.pts
-        shown = NO_TIME if shown is None else shown
-        self._shown.append(shown)
-        self._decoded.append(decoded)
-        self._is_keyframe.append(is_keyframe)
-        if shown >= self._last_shown:
-            self._last_shown, self._last_duration = shown, packet.duration or 0
-
     def _is_only_reference(self, packet: AnyPacket) -> bool:
         return self.codec == "vp8" and not bytes(memoryview(packet)[:1])[0] & _VP8_IS_SHOWN
 
-    def _forget_frames(self) -> None:
-        """What comes before the first keyframe cannot be decoded."""
-        self.num_omissible = 0
-        self._last_shown, self._last_duration = NO_TIME, 0
-        del self._shown[:], self._decoded[:], self._is_keyframe[:]
-
-
-def _num_listed(container: InputContainer, stream: VideoStream) -> tuple[int, int]:
-    """Packets that the index or the header lists, and how many of them the index says are empty."""
-    if container.format.name.startswith("mov"):
-        # FFmpeg takes what an edit list hides out of the index of an MP4 file, not out of `frames`.
-        entries = stream.index_entries
-        return len(entries), sum(not entry.size for entry in entries)
-    return stream.frames, 0
-
-
-_Log = list[tuple[int, str, str]]
-"""Level, component, message."""
-
 
 @contextmanager
-def _logged_errors() -> Iterator[_Log]:
-    """Collects what FFmpeg logs as errors: a demuxer that skips damage says so in no other way."""
+def _logged_errors() -> Iterator[list[tuple[int, str, str]]]:
+    """Collects what FFmpeg logs as errors: level, component, message.
+
+    A demuxer that skips damage says so in no other way.
+    """
     level, skips_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)
@@ -243,11 +231,3 @@ def _logged_errors() -> Iterator[_Log]:
     finally:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(skips_repeated)
-
-
-def _demuxer_error(log: _Log, format_name: str) -> str:
-    """The first new error that came from the format's demuxer and not from a codec's parser."""
-    errors = (message for _, component, message in log if component == format_name)
-    error = next(errors, "").strip()
-    log.clear()
-    return error

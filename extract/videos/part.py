@@ -1,4 +1,4 @@
-"""A video as the rest of the project sees it: which part of a recording, its properties, its errors.
+"""A video as the rest of the project sees it: a part of a recording, its properties, its errors.
 
 Sets such as How2Sign publish long recordings, and the times and the signer's box of each sentence.
 So a video is a part of a recording: its seconds, its crop, and its frames' size.

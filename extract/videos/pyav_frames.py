@@ -7,13 +7,11 @@ from av.buffer import Buffer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
 from extract.videos.container import ContainerFacts, open_container
 from extract.videos.frame import (
     UPRIGHT,
     Frame,
-    Orientation,
     Picture,
     Progress,
     orientation_of,
@@ -22,7 +20,7 @@ from extract.videos.frame import (
 from extract.videos.part import VideoError
 
 _SAMPLE_PACKETS = 32
-"""As many are decoded to see whether a packet holds a frame or a field."""
+"""How many are decoded to see whether a packet holds a frame or a field."""
 
 
 def pyav_frames(
@@ -52,16 +50,17 @@ def pyav_frames(
 def first_frame(
     facts: ContainerFacts, num_promised: int, progress: Progress = unwatched
 ) -> tuple[Picture, int | None]:
-    """What the frames of a video are, and when the first is shown, in the stream's own unit.
+    """Tells how a video's frames are stored, and when the first is shown, in the stream's unit.
 
     Raises ``VideoError`` when the first frame cannot be decoded.
     """
     for frame in _decoded(facts, num_promised, progress):
+        matrix = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
         picture = Picture(
             width=frame.width,
             height=frame.height,
             pixel_shape=facts.pixel_shape,
-            orientation=_orientation(frame),
+            orientation=orientation_of(bytes(matrix)) if matrix else UPRIGHT,
             is_interlaced=facts.is_interlaced or frame.interlaced_frame,
         )
         return picture, frame.pts
@@ -69,10 +68,9 @@ def first_frame(
 
 
 def packets_per_frame(facts: ContainerFacts, progress: Progress = unwatched) -> int:
-    """2 where each packet holds a field of a frame, else 1, as the first packets tell."""
+    """Returns 2 where each packet holds a field of a frame, else 1, as the first packets tell."""
     num_packets = num_frames = 0
     with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
-        decode_in_one_thread(stream)
         try:
             for packet in container.demux(stream):
                 progress()
@@ -87,16 +85,9 @@ def packets_per_frame(facts: ContainerFacts, progress: Progress = unwatched) -> 
     return 2 if 2 * num_frames <= num_packets + 2 else 1
 
 
-def decode_in_one_thread(stream: VideoStream) -> None:
-    """Sets up a stream's decoder: several videos are decoded at once, each in its own process."""
-    stream.thread_type = "NONE"
-    stream.codec_context.thread_count = 1
-
-
 def _decoded(facts: ContainerFacts, num_promised: int, progress: Progress) -> Iterator[VideoFrame]:
     num_decoded = 0
     with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
-        decode_in_one_thread(stream)
         try:
             for packet in container.demux(stream):
                 progress()
@@ -113,11 +104,6 @@ def _decoded(facts: ContainerFacts, num_promised: int, progress: Progress) -> It
             raise VideoError(facts.path, f"damaged: {where} ({error.strerror})") from error
 
 
-def _orientation(frame: VideoFrame) -> Orientation:
-    matrix = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
-    return orientation_of(bytes(matrix)) if matrix else UPRIGHT
-
-
 class Upright:
     """Converts decoded frames to RGB arrays: upright, of square pixels, all of one size.
 
@@ -125,12 +111,12 @@ class Upright:
     """
 
     def __init__(self, picture: Picture) -> None:
-        """Of a video whose frames are stored so."""
+        """``picture`` tells how the video's frames are stored."""
         self._convert = VideoReformatter()  # one for all frames: it keeps FFmpeg's scaler
         self._picture = picture
 
     def __call__(self, frame: VideoFrame) -> Frame:
-        """The frame as a player shows it."""
+        """Converts one frame."""
         width, height = self._picture.square_width, self._picture.height
         rgb = self._convert.reformat(frame, width, height, "rgb24", threads=1)
         return self._picture.orientation(rgb.to_ndarray())

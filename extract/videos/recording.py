@@ -1,22 +1,22 @@
-"""What must be known of a recording to decode it, or any part of it."""
+"""What must be known of a recording to decode it, or any part of it: its picture and its times.
+
+The packets of the container are all read, and its first frame is decoded. From these follow the
+times at which frames are shown, and from which keyframes decoding may begin.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from av.error import FFmpegError
-from av.video.frame import PictureType, VideoFrame
 from jaxtyping import Bool, Float64, Int64
 
-from extract.videos.container import ContainerFacts, check_is_file, open_container, read_packets
+from extract.videos.container import ContainerFacts, check_is_file, read_packets
 from extract.videos.frame import Frame, Picture, Progress, unwatched
 from extract.videos.packet_count import NO_TIME, OVERSTATED_FRAMES, FramePackets
 from extract.videos.part import (
-    MAX_PIXELS,
     Decoder,
     VideoError,
     VideoPart,
@@ -26,8 +26,6 @@ from extract.videos.part import (
     part_frames,
 )
 from extract.videos.pyav_frames import (
-    Upright,
-    decode_in_one_thread,
     first_frame,
     packets_per_frame,
     pyav_frames,
@@ -95,7 +93,7 @@ class FrameTimes:
         return np.append(begins, self.duration)
 
     def keyframe_before(self, number: int) -> int:
-        """Number of the keyframe from which decoding gives the frame of this number.
+        """Returns the number of the keyframe from which decoding gives the frame of this number.
 
         A frame that is shown before a keyframe and stored after it needs the keyframe before it.
         """
@@ -111,7 +109,7 @@ def frame_times(
     packets_per_frame: int = 1,
     may_hold_fields: bool = False,
 ) -> FrameTimes:
-    """The times of a file's frames, of which decoding gives the first at ``first_shown``.
+    """Finds the times of a file's frames, of which decoding gives the first at ``first_shown``.
 
     Where packets hold single fields, two of them give a frame. Times that do not tell surely which
     frame is which give way to the rate that the file states. Raises ``VideoError`` without any.
@@ -119,25 +117,47 @@ def frame_times(
     is_left_out = _are_left_out(packets, None if facts.format_name == "avi" else first_shown)
     shown, decoded = packets.shown[~is_left_out], packets.decoded[~is_left_out]
     num_least = len(shown) // 2 if may_hold_fields else len(shown)
-    is_sure = _tell_frames_apart(shown, decoded)
+    # Times tell the frames apart when every packet has one of its own.
+    is_sure = (
+        bool((shown != NO_TIME).all())
+        and _is_ordered(decoded)
+        and len(np.unique(shown)) == len(shown)
+    )
     numbers = np.arange(len(shown))[::packets_per_frame]
     times = np.sort(shown)[::packets_per_frame] if is_sure else numbers
     rate = _even_rate(times, facts) if is_sure else facts.stated_rate
-    last_duration = _last_duration(shown, times, facts, packets) if is_sure else 0
+    last_duration = 0
+    if is_sure:
+        # The last frame is shown as long as its file says, else as long as most others.
+        is_stated = facts.format_name in _FORMATS_WITH_DURATIONS and packets.last_duration
+        if len(times) == 1 or is_stated:
+            last_duration = int(shown.max() - times[-1]) + packets.last_duration
+        else:
+            last_duration = int(np.median(np.diff(times)))
     if rate is None and not last_duration:
         raise VideoError(facts.path, "has no frame rate")
-    can_seek = is_sure and packets_per_frame == 1 and _seeks_well(facts, packets)
+
+    can_seek = (
+        is_sure
+        and packets_per_frame == 1
+        and facts.format_name in _SEEKABLE_FORMATS
+        and facts.codec in _SEEKABLE_CODECS
+        and not packets.has_edits
+    )
     key_times = packets.shown[packets.is_keyframe]
     keyframes = np.flatnonzero(np.isin(times, key_times)) if can_seek else numbers[:0]
     if len(keyframes) and keyframes[0]:
         keyframes = keyframes[:0]  # the first frames were made from what is not there
+    num_sure = 0
+    if len(keyframes) and decoded[-1] != NO_TIME:
+        num_sure = int(np.searchsorted(times, decoded[-1], side="right"))
     return FrameTimes(
         shown=times,
         time_base=facts.time_base,
         rate=rate,
         last_duration=last_duration,
         keyframes=keyframes,
-        num_sure=_num_sure(times, decoded) if len(keyframes) else 0,
+        num_sure=num_sure,
         every_packet_is_a_frame=not (
             packets.has_edits
             or packets.has_empty
@@ -149,7 +169,7 @@ def frame_times(
 
 
 def _are_left_out(packets: FramePackets, first_shown: int | None) -> Bool[np.ndarray, " packet"]:
-    """Which packets give no frame, since decoding begins with the frame shown at a time.
+    """Tells which packets give no frame, since decoding begins with the frame shown at a time.
 
     Leading pictures follow the first keyframe and are shown before it: they refer to what was cut
     away. Some containers have no time for them.
@@ -169,13 +189,6 @@ def _is_ordered(decoded: Int64[np.ndarray, " packet"]) -> bool:
     return bool((np.diff(decoded[decoded != NO_TIME]) >= 0).all())
 
 
-def _tell_frames_apart(
-    shown: Int64[np.ndarray, " packet"], decoded: Int64[np.ndarray, " packet"]
-) -> bool:
-    is_complete = bool((shown != NO_TIME).all())
-    return is_complete and _is_ordered(decoded) and len(np.unique(shown)) == len(shown)
-
-
 def _even_rate(shown: Int64[np.ndarray, " frame"], facts: ContainerFacts) -> Fraction | None:
     """The rate that the file states, where its frames come by it."""
     if facts.stated_rate is None:
@@ -184,32 +197,6 @@ def _even_rate(shown: Int64[np.ndarray, " frame"], facts: ContainerFacts) -> Fra
     differences = shown - shown[0] - np.arange(len(shown)) * float(interval)
     tolerance = min(1.0, float(interval) / 4) + 1e-6  # times are rounded to the stream's unit
     return facts.stated_rate if abs(differences).max() <= tolerance else None
-
-
-def _last_duration(
-    shown: Int64[np.ndarray, " packet"],
-    times: Int64[np.ndarray, " frame"],
-    facts: ContainerFacts,
-    packets: FramePackets,
-) -> int:
-    """How long the last frame is shown: as its file says, else as long as most others."""
-    if len(times) == 1 or (facts.format_name in _FORMATS_WITH_DURATIONS and packets.last_duration):
-        return int(shown.max() - times[-1]) + packets.last_duration
-    return int(np.median(np.diff(times)))
-
-
-def _seeks_well(facts: ContainerFacts, packets: FramePackets) -> bool:
-    is_known = facts.format_name in _SEEKABLE_FORMATS and facts.codec in _SEEKABLE_CODECS
-    return is_known and not packets.has_edits
-
-
-def _num_sure(shown: Int64[np.ndarray, " frame"], decoded: Int64[np.ndarray, " packet"]) -> int:
-    is_unknown = decoded[-1] == NO_TIME
-    return 0 if is_unknown else int(np.searchsorted(shown, decoded[-1], side="right"))
-
-
-NUM_REMEMBERED = 64
-"""Recordings; an hour at 50 frames a second takes 1.5 MB."""
 
 
 @dataclass(frozen=True)
@@ -227,36 +214,34 @@ class Recording:
         return self.facts.path
 
     def properties(self, decoder: Decoder) -> VideoProperties:
-        """The whole of it, as it is read by a decoder."""
-        width, height = self.picture.size
+        """Describes the whole of it, as a decoder reads it."""
+        notes, picture = [], self.picture
+        if picture.square_width != picture.width:
+            numerator, denominator = picture.pixel_shape.as_integer_ratio()
+            notes.append(
+                f"stored as {picture.width}x{picture.height} pixels of {numerator}:{denominator}; "
+                "its width is scaled, as players do"
+            )
+        if picture.is_interlaced:
+            notes.append("is interlaced: each frame holds two moments, woven line by line")
+        width, height = picture.size
         return VideoProperties(
             width=width,
             height=height,
             fps=self.times.fps,
             num_frames=self.times.num_frames,
             duration=self.times.duration,
-            rotation=self.picture.orientation.rotation,
-            is_mirrored=self.picture.orientation.is_mirrored,
-            pixel_shape=float(self.picture.pixel_shape),
-            is_interlaced=self.picture.is_interlaced,
+            rotation=picture.orientation.rotation,
+            is_mirrored=picture.orientation.is_mirrored,
+            pixel_shape=float(picture.pixel_shape),
+            is_interlaced=picture.is_interlaced,
             codec=self.facts.codec,
             decoder=decoder,
-            notes=self._notes(),
+            notes=tuple(notes),
         )
 
-    def _notes(self) -> tuple[str, ...]:
-        notes = []
-        if self.picture.square_width != self.picture.width:
-            stored = f"{self.picture.width}x{self.picture.height}"
-            numerator, denominator = self.picture.pixel_shape.as_integer_ratio()
-            shape = f"pixels of {numerator}:{denominator}"
-            notes.append(f"stored as {stored} {shape}; its width is scaled, as players do")
-        if self.picture.is_interlaced:
-            notes.append("is interlaced: each frame holds two moments, woven line by line")
-        return tuple(notes)
-
     def frames(self, *, skip: int = 0, progress: Progress = unwatched) -> Iterator[Frame]:
-        """All frames from number ``skip`` on, decoded in order, as PyAV gives them."""
+        """Decodes all frames from number ``skip`` on in order, with PyAV."""
         return pyav_frames(
             self.facts,
             self.picture,
@@ -267,7 +252,7 @@ class Recording:
         )
 
     def frames_of(self, part: VideoPart) -> range:
-        """Numbers of the frames of a part.
+        """Returns the numbers of the frames of a part.
 
         Raises ``VideoError`` for a part that does not fit the recording, or reaches into damage.
         """
@@ -281,7 +266,7 @@ class Recording:
         return part_frames(part, self.path, fps, times.num_sure, edges)
 
 
-_RECORDINGS = RecentValues[Recording](NUM_REMEMBERED)
+_RECORDINGS = RecentValues[Recording](64)  # an hour at 50 frames a second takes 1.5 MB
 
 
 def open_recording(path: Path, max_pixels: int, progress: Progress = unwatched) -> Recording:
@@ -317,80 +302,3 @@ def read_recording(path: Path, max_pixels: int, progress: Progress = unwatched) 
         may_hold_fields=may_hold_fields,
     )
     return Recording(facts, picture, times, damage)
-
-
-class RecordingPart:
-    """The frames of a part of a video file, numbered from 0, each exactly once.
-
-    They are those that decoding the whole file gives, to the bit: decoding begins at a keyframe,
-    and every frame has to come at the time that its packet says. Where that cannot be, the file is
-    decoded from its beginning.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        part: VideoPart,
-        max_pixels: int = MAX_PIXELS,
-        progress: Progress = unwatched,
-    ) -> None:
-        """Reads the container. Raises ``VideoError`` where the part is not in a whole recording."""
-        self._recording = open_recording(path, max_pixels, progress)
-        self._numbers = self._recording.frames_of(part)
-        times, numbers = self._recording.times, self._numbers
-        if times.rate:
-            fps = times.fps
-        else:
-            fps = len(numbers) / float(times.edges[numbers.stop] - times.edges[numbers.start])
-        self._properties = replace(
-            self._recording.properties("pyav"),
-            fps=fps,
-            num_frames=len(numbers),
-            duration=len(numbers) / fps,
-        )
-
-    @property
-    def properties(self) -> VideoProperties:
-        """What the container says of the part."""
-        return self._properties
-
-    def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
-        """Decodes the part. Raises ``VideoError`` where the recording is damaged."""
-        recording, number = self._recording, self._numbers.start
-        if len(recording.times.keyframes):
-            for frame in self._frames_from_keyframe(progress):
-                yield frame
-                number += 1
-        if number < self._numbers.stop:
-            in_order = recording.frames(skip=number, progress=progress)
-            yield from islice(in_order, self._numbers.stop - number)
-
-    def _frames_from_keyframe(self, progress: Progress) -> Iterator[Frame]:
-        """The part's frames up to the first that does not come whole and at its time."""
-        facts, times, numbers = self._recording.facts, self._recording.times, self._numbers
-        upright = Upright(self._recording.picture)
-        keyframe = times.keyframe_before(numbers.start)
-        expected = iter(range(keyframe, numbers.stop))
-        with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
-            decode_in_one_thread(stream)
-            try:
-                container.seek(int(times.shown[keyframe]), stream=stream)
-                for frame in container.decode(stream):
-                    progress()
-                    if frame.pts is not None and frame.pts < times.shown[keyframe]:
-                        continue  # it may lack what it was made from
-                    number = next(expected)
-                    is_right = frame.pts == times.shown[number] and not frame.is_corrupt
-                    if not is_right or (number == keyframe and not _is_intra(frame)):
-                        return
-                    if number >= numbers.start:
-                        yield upright(frame)
-                    if number == numbers.stop - 1:
-                        return
-            except FFmpegError:
-                return  # decoding in order says what is wrong
-
-
-def _is_intra(frame: VideoFrame) -> bool:
-    """Whether a frame stands alone: in gradual refresh, a keyframe is only where repair begins."""
-    return frame.pict_type == PictureType.I

@@ -10,9 +10,8 @@ from shared_data import shared_path
 from video_damage import copy_packets, cut_off
 from video_files import numbered_video, read_number
 
-from extract.videos.frame_source import VideoFile
+from extract.videos.frame_source import RecordingPart, VideoFile
 from extract.videos.part import VideoError, VideoPart
-from extract.videos.recording import RecordingPart
 
 OPEN_GROUPS = "keyint=24:open-gop=1:bframes=4:scenecut=0"
 QUIET_X265 = {"x265-params": f"log-level=none:{OPEN_GROUPS}"}

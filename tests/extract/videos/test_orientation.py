@@ -9,9 +9,8 @@ from shared_data import shared_path
 from video_files import numbered_frames, write_video
 
 from extract.videos.frame import Orientation, orientation_of
-from extract.videos.frame_source import VideoFile
+from extract.videos.frame_source import RecordingPart, VideoFile
 from extract.videos.part import VideoPart
-from extract.videos.recording import RecordingPart
 
 FILTERS = {  # a, b, c, d of the display matrix, and what ffmpeg's `-autorotate` inserts for it
     (1, 0, 0, 1): [],

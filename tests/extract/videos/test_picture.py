@@ -5,9 +5,8 @@ import pytest
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
 from extract.videos import decord_frames
-from extract.videos.frame_source import VideoFile
+from extract.videos.frame_source import RecordingPart, VideoFile
 from extract.videos.part import VideoError, VideoPart
-from extract.videos.recording import RecordingPart
 
 INTERLACED = {"options": {"x264-params": "tff=1"}}
 ALIKE = {

@@ -8,9 +8,9 @@ from shared_data import shared_path
 from video_damage import show_only
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
-from extract.videos.frame_source import VideoFile
+from extract.videos.frame_source import RecordingPart, VideoFile
 from extract.videos.part import MAX_PIXELS, VideoError, VideoPart
-from extract.videos.recording import Recording, RecordingPart, open_recording
+from extract.videos.recording import Recording, open_recording
 
 NUM_FRAMES = 100
 OPEN_GROUPS = "keyint=24:open-gop=1:bframes=4:scenecut=0"

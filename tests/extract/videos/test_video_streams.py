@@ -8,9 +8,8 @@ from av.stream import Disposition
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
 from extract.videos import decord_frames
-from extract.videos.frame_source import VideoFile
+from extract.videos.frame_source import RecordingPart, VideoFile
 from extract.videos.part import VideoPart
-from extract.videos.recording import RecordingPart
 
 SMALL, LARGE = (64, 48), (128, 96)
 COUNT = 20
