@@ -38,9 +38,7 @@ def prepare_folder(folder):
 
 
 def small_request(folder, name="run", **changes):
-    """A request of four epochs of three steps; its text encoder is tiny, its words CLIP's."""
-    from train.training.preparation import TrainRequest
-
+    """Arguments of ``train``: four epochs of three steps; a tiny text encoder with CLIP's words."""
     values = {
         "stage": "fusion",
         "pipeline": "small",
@@ -52,7 +50,17 @@ def small_request(folder, name="run", **changes):
         "device": "cpu",
         "seed": 0,
     }
-    return TrainRequest(**(values | changes))
+    return values | changes
+
+
+def small_settings(folder, **data):
+    """Settings of the pipeline on stores of the folder, ``rgb`` and ``pose`` as they are given."""
+    from seds_core.pipeline_file import read_section, with_changes
+    from train.settings import TrainSettings
+
+    settings = read_section(folder / "pipelines.yaml", "small", "train", TrainSettings)
+    stores = {"rgb": folder / "rgb.zarr", "pose": folder / "pose.zarr"}
+    return with_changes(settings, "data", {"index": folder / "index.csv"} | stores | data)
 
 
 def change_settings(folder, old, new):

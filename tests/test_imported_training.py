@@ -23,7 +23,7 @@ def test_an_imported_store_trains_like_the_one_it_came_from(tmp_path):
     assert import_folder("published-keypoints", source, imported, image_size=SIZE) == 0
 
     for name, pose in (("extracted", folder / "pose.zarr"), ("imported", imported)):
-        assert train(small_request(folder, name, pose=pose)) == 0
+        assert train(**small_request(folder, name, pose=pose)) == 0
     runs = folder / "runs"
     assert losses(runs / "imported") == losses(runs / "extracted")
     assert len(losses(runs / "imported")) == 2

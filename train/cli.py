@@ -105,16 +105,26 @@ def seds_train(
         return
     if stage is None:
         raise typer.BadParameter("choose fusion, pose or rgb", param_hint="--stage")
-    from train.training.preparation import TrainRequest
     from train.training.run import train
 
-    run_dir = runs / (name or f"{pipeline}-{stage}-seed{seed}")
-    request = TrainRequest(
-        stage, pipeline, pipelines, run_dir, index, tuple(rgb or ()), pose, workers, seed, device,
-        resume=resume, init=tuple(init or ()), freeze_text=bool(freeze), dry_run=dry_run,
-        mix=tuple(mix or ()),
-    )  # fmt: skip
-    raise typer.Exit(train(request))
+    exit_code = train(
+        stage,
+        pipeline=pipeline,
+        pipelines=pipelines,
+        run_dir=runs / (name or f"{pipeline}-{stage}-seed{seed}"),
+        index=index,
+        rgb=rgb or (),
+        mix=mix or (),
+        pose=pose,
+        init=init or (),
+        freeze_text=freeze is not None,
+        workers=workers,
+        seed=seed,
+        device=device,
+        resume=resume,
+        dry_run=dry_run,
+    )
+    raise typer.Exit(exit_code)
 
 
 @app.command()

@@ -342,3 +342,11 @@ class TrainSettings(Settings):
     """Validation and evaluation."""
     arithmetic: ArithmeticSettings = ArithmeticSettings()
     """Of a GPU."""
+
+
+DECIDES_NOTHING = {
+    "data": {"index", "rgb", "pose", "workers"},
+    "evaluation": {"batch_size"},
+}
+"""Part -> settings that say where files lie and how fast they are read. They may differ when a run
+is resumed, and are left out where settings are compared."""

@@ -13,8 +13,8 @@ PROGRAM = """
 import sys, types
 from seds_core.errors import UnavailableError, UsageError
 run = types.ModuleType("train.training.run")
-def train(request):
-    print(request)
+def train(*values, **options):
+    print(*values, options)
     answer = {answer}
     if isinstance(answer, Exception):
         raise answer
@@ -28,12 +28,12 @@ main()
 
 
 def call(*arguments, answer="0"):
-    """Runs the command with the training replaced by one that prints its request."""
+    """Runs the command with the training replaced by one that prints what it is called with."""
     program = PROGRAM.format(arguments=arguments, answer=answer)
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
 
-def test_options_become_a_request():
+def test_options_become_a_call():
     done = call(
         "--stage", "fusion", "--pipeline", "how2sign", "--rgb", "r.zarr", "--mix", "0.8",
         "--rgb", "s.zarr", "--mix", "0.2", "--init", "a.bin",
@@ -41,23 +41,23 @@ def test_options_become_a_request():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for text in (
-        "stage='fusion', pipeline='how2sign'",
-        "rgb=(PosixPath('r.zarr'), PosixPath('s.zarr'))",
-        "mix=(0.8, 0.2)",
-        "init=(PosixPath('a.bin'), PosixPath('b.pt'))",
-        "freeze_text=True",
-        "seed=3",
-        "workers=0",
-        "run_dir=PosixPath('runs/how2sign-fusion-seed3')",
-        "resume=False",
-        "dry_run=False",
+        "fusion {'pipeline': 'how2sign'",
+        "'rgb': [PosixPath('r.zarr'), PosixPath('s.zarr')]",
+        "'mix': [0.8, 0.2]",
+        "'init': [PosixPath('a.bin'), PosixPath('b.pt')]",
+        "'freeze_text': True",
+        "'seed': 3",
+        "'workers': 0",
+        "'run_dir': PosixPath('runs/how2sign-fusion-seed3')",
+        "'resume': False",
+        "'dry_run': False",
     ):
         assert text in done.stdout
 
 
 def test_a_run_may_have_a_name():
     done = call("--stage", "rgb", "--runs", "far", "--name", "first", "--resume", "--dry-run")
-    for text in ("run_dir=PosixPath('far/first')", "resume=True", "dry_run=True"):
+    for text in ("'run_dir': PosixPath('far/first')", "'resume': True", "'dry_run': True"):
         assert text in done.stdout
 
 

@@ -1,31 +1,36 @@
-"""A run's folder, and what makes two runs the same run."""
+"""A run's folder, what makes two starts the same run, and what is recorded of each start."""
 
 import hashlib
 import json
 import os
+import platform
 import re
-from collections.abc import Collection, Iterable, Iterator
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from filelock import FileLock, Timeout
 
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError, first_names
-from seds_core.store.layout import LATER_KEYS
+from seds_core.store.layout import LATER_KEYS, software_versions
 from train.batches import ClipLayout
 from train.checkpoints.run_checkpoint import RunCheckpoint
-from train.settings import Stage, TextSettings, TrainSettings
+from train.settings import DECIDES_NOTHING, Stage, TextSettings, TrainSettings
 from train.text import kept_encoder
 
-FILE_NAME = "training_videos.json"
+TRAINING_VIDEOS = "training_videos.json"
 """In the folder of a run; the file's SHA-256 is the digest."""
 
 _SHOWN = 3
+"""Videos whose names a message lists."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,12 @@ class TrainingVideos:
 
     @classmethod
     def of(cls, videos: Iterable[IndexedVideo]) -> "TrainingVideos":
-        """Of the videos of a split."""
+        """Takes ids and sentences of the videos of a split."""
         return cls(tuple((video.video_id, video.text) for video in videos))
 
     @classmethod
     def read(cls, path: Path) -> "TrainingVideos | None":
-        """What :meth:`write` wrote; ``None`` where it is missing or damaged."""
+        """Reads what :meth:`write` wrote; ``None`` where it is missing or damaged."""
         try:
             pairs = json.loads(path.read_text(encoding="utf-8"))
             return cls(tuple((video_id, text) for video_id, text in pairs))
@@ -50,17 +55,15 @@ class TrainingVideos:
 
     def write(self, path: Path) -> None:
         """Writes or replaces the list."""
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(self._text, encoding="utf-8")
-        os.replace(partial, path)
+        _replace(path, self._text)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the list."""
+        """SHA-256 of the file that :meth:`write` writes."""
         return hashlib.sha256(self._text.encode()).hexdigest()
 
     def changes_since(self, before: "TrainingVideos") -> list[str]:
-        """What a person has to know to find the difference, a phrase each."""
+        """Returns a phrase for each difference, with the names that help to find it."""
         then, now = dict(before.pairs), dict(self.pairs)
         changed = [i for i in now if i in then and now[i] != then[i]]
         texts = [f"the sentence of {i} changed ({then[i]} -> {now[i]})" for i in changed[:_SHOWN]]
@@ -84,25 +87,8 @@ def _counted(video_ids: Collection[str], word: str) -> list[str]:
     return [f"{len(video_ids):,} video{plural} {word} ({first_names(video_ids)})"]
 
 
-DECIDES_NOTHING = frozenset(
-    {
-        "settings.data.index",
-        "settings.data.rgb",
-        "settings.data.pose",
-        "settings.data.workers",
-        "settings.evaluation.batch_size",
-    }
-)
-"""Where files lie and how fast they are read: may differ when a run goes on."""
-
-PLACE_OF_STORE = re.compile(r"provenance\.\w+\.path")
-"""Decides nothing either, whatever the store's name."""
-
-RECORDED_OF_STORE = re.compile(r"provenance\.\w+\.(.+)")
-
-
 class ChangedRunError(UsageError):
-    """A run that is to go on with other settings or data; the message names what differs."""
+    """Raised for a run that is resumed with other settings or data; the message names them."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +104,7 @@ class RunIdentity:
     training_videos: TrainingVideos
 
     def as_values(self) -> dict[str, Any]:
-        """The fields as plain containers, named as in :class:`RunCheckpoint`."""
+        """Returns the fields as plain containers, named as in :class:`RunCheckpoint`."""
         return {
             "stage": self.stage,
             "seed": self.seed,
@@ -131,22 +117,33 @@ class RunIdentity:
     def refuse_changes(self, checkpoint: RunCheckpoint, path: Path) -> None:
         """Raises :class:`ChangedRunError` when a checkpoint belongs to another run than this.
 
-        A setting that the program did not have when the run began is taken as it is now. ``path``
-        is the checkpoint's, beside which its run keeps the list of videos and the text encoder.
+        ``path`` is the checkpoint's, beside which its run keeps the list of videos and the text
+        encoder.
         """
-        moved = self._moved_text(checkpoint, path.with_name(kept_encoder.FOLDER_NAME))
+        differing = []
+        if self.training_videos.digest != checkpoint.training_videos:
+            before = TrainingVideos.read(path.with_name(TRAINING_VIDEOS))
+            if before is not None and before.digest == checkpoint.training_videos:
+                differing = self.training_videos.changes_since(before)
+            else:
+                differing = [
+                    "ids, sentences or order of the training videos (which of them cannot be told: "
+                    f"there is no {TRAINING_VIDEOS} of this run)"
+                ]
+
+        # The same text encoder may lie in another folder by now.
+        text_before = TextSettings.model_validate(checkpoint.settings["text"])
+        kept = path.with_name(kept_encoder.FOLDER_NAME)
+        moved = kept_encoder.moved_settings(text_before, self.settings.text, kept)
+        free = [*DECIDES_NOTHING.items(), ("text", moved)]
+        ignored = {f"settings.{part}.{name}" for part, names in free for name in names}
+        ignored.add("training_videos")
         ours = _leaves(self.as_values())
         theirs = _leaves({name: getattr(checkpoint, name) for name in self.as_values()})
-        if ours.pop("training_videos") != theirs.pop("training_videos"):
-            differing = self._changed_videos(checkpoint, path.with_name(FILE_NAME))
-        else:
-            differing = []
         differing += [
             f"{name}: {theirs.get(name, 'not set')} there, {ours.get(name, 'not set')} now"
-            for name in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING - moved)
-            if ours.get(name) != theirs.get(name)
-            and not PLACE_OF_STORE.fullmatch(name)
-            and not _is_recorded_since(name, theirs)
+            for name in sorted((ours.keys() | theirs.keys()) - ignored)
+            if ours.get(name) != theirs.get(name) and not _may_differ(name, theirs)
         ]
         if differing:
             raise ChangedRunError(
@@ -154,32 +151,20 @@ class RunIdentity:
                 "Resume it as it was started, or start another run with --name"
             )
 
-    def _moved_text(self, checkpoint: RunCheckpoint, kept: Path) -> set[str]:
-        """Settings that name the same text encoder at another place."""
-        before = TextSettings.model_validate(checkpoint.settings["text"])
-        moved = kept_encoder.moved_settings(before, self.settings.text, kept)
-        return {f"settings.text.{name}" for name in moved}
 
-    def _changed_videos(self, checkpoint: RunCheckpoint, path: Path) -> list[str]:
-        before = TrainingVideos.read(path)
-        if before is None or before.digest != checkpoint.training_videos:
-            return [
-                "ids, sentences or order of the training videos (which of them cannot be told: "
-                f"there is no {path.name} of this run)"
-            ]
-        return self.training_videos.changes_since(before)
-
-
-def _is_recorded_since(name: str, theirs: dict[str, Any]) -> bool:
-    """Whether a run is without a value because the program did not record it when it began."""
+def _may_differ(name: str, theirs: dict[str, Any]) -> bool:
+    """Whether a value is a store's path, or is one that the program did not know or record yet
+    when the run began; a setting that was not known then is taken as it is now."""
     if name.startswith("settings."):
         return name not in theirs
-    later = RECORDED_OF_STORE.fullmatch(name)
-    return bool(later and later[1] in LATER_KEYS and not theirs.get(name))
+    of_store = re.fullmatch(r"provenance\.\w+\.(.+)", name)
+    if of_store is None:
+        return False
+    return of_store[1] == "path" or (of_store[1] in LATER_KEYS and not theirs.get(name))
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by dotted names; tuples, which become lists in files, as lists."""
+    """Returns values by dotted names; tuples, which become lists in files, as lists."""
     found: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
@@ -189,15 +174,60 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+RECORDED_PACKAGES = (
+    "seds", "torch", "numpy", "zarr", "einops", "open-clip-torch", "transformers", "safetensors",
+)  # fmt: skip
+"""What results depend on."""
+
+
+def environment(
+    device: torch.device, num_processes: int, weight_files: Sequence[Path]
+) -> dict[str, Any]:
+    """Describes software, hardware, source code and command of a start, but not the machine's name.
+
+    ``weight_files`` are what the run begins with, told apart by their SHA-256.
+    """
+    on_gpu = device.type == "cuda"
+    return {
+        "command": sys.argv,
+        "versions": software_versions(RECORDED_PACKAGES),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if on_gpu else platform.machine(),
+        "cuda": torch.version.cuda if on_gpu else None,
+        "processes": num_processes,
+        "threads": torch.get_num_threads(),
+        "source": git_state(Path(__file__).parent),
+        "weights": {str(path): _sha256(path) for path in weight_files},
+    }
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Returns the commit, and whether files differ from it; ``None`` outside a checkout."""
+    found = []
+    for question in (("rev-parse", "HEAD"), ("status", "--porcelain")):
+        command = ["git", "-C", str(folder), *question]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None  # git is not installed, either
+        found.append(done.stdout.strip())
+    commit, changes = found
+    return {"commit": commit, "is_changed": bool(changes)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class RunFolderError(UsageError):
-    """A run that is there already, or is not there."""
+    """Raised for a run that exists already, does not exist, or is going on elsewhere."""
 
 
 class RunFolder:
-    """Names of the files of ``runs/NAME``; several programs read them."""
+    """Names the files of ``runs/NAME``, which several programs read, and writes most of them."""
 
     def __init__(self, path: Path) -> None:
-        """Touches nothing."""
         self.path = path
         self.last = path / "last.pt"
         self.best = path / "best.pt"
@@ -206,7 +236,7 @@ class RunFolder:
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.text_encoder = path / kept_encoder.FOLDER_NAME
-        self.training_videos = path / FILE_NAME
+        self.training_videos = path / TRAINING_VIDEOS
         self.tensorboard = path / "tensorboard"
         self.lock = path / "lock"
 
@@ -223,9 +253,10 @@ class RunFolder:
 
     @contextmanager
     def held(self, *, resume: bool) -> Iterator[None]:
-        """Keeps every other start away from the run until this process ends, however it does.
+        """Keeps every other start away from the run until this process ends, however it ends.
 
-        Raises :class:`RunFolderError` like :meth:`check`, and for a run that is going on.
+        The operating system takes the lock back from a process that is killed. Raises
+        :class:`RunFolderError` like :meth:`check`, and for a run that is going on.
         """
         self.check(resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
@@ -241,7 +272,7 @@ class RunFolder:
             self.check(resume=resume)  # another process may have had it in the meantime
             yield
         finally:
-            if not self.last.exists():  # nothing was begun, and nothing is left behind
+            if not self.last.exists():  # a run that never began leaves nothing behind
                 self.lock.unlink(missing_ok=True)
                 with suppress(OSError):
                     self.path.rmdir()
@@ -258,12 +289,10 @@ class RunFolder:
         text = yaml.safe_dump(head | {"train": values["settings"]}, sort_keys=False)
         _replace(self.settings, text)
         identity.training_videos.write(self.training_videos)
-        _replace(self.provenance, _json({name: values[name] for name in _OF_DATA}))
+        of_data = {name: values[name] for name in ("provenance", "layout", "training_videos")}
+        _replace(self.provenance, _json(of_data))
         starts = json.loads(self.environment.read_text()) if self.environment.exists() else []
         _replace(self.environment, _json([*starts, environment]))
-
-
-_OF_DATA = ("provenance", "layout", "training_videos")
 
 
 def _json(value: object) -> str:

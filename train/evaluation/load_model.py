@@ -14,13 +14,13 @@ from seds_core.errors import UsageError
 from seds_core.pipeline_file import validated
 from seds_core.store.layout import Provenance, StoreKind
 from train.checkpoints.import_weights import import_weights
-from train.checkpoints.run_checkpoint import RunCheckpoint, load_weights, read_checkpoint
+from train.checkpoints.run_checkpoint import load_weights, read_checkpoint
 from train.data.retrieval_data import RetrievalData, open_data
 from train.data.rgb_stores import RgbChoice
 from train.evaluation.metrics import SplitScores
 from train.model.retrieval_model import RetrievalModel
 from train.precision import changed_arithmetic
-from train.settings import Stage, TextSettings, TrainSettings
+from train.settings import DECIDES_NOTHING, Stage, TextSettings, TrainSettings
 from train.text.kept_encoder import FOLDER_NAME, as_kept
 from train.text.text_encoder import build_text_encoder
 
@@ -79,8 +79,6 @@ def _names(provenance: dict[str, Any]) -> list[str]:
 
 PUBLISHED_STAGE: Stage = "fusion"
 """Published checkpoints hold all three streams."""
-
-DECIDE_NOTHING = {"data": {"index", "rgb", "pose", "workers"}, "evaluation": {"batch_size"}}
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def load_published_model(
 
 def settings_digest(settings: TrainSettings) -> str:
     """SHA-256 of all settings but those that decide nothing: where data lies, how it is read."""
-    values = settings.model_dump(mode="json", exclude=DECIDE_NOTHING)
+    values = settings.model_dump(mode="json", exclude=DECIDES_NOTHING)
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -35,7 +35,7 @@ from train.settings import LossSettings, Precision, SimilaritySettings
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """The tokens of videos and sentences, not in half precision; or the tokens' gradients."""
+    """The tokens of videos and sentences, never in half precision; or the tokens' gradients."""
 
     signs: SignTokens
     text: TextTokens
@@ -47,7 +47,7 @@ Rows = TypeVar("Rows", TrainingBatch, EncodedBatch)
 
 @dataclass(frozen=True)
 class GradientPass:
-    """From a process's share of a global batch to the global loss and its gradients."""
+    """Turns this process's part of a global batch into the global loss and its gradients."""
 
     model: RetrievalModel
     processes: Processes
@@ -62,27 +62,53 @@ class GradientPass:
 
         Every process gets the same gradients and losses, and calls this at the same time.
         """
+        device = self.processes.device
         pieces = list(micro_batches(batch, self.micro_batch))
         if len(pieces) == 1:
+            # All inner values fit into memory: one forward pass serves the loss and the gradients.
             encoded = self.encode(batch)
             losses, gradients = self._token_gradients(encoded, scaler)
-            self._backward(encoded, gradients)
+            _backward(encoded, gradients)
         else:
-            losses = self._cached(pieces, scaler)
-        self._sum_over_processes()
+            # First pass, without a graph: tokens for the loss. It moves the running statistics
+            # and the dropout generators as one pass over the whole batch would.
+            states, tokens = [], []
+            for index, piece in enumerate(pieces):
+                states.append(DropoutState.now(device))
+                with torch.no_grad(), share_of_momentum(self.model, index, len(pieces)):
+                    tokens.append(self.encode(piece))
+            losses, gradients = self._token_gradients(concatenated(tokens), scaler)
+
+            # Second pass, with a graph: each micro-batch again with the dropout of its first time
+            # and with frozen running statistics, so that it repeats the same function. The last
+            # micro-batch leaves the generators where the first pass did.
+            pieces_gradients = micro_batches(gradients, self.micro_batch)
+            for piece, state, gradient in zip(pieces, states, pieces_gradients, strict=True):
+                state.restore(device)
+                with still_statistics(self.model):
+                    encoded = self.encode(piece)
+                _backward(encoded, gradient)
+
+        # Every process holds the gradients of its own rows, but the whole gradient of the logit
+        # scale, which would otherwise be counted once a process.
+        scale = self.model.logit_scale
+        if scale.grad is not None:
+            scale.grad /= self.processes.size
+        self.processes.sum_in_place([p.grad for p in self.model.parameters() if p.grad is not None])
         return losses
 
     def encode(self, batch: TrainingBatch) -> EncodedBatch:
-        """The tokens of some videos and sentences."""
+        """Returns the tokens of some videos and sentences."""
         with autocast(self.processes.device, self.precision):
-            # Which sentences are equal is known after waiting for the device: before there is much
-            # to wait for.
+            # Text first: finding equal sentences waits for the device, which has little to finish
+            # yet.
             text, augmented = self.model.encode_twins(batch.text, batch.augmented)
             encoded = EncodedBatch(self.model.encode_signs(batch.signs), text, augmented)
-        return map_tensors(_without_half_precision, encoded)
+        halves = (torch.float16, torch.bfloat16)
+        return map_tensors(lambda t: t.float() if t.dtype in halves else t, encoded)
 
     def losses(self, encoded: EncodedBatch) -> Losses:
-        """The losses of a whole batch."""
+        """Returns the losses of a whole batch."""
         return retrieval_losses(
             encoded.signs,
             encoded.text,
@@ -92,69 +118,44 @@ class GradientPass:
             self.weights,
         )
 
-    def _cached(self, pieces: list[TrainingBatch], scaler: torch.amp.GradScaler) -> Losses:
-        """Encodes without a graph, and a second time, with the same dropout, for the gradients."""
-        device = self.processes.device
-        states, tokens = [], []
-        for number, piece in enumerate(pieces):
-            states.append(DropoutState.now(device))
-            with torch.no_grad(), share_of_momentum(self.model, number, len(pieces)):
-                tokens.append(self.encode(piece))
-        losses, gradients = self._token_gradients(concatenated(tokens), scaler)
-        shares = micro_batches(gradients, self.micro_batch)
-        for piece, state, share in zip(pieces, states, shares, strict=True):
-            state.restore(device)
-            with still_statistics(self.model):
-                encoded = self.encode(piece)
-            self._backward(encoded, share)
-        return losses
-
     def _token_gradients(
         self, encoded: EncodedBatch, scaler: torch.amp.GradScaler
     ) -> tuple[Losses, EncodedBatch]:
-        """Losses of the batch of all processes, and their gradients for this process's tokens.
+        """Returns the losses of all processes' rows, and their gradients for this process's tokens.
 
         The logit scale gets its gradient here, in every process the whole of it.
         """
-        everyone = map_tensors(lambda rows: _leaf(self.processes.gather_rows(rows)), encoded)
-        losses = self.losses(everyone)
+
+        def leaf(rows: Tensor) -> Tensor:
+            gathered = self.processes.gather_rows(rows).detach()
+            return gathered.requires_grad_(gathered.is_floating_point())
+
+        def gradient(leaf: Tensor) -> Tensor:
+            return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+
+        # The gathered tokens are leaves: the backward pass of the loss ends at them, and never
+        # crosses the processes.
+        gathered = map_tensors(leaf, encoded)
+        losses = self.losses(gathered)
         scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
         num_rows = encoded.signs.token_is_real.shape[0]
         first = self.processes.rank * num_rows
-        own = rows_of(map_tensors(_gradient, everyone), slice(first, first + num_rows))
-        detached = Losses(losses.total.detach(), {k: v.detach() for k, v in losses.parts.items()})
-        return detached, own
+        own = rows_of(map_tensors(gradient, gathered), slice(first, first + num_rows))
+        parts = {name: part.detach() for name, part in losses.parts.items()}
+        return Losses(losses.total.detach(), parts), own
 
-    def _backward(self, encoded: EncodedBatch, gradients: EncodedBatch) -> None:
-        pairs = zip(tensors_of(encoded), tensors_of(gradients), strict=True)
-        trained = [(tokens, gradient) for tokens, gradient in pairs if tokens.requires_grad]
-        torch.autograd.backward(
-            [tokens for tokens, _ in trained], [gradient for _, gradient in trained]
-        )
 
-    def _sum_over_processes(self) -> None:
-        scale = self.model.logit_scale
-        if scale.grad is not None:
-            scale.grad /= self.processes.size
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        self.processes.sum_in_place(gradients)
+def _backward(encoded: EncodedBatch, gradients: EncodedBatch) -> None:
+    """Carries the gradients of tokens into the parameters; a frozen encoder's tokens have none."""
+    pairs = zip(tensors_of(encoded), tensors_of(gradients), strict=True)
+    trained = [(tokens, gradient) for tokens, gradient in pairs if tokens.requires_grad]
+    torch.autograd.backward(
+        [tokens for tokens, _ in trained], [gradient for _, gradient in trained]
+    )
 
 
 def micro_batches(batch: Rows, size: int | None) -> Iterator[Rows]:
-    """Runs of ``size`` rows; the last may be shorter."""
+    """Cuts a batch into runs of ``size`` rows; the last may be shorter."""
     num_rows = next(tensors_of(batch)).shape[0]
     for first in range(0, num_rows, size or num_rows):
         yield rows_of(batch, slice(first, first + (size or num_rows)))
-
-
-def _without_half_precision(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
-def _leaf(tensor: Tensor) -> Tensor:
-    return tensor.detach().requires_grad_(tensor.is_floating_point())
-
-
-def _gradient(leaf: Tensor) -> Tensor:
-    """The leaf's gradient; nothing but zeros where the loss does not depend on it."""
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad

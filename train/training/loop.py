@@ -1,89 +1,30 @@
-"""The training loop: epochs, validation, and when it stops."""
+"""The training loop: steps, epochs, validation, and requests to stop."""
 
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from types import FrameType
 
-from seds_core.console import messages
 from train.batches import TrainingBatch
 from train.checkpoints.run_checkpoint import Position
 from train.data.loading import TrainingBatches
-from train.data.retrieval_data import RetrievalData
-from train.evaluation.scoring import evaluate_split
-from train.model.batch_norm import average_running_statistics
-from train.model.retrieval_model import RetrievalModel
 from train.processes import Processes
-from train.settings import Stage, TrainSettings
-from train.text.tokenizer import Tokenizer
+from train.settings import Stage
 from train.training.checkpoint_keeper import CheckpointKeeper
-from train.training.observers import (
-    RunLength,
-    RunObserver,
-    StepRecord,
-    ValidationRecord,
-)
-from train.training.step import StepReport, TrainingStep
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Evaluates a model on the videos that choose the best epoch."""
-
-    model: RetrievalModel
-    data: RetrievalData
-    tokenizer: Tokenizer
-    settings: TrainSettings
-    processes: Processes
-
-    def __call__(self) -> dict[str, float]:
-        """Stream -> mean of R@1 of both directions, in percent.
-
-        The first process computes it; all of them call this at the same time and get it.
-        """
-        average_running_statistics(self.model, self.processes)
-        with _without_bars_in_files():
-            scores = self._scores() if self.processes.is_first else {}
-        return self.processes.value_of_first(scores)
-
-    def _scores(self) -> dict[str, float]:
-        scores = evaluate_split(
-            self.model,
-            self.data,
-            self.settings.data.validation_split,
-            self.tokenizer,
-            settings=self.settings,
-            device=self.processes.device,
-            workers=self.settings.data.workers,
-        )
-        return {stream: scores.mean_r1(stream) for stream in scores.streams}
-
-
-@contextmanager
-def _without_bars_in_files() -> Iterator[None]:
-    """Keeps the progress of each validation out of a log that is no terminal."""
-    before = messages.quiet
-    messages.quiet = before or not messages.is_terminal
-    try:
-        yield
-    finally:
-        messages.quiet = before
-
-
-SIGNAL_OFFSET = 128
-"""A shell's exit code of a program that a signal ended, less the signal's number."""
+from train.training.observers import RunLength, RunObserver, StepRecord, ValidationRecord
+from train.training.step import TrainingStep
 
 
 class StopRequest:
-    """Whether somebody wants the run to stop, and how."""
+    """Remembers whether a signal has asked the run to stop."""
 
     signal_number = 0
-    """SIGINT, SIGTERM, or 0: nobody does."""
+    """SIGINT or SIGTERM; 0 while there was none."""
     is_urgent = False
-    """Whether it has interrupted whatever was being done."""
+    """Whether a second Ctrl-C has interrupted the step."""
 
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Handles a signal. A second Ctrl-C ends the program at once; a second SIGTERM, which
@@ -123,104 +64,102 @@ def noted_stop_requests() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def exit_code(signal_number: int) -> int:
-    """130 after Ctrl-C, 143 after SIGTERM."""
-    return SIGNAL_OFFSET + signal_number
-
-
 GO_ON, SAVE_NOW = 0, 1
 """What processes agree on after a step; any other number is that of a signal to stop."""
 
 
 @dataclass
 class TrainingLoop:
-    """The parts of a run, and how far it is."""
+    """Trains epoch by epoch. Between steps its state is ``position`` and ``best_score``.
+
+    Both are in every checkpoint, beside the states of model, optimiser, scaler and generators: a
+    resumed loop begins at the position and takes the same steps. All processes run the same loop
+    and meet in the collective operations of each step, of each agreement, save and validation, so
+    every branch depends on what all of them know.
+    """
 
     stage: Stage
     length: RunLength
     step: TrainingStep
     batches: TrainingBatches
     video_ids: Callable[[int, int], Sequence[str]]
-    """The videos of this process's batch in an epoch's step."""
+    """Returns the videos of this process's batch in an epoch's step."""
     keeper: CheckpointKeeper
-    validation: Validation | None
-    """``None`` where there are no validation videos: the newest epoch is the best, then."""
+    validate: Callable[[], dict[str, float]] | None
+    """Returns stream -> mean R@1 in percent; all processes call it together. ``None`` without
+    validation videos: the newest epoch is the best, then."""
     every_epochs: int
     """Epochs from one validation to the next; the last epoch always has one."""
     processes: Processes
     observers: Sequence[RunObserver]
+    """Empty in all processes but the first."""
     stop: StopRequest
     position: Position
     best_score: float | None
     """Highest validation score so far, in percent."""
 
     def run(self) -> int:
-        """Trains to the end, or until a signal asks to stop; gives its number, or 0."""
+        """Trains to the end, or until a signal asks to stop; returns the signal's number, or 0."""
         while self.position.epoch < self.length.epochs:
-            if number := self._finish_epoch():
-                return number
+            first = self.position.step_in_epoch
+            batches = self.batches.epoch(self.position.epoch, first_step=first)
+            for _ in range(first, self.length.steps_per_epoch):
+                record = self._take_step(batches)
+                for observer in self.observers:
+                    observer.step(record)
+
+                # A signal may reach one process only, and only the first looks at the clock: the
+                # largest number that one of them has is what all of them do.
+                wanted = self.stop.signal_number
+                if self.processes.is_first and self.keeper.is_due:
+                    wanted = max(wanted, SAVE_NOW)
+                agreed = self.processes.largest(wanted)
+                if agreed != GO_ON:
+                    self.keeper.save(self.position, self.best_score)
+                if agreed > SAVE_NOW:
+                    return agreed
+
+            # The epoch counts as done only once it is validated: a run that was stopped after its
+            # last step resumes here, and validates first.
             epoch = self.position.epoch + 1
-            is_best = self._validate(epoch)
+            is_best = self._find_whether_best(epoch)
             self.position = Position(epoch, 0, self.position.step)
             self.keeper.save(self.position, self.best_score, is_best=is_best)
         return GO_ON
 
-    def _finish_epoch(self) -> int:
-        """The steps that the epoch still has; a signal ends it early, and its number is given."""
-        first = self.position.step_in_epoch
-        batches = self.batches.epoch(self.position.epoch, first_step=first)
-        for _ in range(first, self.length.steps_per_epoch):
-            record = self._next_step(batches)
-            for observer in self.observers:
-                observer.step(record)
-            if number := self._agree():
-                return number
-        return GO_ON
-
-    def _next_step(self, batches: Iterator[TrainingBatch]) -> StepRecord:
+    def _take_step(self, batches: Iterator[TrainingBatch]) -> StepRecord:
         began = time.monotonic()
         batch = next(batches)
         arrived = time.monotonic()
-        report = self.step(batch, self.position.step)
+        position = self.position
+        report = self.step(batch, position.step)
         seconds = max(time.monotonic() - began, 1e-9)
-        epoch, step_in_epoch, step = astuple(self.position)
-        unusable = self._unusable(report) if report.is_skipped else ()
-        self.position = Position(epoch, step_in_epoch + 1, step + 1)
+
+        unusable: tuple[str, ...] = ()
+        if report.is_skipped:  # in all processes or in none
+            ids = self.video_ids(position.epoch, position.step_in_epoch)
+            own = [ids[row] for row in report.unusable_rows]
+            unusable = tuple(chain.from_iterable(self.processes.gather_values(own)))
+
+        self.position = Position(position.epoch, position.step_in_epoch + 1, position.step + 1)
         return StepRecord(
-            step=step + 1,
-            epoch=epoch + 1,
+            step=position.step + 1,
+            epoch=position.epoch + 1,
             report=report,
             samples_per_second=batch.signs.num_videos * self.processes.size / seconds,
             waiting=(arrived - began) / seconds,
             unusable_videos=unusable,
         )
 
-    def _unusable(self, report: StepReport) -> tuple[str, ...]:
-        """Which videos of all processes' batches had no finite numbers; before the step counts."""
-        ids = self.video_ids(self.position.epoch, self.position.step_in_epoch)
-        found = self.processes.gather_values([ids[row] for row in report.unusable_rows])
-        return tuple(chain.from_iterable(found))
-
-    def _agree(self) -> int:
-        """Saves if the processes agree to; gives the signal to stop that one of them has got."""
-        own = self.stop.signal_number
-        if self.processes.is_first and self.keeper.is_due:
-            own = max(own, SAVE_NOW)
-        agreed = self.processes.largest(own)
-        if agreed == GO_ON:
-            return GO_ON
-        self.keeper.save(self.position, self.best_score)
-        return GO_ON if agreed == SAVE_NOW else agreed
-
-    def _validate(self, epoch: int) -> bool:
-        """Whether the model is the best so far, as far as this epoch is to find out."""
-        if self.validation is None:
+    def _find_whether_best(self, epoch: int) -> bool:
+        """Validates where it is due; returns whether the model is the best so far."""
+        if self.validate is None:
             return True
         if epoch % self.every_epochs and epoch < self.length.epochs:
             return False
         for observer in self.observers:
             observer.pause()
-        mean_r1 = self.validation()
+        mean_r1 = self.validate()
         score, best = mean_r1[self.stage], self.best_score
         is_best = best is None or score > best
         self.best_score = score if best is None else max(score, best)

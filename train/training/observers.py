@@ -1,12 +1,10 @@
-"""What a run tells while it trains: a live view, a log of JSON lines, unusable videos."""
+"""What a run reports while it trains: a live view or plain lines, ``metrics.jsonl``, warnings."""
 
 import json
 import math
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -31,14 +29,14 @@ from train.training.step import StepReport
 
 @dataclass(frozen=True)
 class RunLength:
-    """Sizes of a run."""
+    """Epochs and steps of a run."""
 
     epochs: int
     steps_per_epoch: int
 
     @property
     def steps(self) -> int:
-        """Of the whole run."""
+        """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch
 
 
@@ -54,7 +52,7 @@ class StepRecord:
     samples_per_second: float
     """Of all processes together."""
     waiting: float
-    """Share of the step's time that went by until the data was there."""
+    """Fraction of the step's time that went by until the data was there."""
     unusable_videos: tuple[str, ...] = ()
     """Videos of all processes whose numbers are not finite: why the step was skipped."""
 
@@ -73,33 +71,27 @@ class ValidationRecord:
     """Of the run so far, this one included."""
 
 
-class RunObserver(ABC):
-    """Somebody who is told."""
+class RunObserver:
+    """Receives the events of a run, and ignores those that it does not override."""
 
-    @abstractmethod
     def step(self, record: StepRecord) -> None:
         """A step is done."""
 
-    @abstractmethod
     def validation(self, record: ValidationRecord) -> None:
         """A validation is done."""
 
-    @abstractmethod
     def pause(self) -> None:
-        """Something else is about to be shown, or the run to end."""
+        """Other output is about to appear on the screen."""
 
-
-# FROM train/training/live_view.py
-# What a person sees while a model trains: bars and figures, or plain lines where no terminal is.
-#
-# Everything goes to standard error.
+    def close(self) -> None:
+        """This start of the run ends."""
 
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 class _View(RunObserver):
-    """What both views remember."""
+    """What both views remember; they write to standard error."""
 
     def __init__(self, length: RunLength, console: Console) -> None:
         self._length = length
@@ -108,14 +100,13 @@ class _View(RunObserver):
         self._validation: ValidationRecord | None = None
 
     def validation(self, record: ValidationRecord) -> None:
-        """Is shown with the steps that follow, too."""
+        """Shows the scores now, and beside the figures of the steps that follow."""
         self._validation = record
-        self._console.print(
-            f"epoch {record.epoch}: validation {_validation_text(record)}", markup=False
-        )
+        text = _validation_text(record)
+        self._console.print(f"epoch {record.epoch}: validation {text}", markup=False)
 
     def _figures(self, record: StepRecord) -> list[tuple[str, str]]:
-        """Names and texts of everything that is told about a step."""
+        """Returns names and texts of all figures of a step."""
         report = record.report
         self._num_skipped += report.is_skipped
         parts = ", ".join(f"{name} {value:.4f}" for name, value in report.parts.items())
@@ -129,35 +120,34 @@ class _View(RunObserver):
         return rows
 
 
+def _validation_text(record: ValidationRecord) -> str:
+    streams = ", ".join(f"{name} {score:.1f}" for name, score in record.mean_r1.items())
+    return f"R@1 {streams} % (best {record.best_score:.1f})"
+
+
 class PlainLines(_View):
-    """A line every few seconds, for files and pipes."""
+    """Prints a line every few seconds, for files and pipes."""
 
     def __init__(self, length: RunLength, console: Console = messages) -> None:
-        """The first step is told at once."""
         super().__init__(length, console)
         self._due = 0.0
 
     def step(self, record: StepRecord) -> None:
-        """Prints, when it is time to or the run is done."""
-        figures = self._figures(record)
+        """Prints the first step, the last one, and others when a line is due."""
+        figures = self._figures(record)  # also counts the steps that are not shown
         if time.monotonic() < self._due and record.step < self._length.steps:
             return
         self._due = time.monotonic() + SECONDS_BETWEEN_LINES
-        place = (
-            f"epoch {record.epoch}/{self._length.epochs} step {record.step}/{self._length.steps}"
-        )
+        length = self._length
+        position = f"epoch {record.epoch}/{length.epochs} step {record.step}/{length.steps}"
         texts = (f"{name} {text}" for name, text in figures)
-        self._console.print(" | ".join((place, *texts)), markup=False)
-
-    def pause(self) -> None:
-        """Lines stand in nobody's way."""
+        self._console.print(" | ".join((position, *texts)), markup=False)
 
 
 class LivePanel(_View):
-    """Bars with an estimate of the time left, and the figures of the newest step below them."""
+    """Shows bars with the time left, and the figures of the newest step below them."""
 
     def __init__(self, length: RunLength, console: Console = messages) -> None:
-        """Shows itself with the first step."""
         super().__init__(length, console)
         self._bars = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -165,10 +155,11 @@ class LivePanel(_View):
         )  # fmt: skip
         self._run = self._bars.add_task("run", total=length.steps)
         self._epoch = self._bars.add_task("epoch", total=length.steps_per_epoch)
+        # There only while the panel is on the screen: from a step to the next pause.
         self._live: Live | None = None
 
     def step(self, record: StepRecord) -> None:
-        """Brings everything up to date."""
+        """Updates the panel, and brings it back after a pause."""
         done = record.step - (record.epoch - 1) * self._length.steps_per_epoch
         self._bars.update(self._run, completed=record.step)
         title = f"epoch {record.epoch}/{self._length.epochs}"
@@ -183,20 +174,12 @@ class LivePanel(_View):
         self._live.update(shown)
 
     def pause(self) -> None:
-        """Takes the panel away; the next step brings it back."""
+        """Takes the panel off the screen."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
-
-def training_view(length: RunLength) -> RunObserver:
-    """The view that fits standard error."""
-    return LivePanel(length) if messages.is_terminal else PlainLines(length)
-
-
-def _validation_text(record: ValidationRecord) -> str:
-    streams = ", ".join(f"{name} {score:.1f}" for name, score in record.mean_r1.items())
-    return f"R@1 {streams} % (best {record.best_score:.1f})"
+    close = pause
 
 
 class RunLog(RunObserver):
@@ -207,14 +190,22 @@ class RunLog(RunObserver):
     """
 
     def __init__(self, folder: RunFolder, first_step: int) -> None:
-        """Goes on after ``first_step``: what a run wrote about later steps, before it was killed
-        and resumed from its last checkpoint, is taken out."""
-        _keep_lines(folder.metrics, first_step)
-        self._lines = folder.metrics.open("a", encoding="utf-8")
+        """Continues after ``first_step``.
+
+        What a run wrote about later steps, before it was killed and resumed from its last
+        checkpoint, is removed, and so is a line that was cut off.
+        """
+        path = folder.metrics
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
+            kept = [line for line in whole if json.loads(line)["step"] <= first_step]
+            path.write_text("".join(kept), encoding="utf-8")
+        self._lines = path.open("a", encoding="utf-8")
         self._events = SummaryWriter(str(folder.tensorboard), purge_step=first_step + 1)
 
     def step(self, record: StepRecord) -> None:
-        """One line and its events."""
+        """Writes one line and its events."""
         report = record.report
         values = {
             "loss": report.loss,
@@ -231,16 +222,16 @@ class RunLog(RunObserver):
         self._write("step", record.step, record.epoch, values)
 
     def validation(self, record: ValidationRecord) -> None:
-        """One line and its events."""
+        """Writes one line and its events."""
         values = {"mean_r1": record.mean_r1, "best": record.best_score}
         self._write("validation", record.step, record.epoch, values)
 
     def pause(self) -> None:
-        """Events are written at once, too."""
+        """Writes the events that are still in memory: a validation takes long."""
         self._events.flush()
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Closes both files."""
         self._lines.close()
         self._events.close()
 
@@ -251,15 +242,6 @@ class RunLog(RunObserver):
         self._lines.flush()
         for name, value in _numbers(finite):
             self._events.add_scalar(f"{kind}/{name}", value, step)
-
-
-def _keep_lines(path: Path, last_step: int) -> None:
-    """Takes out the lines of later steps, and a last line that was cut off."""
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        kept = [line for line in whole if json.loads(line)["step"] <= last_step]
-        path.write_text("".join(kept), encoding="utf-8")
 
 
 def _without_infinities(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -277,31 +259,24 @@ def _numbers(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
 
 
 class UnusableVideos(RunObserver):
-    """Warns of every such video once, and counts the steps that they cost."""
+    """Warns of every video whose features are not finite once, and counts the steps they cost."""
 
     def __init__(self) -> None:
-        """None yet."""
         self._known: set[str] = set()
         self._num_steps = 0
 
     def step(self, record: StepRecord) -> None:
-        """A step is done, or was skipped."""
+        """Warns of the videos that were not known yet."""
         self._num_steps += bool(record.unusable_videos)
         new = [video for video in record.unusable_videos if video not in self._known]
         self._known.update(new)
         if new:
-            told = f"step {record.step:,} is skipped: the features of {named(new)} {NOT_FINITE}"
-            warn(escape(f"{told}; {ADVICE}"))
+            self._warn(f"step {record.step:,} is skipped", new)
 
-    def validation(self, record: ValidationRecord) -> None:
-        """Refuses such videos itself."""
-
-    def pause(self) -> None:
-        """Shows nothing that would be in the way."""
-
-    def tell_end(self) -> None:
-        """What they have cost this start of the run, if anything."""
+    def close(self) -> None:
+        """Sums up what they have cost this start of the run, if anything."""
         if self._num_steps:
-            names = named(sorted(self._known))
-            told = f"{self._num_steps:,} steps were skipped: the features of {names} {NOT_FINITE}"
-            warn(escape(f"{told}; {ADVICE}"))
+            self._warn(f"{self._num_steps:,} steps were skipped", sorted(self._known))
+
+    def _warn(self, event: str, videos: list[str]) -> None:
+        warn(escape(f"{event}: the features of {named(videos)} {NOT_FINITE}; {ADVICE}"))

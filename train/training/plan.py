@@ -1,4 +1,4 @@
-"""What is about to be trained, in a table, before anything is."""
+"""The table of what is about to be trained, printed before anything is."""
 
 from rich.markup import escape
 from rich.table import Table
@@ -11,25 +11,32 @@ from train.training.preparation import PreparedRun
 
 
 def plan_table(run: PreparedRun) -> Table:
-    """Videos, steps, arithmetic, and the parameters of each part with their learning rate."""
-    table = Table(title=f"Stage {run.identity.stage}", title_justify="left", show_header=False)
-    settings, length = run.settings.optimisation, run.length
+    """Returns videos, steps, arithmetic, and each part's parameters with their learning rate."""
+    settings, length, processes = run.settings.optimisation, run.length, run.processes
+    size = min(settings.batch_size, len(run.training))
+    size -= size % processes.size
+    batch = f"{size:,} videos"
+    if processes.size > 1:
+        batch += f", {size // processes.size:,} in each of {processes.size} processes"
+    if settings.micro_batch is not None:
+        batch += f", {settings.micro_batch:,} encoded at once"
     rows = {
         "training videos": _split_text(run.settings.data.train_split, run.training),
         "validation videos": _split_text(run.settings.data.validation_split, run.validation),
         "steps": f"{length.steps:,}: {length.epochs:,} epochs of {length.steps_per_epoch:,}",
-        "batch": _batch_text(run),
-        "device": f"{run.processes.device}, {arithmetic_text(run.settings)}",
+        "batch": batch,
+        "device": f"{processes.device}, {arithmetic_text(run.settings)}",
         "optimiser": f"{settings.optimiser}, seed {run.identity.seed}",
         **parameter_rows(run.model, settings.learning_rates),
     }
+    table = Table(title=f"Stage {run.identity.stage}", title_justify="left", show_header=False)
     for name, text in rows.items():
         table.add_row(name, escape(text))
     return table
 
 
 def parameter_rows(model: nn.Module, rates: LearningRates) -> dict[str, str]:
-    """Part of the model -> how many parameters it has and how fast they learn, in words."""
+    """Returns part of the model -> how many parameters it has and how fast they learn, in words."""
     trained: dict[str, int] = {}
     frozen: dict[str, int] = {}
     for name, parameter in model.named_parameters():
@@ -48,7 +55,7 @@ def parameter_rows(model: nn.Module, rates: LearningRates) -> dict[str, str]:
 
 
 def arithmetic_text(settings: TrainSettings) -> str:
-    """The arithmetic of steps and of validation, such as ``bfloat16, validation in float32``."""
+    """Returns the arithmetic of training and validation: ``bfloat16, validation in float32``."""
     training, evaluation = settings.optimisation.precision, settings.evaluation.precision
     words: list[str] = [training]
     words += [f"validation in {evaluation}"] * (evaluation != training)
@@ -62,12 +69,3 @@ def _split_text(name: str, videos: SplitVideos) -> str:
         return f"none in '{name}'"
     sentences = {video.text for video in videos}
     return f"{len(videos):,} of {len(sentences):,} sentences ('{name}')"
-
-
-def _batch_text(run: PreparedRun) -> str:
-    size, num_processes = run.batch_size, run.processes.size
-    text = f"{size:,} videos"
-    if num_processes > 1:
-        text += f", {size // num_processes:,} in each of {num_processes} processes"
-    micro_batch = run.settings.optimisation.micro_batch
-    return text if micro_batch is None else f"{text}, {micro_batch:,} encoded at once"

@@ -23,7 +23,7 @@ MOST_SKIPPED_IN_A_ROW = 25
 
 
 class DivergedError(UnavailableError):
-    """Loss or gradients are not finite, step after step."""
+    """Raised when loss or gradients are not finite, step after step."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class StepReport:
 
     loss: float
     parts: dict[str, float]
+    """Loss of each stream, without its weight."""
     gradient_norm: float
     """Before it was limited."""
     rates: dict[str, float]
@@ -44,7 +45,8 @@ class StepReport:
 
 
 class TrainingStep:
-    """Takes steps; holds the optimiser and the loss scale between them."""
+    """Takes steps; between them it holds the optimiser, the scaler of float16 losses, and how many
+    steps in a row were skipped."""
 
     def __init__(
         self,
@@ -64,43 +66,39 @@ class TrainingStep:
         self._parameters = [p for _, p in trained_parameters(gradient_pass.model)]
 
     def __call__(self, batch: TrainingBatch, step: int) -> StepReport:
-        """Trains on this process's share of a batch; ``step`` counts those before.
+        """Trains on this process's part of a batch; ``step`` counts those before.
 
         Raises :class:`DivergedError` after too many steps without a finite result.
         """
-        model = self.gradient_pass.model
+        model, processes = self.gradient_pass.model, self.gradient_pass.processes
         set_rates(self.optimiser, rate_share(step, self.total_steps, self.settings.warm_up))
         self.optimiser.zero_grad()
+        # The forward pass moves running statistics before it is known whether the step counts.
         statistics = saved_statistics(model)
-        device = self.gradient_pass.processes.device
-        batch = on_device(batch, device)
+        batch = on_device(batch, processes.device)
         losses = self.gradient_pass(batch, self.scaler)
-        loss, norm = losses.total.item(), self._limit_gradients()
+
+        # Gradients are limited in their own units: what the loss was scaled by comes out first.
+        self.scaler.unscale_(self.optimiser)
+        limit = self.settings.clip_norm
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit).item()
+        loss = losses.total.item()
+
+        # Loss and gradients are the same in all processes, and so is what follows from them.
         is_finite = math.isfinite(loss) and math.isfinite(norm)
-        unusable = [] if is_finite else batch.signs.unusable_rows()
         if is_finite:
             self.scaler.step(self.optimiser)
+            unusable, is_broken = [], False
         else:
             restore_statistics(model, statistics)
-        # Gradients of broken numbers say nothing about the scale, whichever process has got them.
-        is_broken = self.gradient_pass.processes.largest(len(unusable)) if not is_finite else 0
+            unusable = batch.signs.unusable_rows()
+            is_broken = bool(processes.largest(len(unusable)))
+        # A loss that overflowed lowers the scale. Features that were broken to begin with, in
+        # whichever process, say nothing about it.
         self.scaler.update(self.scaler.get_scale() if is_broken else None)
         with torch.no_grad():
             model.logit_scale.clamp_(max=LARGEST_LOGIT_SCALE)
-        self._count(step, loss, norm, is_finite=is_finite, is_broken=bool(is_broken))
-        parts = {name: part.item() for name, part in losses.parts.items()}
-        rates = current_rates(self.optimiser)
-        scale = model.scale.item()
-        return StepReport(loss, parts, norm, rates, scale, not is_finite, tuple(unusable))
 
-    def _limit_gradients(self) -> float:
-        """Scales all gradients together to ``clip_norm`` at most, and gives their norm before."""
-        self.scaler.unscale_(self.optimiser)
-        return torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip_norm).item()
-
-    def _count(
-        self, step: int, loss: float, norm: float, *, is_finite: bool, is_broken: bool
-    ) -> None:
         self.skipped_in_a_row = 0 if is_finite else self.skipped_in_a_row + 1
         if self.skipped_in_a_row > MOST_SKIPPED_IN_A_ROW:
             reason = (
@@ -113,3 +111,12 @@ class TrainingStep:
                 f"training has diverged: {self.skipped_in_a_row} steps in a row up to step {step} "
                 f"gave no finite result; {reason}"
             )
+        return StepReport(
+            loss=loss,
+            parts={name: part.item() for name, part in losses.parts.items()},
+            gradient_norm=norm,
+            rates=current_rates(self.optimiser),
+            scale=model.scale.item(),
+            is_skipped=not is_finite,
+            unusable_rows=tuple(unusable),
+        )

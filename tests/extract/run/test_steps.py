@@ -45,7 +45,7 @@ def test_the_score_is_asked_of_the_run_that_training_makes(index):
     program = f"""
 import sys, types
 run = types.ModuleType("train.training.run")
-run.train = lambda request: print(request.run_dir, request.index, sep="\\n") or 0
+run.train = lambda stage, run_dir, index, **others: print(run_dir, index, sep="\\n") or 0
 sys.modules[run.__name__] = run
 sys.argv = {shlex.split(train)}
 from train.cli import main

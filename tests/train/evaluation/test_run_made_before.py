@@ -17,7 +17,6 @@ from train.checkpoints.run_checkpoint import read_checkpoint
 from train.checkpoints.run_folder import RunFolder
 from train.evaluation.evaluate import evaluate
 from train.evaluation.report import report
-from train.training.preparation import TrainRequest
 from train.training.run import train
 
 ARCHIVE = Path(__file__).parents[2] / "fixtures" / "made_before" / "run.tar.xz"
@@ -46,11 +45,11 @@ def test_it_is_evaluated_and_compared(made_before, capsys):
 
 
 def test_it_goes_on_and_its_new_files_are_sealed(made_before):
-    request = TrainRequest(
-        "rgb", "small", Path("pipelines.yaml"), RUN, Path("index.csv"), (Path("rgb.zarr"),),
-        device="cpu", seed=0, resume=True,
+    code = train(
+        "rgb", pipeline="small", pipelines=Path("pipelines.yaml"), run_dir=RUN,
+        index=Path("index.csv"), rgb=(Path("rgb.zarr"),), device="cpu", seed=0, resume=True,
     )  # fmt: skip
-    assert train(request) == 0
+    assert code == 0
     assert losses(RUN)[5:] == pytest.approx([0.577352], abs=1e-4)
     assert read_checkpoint(RunFolder(RUN).last).position["step"] == 6
     assert len(evaluated(which="last")) == 1

@@ -20,7 +20,7 @@ def whole_run(tmp_path_factory):
     from train.training.run import train
 
     folder = prepare_folder(tmp_path_factory.mktemp("whole"))
-    assert train(small_request(folder, "whole")) == 0
+    assert train(**small_request(folder, "whole")) == 0
     return folder
 
 

@@ -5,7 +5,7 @@ import subprocess
 
 import torch
 
-from train.training.checkpoint_keeper import environment, git_state
+from train.checkpoints.run_folder import environment, git_state
 
 
 def git(folder, *words):

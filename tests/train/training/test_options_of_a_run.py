@@ -125,7 +125,7 @@ def test_a_run_does_what_its_options_say_and_resumes(
     whole, resumed = (
         short_folder / "runs" / f"{name} {device}{part}" for part in (" whole", " resumed")
     )
-    assert train(small_request(short_folder, whole.name, device=device)) == 0
+    assert train(**small_request(short_folder, whole.name, device=device)) == 0
     assert not torch.backends.cudnn.allow_tf32
     assert seen.training == training * 4
     assert {dtype for _, dtype in seen.evaluation} == {evaluation}
@@ -133,8 +133,8 @@ def test_a_run_does_what_its_options_say_and_resumes(
 
     with monkeypatch.context() as patch:
         interrupted_at(2, patch)
-        assert train(small_request(short_folder, resumed.name, device=device)) == 130
-    assert train(small_request(short_folder, resumed.name, device=device, resume=True)) == 0
+        assert train(**small_request(short_folder, resumed.name, device=device)) == 130
+    assert train(**small_request(short_folder, resumed.name, device=device, resume=True)) == 0
     assert_same_run(whole, resumed)
     scalers = [read_checkpoint(RunFolder(run).last).scaler for run in (whole, resumed)]
     assert_equal(*scalers)

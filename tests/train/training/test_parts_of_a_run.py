@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from small_training import small_request
+from small_training import small_settings
 from torch import nn
 from training_stand_in import StandInModel
 
@@ -17,10 +17,11 @@ from train.precision import loss_scaler
 from train.processes import Processes
 from train.settings import LossSettings, OptimisationSettings, SimilaritySettings
 from train.training import preparation
+from train.training import run as run_module
 from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.gradients import GradientPass
-from train.training.loop import Validation
 from train.training.preparation import prepare
+from train.training.run import validation_scores
 from train.training.step import TrainingStep
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -48,14 +49,14 @@ class Asked(Exception):  # noqa: N818 - ends a test where it has seen enough
     pass
 
 
-def rgb_request(folder, **changes):
-    return small_request(folder, stage="rgb", pose=None, **changes)
+def prepare_rgb(folder, processes):
+    return prepare("rgb", small_settings(folder, pose=None), 0, processes)
 
 
 def test_processes_have_one_model_and_dropout_of_their_own(small_folder):
     models, states = [], []
     for rank in (0, 1):
-        run = prepare(rgb_request(small_folder), OneOfTwo(rank, 2, CPU))
+        run = prepare_rgb(small_folder, OneOfTwo(rank, 2, CPU))
         models.append(run.model.state_dict())
         states.append(torch.get_rng_state())
     assert all(torch.equal(value, models[1][name]) for name, value in models[0].items())
@@ -71,7 +72,7 @@ def two():
 
 def test_running_statistics_are_averaged_before_they_are_saved(two, small_folder):
     model, processes = two
-    run = prepare(rgb_request(small_folder), Processes(0, 1, CPU))
+    run = prepare_rgb(small_folder, Processes(0, 1, CPU))
     settings = OptimisationSettings()
     gradient_pass = GradientPass(model, processes, SimilaritySettings(), LossSettings())
     step = TrainingStep(
@@ -85,15 +86,16 @@ def test_running_statistics_are_averaged_before_they_are_saved(two, small_folder
 
 def test_running_statistics_are_averaged_before_they_are_used(two, small_folder, monkeypatch):
     model, processes = two
-    run = prepare(rgb_request(small_folder), Processes(0, 1, CPU))
+    run = prepare_rgb(small_folder, Processes(0, 1, CPU))
     used = []
 
-    def scores(self):
+    def evaluate(model, *_, **__):
         used.append(model.pose_encoder[1].running_mean.clone())
-        return {}
+        raise Asked
 
-    monkeypatch.setattr(Validation, "_scores", scores)
-    Validation(model, run.data, run.tokenizer, run.settings, processes)()
+    monkeypatch.setattr(run_module, "evaluate_split", evaluate)
+    with pytest.raises(Asked):
+        validation_scores(model, run.data, run.tokenizer, run.settings, processes)
     assert used[0].tolist() == [1.0] * len(used[0])
 
 
@@ -110,7 +112,7 @@ def _gpu_without_one(monkeypatch):
 def test_batch_statistics_are_those_of_all_processes_on_gpus(
     small_folder, processes, is_synchronised
 ):
-    settings = preparation.read_settings(small_request(small_folder))
+    settings = small_settings(small_folder)
     layout = preparation.ClipLayout(5, 4, 6)
     model = preparation.build_model(settings, "fusion", layout, processes, with_weights=False)
     norms = [part for part in model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
@@ -123,11 +125,11 @@ def test_batches_for_a_gpu_are_pinned(small_folder, monkeypatch, device):
     def asked(*_, pin_memory, **__):
         raise Asked(pin_memory)
 
-    run = prepare(rgb_request(small_folder), Processes(0, 1, CPU))
+    run = prepare_rgb(small_folder, Processes(0, 1, CPU))
     monkeypatch.setattr(preparation, "training_batches", asked)
     monkeypatch.setattr(scoring, "sign_batches", asked)
     with pytest.raises(Asked, match=str(device.type == "cuda")):
-        prepare(rgb_request(small_folder), Processes(0, 1, device))
+        prepare_rgb(small_folder, Processes(0, 1, device))
     with pytest.raises(Asked, match=str(device.type == "cuda")):
         scoring.evaluate_split(
             run.model, run.data, "dev", run.tokenizer, settings=run.settings, device=device

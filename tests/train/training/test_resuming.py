@@ -54,7 +54,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(whole_run, options, expected
     assert running.returncode == -signal.SIGKILL
     found = position(run_dir)
     assert found["step_in_epoch"] > 0 if expected is None else found == expected
-    assert train(small_request(whole_run, name, resume=True)) == 0
+    assert train(**small_request(whole_run, name, resume=True)) == 0
     assert_same_run(run_dir, whole_run / "runs" / "whole")
 
 
@@ -68,7 +68,7 @@ def test_sigterm_saves_and_ends_with_143(whole_run):
     assert "with --resume goes on from" in messages
     assert "Traceback" not in messages
     assert position(run_dir)["step"] == len(losses(run_dir)) >= 4
-    assert train(small_request(whole_run, "ended", resume=True)) == 0
+    assert train(**small_request(whole_run, "ended", resume=True)) == 0
     assert_same_run(run_dir, whole_run / "runs" / "whole")
 
 
@@ -85,15 +85,15 @@ def test_ctrl_c_ends_with_130_wherever_it_comes(whole_run, monkeypatch, step):
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingStep, "__call__", interrupted)
-        assert train(small_request(whole_run, name)) == 130
+        assert train(**small_request(whole_run, name)) == 130
     run_dir = whole_run / "runs" / name
     assert position(run_dir) == {"epoch": 0, "step_in_epoch": step, "step": step}
     assert metric_lines(run_dir, "validation") == []
-    assert train(small_request(whole_run, name, resume=True)) == 0
+    assert train(**small_request(whole_run, name, resume=True)) == 0
     assert_same_run(run_dir, whole_run / "runs" / "whole")
 
 
 def test_a_finished_run_has_nothing_left_to_do(whole_run):
     before = losses(whole_run / "runs" / "whole")
-    assert train(small_request(whole_run, "whole", resume=True)) == 0
+    assert train(**small_request(whole_run, "whole", resume=True)) == 0
     assert losses(whole_run / "runs" / "whole") == before

@@ -39,14 +39,14 @@ def load(run_dir, **changes):
 
 
 def test_all_of_one_store_trains_as_without_a_mix(whole_run):
-    assert train(small_request(whole_run, "one", mix=(1.0,))) == 0
+    assert train(**small_request(whole_run, "one", mix=(1.0,))) == 0
     assert_same_run(whole_run / "runs" / "one", whole_run / "runs" / "whole")
 
 
 def test_a_mix_is_trained_on_resumed_and_evaluated(small_folder):
     change_settings(small_folder, "epochs: 4", "epochs: 1")
     stores = (small_folder / "rgb.zarr", other_features(small_folder))
-    assert train(small_request(small_folder, "mixed", rgb=stores, mix=(0.75, 0.25))) == 0
+    assert train(**small_request(small_folder, "mixed", rgb=stores, mix=(0.75, 0.25))) == 0
     run_dir = small_folder / "runs" / "mixed"
 
     data = load(run_dir).data
@@ -56,13 +56,14 @@ def test_a_mix_is_trained_on_resumed_and_evaluated(small_folder):
     np.testing.assert_allclose(data.reader.read(video).rgb, expected, atol=1e-4, rtol=1e-5)
 
     with pytest.raises(ChangedRunError, match=r"rgb_1\.mix: 0\.75 there, 0\.5 now"):
-        train(small_request(small_folder, "mixed", rgb=stores, mix=(0.5, 0.5), resume=True))
+        train(**small_request(small_folder, "mixed", rgb=stores, mix=(0.5, 0.5), resume=True))
     with pytest.raises(OtherStoresError, match=r"mix: 0\.5 / 0\.75"):
         load(run_dir, rgb=rgb_choice(stores, (0.5, 0.5)))
     with pytest.raises(OtherStoresError, match=r"kind rgb_1 and rgb_2 and pose"):
         load(run_dir, rgb=stores[0])
     assert (
-        train(small_request(small_folder, "mixed", rgb=stores, mix=(0.75, 0.25), resume=True)) == 0
+        train(**small_request(small_folder, "mixed", rgb=stores, mix=(0.75, 0.25), resume=True))
+        == 0
     )
 
 
@@ -71,8 +72,8 @@ def test_a_mix_in_the_pipeline_is_taken(small_folder):
     stores = (small_folder / "rgb.zarr", other_features(small_folder))
     listed = ", ".join(f"{{store: {s}, mix: 0.5}}" for s in stores)
     change_settings(small_folder, "data: {workers: 0}", f"data: {{workers: 0, rgb: [{listed}]}}")
-    assert train(small_request(small_folder, "listed", rgb=())) == 0
-    assert train(small_request(small_folder, "asked", rgb=stores, mix=(0.5, 0.5))) == 0
+    assert train(**small_request(small_folder, "listed", rgb=())) == 0
+    assert train(**small_request(small_folder, "asked", rgb=stores, mix=(0.5, 0.5))) == 0
     assert_same_run(small_folder / "runs" / "listed", small_folder / "runs" / "asked")
 
 
@@ -87,10 +88,10 @@ def test_clips_of_frames_with_hands_are_trained_on(small_folder):
     rgb = write_store(small_folder / "hands.zarr", HANDS_RGB, features)
     pose = write_store(small_folder / "whole.zarr", WHOLE_POSE, poses)
     with pytest.raises(StageStoresError, match=r"keypoints\.frames is 'all'"):
-        train(small_request(small_folder, "all", rgb=(rgb,), pose=pose))
+        train(**small_request(small_folder, "all", rgb=(rgb,), pose=pose))
     change_settings(small_folder, "{max_clips: 6}", "{max_clips: 6, frames: hands}")
     for stage in ("fusion", "pose", "rgb"):
-        assert train(small_request(small_folder, stage, stage=stage, rgb=(rgb,), pose=pose)) == 0
+        assert train(**small_request(small_folder, stage, stage=stage, rgb=(rgb,), pose=pose)) == 0
     reader = load(small_folder / "runs" / "fusion").data.reader
     example = reader.read(reader.locate("c"))
     assert example.num_clips == len(example.rgb) == 6

@@ -15,7 +15,7 @@ from train.training.run import train
 def test_a_seed_decides_every_bit(small_folder):
     change_settings(small_folder, "epochs: 4", "epochs: 7")  # 21 steps
     for name in ("one", "two"):
-        assert train(small_request(small_folder, name)) == 0
+        assert train(**small_request(small_folder, name)) == 0
     runs = small_folder / "runs"
     assert len(losses(runs / "one")) == 21
     assert_same_run(runs / "one", runs / "two")
@@ -57,26 +57,26 @@ def test_weights_without_an_optimiser_are_not_resumed(whole_run):
     folder.path.mkdir()
     shutil.copy(RunFolder(whole_run / "runs" / "whole").best, folder.last)
     with pytest.raises(UsageError, match=r"last\.pt holds weights without.*--init"):
-        train(small_request(whole_run, "renamed", resume=True))
+        train(**small_request(whole_run, "renamed", resume=True))
 
 
 def test_a_run_is_not_overwritten(whole_run):
     with pytest.raises(UsageError, match="exists; resume with --resume or name another"):
-        train(small_request(whole_run, "whole"))
+        train(**small_request(whole_run, "whole"))
 
 
 def test_nothing_to_resume_is_an_error(whole_run):
     with pytest.raises(UsageError, match=r"no last\.pt to resume"):
-        train(small_request(whole_run, "absent", resume=True))
+        train(**small_request(whole_run, "absent", resume=True))
 
 
 def test_a_changed_run_is_not_resumed(whole_run):
     with pytest.raises(UsageError, match=r"last\.pt cannot be resumed.*seed: 0 there, 5 now"):
-        train(small_request(whole_run, "whole", resume=True, seed=5))
+        train(**small_request(whole_run, "whole", resume=True, seed=5))
 
 
 def test_a_dry_run_writes_nothing(small_folder, capsys):
-    assert train(small_request(small_folder, dry_run=True)) == 0
+    assert train(**small_request(small_folder, dry_run=True)) == 0
     told = capsys.readouterr()
     assert "Nothing was trained. One batch went through the model" in told.out
     assert "6 of 5 sentences" in told.err
@@ -87,9 +87,9 @@ def test_a_dry_run_writes_nothing(small_folder, capsys):
 def test_a_dry_run_tells_the_loss_of_the_first_step(small_folder, capsys, settings):
     """With micro-batches each video has batch statistics of its own, and another loss."""
     change_settings(small_folder, "epochs: 4, batch_size: 2", f"epochs: 1, {settings}")
-    assert train(small_request(small_folder, dry_run=True)) == 0
+    assert train(**small_request(small_folder, dry_run=True)) == 0
     told = capsys.readouterr().out
-    assert train(small_request(small_folder)) == 0
+    assert train(**small_request(small_folder)) == 0
     first, *_ = losses(small_folder / "runs" / "run")
     assert f"loss {first:.4f}" in told
 
@@ -97,18 +97,18 @@ def test_a_dry_run_tells_the_loss_of_the_first_step(small_folder, capsys, settin
 def test_sentences_are_counted_once_a_run(small_folder, capsys):
     change_settings(small_folder, "epochs: 4", "epochs: 1")
     change_settings(small_folder, "max_words: 12", "max_words: 5")
-    assert train(small_request(small_folder)) == 0
+    assert train(**small_request(small_folder)) == 0
     assert "sentences have more than 5 words" in capsys.readouterr().err
-    assert train(small_request(small_folder, resume=True)) == 0
+    assert train(**small_request(small_folder, resume=True)) == 0
     assert "sentences have more" not in capsys.readouterr().err
 
 
 def test_a_frozen_text_encoder_stays(small_folder):
     change_settings(small_folder, "epochs: 4", "epochs: 1")
-    assert train(small_request(small_folder, "frozen", freeze_text=True)) == 0
+    assert train(**small_request(small_folder, "frozen", freeze_text=True)) == 0
     change_settings(small_folder, "text: 0.001", "text: 0.1")
-    assert train(small_request(small_folder, "frozen too", freeze_text=True)) == 0
-    assert train(small_request(small_folder, "free")) == 0
+    assert train(**small_request(small_folder, "frozen too", freeze_text=True)) == 0
+    assert train(**small_request(small_folder, "free")) == 0
     frozen, frozen_too, free = (
         text_weights(small_folder / "runs" / name) for name in ("frozen", "frozen too", "free")
     )
@@ -124,7 +124,7 @@ def text_weights(run_dir):
 
 def test_without_validation_videos_the_last_epoch_is_the_best(small_folder, capsys):
     change_settings(small_folder, "workers: 0", "workers: 0, validation_split: none")
-    assert train(small_request(small_folder)) == 0
+    assert train(**small_request(small_folder)) == 0
     told = capsys.readouterr().err
     assert told.count("no validation") == 1
     folder = RunFolder(small_folder / "runs" / "run")
@@ -136,9 +136,9 @@ def test_without_validation_videos_the_last_epoch_is_the_best(small_folder, caps
 @pytest.mark.parametrize("stage", ["pose", "rgb"])
 def test_single_streams_are_trained_and_can_begin_a_fusion(small_folder, stage, capsys):
     change_settings(small_folder, "epochs: 4", "epochs: 1")
-    assert train(small_request(small_folder, "single", stage=stage)) == 0
+    assert train(**small_request(small_folder, "single", stage=stage)) == 0
     best = RunFolder(small_folder / "runs" / "single").best
-    assert train(small_request(small_folder, "both", init=(best,))) == 0
+    assert train(**small_request(small_folder, "both", init=(best,))) == 0
     assert "tensors loaded" in capsys.readouterr().err
     (begun,) = json.loads(RunFolder(small_folder / "runs" / "both").environment.read_text())
     assert len(begun["weights"][str(best)]) == 64
@@ -146,4 +146,4 @@ def test_single_streams_are_trained_and_can_begin_a_fusion(small_folder, stage, 
 
 def test_an_index_has_to_be_named(small_folder):
     with pytest.raises(UsageError, match="give --index FILE"):
-        train(small_request(small_folder, index=None))
+        train(**small_request(small_folder, index=None))

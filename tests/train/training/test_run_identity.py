@@ -6,7 +6,12 @@ import pytest
 
 from train.batches import ClipLayout
 from train.checkpoints.run_checkpoint import RunCheckpoint
-from train.checkpoints.run_folder import FILE_NAME, ChangedRunError, RunIdentity, TrainingVideos
+from train.checkpoints.run_folder import (
+    TRAINING_VIDEOS,
+    ChangedRunError,
+    RunIdentity,
+    TrainingVideos,
+)
 from train.settings import TrainSettings
 
 RUN = RunIdentity(
@@ -74,10 +79,10 @@ def test_a_changed_run_is_refused(change, told):
 
 def test_a_changed_sentence_is_told_where_the_run_keeps_its_list(tmp_path):
     changed = replace(RUN, training_videos=TrainingVideos((("a", "rain"), ("b", "the sun"))))
-    RUN.training_videos.write(tmp_path / FILE_NAME)
+    RUN.training_videos.write(tmp_path / TRAINING_VIDEOS)
     with pytest.raises(ChangedRunError, match=r"sentence of b changed \(sun -> the sun\)"):
         changed.refuse_changes(checkpoint_of(RUN), tmp_path / "last.pt")
-    TrainingVideos((("z", "of another run"),)).write(tmp_path / FILE_NAME)
+    TrainingVideos((("z", "of another run"),)).write(tmp_path / TRAINING_VIDEOS)
     with pytest.raises(ChangedRunError, match="which of them cannot be told"):
         changed.refuse_changes(checkpoint_of(RUN), tmp_path / "last.pt")
 

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from train.training.loop import exit_code, noted_stop_requests
+from train.training.loop import noted_stop_requests
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -49,10 +49,6 @@ def test_a_second_sigterm_changes_nothing():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         assert request.signal_number == signal.SIGTERM
-
-
-def test_exit_codes_are_those_of_shells():
-    assert (exit_code(signal.SIGINT), exit_code(signal.SIGTERM)) == (130, 143)
 
 
 def test_what_was_ignored_stays_ignored():

@@ -32,7 +32,7 @@ def request(folder, **changes):
 
 def test_steps_are_skipped_and_counted_by_name(folder_with, capsys):
     folder = folder_with("c")
-    assert train(request(folder)) == 0
+    assert train(**request(folder)) == 0
     steps = metric_lines(folder / "runs" / "run")
     skipped = [line for line in steps if line["skipped"]]
     assert len(steps) == 6
@@ -43,9 +43,9 @@ def test_steps_are_skipped_and_counted_by_name(folder_with, capsys):
 
 def test_validation_refuses_them(folder_with):
     with pytest.raises(UsageError, match="features of 'g' hold"):
-        train(request(folder_with("g")))
+        train(**request(folder_with("g")))
 
 
 def test_a_dry_run_refuses_them(folder_with):
     with pytest.raises(UsageError, match="not finite"):
-        train(request(folder_with(*"abcdef"), dry_run=True))
+        train(**request(folder_with(*"abcdef"), dry_run=True))

@@ -67,7 +67,7 @@ def test_a_run_is_refused_before_data_is_read(tmp_path, old, new, told):
     (tmp_path / "pipelines.yaml").write_text(PIPELINES)
     change_settings(tmp_path, old, new)
     with pytest.raises(UsageError, match=told):
-        train(small_request(tmp_path))
+        train(**small_request(tmp_path))
 
 
 def test_no_limit_of_gradients_is_a_choice():
@@ -78,15 +78,15 @@ def test_no_limit_of_gradients_is_a_choice():
 @pytest.mark.parametrize("seed", [-1, 2**63])
 def test_a_seed_that_generators_do_not_take_is_refused(tmp_path, seed):
     with pytest.raises(UsageError, match=f"--seed .*{seed}"):
-        train(small_request(tmp_path, seed=seed))
+        train(**small_request(tmp_path, seed=seed))
 
 
 def test_resuming_and_beginning_with_other_weights_exclude_each_other(tmp_path):
     request = small_request(tmp_path, resume=True, init=(Path("x.pt"),))
-    request.run_dir.mkdir(parents=True)
-    (request.run_dir / "last.pt").touch()
+    request["run_dir"].mkdir(parents=True)
+    (request["run_dir"] / "last.pt").touch()
     with pytest.raises(UsageError, match=r"--resume .*--init"):
-        train(request)
+        train(**request)
 
 
 def videos(*sentences):
@@ -117,5 +117,5 @@ def test_two_sentences_are_enough():
 def test_a_run_on_one_sentence_is_refused(small_folder):
     write_index(small_folder / "index.csv", [("a", "train", "rain"), ("b", "train", "rain")])
     with pytest.raises(UsageError, match="nothing can be learnt: all 2 training videos"):
-        train(small_request(small_folder))
+        train(**small_request(small_folder))
     assert not list((small_folder / "runs").glob("*"))
