@@ -1,12 +1,15 @@
+"""A folder of images is a video like any other."""
+
 import os
 
 import numpy as np
 import pytest
 from PIL import Image
-from video_files import numbered_frame, numbered_frames, read_number
+from video_files import numbered_frame, numbered_frames, numbered_video, read_number
 
-from extract.videos.frame_folder import FrameFolder
-from extract.videos.part import VideoError, VideoPart
+from extract.videos.frame_folder import FrameFolder, frame_names, frame_notes
+from extract.videos.frame_source import open_frames
+from extract.videos.part import Crop, VideoError, VideoPart
 
 
 def write_folder(folder, names, width=64, height=48):
@@ -175,3 +178,79 @@ def test_a_part_has_its_images_only(tmp_path):
     assert (source.properties.num_frames, source.properties.duration) == (11, 1.1)
     with pytest.raises(VideoError, match="begins at 3 s, the recording has 30 frames"):
         FrameFolder(folder, 10.0, part=VideoPart(3.0, 4.0))
+
+
+def notes(names):
+    return frame_notes(frame_names(names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["3.png", "4.png", "5.png"],  # the beginning was cut off
+        ["0.png", "5.png", "10.png", "15.png"],  # every fifth
+        ["a2_01.png", "a2_02.png", "a2_03.png"],
+        ["t_0.png", "t_33.png", "t_67.png", "t_100.png"],  # milliseconds
+        ["12.59.9.png", "13.00.0.png", "13.00.8.png"],  # several numbers
+        ["1.png", "90.png"],
+        ["start.png", "end.png"],
+    ],
+)
+def test_whole_series_are_not_remarked_upon(names):
+    assert notes(names) == ()
+
+
+def test_missing_numbers_are_counted_and_some_are_named():
+    [note] = notes([f"{i}.png" for i in (0, 5, 10, 25, 30)])
+    assert "2 by" in note
+    assert "(15, 20)" in note
+    [note] = notes([f"{i}.png" for i in (1, 2, 3, 10**9)])
+    assert f"{10**9 - 4:,} by" in note
+    assert "(4, 5, 6, 7, 8)" in note
+
+
+def test_numbers_that_occur_twice_are_named():
+    [note] = notes(["1.png", "01.png", "2.png"])
+    assert "twice (1)" in note
+
+
+def test_files_and_folders_are_read_alike(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(5):
+        Image.fromarray(numbered_frame(number)).save(folder / f"{number}.png")
+    file = numbered_video(tmp_path / "v.mp4", 5, fps=30)
+    for path, fps in ((folder, 25.0), (file, 30.0)):
+        source = open_frames(path, folder_fps=25.0)
+        properties = source.properties
+        assert (properties.fps, properties.num_frames) == (fps, 5)
+        assert (properties.width, properties.height) == (128, 96)
+        assert [read_number(frame) for frame in source.frames()] == list(range(5))
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """The same 20 frames as a folder and as a file."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(20):
+        Image.fromarray(numbered_frame(number)).save(folder / f"{number}.png")
+    return folder, numbered_video(tmp_path / "v.mp4", 20)
+
+
+def test_files_and_folders_have_the_same_parts(recordings):
+    for path in recordings:
+        source = open_frames(path, 25.0, part=VideoPart(0.4, 0.58))
+        assert source.properties.num_frames == 6
+        assert [read_number(frame) for frame in source.frames()] == list(range(10, 16))
+
+
+@pytest.mark.parametrize("start", [None, 0.4])
+def test_files_and_folders_are_cropped_and_resized(recordings, start):
+    part = VideoPart(start, None, Crop(0, 0, 128, 48), (64, 64))
+    for path in recordings:
+        whole = list(open_frames(path, 25.0, part=VideoPart(start)).frames())
+        source = open_frames(path, 25.0, part=part)
+        assert (source.properties.width, source.properties.height) == (64, 64)
+        expected = [np.asarray(Image.fromarray(f[:48]).resize((64, 64))) for f in whole]
+        np.testing.assert_array_equal(list(source.frames()), expected)

@@ -1,3 +1,5 @@
+"""A source is known again by its size, its time and its content."""
+
 import hashlib
 import os
 
@@ -6,6 +8,7 @@ import pytest
 from extract.videos import source_identity as module
 from extract.videos.part import WHOLE, Crop, VideoError, VideoPart
 from extract.videos.source_identity import (
+    RecentValues,
     content_hash,
     part_hash,
     quick_identity,
@@ -157,3 +160,24 @@ def test_a_recording_is_read_once_for_all_its_parts(tmp_path, monkeypatch):
     path.write_bytes(b"longer than before")
     part_hash(path, PARTS[1])
     assert read == [path, path]
+
+
+def test_learns_once():
+    values, learnt = RecentValues(capacity=2), []
+    for key in "aabba":
+        assert values.get(key, lambda key=key: learnt.append(key) or key) == key
+    assert learnt == ["a", "b"]
+
+
+def test_forgets_what_was_not_asked_for_the_longest():
+    values, learnt = RecentValues(capacity=2), []
+    for key in "abacab":
+        values.get(key, lambda key=key: learnt.append(key) or key)
+    assert learnt == ["a", "b", "c", "b"]
+
+
+def test_a_failure_is_not_remembered():
+    values = RecentValues(capacity=2)
+    with pytest.raises(ZeroDivisionError):
+        values.get("a", lambda: 1 // 0)
+    assert values.get("a", lambda: 1) == 1

@@ -1,12 +1,21 @@
+"""A video file gives every frame once and in order, or says how far it can be read."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from video_damage import blank, copy_packets, hide_vp8_frame, show_only
 from video_files import numbered_frame, numbered_frames, numbered_video, read_number, write_video
 
-from extract.videos.decord_frames import decord_frames
+from extract.videos.decord_frames import DecordGaveUpError, decord_frames, suits
+from extract.videos.frame import Orientation
 from extract.videos.frame_source import VideoFile
 from extract.videos.packet_count import PacketCount
-from extract.videos.part import VideoError
+from extract.videos.part import MAX_PIXELS, VideoError
+from extract.videos.recording import read_recording
 
 QUIET_X265 = {"x265-params": "log-level=none"}
 
@@ -143,3 +152,99 @@ def test_signs_of_life_come_with_every_frame(tmp_path):
     for _ in VideoFile(path).frames(lambda: signs.append(1)):
         assert signs
     assert len(signs) >= 30
+
+
+def test_gives_the_first_frames_in_order(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 20)
+    assert [read_number(frame) for frame in decord_frames(path, 12, (128, 96))] == list(range(12))
+
+
+def test_gives_up_where_it_cannot_read(tmp_path):
+    path = tmp_path / "v.mp4"
+    path.write_bytes(b"no video")
+    with pytest.raises(DecordGaveUpError):
+        list(decord_frames(path, 1, (128, 96)))
+
+
+def test_gives_up_when_there_are_too_few_frames(tmp_path):
+    with pytest.raises(DecordGaveUpError):
+        list(decord_frames(numbered_video(tmp_path / "v.mp4", 20), 21, (128, 96)))
+
+
+def test_gives_up_when_the_first_frame_has_another_size(tmp_path):
+    with pytest.raises(DecordGaveUpError, match="128x96"):
+        next(decord_frames(numbered_video(tmp_path / "v.mp4", 20), 20, (96, 128)))
+
+
+@pytest.fixture
+def suits_with(tmp_path):
+    """Whether decord suits an ordinary video after something about it was changed."""
+    recording = read_recording(numbered_video(tmp_path / "v.mp4", 5), MAX_PIXELS)
+
+    def suits_with(part="facts", **changes):
+        parts = {name: getattr(recording, name) for name in ("facts", "picture", "times")}
+        return suits(**{**parts, part: replace(parts[part], **changes)})
+
+    return suits_with
+
+
+MATROSKA = {"format_name": "matroska,webm"}
+TURNED = {"orientation": Orientation(is_transposed=True, reverses_rows=True)}
+
+
+def test_reads_only_what_suits_it(suits_with):
+    assert suits_with()
+    assert suits_with(**MATROSKA)
+    assert not suits_with(codec="av1")
+    assert not suits_with(format_name="mpegts")
+    assert not suits_with(num_video_streams=2)
+    assert not suits_with("times", every_packet_is_a_frame=False)
+
+
+def test_reads_only_pictures_that_it_gives_as_pyav_does(suits_with):
+    assert suits_with(pixel_format="yuvj420p")
+    assert not suits_with(pixel_format="yuv420p10le")
+    assert not suits_with(pixel_format="yuv444p")
+    assert not suits_with("picture", is_interlaced=True)
+    assert suits_with("picture", pixel_shape=Fraction(404, 405))
+    assert not suits_with("picture", pixel_shape=Fraction(4, 3))
+    assert not suits_with("picture", width=129)
+    assert not suits_with("picture", height=97)
+    assert suits_with("picture", **TURNED)
+    assert not suits_with("picture", orientation=Orientation(reverses_columns=True))
+
+
+def test_takes_bounded_memory(suits_with):
+    assert suits_with("times", shown=np.arange(7000))
+    assert not suits_with("times", shown=np.arange(8000))  # 128x96 pixels each: over 256 MB
+
+
+def test_turns_only_what_is_in_a_format_whose_rotation_it_heeds(tmp_path):
+    for name, decoder in (("v.mp4", "decord"), ("v.mkv", "pyav")):
+        path = numbered_video(tmp_path / name, 2, rotation=90)
+        assert VideoFile(path).properties.decoder == decoder
+
+
+def test_leaves_opencv_able_to_write_pictures(tmp_path):
+    program = (
+        "import sys, extract.videos.decord_frames, cv2, numpy\n"
+        "cv2.imwrite(sys.argv[1], numpy.zeros((400, 1280, 3), numpy.uint8))\n"
+        "assert cv2.imread(sys.argv[1]) is not None\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.png")], check=True)
+
+
+def frames(path, skip=0):
+    return list(read_recording(path, MAX_PIXELS).frames(skip=skip))
+
+
+def test_can_begin_anywhere(tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 20)
+    assert [read_number(frame) for frame in frames(path, 12)] == list(range(12, 20))
+    assert frames(path, 20) == []
+
+
+def test_frames_are_whole_or_the_video_has_failed(tmp_path):
+    path = blank(numbered_video(tmp_path / "v.avi", 60, codec="mpeg4"), 0.5, 60)
+    with pytest.raises(VideoError, match=r"frame \d+ of 60"):
+        frames(path)

@@ -1,7 +1,14 @@
+"""A decoding process fills bounded memory that is shared with its parent."""
+
+import os
+import random
 import re
 import time
+from collections import deque
+from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pytest
 from video_damage import blank, repeat
 from video_files import (
@@ -14,6 +21,7 @@ from video_files import (
 
 from extract.videos import decode_pool
 from extract.videos.decode_pool import RemoteVideo, WorkerLostError, WorkerProcess
+from extract.videos.decode_worker import ByteRing, FrameMemory
 from extract.videos.decoding import DecodeJob, FrameChunk
 from extract.videos.part import VideoError
 
@@ -140,3 +148,80 @@ def test_memory_does_not_grow_with_the_length_of_a_video(worker, tmp_path):
             megabytes.append(own_megabytes(worker))
     assert seen == 30 * list(range(100))
     assert megabytes[-1] < megabytes[50] + 10
+
+
+def test_runs_never_overlap_and_stay_inside():
+    rng = random.Random(0)
+    ring, out = ByteRing(100, max_runs=8), deque()
+    num_taken = 0
+    for _ in range(2000):
+        size = rng.randint(1, 60)
+        begin = ring.take(size)
+        if begin is None:
+            ring.give_back()
+            out.popleft()
+            continue
+        num_taken += 1
+        assert 0 <= begin <= 100 - size
+        assert all(begin + size <= other or end <= begin for other, end in out)
+        out.append((begin, begin + size))
+    assert num_taken > 500
+
+
+def test_two_halves_fit_beside_each_other_again_and_again():
+    ring = ByteRing(100, max_runs=8)
+    assert (ring.take(50), ring.take(50), ring.take(1)) == (0, 50, None)
+    ring.give_back()
+    assert ring.take(50) == 0
+    ring.give_back()
+    assert ring.take(50) == 50
+
+
+def test_bounds_the_number_of_runs():
+    ring = ByteRing(100, max_runs=2)
+    assert (ring.take(1), ring.take(1), ring.take(1)) == (0, 1, None)
+
+
+def test_the_newest_run_can_be_dropped():
+    ring = ByteRing(100, max_runs=8)
+    assert (ring.take(60), ring.take(40), ring.take(1)) == (0, 60, None)
+    ring.drop_newest()
+    assert ring.take(40) == 60
+
+
+def test_refuses_what_can_never_fit():
+    with pytest.raises(ValueError, match="101 bytes do not fit into 100"):
+        ByteRing(100, max_runs=8).take(101)
+
+
+def write_seven(memory):
+    memory.frames(24, 2, 2, 2)[1] = 7
+
+
+def test_another_process_sees_the_same_bytes():
+    memory = FrameMemory.create(48)
+    process = get_context("spawn").Process(target=write_seven, args=(memory,))
+    process.start()
+    memory.seal()
+    process.join()
+    assert process.exitcode == 0
+    seen = memory.frames(0, 4, 2, 2)
+    assert seen.shape == (4, 2, 2, 3)
+    assert [int(frame.max()) for frame in seen] == [0, 0, 0, 7]
+
+
+def test_frames_outlive_the_memory_object():
+    memory = FrameMemory.create(12)
+    frames = memory.frames(0, 1, 2, 2)
+    memory.seal()
+    del memory
+    frames[:] = 5
+    assert np.all(frames == 5)
+
+
+def test_nothing_with_a_name_is_made():
+    before = set(os.listdir("/dev/shm"))
+    memory = FrameMemory.create(1 << 20)
+    memory.frames(0, 1, 100, 100)[:] = 1
+    assert set(os.listdir("/dev/shm")) == before
+    memory.seal()

@@ -1,3 +1,6 @@
+"""What an index says of a part becomes its frames and its name; errors survive pickling."""
+
+import pickle
 from pathlib import Path
 
 import pytest
@@ -5,6 +8,7 @@ import pytest
 from extract.videos.part import (
     WHOLE,
     Crop,
+    FrameCountChanged,
     VideoError,
     VideoPart,
     part_frames,
@@ -130,3 +134,14 @@ def test_parts_that_a_recording_has_not_got(start, end, reason):
     with pytest.raises(VideoError, match=reason) as failure:
         part_frames(VideoPart(start, end), RECORDING, 25.0, 100)
     assert failure.value.path == RECORDING
+
+
+def test_names_the_video_and_the_reason():
+    assert str(VideoError(Path("a/b.mp4"), "is empty")) == "a/b.mp4: is empty"
+
+
+@pytest.mark.parametrize("error", [VideoError(Path("b.mp4"), "is empty"), FrameCountChanged(7)])
+def test_survives_the_way_from_another_process(error):
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
