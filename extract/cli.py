@@ -25,7 +25,6 @@ from extract.cli_options import (
     Wait,
 )
 from extract.data_cli import add_data_commands
-from extract.run.command import ExtractionRequest
 from seds_core.command_line import (
     EXIT_ERROR,
     PIPELINE_FILE,
@@ -98,15 +97,25 @@ def rgb(
 
     seds-extract rgb --videos "takes/**/*.mp4" --out stores/rgb.zarr --clips all --dry-run
     """
-    changes: dict[str, str | Path | None] = {
-        "backbone": backbone, "weights": weights, "clips": clips, "frames": frames,
-    }  # fmt: skip
-    places = (*(videos or ()), *(more_videos or ()))
-    request = ExtractionRequest(
-        "rgb", out, places, index, pipelines, pipeline, changes, device, as_json, profile, pose,
-        mix_devices, wait,
-    )  # fmt: skip
-    _run(request, dry_run)
+    from extract.run.command import extract
+
+    code = extract(
+        "rgb",
+        out,
+        videos=(*(videos or ()), *(more_videos or ())),
+        index=index,
+        pipeline=pipeline,
+        pipeline_file=pipelines,
+        changes={"backbone": backbone, "weights": weights, "clips": clips, "frames": frames},
+        pose_store=pose,
+        device=device,
+        mix_devices=mix_devices,
+        wait=wait,
+        dry_run=dry_run,
+        profile=profile,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
 
 
 @app.command(cls=TakesNames, epilog=EXIT_CODES)
@@ -139,24 +148,32 @@ def pose(
 
     seds-extract pose --videos my_videos --out stores/pose.zarr --detector mediapipe
     """
+    from extract.run.command import extract
+
     if detector == "mediapipe":  # it follows the signer itself
         person_box = person_box or "whole_frame"
-    changes: dict[str, str | Path | None] = {
-        "detector": detector, "model": model, "checkpoint": checkpoint,
-        "person_box": person_box, "person_box_file": person_box_file,
-    }  # fmt: skip
-    places = (*(videos or ()), *(more_videos or ()))
-    request = ExtractionRequest(
-        "pose", out, places, index, pipelines, pipeline, changes, device, as_json, profile, None,
-        mix_devices, wait,
-    )  # fmt: skip
-    _run(request, dry_run)
-
-
-def _run(request: ExtractionRequest, dry_run: bool) -> None:
-    from extract.run.command import run_dry, run_extraction
-
-    raise typer.Exit(run_dry(request) if dry_run else run_extraction(request))
+    code = extract(
+        "pose",
+        out,
+        videos=(*(videos or ()), *(more_videos or ())),
+        index=index,
+        pipeline=pipeline,
+        pipeline_file=pipelines,
+        changes={
+            "detector": detector,
+            "model": model,
+            "checkpoint": checkpoint,
+            "person_box": person_box,
+            "person_box_file": person_box_file,
+        },
+        device=device,
+        mix_devices=mix_devices,
+        wait=wait,
+        dry_run=dry_run,
+        profile=profile,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -62,15 +62,19 @@ def write_pipeline(folder: Path) -> Path:
 
 def main(store, index, seconds="0.0", wait=""):
     from extract.run import command
-    from extract.run.command import ExtractionRequest
 
     command.load_stream = lambda *_: MeanStream(seconds=float(seconds))
     command.known_provenance = lambda *_: RGB
     pipelines = write_pipeline(Path(store).parent)
-    request = ExtractionRequest(
-        "rgb", Path(store), (), Path(index), pipelines, "tiny", as_json=True, wait=bool(wait)
+    return command.extract(
+        "rgb",
+        Path(store),
+        index=Path(index),
+        pipeline="tiny",
+        pipeline_file=pipelines,
+        wait=bool(wait),
+        as_json=True,
     )
-    return command.run_extraction(request)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from extract.interchange.keypoint_video import PUBLISHED_NAMES, FrameNames, nobody_found
-from extract.run.command import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, stop_requests
+from extract.run.command import stop_requests
+from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from seds_core.console import fail, messages, progress_bar, results
 from seds_core.errors import UsageError
 from seds_core.store.layout import Provenance

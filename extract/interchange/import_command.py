@@ -30,9 +30,9 @@ from extract.interchange.published_features import PlannedClips, PublishedFeatur
 from extract.interchange.published_files import PublishedFiles, VideoNames
 from extract.interchange.published_keypoints import PublishedKeypoints
 from extract.rgb.provenance import KeptFrames
-from extract.run.command import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, stop_requests
+from extract.run.command import stop_requests
 from extract.run.existing_store import compare, entries_of, source_changed
-from extract.run.report import RunReport
+from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.settings import ExtractSettings
 from extract.videos.listing import videos_of_index
 from extract.videos.part import WHOLE, part_name
@@ -311,7 +311,7 @@ def run_import(request: ImportRequest) -> int:
         messages.print("Stopped. What was imported is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
     report.print_summary(report.summary(store=str(request.store)))
-    return EXIT_SOME_FAILED if report.failures else EXIT_ALL_THERE
+    return report.exit_code
 
 
 def _import(request: ImportRequest, source: ImportFormat) -> ImportReport:

@@ -1,24 +1,22 @@
-"""One ``seds-extract rgb`` or ``pose`` command, from its options to the exit code."""
+"""Extraction from end to end, behind ``seds-extract rgb`` and ``seds-extract pose``."""
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from extract.pose.provenance import DEMO, DRAWN_CORPUS_FILE
-from extract.run.dry_run import print_dry_run
 from extract.run.existing_store import compare, fitted_to, has_everything, video_changed
 from extract.run.loop import extract_videos
-from extract.run.report import RunProfile, RunReport
+from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunProfile, RunReport
 from extract.run.streams import known_provenance, load_stream
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
-from extract.videos.listing import VideoList, find_videos, videos_of_index
-from seds_core.command_line import EXIT_ERROR
+from extract.videos.listing import ListedVideo, VideoList, find_videos, videos_of_index
+from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import messages, progress_bar, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
@@ -28,32 +26,112 @@ from seds_core.store.staging import FailedVideo
 from seds_core.store.writer import StoreWriter
 
 
-@dataclass(frozen=True)
-class ExtractionRequest:
-    """The options of one command; nothing has been looked up yet."""
+def extract(
+    kind: StoreKind,
+    store: Path,
+    *,
+    videos: Sequence[str] = (),
+    index: Path | None = None,
+    pipeline: str = "custom",
+    pipeline_file: Path = PIPELINE_FILE,
+    changes: Mapping[str, str | Path | None] | None = None,
+    pose_store: Path | None = None,
+    device: str = "auto",
+    mix_devices: bool = False,
+    wait: bool = False,
+    dry_run: bool = False,
+    profile: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Extracts the videos that ``store`` lacks, or that have changed, and returns the exit code.
 
-    kind: StoreKind
-    store: Path
-    places: tuple[str, ...]
-    """Folders, files and patterns; empty when there is an index."""
-    index: Path | None
-    pipeline_file: Path
-    pipeline: str
-    changes: dict[str, str | Path | None] = field(default_factory=dict)
-    """Settings of the stream that differ from the pipeline's; ``None`` leaves one as it is."""
-    device: str = "auto"
-    as_json: bool = False
-    profile: bool = False
-    """Whether to say where the time went."""
-    pose_store: Path | None = None
-    """Which frames show a hand, for RGB features with ``frames: hands``."""
-    mix_devices: bool = False
-    """Whether rows of another kind of device may be in the store."""
-    wait: bool = False
-    """Whether to wait for other processes that hold some of the videos."""
+    The videos are either ``videos`` (folders, files and patterns) or those of ``index``.
+    ``changes`` replace settings of the stream; ``pose_store`` tells RGB features with
+    ``frames: hands`` which frames show one. ``mix_devices`` allows rows of another kind of device,
+    ``wait`` waits for videos that other processes hold, ``dry_run`` only estimates. Raises
+    ``UsageError`` for options that do not fit each other, their files or the store, and
+    ``UnavailableError`` when the frozen network cannot be had.
+    """
+    of_pipeline = read_section(pipeline_file, pipeline, "extract", ExtractSettings)
+    settings = with_changes(of_pipeline, kind, changes or {})
+    if bool(videos) == bool(index):
+        raise UsageError("name the videos either with --videos or with --index")
+    listed = listed_videos(videos, index)
+    _warn_of_demo_model(kind, settings.pose, listed)
+
+    def load() -> tuple[Stream, Provenance]:
+        stream = load_stream(kind, settings, device, pose_store)
+        if stream.provenance.warning:
+            warn(stream.provenance.warning)
+        return stream, fitted_to(store, stream.provenance, mix_devices=mix_devices)
+
+    # Where it can be known without the network, other settings are refused before it is loaded,
+    # and a finished extraction does not load it.
+    known = known_provenance(kind, settings, pose_store)
+    is_complete = has_everything(store, listed.videos, known)
+    if dry_run:
+        from extract.run.dry_run import print_dry_run  # noqa: PLC0415 - imports more
+
+        print_dry_run(listed.videos, *load(), store, settings, as_json=as_json)
+        return EXIT_ALL_THERE
+    try:
+        if is_complete:
+            with _reporting(kind, 0, len(listed.videos), as_json=as_json) as report:
+                pass
+        else:
+            report = _extract_missing(
+                store, listed.videos, settings, load, wait=wait, profile=profile, as_json=as_json
+            )
+    except KeyboardInterrupt:
+        messages.print("Stopped. What was finished is kept: the same command goes on from here.")
+        return EXIT_INTERRUPTED
+    report.print_summary(report.summary(store=str(store)))
+    return report.exit_code
 
 
-EXIT_INTERRUPTED = 130
+def _extract_missing(
+    store: Path,
+    videos: Sequence[ListedVideo],
+    settings: ExtractSettings,
+    load: Callable[[], tuple[Stream, Provenance]],
+    *,
+    wait: bool,
+    profile: bool,
+    as_json: bool,
+) -> RunReport:
+    run = settings.run
+    with stop_requests(), DecodePool(run.decode_workers, run.decode_timeout) as pool:
+        began = time.monotonic()
+        stream, made = load()  # while the decoders start
+        times = RunProfile(run.decode_workers, loading=time.monotonic() - began)
+        with StoreWriter(store, made) as writer:
+            found = compare(videos, writer.videos, video_changed)
+            wanted = {video.video_id for video in found.todo}
+            writer.forget_failures({video.video_id for video in videos} - wanted)
+            failed_before = StoreReader(store).failures
+            with _reporting(made.kind, len(wanted), found.num_there, as_json=as_json) as report:
+                extract_videos(
+                    found.todo, stream, writer, pool, settings.frames, report, times, wait=wait
+                )
+        # Other processes may have failed at videos of this run.
+        for video_id, failure in StoreReader(store).failures.items():
+            if video_id in wanted and failure != failed_before.get(video_id):
+                report.failed_elsewhere(FailedVideo(**failure))
+    times.end()
+    if profile:
+        report.print_profile(times)
+    return report
+
+
+def listed_videos(videos: Sequence[str], index: Path | None) -> VideoList:
+    """The videos of an index, or those found in folders, files and patterns.
+
+    Says what was passed over.
+    """
+    listed = videos_of_index(index) if index else find_videos(videos)
+    for passed_over in listed.passed_over:
+        messages.print(str(passed_over), markup=False)
+    return listed
 
 
 @contextmanager
@@ -70,87 +148,12 @@ def stop_requests() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-EXIT_ALL_THERE = 0
-EXIT_SOME_FAILED = 3
-EXIT_OTHERS_AT_WORK = 4
-
-
-def run_extraction(request: ExtractionRequest) -> int:
-    """Extracts what is missing and gives the exit code.
-
-    Raises ``UsageError`` for a request that does not fit its files or its store, and
-    ``UnavailableError`` when the frozen network cannot be had.
-    """
-    settings, videos = read_settings(request), read_videos(request)
-    _warn_of_demo_model(request.kind, settings.pose, videos)
-    if has_everything(request.store, videos.videos, _known(request, settings)):
-        return _nothing_to_do(request, videos)
-    try:
-        with stop_requests(), _decoders(settings) as pool:  # which start while the network loads
-            began = time.monotonic()
-            stream, made = _load(request, settings)
-            profile = RunProfile(settings.run.decode_workers, loading=time.monotonic() - began)
-            report = _extract(request, settings, videos, stream, made, pool, profile)
-        profile.end()
-    except KeyboardInterrupt:
-        messages.print("Stopped. What was finished is kept: the same command goes on from here.")
-        return EXIT_INTERRUPTED
-    if request.profile:
-        report.print_profile(profile)
-    report.print_summary(report.summary(store=str(request.store)))
-    return _exit_code(report)
-
-
-def _exit_code(report: RunReport) -> int:
-    if report.broken:
-        return EXIT_ERROR
-    if report.in_other_hands:
-        return EXIT_OTHERS_AT_WORK
-    return EXIT_SOME_FAILED if report.failures else EXIT_ALL_THERE
-
-
-def _nothing_to_do(request: ExtractionRequest, videos: VideoList) -> int:
-    with _report(request, num_todo=0, num_there=len(videos.videos)) as report:
-        pass
-    report.print_summary(report.summary(store=str(request.store)))
-    return EXIT_ALL_THERE
-
-
-def run_dry(request: ExtractionRequest) -> int:
-    """Prints what :func:`run_extraction` would do and writes nothing; raises the same."""
-    settings, videos = read_settings(request), read_videos(request)
-    _warn_of_demo_model(request.kind, settings.pose, videos)
-    has_everything(request.store, videos.videos, _known(request, settings))  # refuses early
-    stream, made = _load(request, settings)
-    print_dry_run(videos, stream, made, request.store, settings, as_json=request.as_json)
-    return EXIT_ALL_THERE
-
-
-def read_settings(request: ExtractionRequest) -> ExtractSettings:
-    """The pipeline's settings with the request's changes to the stream."""
-    settings = read_section(request.pipeline_file, request.pipeline, "extract", ExtractSettings)
-    return with_changes(settings, request.kind, request.changes)
-
-
-def read_videos(request: ExtractionRequest) -> VideoList:
-    """The videos that the request names."""
-    if bool(request.places) == bool(request.index):
-        raise UsageError("name the videos either with --videos or with --index")
-    videos = videos_of_index(request.index) if request.index else find_videos(request.places)
-    for passed_over in videos.passed_over:
-        messages.print(str(passed_over), markup=False)
-    return videos
-
-
-def _decoders(settings: ExtractSettings) -> DecodePool:
-    return DecodePool(settings.run.decode_workers, settings.run.decode_timeout)
-
-
 def _warn_of_demo_model(kind: StoreKind, pose: PoseSettings, videos: VideoList) -> None:
     """The demo's keypoint model has only ever seen drawn signers."""
     if kind != "pose" or pose.detector != "mmpose" or pose.model != DEMO:
         return
-    if not all((video.path.parent.parent / DRAWN_CORPUS_FILE).is_file() for video in videos.videos):
+    folders = {video.path.parent.parent for video in videos.videos}
+    if not all((folder / DRAWN_CORPUS_FILE).is_file() for folder in folders):
         warn(
             "the pose model 'demo' was trained on the drawn signers of seds-extract demo-videos; "
             "on real people it sees hands where there are none. Take another: --model "
@@ -158,44 +161,10 @@ def _warn_of_demo_model(kind: StoreKind, pose: PoseSettings, videos: VideoList) 
         )
 
 
-def _known(request: ExtractionRequest, settings: ExtractSettings) -> Provenance | None:
-    return known_provenance(request.kind, settings, request.pose_store)
-
-
-def _load(request: ExtractionRequest, settings: ExtractSettings) -> tuple[Stream, Provenance]:
-    """The stream, and how it makes rows for the request's store."""
-    stream = load_stream(request.kind, settings, request.device, request.pose_store)
-    if stream.provenance.warning:
-        warn(stream.provenance.warning)
-    made = fitted_to(request.store, stream.provenance, mix_devices=request.mix_devices)
-    return stream, made
-
-
-def _extract(
-    request: ExtractionRequest,
-    settings: ExtractSettings,
-    videos: VideoList,
-    stream: Stream,
-    made: Provenance,
-    pool: DecodePool,
-    profile: RunProfile,
-) -> RunReport:
-    with StoreWriter(request.store, made) as writer:
-        plan = compare(videos.videos, writer.videos, video_changed)
-        wanted = {video.video_id for video in plan.todo}
-        writer.forget_failures({video.video_id for video in videos.videos} - wanted)
-        failed_before = StoreReader(request.store).failures
-        with _report(request, len(plan.todo), plan.num_there) as report:
-            frames, wait = settings.frames, request.wait
-            extract_videos(plan.todo, stream, writer, pool, frames, report, profile, wait=wait)
-    for video_id, failure in StoreReader(request.store).failures.items():
-        if video_id in wanted and failure != failed_before.get(video_id):
-            report.failed_elsewhere(FailedVideo(**failure))
-    return report
-
-
 @contextmanager
-def _report(request: ExtractionRequest, num_todo: int, num_there: int) -> Iterator[RunReport]:
+def _reporting(
+    kind: StoreKind, num_todo: int, num_there: int, *, as_json: bool
+) -> Iterator[RunReport]:
     with progress_bar() as progress:
-        task = progress.add_task(f"{request.kind} videos", total=num_todo, rates="")
-        yield RunReport(progress, task, num_there, as_json=request.as_json)
+        task = progress.add_task(f"{kind} videos", total=num_todo, rates="")
+        yield RunReport(progress, task, num_there, as_json=as_json)

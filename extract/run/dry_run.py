@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from extract.settings import ExtractSettings
 from extract.stream import Stream, rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo
-from extract.videos.listing import ListedVideo, VideoList
+from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results
 from seds_core.store.layout import Provenance
@@ -43,7 +44,7 @@ class Estimate:
 
 
 def print_dry_run(
-    videos: VideoList,
+    videos: Sequence[ListedVideo],
     stream: Stream,
     made: Provenance,
     store: Path,
@@ -56,9 +57,9 @@ def print_dry_run(
     Finished videos that wait for the store count as there if they were ``made`` alike.
     """
     waiting = staged_videos(store, made)
-    wanted = tuple(video for video in videos.videos if video.video_id not in waiting)
+    wanted = tuple(video for video in videos if video.video_id not in waiting)
     plan = compare(wanted, entries_of(store), video_changed)
-    num_there = len(videos.videos) - len(plan.todo)
+    num_there = len(videos) - len(plan.todo)
     estimate = _estimate(plan, stream, settings)
     summary = {
         "store": str(store),

@@ -1,184 +1,56 @@
-"""The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself."""
+"""The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself.
+
+Decoders are processes of their own. In this one three threads work at the same time, with bounded
+queues between them: one reads videos and prepares them for the network (``read_videos``), the main
+one has the network compute (``Computing``), and one writes (``_Keeping``).
+"""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from extract.batched_inference import BatchedInference, is_out_of_memory
-from extract.run.reading import (
-    Ahead,
-    Begun,
-    Ended,
-    Piece,
-    ReadingStep,
-    Restarted,
-    VideoAtWork,
-    read_videos,
-)
 from extract.run.report import RunProfile, RunReport
+from extract.run.threads import Prefetch, WritingThread
 from extract.settings import FrameSettings
 from extract.stream import Rows, Stream, UnusableRowsError, joined
 from extract.videos.decode_pool import DecodePool
-from extract.videos.decoding import DecodeJob
+from extract.videos.decoding import DecodedVideo, DecodeJob
 from extract.videos.listing import ListedVideo
-from extract.videos.part import VideoError
+from extract.videos.part import FrameCountChanged, VideoError, part_name
 from seds_core.console import messages
-from seds_core.store.staging import FailedVideo, FinishedVideo
+from seds_core.store.staging import FailedVideo, FinishedVideo, VideoSource
 from seds_core.store.writer import StoreWriter
 
-
-class Computing:
-    """Fills the network's passes with pieces of whatever videos come; gives videos in order."""
-
-    def __init__(self, stream: Stream, profile: RunProfile) -> None:
-        """Nothing has come yet."""
-        self._stream = stream
-        self._profile = profile
-        self._batches = BatchedInference(stream.batch_size)
-        self._waiting: list[tuple[VideoAtWork, Any]] = []
-        self._videos: deque[VideoAtWork] = deque()
-
-    def videos(self, steps: Iterable[ReadingStep]) -> Iterator[VideoAtWork]:
-        """The videos in order, each as soon as it is done, failed or not."""
-        remaining = iter(steps)
-        while True:
-            with self._profile.spent("model_waited_for_frames"):
-                step = next(remaining, None)
-            if step is None:
-                break
-            self._take(step)
-            yield from self._done()
-        self._compute()
-        yield from self._done()
-
-    def _take(self, step: ReadingStep) -> None:
-        video = step.video
-        if isinstance(step, Begun):
-            self._videos.append(video)
-        elif isinstance(step, Piece):
-            if video.outcome is None:
-                self._waiting.append((video, step.value))
-                video.num_waiting += 1
-            if len(self._waiting) == self._stream.batch_size:
-                self._compute()
-        elif isinstance(step, Restarted):
-            self._drop(video)
-            video.parts.clear()
-            video.outcome = None
-        elif isinstance(step, Ended):
-            if isinstance(step.outcome, Exception):
-                self._drop(video)
-                video.fail(step.outcome)
-            elif video.outcome is None:
-                video.outcome = step.outcome
-
-    def _drop(self, video: VideoAtWork) -> None:
-        """Forgets what waits of a video."""
-        self._waiting = [pair for pair in self._waiting if pair[0] is not video]
-        video.num_waiting = 0
-
-    def _done(self) -> Iterator[VideoAtWork]:
-        while self._videos and self._videos[0].is_done:
-            yield self._videos.popleft()
-
-    def _compute(self) -> None:
-        """One pass. Should it fail, the videos go through one by one, and those that fail alone."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        try:
-            self._pass(waiting)
-        except Exception as error:
-            videos = list(dict.fromkeys(video for video, _ in waiting))
-            if len(videos) == 1:
-                videos[0].fail(error)
-                return
-            for video in videos:
-                try:
-                    self._pass([pair for pair in waiting if pair[0] is video])
-                except Exception as own_error:
-                    video.fail(own_error)
-        finally:
-            for video, _ in waiting:
-                video.num_waiting -= 1
-
-    def _pass(self, waiting: list[tuple[VideoAtWork, Any]]) -> None:
-        def compute(some: Sequence[tuple[VideoAtWork, Any]]) -> list[Rows]:
-            return self._stream.rows([piece for _, piece in some])
-
-        with self._profile.spent("model"):
-            rows = self._batches.run(waiting, compute)
-        for (video, _), part in zip(waiting, rows, strict=True):
-            video.parts.append(part)
-
-
-MOST_WAITING = 4
-"""Videos that may wait to be written."""
-
-
-class WritingThread:
-    """Does one action after the other; the first that fails is raised to whoever gave it.
-
-    Use as a context manager: leaving it waits for all of them.
-    """
-
-    def __enter__(self) -> "WritingThread":
-        """Starts the thread."""
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writing")
-        self._waiting: deque[Future[None]] = deque()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Waits for what is left."""
-        self._pool.shutdown()
-        if error is None:
-            self._settle(most_left=0)
-
-    def do(self, action: Callable[[], None]) -> None:
-        """Puts an action behind the others, once there are few enough of them."""
-        self._settle(most_left=MOST_WAITING - 1)
-        self._waiting.append(self._pool.submit(action))
-
-    def finish(self) -> None:
-        """Waits until everything is done."""
-        self._settle(most_left=0)
-
-    def _settle(self, most_left: int) -> None:
-        """Waits for the oldest actions, and raises what they raised."""
-        while len(self._waiting) > most_left or (self._waiting and self._waiting[0].done()):
-            self._waiting.popleft().result()
-
-
-# FROM extract/run/loop.py
-# The loop: claim a video, decode it, make its rows, keep them; a failure costs only itself.
-#
-# Three threads do so at the same time: one reads and prepares (``reading``), one has the network
-# compute (``computing``), and one writes; the decoders are processes. What one makes for the next
-# waits in queues of bounded length.
-
-
-MAX_UNEXPECTED_ERRORS = 3
-"""Videos in a row at which the program may fail, and not they, before the run gives up."""
+MAX_OWN_ERRORS = 3
+"""Videos in a row at which the program itself may fail before the run gives up."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """At what other processes are doing, while there is nothing else to do."""
 
+_BATCHES_AHEAD = 2
+"""Of the network, whose pieces wait to be computed."""
+
 _NO_MEMORY = (
-    "no memory for it, not even in the smallest pass: end other programs that use the device, or "
+    "no memory for it, not even in the smallest batch: end other programs that use the device, or "
     "take a smaller model or another --device"
 )
 
-_PASSES_AHEAD = 2
-"""Of the network, whose pieces wait to be computed."""
+
+def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> DecodeJob:
+    """What the decoder must know of a video."""
+    return DecodeJob(
+        video_id=video.video_id,
+        path=video.path,
+        part=video.part,
+        problem=video.problem,
+        folder_fps=frames.folder_fps,
+        max_frames=frames.max_frames,
+        fit=stream.fit,
+    )
 
 
 def extract_videos(
@@ -198,53 +70,233 @@ def extract_videos(
     """
     jobs = {video.video_id: decode_job(video, stream, frames) for video in videos}
     writer.want(jobs)
-    for _ in _looks(writer, report, wait=wait):
-        steps = read_videos(_claimed(jobs, writer), stream, pool, profile)
-        with (
-            WritingThread() as writing,
-            Ahead(steps, _PASSES_AHEAD * stream.batch_size + 2, hurry=pool.abandon) as ready,
-        ):
-            keeping = _Keeping(writer, report, writing, profile)
-            computing = Computing(stream, profile)
-            for video in computing.videos(keeping.announced(ready)):
-                keeping.keep(video)
-            keeping.finish()
 
+    def claimed() -> Iterator[DecodeJob]:
+        # The pool asks for a job when a decoder is free: only then is the video claimed.
+        while (video_id := writer.claim()) is not None:
+            yield jobs[video_id]
 
-def _looks(writer: StoreWriter, report: RunReport, *, wait: bool) -> Iterator[None]:
-    """Another look for videos to claim as long as there may be some: other processes die."""
+    # Other processes die, and leave videos: look again as long as there was something to do.
     num_done = -1
     while num_done != report.num_done or (wait and report.in_other_hands):
         if num_done == report.num_done:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         num_done, held = report.num_done, report.in_other_hands
-        yield
+        events = read_videos(claimed(), stream, pool, profile)
+        depth = _BATCHES_AHEAD * stream.batch_size + 2
+        with (
+            WritingThread() as writing,
+            Prefetch(events, depth, hurry=pool.abandon) as prefetched,
+        ):
+            keeping = _Keeping(writer, report, writing, profile)
+            for video in Computing(stream, profile).videos(keeping.announced(prefetched)):
+                keeping.keep(video)
+            keeping.finish()
         report.in_other_hands = writer.in_other_hands
         if wait and report.in_other_hands not in (0, held):
             messages.print(f"waiting for {report.in_other_hands} videos of other processes")
 
 
-def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> DecodeJob:
-    """What the decoder must know of a video."""
-    return DecodeJob(
-        video_id=video.video_id,
-        path=video.path,
-        part=video.part,
-        problem=video.problem,
-        folder_fps=frames.folder_fps,
-        max_frames=frames.max_frames,
-        fit=stream.fit,
-    )
+@dataclass(eq=False)
+class VideoAtWork:
+    """A video between its first piece and its last row."""
+
+    job: DecodeJob
+    parts: list[Rows] = field(default_factory=list)
+    """Rows of its pieces so far, in order."""
+    num_waiting: int = 0
+    """Pieces that the network has not seen yet."""
+    outcome: VideoSource | Exception | None = None
+    """What was read, or what prevented it; ``None`` while it is being read."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of its frames."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.outcome is not None and not self.num_waiting
+
+    def fail(self, error: Exception) -> None:
+        """Gives it up for its first error, and the rows computed so far."""
+        if not isinstance(self.outcome, Exception):
+            self.outcome = error
+        self.parts.clear()
 
 
-def _claimed(jobs: dict[str, DecodeJob], writer: StoreWriter) -> Iterator[DecodeJob]:
-    """Jobs as the pool asks for them: a video is claimed only when a decoder is free for it."""
-    while (video_id := writer.claim()) is not None:
-        yield jobs[video_id]
+@dataclass(frozen=True)
+class Started:
+    """A video's turn has come."""
+
+    video: VideoAtWork
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The next input for the network."""
+
+    video: VideoAtWork
+    value: Any
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """The pieces so far are not those of the video's timeline: it is read again."""
+
+    video: VideoAtWork
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last piece has been read, or reading failed."""
+
+    video: VideoAtWork
+    outcome: VideoSource | Exception
+
+
+ReadingEvent: TypeAlias = Started | Piece | Restarted | Ended
+
+
+def read_videos(
+    jobs: Iterable[DecodeJob], stream: Stream, pool: DecodePool, profile: RunProfile
+) -> Generator[ReadingEvent, None, None]:
+    """Everything of all videos, in order. What goes wrong with one ends only that one."""
+    for decoded in pool.stream(jobs):
+        video = VideoAtWork(decoded.job)
+        yield Started(video)
+        try:
+            try:
+                yield from _pieces(video, decoded, stream, profile)
+            except FrameCountChanged as change:
+                # The container lied about its length; what decoding counted is the truth.
+                yield Restarted(video)
+                decoded = pool.decode(replace(decoded.job, num_frames=change.num_frames))
+                yield from _pieces(video, decoded, stream, profile)
+        except FrameCountChanged as change:
+            first, second = decoded.job.num_frames, change.num_frames
+            reason = f"decoding gave {first} frames, and {second} when it was read again"
+            yield Ended(video, VideoError(decoded.job.path, reason))
+        except Exception as error:  # the video's or our own: the run goes on
+            yield Ended(video, error)
+        else:
+            properties, identity = decoded.properties, decoded.identity
+            video.notes = properties.notes
+            source = VideoSource(
+                video_id=decoded.job.video_id,
+                path=part_name(decoded.job.path.resolve(), decoded.job.part),
+                size_bytes=identity.size_bytes,
+                mtime_ns=identity.mtime_ns,
+                content_hash=identity.content_hash,
+                num_frames=decoded.num_frames,
+                frame_step=decoded.frame_step,
+                fps=properties.fps,
+                duration=properties.duration,
+                width=properties.width,
+                height=properties.height,
+            )
+            yield Ended(video, source)
+
+
+def _pieces(
+    video: VideoAtWork, decoded: DecodedVideo, stream: Stream, profile: RunProfile
+) -> Iterator[Piece]:
+    pieces = iter(stream.pieces(decoded))
+    while True:
+        waited = decoded.seconds_waited
+        with profile.spent("prepare"):
+            value = next(pieces, None)
+        # Part of that time was spent waiting for the decoder.
+        waited = decoded.seconds_waited - waited
+        profile.frames += waited
+        profile.prepare -= waited
+        if value is None:
+            return
+        yield Piece(video, value)
+
+
+class Computing:
+    """Fills the network's batches with pieces of whatever videos come; gives videos in order."""
+
+    def __init__(self, stream: Stream, profile: RunProfile) -> None:
+        self._stream = stream
+        self._profile = profile
+        self._batches = BatchedInference(stream.batch_size)
+        # Pieces of the batch that is being filled, and the videos not given yet, in their order.
+        self._waiting: list[tuple[VideoAtWork, Any]] = []
+        self._videos: deque[VideoAtWork] = deque()
+
+    def videos(self, events: Iterable[ReadingEvent]) -> Iterator[VideoAtWork]:
+        """The videos in order, each as soon as it is done, failed or not."""
+        remaining = iter(events)
+        while True:
+            with self._profile.spent("model_waited_for_frames"):
+                event = next(remaining, None)
+            if event is None:
+                self._compute()
+            else:
+                self._take(event)
+            while self._videos and self._videos[0].is_done:
+                yield self._videos.popleft()
+            if event is None:
+                return
+
+    def _take(self, event: ReadingEvent) -> None:
+        video = event.video
+        match event:
+            case Started():
+                self._videos.append(video)
+            case Piece() if video.outcome is None:
+                self._waiting.append((video, event.value))
+                video.num_waiting += 1
+                if len(self._waiting) == self._stream.batch_size:
+                    self._compute()
+            case Restarted():
+                self._drop(video)
+                video.parts.clear()
+                video.outcome = None
+            case Ended(outcome=Exception() as error):
+                self._drop(video)
+                video.fail(error)
+            case Ended() if video.outcome is None:
+                video.outcome = event.outcome
+
+    def _drop(self, video: VideoAtWork) -> None:
+        """Forgets the pieces of a video that wait."""
+        self._waiting = [pair for pair in self._waiting if pair[0] is not video]
+        video.num_waiting = 0
+
+    def _compute(self) -> None:
+        """Computes one batch. Should it fail, each video alone, and those fail that fail alone."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            self._add_rows(waiting)
+        except Exception as error:
+            videos = list(dict.fromkeys(video for video, _ in waiting))
+            if len(videos) == 1:
+                videos[0].fail(error)
+                return
+            for video in videos:
+                try:
+                    self._add_rows([pair for pair in waiting if pair[0] is video])
+                except Exception as own_error:
+                    video.fail(own_error)
+        finally:
+            for video, _ in waiting:
+                video.num_waiting -= 1
+
+    def _add_rows(self, waiting: list[tuple[VideoAtWork, Any]]) -> None:
+        def compute(batch: Sequence[tuple[VideoAtWork, Any]]) -> list[Rows]:
+            return self._stream.rows([piece for _, piece in batch])
+
+        with self._profile.spent("model"):
+            rows = self._batches.run(waiting, compute)
+        for (video, _), part in zip(waiting, rows, strict=True):
+            video.parts.append(part)
 
 
 class _Keeping:
-    """Hands what becomes of videos to the writing thread, and to the report there."""
+    """Has the writing thread write what becomes of videos, and report it once it is safe."""
 
     def __init__(
         self, writer: StoreWriter, report: RunReport, writing: WritingThread, profile: RunProfile
@@ -253,45 +305,42 @@ class _Keeping:
         self._report = report
         self._writing = writing
         self._profile = profile
-        self._unexpected = 0
+        # Videos at which the program itself has failed since the last one that was finished.
+        self._num_own_errors = 0
 
-    def announced(self, steps: Iterable[ReadingStep]) -> Iterator[ReadingStep]:
-        """The same steps, of which the report hears."""
-        for step in steps:
-            if isinstance(step, Begun):
-                self._writing.do(partial(self._report.started, step.video.job.video_id))
-            yield step
+    def announced(self, events: Iterable[ReadingEvent]) -> Iterator[ReadingEvent]:
+        """The same events; the report is told of those that start a video."""
+        for event in events:
+            if isinstance(event, Started):
+                self._writing.do(partial(self._report.started, event.video.job.video_id))
+            yield event
 
     def keep(self, video: VideoAtWork) -> None:
         """Has a video's rows written, or why there are none.
 
-        An error of our own is told, and the video left to a later run. Raises the third in a row.
+        After an error of the program's own, the video is left to a later run; the third such error
+        in a row is raised.
         """
-        outcome = video.outcome
-        if isinstance(outcome, Exception):
-            self._keep_error(video.job, outcome)
-            return
+        job, outcome = video.job, video.outcome
         assert outcome is not None
-        self._unexpected = 0
-        for note in video.notes:
-            self._do(partial(self._report.noted, video.job, note))
-        self._do(partial(self._write, FinishedVideo(outcome, joined(video.parts))))
+        if not isinstance(outcome, Exception):
+            self._num_own_errors = 0
+            for note in video.notes:
+                self._do(partial(self._report.noted, job, note))
+            self._do(partial(self._write, FinishedVideo(outcome, joined(video.parts))))
+        elif (reason := _reason_in_video(outcome)) is not None:
+            failure = FailedVideo.now(job.video_id, job.source_name, reason)
+            self._do(partial(self._write_failure, failure))
+        else:
+            self._do(partial(self._let_go, job, outcome))
+            self._num_own_errors += 1
+            if self._num_own_errors >= MAX_OWN_ERRORS:
+                raise outcome
 
     def finish(self) -> None:
         """Waits until everything is written."""
         with self._profile.spent("model_waited_for_store"):
             self._writing.finish()
-
-    def _keep_error(self, job: DecodeJob, error: Exception) -> None:
-        reason = _reason_in_video(error)
-        if reason is not None:
-            failure = FailedVideo.now(job.video_id, job.source_name, reason)
-            self._do(partial(self._write_failure, failure))
-            return
-        self._do(partial(self._let_go, job, error))
-        self._unexpected += 1
-        if self._unexpected >= MAX_UNEXPECTED_ERRORS:
-            raise error
 
     def _do(self, action: partial[None]) -> None:
         with self._profile.spent("model_waited_for_store"):
@@ -302,14 +351,14 @@ class _Keeping:
             self._writer.finish(video)
         self._report.finished(video)
 
-    def _let_go(self, job: DecodeJob, error: Exception) -> None:
-        self._writer.release(job.video_id)
-        self._report.broke(job.video_id, job.source_name, error)
-
     def _write_failure(self, failure: FailedVideo) -> None:
         with self._profile.spent("write"):
             self._writer.fail(failure)
         self._report.failed(failure)
+
+    def _let_go(self, job: DecodeJob, error: Exception) -> None:
+        self._writer.release(job.video_id)
+        self._report.broke(job.video_id, job.source_name, error)
 
 
 def _reason_in_video(error: Exception) -> str | None:

@@ -1,4 +1,4 @@
-"""What a run tells while it works and when it is done, and where its time went."""
+"""What a run reports while it works and when it is done, and where its time went."""
 
 import json
 import resource
@@ -15,15 +15,21 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from extract.videos.decoding import DecodeJob
+from seds_core.command_line import EXIT_ERROR
 from seds_core.console import fail, messages, results
 from seds_core.store.staging import FailedVideo, FinishedVideo
+
+EXIT_ALL_THERE = 0
+EXIT_SOME_FAILED = 3
+EXIT_OTHERS_AT_WORK = 4
+EXIT_INTERRUPTED = 130
 
 
 @dataclass
 class RunProfile:
     """Seconds of a run, which reads, computes and writes at the same time.
 
-    Every figure belongs to one thread, so that no two threads add to the same one.
+    One thread alone adds to each figure.
     """
 
     decode_workers: int
@@ -46,6 +52,7 @@ class RunProfile:
     decode_cpu: float = 0.0
     """Processor time of the decoding processes, or of this thread where there are none."""
     _began: float = field(default_factory=time.monotonic)
+    # Other child processes may have ended before the run.
     _children_before: float = field(default_factory=lambda: _seconds_of_children())
 
     @contextmanager
@@ -66,7 +73,7 @@ class RunProfile:
 
     @property
     def figures(self) -> dict[str, float | int]:
-        """All figures by name, rounded to milliseconds."""
+        """All figures by name, in seconds rounded to milliseconds."""
         return {
             name: round(value, 3) for name, value in vars(self).items() if not name.startswith("_")
         }
@@ -91,13 +98,7 @@ class RunProfile:
         for title in ("", "seconds", "of the run"):
             table.add_column(title, justify="left" if not title else "right")
         wall = max(self.wall, 1e-9)
-        for text, seconds in self._lines():
-            table.add_row(text, f"{seconds:,.1f}", f"{seconds / wall:.0%}")
-        results.print(table)
-        results.print(self.advice())
-
-    def _lines(self) -> list[tuple[str, float]]:
-        return [
+        lines = (
             ("model: the network computed", self.model),
             ("waiting: the network had no frames", self.model_waited_for_frames),
             ("waiting: the network had to wait for the store", self.model_waited_for_store),
@@ -107,7 +108,11 @@ class RunProfile:
             ("write: rows were stored", self.write),
             ("the whole run", self.wall),
             ("loading the network, before it", self.loading),
-        ]
+        )
+        for text, seconds in lines:
+            table.add_row(text, f"{seconds:,.1f}", f"{seconds / wall:.0%}")
+        results.print(table)
+        results.print(self.advice())
 
 
 def _seconds_of_children() -> float:
@@ -170,7 +175,7 @@ class RunReport:
 
     def broke(self, video_id: str, path: str, error: Exception) -> None:
         """The program failed at a video, for no fault of the video's."""
-        first = not self.broken
+        is_first = not self.broken
         self.broken.append(video_id)
         reason = f"{type(error).__name__}: {error}"
         self._event("broken", video_id=video_id, path=path, reason=reason)
@@ -178,14 +183,23 @@ class RunReport:
             f"[red]an error of this program's, not of the video's[/], at {escape(path)}: "
             f"{escape(reason)}"
         )
-        if first:
+        if is_first:
             messages.print("".join(traceback.format_exception(error)), markup=False)
         self._advance()
 
     def failed_elsewhere(self, failure: FailedVideo) -> None:
-        """One of the run's videos failed, maybe in another process; this one's own are known."""
+        """One of the run's videos failed in another process, unless this one has reported it."""
         if failure not in self.failures:
             self.failures.append(failure)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command."""
+        if self.broken:
+            return EXIT_ERROR
+        if self.in_other_hands:
+            return EXIT_OTHERS_AT_WORK
+        return EXIT_SOME_FAILED if self.failures else EXIT_ALL_THERE
 
     @property
     def num_done(self) -> int:

@@ -17,14 +17,13 @@ def call(monkeypatch):
     """Calls the command line with the library replaced; gives its exit code."""
 
     def call(*arguments, answer=0):
-        def carry_out(request):
-            call.request = request
+        def extract(kind, store, **options):
+            call.options = {"kind": kind, "store": store, **options}
             if isinstance(answer, Exception):
                 raise answer
             return answer
 
-        monkeypatch.setattr(command, "run_extraction", carry_out)
-        monkeypatch.setattr(command, "run_dry", lambda request: 0 if carry_out(request) else 10)
+        monkeypatch.setattr(command, "extract", extract)
         monkeypatch.setattr(sys, "argv", ["seds-extract", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -33,32 +32,35 @@ def call(monkeypatch):
     return call
 
 
-def test_options_become_a_request(call):
+def test_options_become_keywords(call):
     code = call(
         "rgb", "--videos", "a", "--out", "s.zarr", "--weights", "bsl5k", "--pipeline", "how2sign"
     )  # fmt: skip
-    request = call.request
+    options = call.options
     assert code == 0
-    assert (request.kind, request.store, request.places) == ("rgb", Path("s.zarr"), ("a",))
-    assert request.pipeline == "how2sign"
-    assert request.changes == {
+    assert (options["kind"], options["store"], options["videos"]) == (
+        "rgb", Path("s.zarr"), ("a",),
+    )  # fmt: skip
+    assert options["pipeline"] == "how2sign"
+    assert options["changes"] == {
         "backbone": None, "weights": "bsl5k", "clips": None, "frames": None,
     }  # fmt: skip
+    assert not any(options[name] for name in ("dry_run", "wait", "mix_devices", "profile"))
 
 
 def test_mediapipe_looks_for_the_signer_itself(call):
     call("pose", "--out", "s.zarr", "--videos", "a", "--detector", "mediapipe")
-    assert call.request.changes["person_box"] == "whole_frame"
+    assert call.options["changes"]["person_box"] == "whole_frame"
 
 
 def test_names_that_the_shell_expands_are_all_taken(call):
     call("pose", "--out", "s.zarr", "--videos", "a.mp4", "b.mp4", "c.mp4")
-    assert call.request.places == ("a.mp4", "b.mp4", "c.mp4")
+    assert call.options["videos"] == ("a.mp4", "b.mp4", "c.mp4")
 
 
 def test_names_may_begin_with_a_hyphen(call, monkeypatch):
     call("pose", "--out", "s.zarr", "--videos", "-aBc.mp4", "-v.mp4", "c.mp4")
-    assert [str(Path(place)) for place in call.request.places] == ["-aBc.mp4", "-v.mp4", "c.mp4"]
+    assert [str(Path(place)) for place in call.options["videos"]] == ["-aBc.mp4", "-v.mp4", "c.mp4"]
     shown = []
     monkeypatch.setattr(
         "extract.inspection.pictures.write_pictures",
@@ -78,10 +80,6 @@ def test_folders_need_not_have_names_that_are_text(call, tmp_path, capsys):
         pass
     assert call("info", store) == 0
     assert "\\udcfc" in capsys.readouterr().out
-
-
-def test_a_dry_run_does_not_run(call):
-    assert call("pose", "--videos", "a", "--out", "s", "--dry-run", answer=5) == 0
 
 
 @pytest.mark.parametrize(
@@ -160,14 +158,14 @@ def test_the_options_do_not_grow_by_accident():
 def test_a_store_needs_a_name(call, capsys, out):
     assert call("rgb", "--videos", "a", "--out", out) == 2
     assert f"--out {out}" in capsys.readouterr().err
-    assert not hasattr(call, "request")
+    assert not hasattr(call, "options")
 
 
-def test_waiting_and_mixing_are_asked_for(call):
-    call("pose", "--videos", "a", "--out", "s.zarr")
-    assert (call.request.wait, call.request.mix_devices) == (False, False)
-    call("pose", "--videos", "a", "--out", "s.zarr", "--wait", "--mix-devices")
-    assert (call.request.wait, call.request.mix_devices) == (True, True)
+@pytest.mark.parametrize("option", ["dry_run", "wait", "mix_devices", "profile"])
+def test_what_is_off_is_asked_for(call, option):
+    for command_name in ("pose", "rgb"):
+        call(command_name, "--videos", "a", "--out", "s.zarr", f"--{option.replace('_', '-')}")
+        assert call.options[option]
 
 
 def test_help_tells_all_exit_codes(call, capsys):

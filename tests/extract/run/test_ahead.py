@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from extract.run.reading import Ahead
+from extract.run.threads import Prefetch
 
 
 def counted(made, number):
@@ -21,7 +21,7 @@ def wait_until(condition):
 
 def test_items_are_made_ahead_up_to_the_depth_and_no_further():
     made = []
-    with Ahead(counted(made, 10), depth=3) as items:
+    with Prefetch(counted(made, 10), depth=3) as items:
         assert next(items) == 0
         wait_until(lambda: len(made) == 5)  # one taken, three waiting, one without a place
         time.sleep(0.2)
@@ -34,7 +34,7 @@ def test_what_the_generator_raises_comes_after_its_items():
         yield 1
         raise OSError("the disk is gone")
 
-    with Ahead(breaking(), depth=5) as items:
+    with Prefetch(breaking(), depth=5) as items:
         assert next(items) == 1
         with pytest.raises(OSError, match="the disk is gone"):
             next(items)
@@ -50,7 +50,7 @@ def test_leaving_early_closes_the_generator_in_its_own_thread():
         finally:
             closed_in.append(threading.current_thread())
 
-    with Ahead(endless(), depth=2) as items:
+    with Prefetch(endless(), depth=2) as items:
         next(items)
     (thread,) = closed_in
     assert thread is not threading.current_thread()
@@ -65,11 +65,11 @@ def test_a_generator_that_waits_is_told_to_hurry_only_when_it_is_left_early():
         assert hurried.wait(30)
         yield 2
 
-    with Ahead(waiting(), depth=2, hurry=hurried.set) as items:
+    with Prefetch(waiting(), depth=2, hurry=hurried.set) as items:
         next(items)
     assert hurried.is_set()
 
     calls = []
-    with Ahead(iter([1]), depth=2, hurry=lambda: calls.append(1)) as items:
+    with Prefetch(iter([1]), depth=2, hurry=lambda: calls.append(1)) as items:
         assert list(items) == [1]
     assert calls == []

@@ -10,7 +10,6 @@ from finished_videos import RGB, finished
 from mean_stream import MeanStream, write_pipeline
 
 from extract.run import command, loop
-from extract.run.command import ExtractionRequest
 from extract.run.loop import decode_job
 from extract.settings import FrameSettings, PoseSettings
 from extract.stream import UnusableRowsError, rows_of
@@ -27,7 +26,7 @@ from seds_core.store.writer import StoreWriter
 def run(corpus, tmp_path, monkeypatch, capsys):
     """Runs a command on the corpus; gives its exit code and its last event, and keeps them all."""
 
-    def run(action=command.run_extraction, stream=None, **changes):
+    def run(stream=None, **options):
         loaded = stream or MeanStream()
         known = replace(loaded.provenance, device="")
         run.loaded = 0
@@ -38,16 +37,9 @@ def run(corpus, tmp_path, monkeypatch, capsys):
 
         monkeypatch.setattr(command, "load_stream", load_stream)
         monkeypatch.setattr(command, "known_provenance", lambda *_: known)
-        request = ExtractionRequest(
-            "rgb",
-            tmp_path / "rgb.zarr",
-            (),
-            corpus.index,
-            write_pipeline(tmp_path),
-            "tiny",
-            as_json=True,
-        )
-        code = action(replace(request, **changes))
+        usual = {"store": tmp_path / "rgb.zarr", "index": corpus.index, "pipeline": "tiny"}
+        usual |= {"pipeline_file": write_pipeline(tmp_path), "as_json": True}
+        code = command.extract("rgb", **(usual | options))
         run.told = capsys.readouterr()
         run.events = [json.loads(line) for line in run.told.out.splitlines()]
         return code, run.events[-1]
@@ -236,9 +228,9 @@ def test_other_settings_are_refused(run):
 def test_other_settings_are_refused_before_the_network_is_loaded(run, tmp_path):
     run()
     other = MeanStream(provenance=replace(RGB, feature_dtype="float16"))
-    for action in (command.run_extraction, command.run_dry):
+    for dry_run in (False, True):
         with pytest.raises(UsageError, match="feature_dtype: float32 / float16"):
-            run(action, stream=other)
+            run(dry_run=dry_run, stream=other)
         assert run.loaded == 0
 
 
@@ -247,7 +239,7 @@ def test_a_dry_run_refuses_what_only_the_loaded_network_tells(run, monkeypatch):
     other = MeanStream(provenance=replace(RGB, feature_dtype="float16"))
     monkeypatch.setattr(command, "has_everything", lambda *_: False)
     with pytest.raises(UsageError, match="feature_dtype: float32 / float16"):
-        run(command.run_dry, stream=other)
+        run(dry_run=True, stream=other)
 
 
 def made_on(device):
@@ -260,9 +252,9 @@ def test_rows_of_another_device_are_refused_unless_asked_for(run, corpus, tmp_pa
     assert run(stream=made_on("cpu"), index=few)[0] == 0
     assert run(stream=made_on("cuda"), index=few)[0] == 0  # nothing is added
     few.write_text(f"{few.read_text()}b,{corpus.path('video1')}\n")
-    for action in (command.run_extraction, command.run_dry):
+    for dry_run in (False, True):
         with pytest.raises(UsageError, match=r"of kind 'cpu'.*'cuda'.*last bits.*--mix-devices"):
-            run(action, stream=made_on("cuda"), index=few)
+            run(dry_run=dry_run, stream=made_on("cuda"), index=few)
     assert run(stream=made_on("cuda"), index=few, mix_devices=True)[0] == 0
     assert StoreReader(tmp_path / "rgb.zarr").provenance.device == "any"
     few.write_text(f"{few.read_text()}c,{corpus.path('video2')}\n")
@@ -303,7 +295,7 @@ def test_a_dry_run_counts_what_waits_for_the_store(run, tmp_path):
         staging.add_finished(finished("video3"), RGB)
         staging.add_finished(finished("video4"), replace(RGB, weights={"sha256": "other"}))
     (tmp_path / "rgb.zarr.staging" / "finished" / "000000007-torn.npz").write_bytes(b"")
-    code, summary = run(command.run_dry)
+    code, summary = run(dry_run=True)
     assert code == 0
     assert (summary["missing"], summary["already_there"]) == (5, 1)
     assert summary["frames"] == 20 + 25 + 30 + 40 + 45
@@ -328,7 +320,7 @@ def test_a_failure_in_another_process_counts(run, corpus, monkeypatch):
 def test_a_dry_run_counts_and_writes_nothing(run, corpus, tmp_path):
     corpus.path("video2").write_bytes(b"")
     before = sorted(tmp_path.rglob("*"))
-    code, summary = run(command.run_dry)
+    code, summary = run(dry_run=True)
     assert code == 0
     assert (summary["missing"], summary["unreadable"]) == (6, 1)
     assert summary["frames"] == 20 + 25 + 35 + 40 + 45
@@ -339,7 +331,7 @@ def test_a_dry_run_counts_and_writes_nothing(run, corpus, tmp_path):
 
 def test_videos_must_be_named_one_way(run):
     with pytest.raises(UsageError, match="either with --videos or with --index"):
-        run(places=("somewhere",))
+        run(videos=("somewhere",))
 
 
 def test_a_dry_run_counts_videos_that_would_fail(run, corpus):
@@ -349,8 +341,8 @@ def test_a_dry_run_counts_videos_that_would_fail(run, corpus):
                 raise VideoError(video.job.path, "which frames show a hand is not known")
             return super().num_rows(video)
 
-    _, whole = run(command.run_dry)
-    _, summary = run(command.run_dry, stream=Lacking())
+    _, whole = run(dry_run=True)
+    _, summary = run(dry_run=True, stream=Lacking())
     assert (whole["unreadable"], summary["unreadable"]) == (0, 1)
     assert whole["rows"] - summary["rows"] == 30  # of its 30 frames, all on the timeline
 

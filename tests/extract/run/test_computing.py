@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.run.loop import Computing
-from extract.run.reading import Begun, Ended, Piece, Restarted, VideoAtWork
+from extract.run.loop import Computing, Ended, Piece, Restarted, Started, VideoAtWork
 from extract.run.report import RunProfile
 from extract.stream import joined
 from extract.videos.decoding import DecodeJob
@@ -43,7 +42,7 @@ def video(name):
 def steps(*videos):
     """Videos with their pieces, and an outcome."""
     for at_work, pieces, outcome in videos:
-        yield Begun(at_work)
+        yield Started(at_work)
         yield from (Piece(at_work, piece) for piece in pieces)
         yield Ended(at_work, outcome)
 
@@ -123,7 +122,7 @@ def test_a_video_that_is_read_again_starts_anew(source):
     (done,) = compute(
         stream,
         [
-            Begun(at_work), Piece(at_work, 1), Piece(at_work, 2), Piece(at_work, 3),
+            Started(at_work), Piece(at_work, 1), Piece(at_work, 2), Piece(at_work, 3),
             Restarted(at_work), Piece(at_work, 10), Piece(at_work, 20), Ended(at_work, source),
         ],
     )  # fmt: skip

@@ -11,7 +11,6 @@ from PIL import Image
 
 from extract.inspection.info import describe
 from extract.run import command
-from extract.run.command import ExtractionRequest
 from extract.videos.part import read_part_name
 from seds_core.store.reader import StoreReader
 
@@ -27,8 +26,13 @@ def run(tmp_path, monkeypatch, capsys):
         store = tmp_path / "rgb.zarr"
         pipeline = write_pipeline(tmp_path)
         names = tuple(map(str, places))
-        code = command.run_extraction(
-            ExtractionRequest("rgb", store, names, None, pipeline, "tiny", as_json=True)
+        code = command.extract(
+            "rgb",
+            store,
+            videos=names,
+            pipeline="tiny",
+            pipeline_file=pipeline,
+            as_json=True,
         )
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         return code, events[-1], events

@@ -12,7 +12,6 @@ from mean_stream import MeanStream, write_pipeline
 from extract.inspection import verify
 from extract.inspection.pictures import FILM_WIDTH, write_pictures
 from extract.run import command
-from extract.run.command import ExtractionRequest
 from extract.videos.frame_source import VideoFile
 from extract.videos.part import Crop, VideoPart
 from seds_core.store.reader import StoreReader
@@ -34,16 +33,21 @@ def recording(corpus):
 def run(recording, tmp_path, monkeypatch, capsys):
     """Extracts the parts that are given by id; gives the exit code and the last event."""
 
-    def run(parts, action=command.run_extraction):
+    def run(parts, **options):
         for module in (command, verify):
             monkeypatch.setattr(module, "load_stream", lambda *_, **__: STREAM)
         monkeypatch.setattr(command, "known_provenance", lambda *_: STREAM.provenance)
         index = write_index(tmp_path / "parts.csv", recording, parts)
         pipelines = write_pipeline(tmp_path)
-        request = ExtractionRequest(
-            "rgb", tmp_path / "rgb.zarr", (), index, pipelines, "tiny", as_json=True
+        code = command.extract(
+            "rgb",
+            tmp_path / "rgb.zarr",
+            index=index,
+            pipeline="tiny",
+            pipeline_file=pipelines,
+            as_json=True,
+            **options,
         )
-        code = action(request)
         return code, json.loads(capsys.readouterr().out.splitlines()[-1])
 
     return run
@@ -95,7 +99,7 @@ def test_a_part_that_is_not_there_costs_only_itself(run, recording):
 
 def test_a_dry_run_counts_the_frames_of_parts(run):
     parts = {"first": FIRST, "second": SECOND, "late": VideoPart(9.0, 10.0)}
-    _, summary = run(parts, command.run_dry)
+    _, summary = run(parts, dry_run=True)
     assert (summary["missing"], summary["unreadable"], summary["frames"]) == (3, 1, 21 + 16)
 
 

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from extract.run.loop import MOST_WAITING, WritingThread
+from extract.run.threads import MAX_WAITING, WritingThread
 
 
 def test_actions_are_done_in_order_in_another_thread():
@@ -21,7 +21,7 @@ def test_few_actions_wait():
     given = []
 
     def give_all():
-        for number in range(MOST_WAITING + 2):
+        for number in range(MAX_WAITING + 2):
             writing.do(gate.wait)
             given.append(number)
 
@@ -30,7 +30,7 @@ def test_few_actions_wait():
         giver.start()
         giver.join(0.3)
         assert giver.is_alive()
-        assert len(given) == MOST_WAITING
+        assert len(given) == MAX_WAITING
         gate.set()
         giver.join()
         writing.finish()
