@@ -34,7 +34,7 @@ from train.data.loading import TrainingBatches, training_batches
 from train.data.retrieval_data import RetrievalData, open_data
 from train.data.sampler import EpochBatches
 from train.settings import AugmentationSettings, TrainSettings
-from train.text.openai_clip import ClipTokenizer
+from train.text.openai_clip import OpenAIClipTokenizer
 
 NUM_FRAMES, CLIP_LENGTH, MAX_CLIPS, RGB_DIM = 120, 16, 64, 1024
 CLIPS = plan_clips(NUM_FRAMES, max_frames=300, clip_length=CLIP_LENGTH, max_clips=MAX_CLIPS)
@@ -141,7 +141,7 @@ def ways(folder: Path, batch_size: int) -> dict[str, Epoch]:
     data = open_data(TrainSettings(), "fusion", index=folder / "index.csv", rgb=rgb, pose=pose)
     split = data.split("train")
     sampler = EpochBatches(tuple(video.text for video in split), batch_size, seed=0)
-    tokenizer = ClipTokenizer(32)
+    tokenizer = OpenAIClipTokenizer(32)
     ours = our_loader(data, sampler, tokenizer)
     video_ids = [[split[place].video_id for place in batch] for batch in sampler.batches(0)]
     return {
@@ -154,7 +154,7 @@ def ways(folder: Path, batch_size: int) -> dict[str, Epoch]:
 
 
 def our_loader(
-    data: RetrievalData, sampler: EpochBatches, tokenizer: ClipTokenizer
+    data: RetrievalData, sampler: EpochBatches, tokenizer: OpenAIClipTokenizer
 ) -> TrainingBatches:
     """As a training run makes it, without processes of its own."""
     settings = AugmentationSettings()
@@ -167,7 +167,7 @@ def our_loader(
 def published_epoch(
     folder: Path,
     batches: list[list[str]],
-    tokenizer: ClipTokenizer,
+    tokenizer: OpenAIClipTokenizer,
     rows_of: Callable[[np.ndarray], list],
 ) -> Iterator[TrainingBatch]:
     """The same videos from pickles; ``rows_of`` makes an array a list of its frames."""

@@ -119,7 +119,7 @@ def naive_graph_block(block, features):
     hidden = torch.relu(block.message_norm(naive_graph_convolution(block.message, features)))
     hidden = block.mix_norm(block.mix(dropped(hidden, block.dropout)))
     hidden = dropped(hidden, block.dropout)
-    if block.has_shortcut:
+    if block.is_residual:
         hidden = hidden + block.shortcut(features)
     return torch.relu(hidden)
 

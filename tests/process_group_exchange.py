@@ -4,7 +4,7 @@ import torch
 from training_stand_in import StandInModel, random_batch
 
 from train import processes as module
-from train.model.batch_norm import average_running_statistics
+from train.model.normalisation import average_running_statistics
 from train.processes import joined_processes
 
 

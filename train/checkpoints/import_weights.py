@@ -14,7 +14,7 @@ from seds_core.errors import UsageError, first_names
 from seds_core.torch_files import read_tensors
 from train.checkpoints.published_names import WeightLayout, recognised
 from train.settings import StreamSettings, TextSettings
-from train.text.openai_clip import clip_tensors
+from train.text.openai_clip import openai_clip_tensors
 
 _SHOWN_IN_FULL = 10
 
@@ -143,14 +143,14 @@ def start_streams(
 
     The layer that reads clips stays random, and so do positions unless there are as many as CLIP
     has. ``None``, with a warning unless the settings ask for it, where all stays random. Raises
-    what :func:`~train.text.openai_clip.clip_tensors` does.
+    what :func:`~train.text.openai_clip.openai_clip_tensors` does.
     """
     if streams.initial == "random":
         return None
     if text.encoder != "clip" or text.weights == "random":
         warn("the streams start with random weights, because the text encoder has none of CLIP's")
         return None
-    image = {n: t for n, t in clip_tensors(text.weights).items() if n.startswith("visual.")}
+    image = {n: t for n, t in openai_clip_tensors(text.weights).items() if n.startswith("visual.")}
     class_token = image.get("visual.class_embedding")
     if class_token is None or class_token.shape[0] != streams.width:
         found = "no" if class_token is None else f"a {class_token.shape[0]} wide"

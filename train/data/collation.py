@@ -14,7 +14,7 @@ from train.data.sign_reader import PoseExample, SignExample, SignReader
 from train.data.store_rows import LocatedVideo
 from train.random_states import example_generator
 from train.settings import AugmentationSettings
-from train.text.tokenizer import Tokenizer
+from train.text.text_encoder import Tokenizer
 
 
 class ExampleKey(NamedTuple):

@@ -24,7 +24,7 @@ from train.data.sampler import EpochBatches
 from train.data.sign_reader import SignReader
 from train.data.store_rows import LocatedVideo
 from train.settings import AugmentationSettings
-from train.text.tokenizer import Tokenizer
+from train.text.text_encoder import Tokenizer
 
 # FROM train/data/keyed_loader.py
 # Reads batches ahead of their use, in processes of its own.

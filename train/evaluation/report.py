@@ -71,22 +71,16 @@ def report(
     if comparison and comparison["other_size"]:
         warn(escape(comparison["other_size"]))
     if as_json:
-        values: dict[str, Any] = {
-            "models": [describe(model, ties) for model in models],
-            "spread": spread_of([m.scores for m in models], ties) if len(models) > 1 else None,
-        }
-        if comparison:
-            values["published"] = comparison
-        sys.stdout.write(json.dumps(values) + "\n")
+        spread = spread_of([m.scores for m in models], ties) if len(models) > 1 else None
+        values = {"models": [describe(model, ties) for model in models], "spread": spread}
+        published = {"published": comparison} if comparison else {}
+        sys.stdout.write(json.dumps(values | published) + "\n")
         return
-    for model in models:
-        results.print(model_table(model, ties))
-        if confused := confusion_table(model):
-            results.print(confused)
-    if len(models) > 1:
-        results.print(spread_table(models, ties))
-    if comparison:
-        results.print(comparison_table(comparison))
+    tables = [table for m in models for table in (model_table(m, ties), confusion_table(m))]
+    tables.append(spread_table(models, ties) if len(models) > 1 else None)
+    tables.append(comparison_table(comparison) if comparison else None)
+    for table in filter(None, tables):
+        results.print(table)
 
 
 def describe(model: EvaluatedModel, ties: TieRule) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model.retrieval_model import RetrievalModel
 from train.precision import autocast
 from train.settings import Precision, SimilaritySettings, TrainSettings
-from train.text.tokenizer import Tokenizer
+from train.text.text_encoder import Tokenizer
 
 ENTRY_COLUMN = "sentence_id"
 """Column of an index that tells which videos a published caption file puts together."""

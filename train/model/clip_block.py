@@ -1,11 +1,11 @@
 """A temporal block inside every clip, without repeating what overlapping clips share.
 
-The two outputs at each end of a clip feel the zeros that pad it; all others depend on their frames
-alone. So every tap of every convolution is multiplied with every frame once: outputs inside clips
-are sums of these products, and outputs at a clip's ends are sums of fewer of them. What is left to
-compute clip by clip are the values between the stacked convolutions at a clip's first and last
-frame, two taps of each, and the four end outputs of the joining convolution: 13 matrix products a
-frame and 12 a clip, instead of 13 for each frame of each clip.
+The two outputs at each end of a clip depend on the zeros that pad it; all others depend on their
+frames alone. So every tap of every convolution is multiplied with every frame once: outputs inside
+clips are sums of these products, and outputs at a clip's ends are sums of fewer of them. What
+remains to be computed clip by clip are the values between the stacked convolutions at a clip's
+first and last frame, two taps of each, and the four end outputs of the joining convolution: 13
+matrix products a frame and 12 a clip, instead of 13 for each frame of each clip.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from train.model.normalisation import weighted_batch_norm
 from train.model.temporal_block import REACH, TemporalBlock
 
 NUM_ENDS = 2 * REACH
-"""Outputs of a clip that feel its padding."""
+"""Outputs of a clip that depend on its padding."""
 
 Sums = list[Float[Tensor, "_frame dim"]]
 
@@ -51,7 +51,7 @@ def clip_means(
     clip_starts: Int64[Tensor, "video clip"],
     clip_length: int,
 ) -> Float[Tensor, "video clip dim"]:
-    """The mean over each clip's frames of what the block makes of the clip alone.
+    """Applies the block to each clip alone, and takes the mean over the clip's frames.
 
     A start of -1 is a slot without a clip, which counts as a clip of zeros. In training the batch
     of the block's norm are all frames of all slots.
@@ -59,7 +59,8 @@ def clip_means(
     if clip_length <= NUM_ENDS:
         return _one_by_one(block, frames, clip_starts, clip_length)
     line = clip_line(frames, clip_starts, clip_length)
-    if not frames.is_cuda:  # How many remain would be known only after waiting for the device.
+    # Not on a GPU: how many frames remain would be known only after waiting for it.
+    if not frames.is_cuda:
         line = without_repetition(line)
     inside, at_ends = _outputs(block, line)
     sums = sums_of_runs(inside, clip_length - NUM_ENDS)[line.starts] + at_ends.sum(dim=0)
@@ -82,7 +83,7 @@ def clip_line(
 
 
 def without_repetition(line: ClipLine) -> ClipLine:
-    """Makes equal clips one, and leaves out frames without a clip."""
+    """Merges equal clips, and leaves out frames without a clip."""
     starts, clip_of_row, counts = torch.unique(line.starts, return_inverse=True, return_counts=True)
     is_held = times_held(len(line.frames), starts, counts, line.clip_length) > 0
     starts = is_held.cumsum(0)[starts] - 1
@@ -92,9 +93,7 @@ def without_repetition(line: ClipLine) -> ClipLine:
 def times_held(
     num_frames: int, starts: Int64[Tensor, " clip"], counts: Int64[Tensor, " clip"], length: int
 ) -> Int64[Tensor, " _frame"]:
-    """How often each frame lies in runs of ``length`` frames, run r being there ``counts[r]``
-    times.
-    """
+    """Counts the runs of ``length`` frames that hold each frame, run r ``counts[r]`` times."""
     changes = counts.new_zeros(num_frames + 1)
     changes.index_add_(0, starts, counts).index_add_(0, starts + length, -counts)
     return changes.cumsum(0)[:-1]
@@ -105,10 +104,10 @@ def partial_sums(
     taps: Float[Tensor, "_ dim dim"],
     bias: Float[Tensor, " dim"],
 ) -> tuple[Sums, Sums]:
-    """Outputs of a convolution that see some of its taps only: the last ones, and the first ones.
+    """Outputs of a convolution with some of its taps only: its last ones, and its first ones.
 
-    The j-th tensor of the first list has, at place f, tap j of frame f, tap j + 1 of frame f + 1
-    and so on to the last tap; that of the second list tap 0 of frame f to tap j of frame f + j.
+    Row f of the j-th tensor of the first list sums tap j of frame f, tap j + 1 of frame f + 1 and
+    so on to the last tap; that of the second list tap 0 of frame f to tap j of frame f + j.
     """
     products = linear(frames, rearrange(taps, "k o i -> (k o) i")).chunk(len(taps), dim=1)
     # Beginning with the bias makes the sums float32 where the products have half precision.
@@ -121,7 +120,7 @@ def partial_sums(
 
 
 def sums_of_runs(values: Float[Tensor, "_row dim"], length: int) -> Float[Tensor, "_row dim"]:
-    """The sums of ``length`` rows from each row on.
+    """Sums ``length`` rows from each row on.
 
     Sums of longer runs are made of those of shorter ones; differences of sums from the first row
     on would lose digits.
@@ -161,7 +160,7 @@ def _wide_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row di
 
 
 def _narrow_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row dim"]:
-    """The same sums. Between the convolutions, place f is the line's frame f + 1."""
+    """The same sums. Between the convolutions, row f is the line's frame f + 1."""
     later, earlier = partial_sums(line.frames, *_taps(block.narrow_first))
     between = later[0].relu()
     first = later[1][line.starts].relu_()
@@ -193,9 +192,9 @@ def _one_by_one(
     clip_starts: Int64[Tensor, "video clip"],
     clip_length: int,
 ) -> Float[Tensor, "video clip dim"]:
-    """Clips so short that all of their outputs feel the padding."""
-    places = clip_starts.clamp(min=0)[..., None] + torch.arange(clip_length, device=frames.device)
+    """For clips so short that all of their outputs depend on the padding."""
+    indices = clip_starts.clamp(min=0)[..., None] + torch.arange(clip_length, device=frames.device)
     of_video = torch.arange(len(frames), device=frames.device)[:, None, None]
-    clips = frames[of_video, places] * (clip_starts >= 0)[..., None, None]
+    clips = frames[of_video, indices] * (clip_starts >= 0)[..., None, None]
     outputs = block(rearrange(clips, "b l t c -> (b l) c t"))
     return reduce(outputs, "(b l) c t -> b l c", "mean", b=len(frames))

@@ -1,4 +1,8 @@
-"""Cross gloss attention fusion (CGAF): each stream's glosses look at the other's neighbours."""
+"""Cross gloss attention fusion (CGAF): pose and RGB tokens become fusion tokens.
+
+Two mirrored branches attend to a few tokens of the other stream, at positions found by learned
+offsets; an MLP joins them. SEDS (arXiv 2407.16394).
+"""
 
 import math
 
@@ -9,7 +13,7 @@ from torch import Tensor, nn
 
 from train.model.gloss_sampling import (
     Samples,
-    neighbour_places,
+    neighbour_positions,
     sample_exact,
     sample_published,
 )
@@ -17,13 +21,8 @@ from train.model.normalisation import Dropout
 from train.model.stream_transformer import quick_gelu
 from train.settings import CgafSettings
 
-# FROM train/model/cross_gloss_attention.py
-# Attention of one stream's tokens to a few places of the other stream, found by learned offsets.
-#
-# SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
-
-
 NORM_EPSILON = 1e-6
+JOINED_NORM_EPSILON = 1e-12
 
 
 def attend_to_samples(
@@ -34,14 +33,14 @@ def attend_to_samples(
 ) -> Float[Tensor, "video token head dim"]:
     """Softmax over the K neighbours of q.k / sqrt(c), then the weighted sum of v. Equation 9.
 
-    k and v are the samples of ``keys`` and ``values``, which are not put together one by one: q is
-    multiplied with the keys of all tokens, and the softmax's weights are laid onto the tokens.
+    k and v are the samples of ``keys`` and ``values``. No sample is computed by itself: q is
+    multiplied with the keys of all tokens, and the softmax's weights are added up on the tokens.
     """
     products = einsum(queries, keys, "b t h c, b u h c -> b t h u")
-    tokens, shares = (rearrange(part, "b t h n s -> b t h (n s)") for part in samples)
-    sampled = rearrange(products.gather(-1, tokens) * shares, "b t h (n s) -> b t h n s", s=2)
+    tokens, parts = (rearrange(side, "b t h n s -> b t h (n s)") for side in samples)
+    sampled = rearrange(products.gather(-1, tokens) * parts, "b t h (n s) -> b t h n s", s=2)
     scores = sampled.sum(dim=-1) * queries.shape[-1] ** -0.5
-    weights = repeat(scores.softmax(dim=-1), "b t h n -> b t h (n s)", s=2) * shares
+    weights = repeat(scores.softmax(dim=-1), "b t h n -> b t h (n s)", s=2) * parts
     of_tokens = torch.zeros_like(products, dtype=weights.dtype).scatter_add(-1, tokens, weights)
     return einsum(of_tokens.to(values.dtype), values, "b t h u, b u h c -> b t h c")
 
@@ -66,30 +65,30 @@ class CrossGlossAttention(nn.Module):
         other: Float[Tensor, "video token dim"],
         num_real: Int64[Tensor, " video"],
     ) -> Float[Tensor, "video token dim"]:
-        """What the own stream's tokens find in the other stream."""
+        """Returns what the own stream's tokens find in the other stream."""
         published = self.sampling == "published"
-        # The method as written asks with the own stream and reads the other one. The published code
-        # passes its arguments in swapped order, so that its weights ask with the other stream and
-        # compare with keys of the own one.
+        # In the paper, queries come from the own stream, keys and values from the other one. The
+        # published code swaps its arguments: its weights take queries from the other stream and
+        # keys from the own one.
         asking, compared = (other, own) if published else (own, other)
         query = self.query(asking)
         heads = "b t (h c) -> b t h c"
-        places = neighbour_places(rearrange(self.offsets(query), heads, h=self.num_heads), num_real)
+        offsets = rearrange(self.offsets(query), heads, h=self.num_heads)
+        positions = neighbour_positions(offsets, num_real)
         sample = sample_published if published else sample_exact
         found = attend_to_samples(
             rearrange(query, heads, h=self.num_heads),
             rearrange(self.key(compared), heads, h=self.num_heads),
             rearrange(self.value(other), heads, h=self.num_heads),
-            sample(places, num_tokens=own.shape[1]),
+            sample(positions, num_tokens=own.shape[1]),
         )
         return self.output(rearrange(found, "b t h c -> b t (h c)"))
 
 
 class CrossGlossLayer(nn.Module):
-    """Cross gloss attention and a perceptron, each with a shortcut."""
+    """Cross gloss attention and an MLP, each with a residual connection."""
 
     def __init__(self, dim: int, num_neighbours: int, settings: CgafSettings) -> None:
-        """One layer of one branch."""
         super().__init__()
         self.own_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
         self.attention = CrossGlossAttention(dim, num_neighbours, settings)
@@ -110,28 +109,19 @@ class CrossGlossLayer(nn.Module):
         return own + self.dropout(self.contract(hidden))
 
 
-# FROM train/model/cross_gloss_fusion.py
-# Pose and RGB tokens become fusion tokens: two mirrored branches and a joining perceptron.
-#
-# SEDS (arXiv 2407.16394), cross gloss attention fusion (CGAF).
-
-
-JOINED_NORM_EPSILON = 1e-12
-
-
 def sinusoidal_positions(num_tokens: int, dim: int) -> Float[Tensor, "token dim"]:
-    """Sine and cosine of the place at geometrically falling frequencies, in turns.
+    """Sine and cosine of the position at geometrically falling frequencies, in turns.
 
     Equation 10; Vaswani et al. (arXiv 1706.03762), section 3.5.
     """
-    places = torch.arange(num_tokens)[:, None]
+    positions = torch.arange(num_tokens)[:, None]
     frequencies = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000) / dim))
-    angles = places * frequencies
+    angles = positions * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
-class JoiningPerceptron(nn.Module):
-    """Three linear layers over both streams side by side, with a shortcut around them."""
+class JoiningMlp(nn.Module):
+    """Three linear layers over both streams side by side, with a residual connection."""
 
     def __init__(self, dim: int, hidden: int) -> None:
         """Published: 1024 - 2048 - 1024 - 512."""
@@ -144,16 +134,15 @@ class JoiningPerceptron(nn.Module):
     def forward(
         self, pose: Float[Tensor, "video token dim"], rgb: Float[Tensor, "video token dim"]
     ) -> Float[Tensor, "video token dim"]:
-        """One token for every pair. Equation 11."""
+        """Returns one token for every pair. Equation 11."""
         hidden = quick_gelu(self.expand(torch.cat([pose, rgb], dim=-1)))
         return self.norm(self.join(quick_gelu(self.contract(hidden))) + pose + rgb)
 
 
 class CrossGlossFusion(nn.Module):
-    """The whole of CGAF."""
+    """Both branches of CGAF and the MLP that joins them."""
 
     def __init__(self, dim: int, settings: CgafSettings) -> None:
-        """``dim`` features a token."""
         super().__init__()
         layers = [
             [CrossGlossLayer(dim, count, settings) for count in settings.neighbours]
@@ -162,7 +151,7 @@ class CrossGlossFusion(nn.Module):
         self.pose_layers, self.rgb_layers = (nn.ModuleList(branch) for branch in layers)
         self.pose_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
         self.rgb_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
-        self.perceptron = JoiningPerceptron(dim, settings.hidden)
+        self.perceptron = JoiningMlp(dim, settings.hidden)
 
     def forward(
         self,

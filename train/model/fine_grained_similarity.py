@@ -1,4 +1,4 @@
-"""How alike a video and a sentence are, clip by clip and word by word; pose and RGB likewise.
+"""Similarity of videos and sentences, clip by clip and word by word; of pose and RGB likewise.
 
 Symbols: s_ij = token i . token j of unit length, tau = temperature.
 SEDS (arXiv 2407.16394), on top of CiCo (arXiv 2303.12793).
@@ -13,7 +13,7 @@ from train.settings import SimilaritySettings
 
 
 def unit_length(tokens: Float[Tensor, "row token dim"]) -> Float[Tensor, "row token dim"]:
-    """Every token divided by its length."""
+    """Divides every token by its length."""
     return tokens / tokens.norm(dim=-1, keepdim=True)
 
 
@@ -58,7 +58,7 @@ def retrieval_score(
     word_is_real: Bool[Tensor, "text word"],
     settings: SimilaritySettings,
 ) -> Float[Tensor, "video text"]:
-    """What candidates are ranked by: the mean of both directions. Tokens are of unit length.
+    """Mean of both directions, which candidates are ranked by. Tokens are of unit length.
 
     Equation 15.
     """
@@ -74,7 +74,7 @@ def clip_by_clip(
     dim: int,
     first_is_real: Bool[Tensor, "_video token"] | None = None,
 ) -> Float[Tensor, "_video video"]:
-    """Sum over real i of s_ii softmax(s / tau)_ii: how alike two streams are at the same clips.
+    """Sum over real i of s_ii softmax(s / tau)_ii: similarity of two streams at the same clips.
 
     ``similarities[a, b]`` compares one stream of video a with another stream of video b; ``dim``
     is the softmax's axis, -1 with the tokens of a counted, -2 with those of b. ``first_is_real`` is
@@ -86,8 +86,9 @@ def clip_by_clip(
     counted, is_real = (of_b[..., None, :], of_a) if dim == -1 else (of_a[..., None], of_b)
     logits = _logits(similarities, counted, settings)
     # The diagonal alone: the whole softmax would be another array of the similarities' size.
-    weights = (_diagonal(logits) - logits.logsumexp(dim=dim)).exp()
-    return (_diagonal(similarities) * weights * is_real).sum(dim=-1)
+    same_clip = {"dim1": -2, "dim2": -1}
+    weights = (logits.diagonal(**same_clip) - logits.logsumexp(dim=dim)).exp()
+    return (similarities.diagonal(**same_clip) * weights * is_real).sum(dim=-1)
 
 
 def _softmax_weighted(
@@ -106,15 +107,9 @@ def _logits(
     counted: Bool[Tensor, "_ _ _ _"],
     settings: SimilaritySettings,
 ) -> Float[Tensor, "video text token word"]:
-    """s / tau where a place is counted. Published: padding too, as published weights learned."""
+    """s / tau where counted. Published: padding too, with which published weights were trained."""
     logits = similarities / settings.temperature
     return logits.masked_fill(~counted, -torch.inf) if settings.padding == "masked" else logits
-
-
-def _diagonal(
-    values: Float[Tensor, "_video video token token"],
-) -> Float[Tensor, "_video video token"]:
-    return values.diagonal(dim1=-2, dim2=-1)
 
 
 def _mean_of_real(

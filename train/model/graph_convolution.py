@@ -1,4 +1,9 @@
-"""Spatial-temporal graph convolution over the skeletons of body, hands and face."""
+"""Graph convolution over the points of a hand and of the body, and over their parts.
+
+Edges fall into K = 4 subsets: from a point to itself, towards the centre, away from it, and
+sideways to a point at the same distance from the centre. The partition is that of ST-GCN (arXiv
+1801.07455) with sideways edges kept apart.
+"""
 
 from dataclasses import dataclass
 
@@ -9,89 +14,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from train.model.normalisation import Dropout
-
-
-class GraphConvolution(nn.Linear):
-    """Sum over subsets k of A_k applied to W_k x. Equation 2; ST-GCN (arXiv 1801.07455).
-
-    The weights hold the subsets one after another: output = subset x dim. Most of a subset's points
-    send nothing or receive nothing, so that products of a few rows with W_k are enough.
-    """
-
-    edges: Tensor
-    gather: Tensor
-    scatter: Tensor
-
-    def __init__(
-        self, in_dim: int, out_dim: int, edges: Float64[np.ndarray, "subset joint joint"]
-    ) -> None:
-        """``edges`` is the stack A: ``edges[k, v, w]`` weighs what w receives from v."""
-        super().__init__(in_dim, len(edges) * out_dim)
-        gathers, scatters = zip(*(passage(subset) for subset in edges), strict=True)
-        self.rows_of_subsets = [len(gather) for gather in gathers]
-        matrices = {
-            "edges": edges,
-            "gather": np.concatenate(gathers),
-            "scatter": np.concatenate(scatters, axis=1),
-        }
-        for name, matrix in matrices.items():
-            self.register_buffer(name, torch.from_numpy(matrix).float(), persistent=False)
-        # Edges and weights are one matrix where all points' input is smaller than a point's output.
-        self.is_folded = in_dim * edges.shape[1] <= out_dim
-
-    def forward(self, features: Float[Tensor, "row joint _dim"]) -> Float[Tensor, "row joint _dim"]:
-        """Features of the same points."""
-        weights = rearrange(self.weight, "(k o) c -> k o c", k=len(self.edges))
-        biases = rearrange(self.bias, "(k o) -> k o", k=len(self.edges))
-        bias = einsum(self.edges, biases, "k v w, k o -> w o")
-        if self.is_folded:
-            folded = einsum(self.edges, weights, "k v w, k o c -> w o v c")
-            folded = rearrange(folded, "w o v c -> (w o) (v c)")
-            outputs = linear(features.flatten(1), folded, bias.flatten())
-            return rearrange(outputs, "n (w o) -> n w o", w=features.shape[1])
-        messages = torch.cat(self._messages(features, weights), dim=1)
-        return torch.baddbmm(bias, self.scatter.expand(len(features), -1, -1), messages)
-
-    def _messages(
-        self,
-        features: Float[Tensor, "row joint channel"],
-        weights: Float[Tensor, "subset dim channel"],
-    ) -> list[Float[Tensor, "row _part dim"]]:
-        """For each subset, the rows between gathering and scattering."""
-        gathers = torch.split(self.gather, self.rows_of_subsets)
-        return [
-            # As many rows as points are the points themselves.
-            linear(features if rows == features.shape[1] else gather @ features, weight)
-            for rows, gather, weight in zip(
-                self.rows_of_subsets, gathers, weights.unbind(), strict=True
-            )
-            if rows
-        ]
-
-
-def passage(
-    edges: Float64[np.ndarray, "joint joint"],
-) -> tuple[Float64[np.ndarray, "_part joint"], Float64[np.ndarray, "joint _part"]]:
-    """``gather`` and ``scatter``, whose product ``scatter @ gather`` is a subset's transpose.
-
-    Between them are the points that send something or those that receive something, whichever are
-    fewer.
-    """
-    identity = np.eye(len(edges))
-    sends, receives = edges.any(axis=1), edges.any(axis=0)
-    if sends.sum() <= receives.sum():
-        return identity[sends], edges[sends].T
-    return edges[:, receives].T, identity[:, receives]
-
-
-# FROM train/model/skeleton_graphs.py
-# The graphs over a hand's and a body's points, and over their parts.
-#
-# Edges fall into K = 4 subsets: a point itself, towards the centre, away from it, and sideways to a
-# point at the same distance from the centre. The partition is that of ST-GCN (arXiv
-# 1801.07455) with sideways edges kept apart.
-
+from train.model.normalisation import Dropout, PointNorm
 
 NUM_SUBSETS = 4
 
@@ -162,7 +85,7 @@ BODY = Skeleton(
     ),
     parts=((1, 2, 3), (4, 5, 6), (0,)),
     # The published graph counts the edge between the left arm and the head and then drops it, and
-    # joins the right arm to the head not at all; published weights have learned it so.
+    # does not join the right arm to the head at all; published weights are trained so.
     part_graph=SkeletonGraph(
         parents=(None, None, None), sideways=((0, 1),), counted_only=((0, 2),)
     ),
@@ -171,17 +94,78 @@ BODY = Skeleton(
 right arm, head."""
 
 
-class PointNorm(nn.BatchNorm1d):
-    """Batch norm of channels over all points of all rows: (row, joint, channel) in and out."""
+class GraphConvolution(nn.Linear):
+    """Sum over subsets k of A_k applied to W_k x. Equation 2; ST-GCN (arXiv 1801.07455).
 
-    def forward(self, features: Float[Tensor, "row joint dim"]) -> Float[Tensor, "row joint dim"]:
-        """Normalised features."""
-        flat = super().forward(rearrange(features, "n v c -> (n v) c"))
-        return rearrange(flat, "(n v) c -> n v c", v=features.shape[1])
+    The weights hold the subsets one after another: output = subset x dim. Most points of a subset
+    send nothing or receive nothing, so that products of a few rows with W_k suffice.
+    """
+
+    edges: Tensor
+    gather: Tensor
+    scatter: Tensor
+
+    def __init__(
+        self, in_dim: int, out_dim: int, edges: Float64[np.ndarray, "subset joint joint"]
+    ) -> None:
+        """``edges`` is the stack A: ``edges[k, v, w]`` weighs what w receives from v."""
+        super().__init__(in_dim, len(edges) * out_dim)
+        gathers, scatters = zip(*(gather_and_scatter(subset) for subset in edges), strict=True)
+        self.rows_of_subsets = [len(gather) for gather in gathers]
+        matrices = {
+            "edges": edges,
+            "gather": np.concatenate(gathers),
+            "scatter": np.concatenate(scatters, axis=1),
+        }
+        for name, matrix in matrices.items():
+            self.register_buffer(name, torch.from_numpy(matrix).float(), persistent=False)
+        # Where all points' input is smaller than one point's output, edges and weights are
+        # multiplied into one matrix first.
+        self.is_folded = in_dim * edges.shape[1] <= out_dim
+
+    def forward(self, features: Float[Tensor, "row joint _dim"]) -> Float[Tensor, "row joint _dim"]:
+        """Returns features of the same points."""
+        weights = rearrange(self.weight, "(k o) c -> k o c", k=len(self.edges))
+        biases = rearrange(self.bias, "(k o) -> k o", k=len(self.edges))
+        bias = einsum(self.edges, biases, "k v w, k o -> w o")
+        if self.is_folded:
+            folded = einsum(self.edges, weights, "k v w, k o c -> w o v c")
+            folded = rearrange(folded, "w o v c -> (w o) (v c)")
+            outputs = linear(features.flatten(1), folded, bias.flatten())
+            return rearrange(outputs, "n (w o) -> n w o", w=features.shape[1])
+        # For each subset, the rows between gathering and scattering. As many rows as points are the
+        # points themselves.
+        messages = [
+            linear(features if rows == features.shape[1] else gather @ features, weight)
+            for rows, gather, weight in zip(
+                self.rows_of_subsets,
+                torch.split(self.gather, self.rows_of_subsets),
+                weights.unbind(),
+                strict=True,
+            )
+            if rows
+        ]
+        scatter = self.scatter.expand(len(features), -1, -1)
+        return torch.baddbmm(bias, scatter, torch.cat(messages, dim=1))
+
+
+def gather_and_scatter(
+    edges: Float64[np.ndarray, "joint joint"],
+) -> tuple[Float64[np.ndarray, "_part joint"], Float64[np.ndarray, "joint _part"]]:
+    """Returns ``gather`` and ``scatter`` with ``scatter @ gather`` the transpose of a subset.
+
+    Their inner rows are the points that send something or those that receive something, whichever
+    are fewer.
+    """
+    identity = np.eye(len(edges))
+    sends, receives = edges.any(axis=1), edges.any(axis=0)
+    if sends.sum() <= receives.sum():
+        return identity[sends], edges[sends].T
+    return edges[:, receives].T, identity[:, receives]
 
 
 class GraphBlock(nn.Module):
-    """Graph convolution, then a 1x1 convolution, each normalised, with a shortcut around both."""
+    """Graph convolution, then a 1x1 convolution, each normalised, in a residual connection."""
 
     def __init__(
         self,
@@ -190,27 +174,27 @@ class GraphBlock(nn.Module):
         graph: SkeletonGraph,
         dropout: float,
         *,
-        has_shortcut: bool = True,
+        is_residual: bool = True,
     ) -> None:
-        """A shortcut is the identity where sizes agree, and a 1x1 convolution where not."""
+        """The residual is the input where sizes agree, and its 1x1 convolution where not."""
         super().__init__()
         self.message = GraphConvolution(in_dim, out_dim, adjacency(graph))
         self.message_norm = PointNorm(out_dim)
         self.mix = nn.Linear(out_dim, out_dim)
         self.mix_norm = PointNorm(out_dim)
         self.dropout = Dropout(dropout)
-        self.has_shortcut = has_shortcut
+        self.is_residual = is_residual
         self.shortcut = (
             nn.Sequential(nn.Linear(in_dim, out_dim), PointNorm(out_dim))
-            if has_shortcut and in_dim != out_dim
+            if is_residual and in_dim != out_dim
             else nn.Identity()
         )
 
     def forward(self, features: Float[Tensor, "row joint _dim"]) -> Float[Tensor, "row joint _dim"]:
-        """Features of the same points."""
+        """Returns features of the same points."""
         # A ReLU last and in place: the backward pass keeps its output and nothing before it.
         hidden = self.dropout(self.message_norm(self.message(features))).relu_()
         hidden = self.dropout(self.mix_norm(self.mix(hidden)))
-        if self.has_shortcut:
+        if self.is_residual:
             hidden += self.shortcut(features)
         return hidden.relu_()

@@ -1,7 +1,12 @@
 """The losses of a batch: every stream against the sentences, and pose against RGB.
 
-SEDS (arXiv 2407.16394). Row k of the videos and row k of the sentences belong
-together; every other row counts as a wrong answer.
+SEDS (arXiv 2407.16394). Row k of the videos and row k of the sentences belong together; every other
+row counts as a wrong answer.
+
+The scores of a large batch are small, but they are made of all token similarities, (video, text,
+token, word), and autograd would keep several arrays of that size for each stream and direction. So
+they are made in pieces of which autograd keeps nothing: the backward pass computes each once more
+(gradient checkpointing: Chen et al. 2016, arXiv 1604.06174).
 """
 
 from collections.abc import Callable
@@ -22,17 +27,8 @@ from train.model.fine_grained_similarity import (
 )
 from train.settings import LossSettings, SimilaritySettings
 
-# FROM train/model/recomputed_rows.py
-# Results of a batch's videos, piece by piece, where what lies in between would need much memory.
-#
-# The scores of a large batch are small, but they are made of all token similarities, (video, text,
-# token, word), and autograd keeps several arrays of that size for each stream and direction. A piece
-# keeps none: the backward pass computes it once more (gradient checkpointing: Chen et al. 2016, arXiv
-# 1604.06174).
-
-
 KEPT_BYTES = 2**25
-"""An array up to this size is kept for the backward pass; larger ones are made in pieces of it."""
+"""Arrays up to this size are kept for the backward pass; larger ones are made in pieces of it."""
 
 
 def rows_in_pieces(
@@ -42,10 +38,11 @@ def rows_in_pieces(
     *,
     values_per_row: int,
 ) -> Float[Tensor, "video ..."]:
-    """``result(signs, token_is_real)``, one row a video that depends on no other row of the two.
+    """Returns ``result(signs, token_is_real)``, computed for some videos at a time.
 
-    ``values_per_row`` are the numbers of the largest array inside ``result``, for one video. Values
-    and gradients are those of one call; nothing random may happen inside.
+    Row k of the result depends on row k of the arguments alone, and on nothing random.
+    ``values_per_row`` counts the values of the largest array inside ``result``, for one video.
+    Values and gradients are those of one call.
     """
     num_rows = KEPT_BYTES // (values_per_row * signs.element_size())
     if len(signs) <= num_rows:
@@ -63,7 +60,7 @@ def rows_in_pieces(
 
 @dataclass(frozen=True)
 class Losses:
-    """The loss that is trained on, and what it is made of."""
+    """The loss to be minimised, and its parts."""
 
     total: Float[Tensor, ""]
     parts: dict[str, Float[Tensor, ""]]
@@ -78,9 +75,10 @@ def retrieval_losses(
     similarity: SimilaritySettings,
     weights: LossSettings,
 ) -> Losses:
-    """The weighted sum of the losses of the streams that are there. Equation 19."""
+    """Weighted sum of the losses of the streams that the model has. Equation 19."""
     words, twin = unit_length(text.words), unit_length(augmented.words)
     streams = {name: unit_length(tokens) for name, tokens in signs.streams.items()}
+    # Videos are compared with the sentences, and the augmented sentences with the videos.
     parts = {
         name: stream_loss(
             direction_scores(
@@ -129,7 +127,7 @@ def stream_loss(
 
 
 def diagonal_cross_entropy(scores: Float[Tensor, "video video"]) -> Float[Tensor, ""]:
-    """Mean over rows of -log softmax at the row's own place. Equation 17."""
+    """Mean over rows of -log softmax at the row's own index. Equation 17."""
     return -scores.log_softmax(dim=-1).diagonal().mean()
 
 

@@ -1,4 +1,4 @@
-"""Norms, dropout and running statistics that leave padding out."""
+"""Batch norm and dropout for padded batches, micro-batches and several processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,15 +6,27 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from einops import rearrange
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from train.processes import Processes
+
+
+class PointNorm(nn.BatchNorm1d):
+    """Batch norm of channels over all points of all rows: (row, joint, channel) in and out."""
+
+    def forward(self, features: Float[Tensor, "row joint dim"]) -> Float[Tensor, "row joint dim"]:
+        """Returns normalised features."""
+        flat = super().forward(rearrange(features, "n v c -> (n v) c"))
+        return rearrange(flat, "(n v) c -> n v c", v=features.shape[1])
 
 
 def weighted_batch_norm(
     norm: _BatchNorm, values: Float[Tensor, "row dim"], counts: Int64[Tensor, " row"]
 ) -> Float[Tensor, "row dim"]:
-    """What ``norm`` makes of each row, where row r is in its batch ``counts[r]`` times.
+    """Applies ``norm`` to each row, where row r is in its batch ``counts[r]`` times.
 
     In training mode the running statistics move as they would, and the statistics are those of all
     processes if the norm is synchronised. Half precision becomes the norm's own, as in any norm.
@@ -30,18 +42,12 @@ def weighted_batch_norm(
         mean = _over_processes(norm, (weights * values).sum(dim=0)) / total
         deviations = values - mean
         variance = _over_processes(norm, (weights * deviations.square()).sum(dim=0)) / total
-        _record(norm, mean.detach(), variance.detach() * total / (total - 1))
+        assert norm.momentum is not None
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean.detach(), norm.momentum)
+        norm.running_var.lerp_(variance.detach() * total / (total - 1), norm.momentum)
     return deviations * (norm.weight * torch.rsqrt(variance + norm.eps)) + norm.bias
-
-
-def _record(norm: _BatchNorm, mean: Float[Tensor, " dim"], variance: Float[Tensor, " dim"]) -> None:
-    assert norm.momentum is not None
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked += 1
-    norm.running_mean.lerp_(mean, norm.momentum)
-    norm.running_var.lerp_(variance, norm.momentum)
 
 
 def _over_processes(norm: _BatchNorm, values: Tensor) -> Tensor:
@@ -52,7 +58,7 @@ def _over_processes(norm: _BatchNorm, values: Tensor) -> Tensor:
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """Every process's loss depends on the sum, and so its gradient is the sum of theirs."""
+    """Every process's loss depends on the sum, so its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, group: dist.ProcessGroup | None) -> Tensor:  # noqa: ANN401
@@ -69,12 +75,12 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 @contextmanager
-def still_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside, a training forward pass uses its batch's statistics and records none of them.
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, a training forward pass uses its batch's statistics but does not record them.
 
-    A momentum of zero does it, because gradient checkpointing demands the same operations again.
+    The momentum is zero there: gradient checkpointing demands the same operations as before.
     """
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    norms = _norms(module)
     momenta = [norm.momentum for norm in norms]
     counts = [norm.num_batches_tracked for norm in norms]
     before = [None if count is None else count.clone() for count in counts]
@@ -91,22 +97,92 @@ def still_statistics(module: nn.Module) -> Iterator[None]:
 
 
 class Dropout(nn.Dropout):
-    """Zeros a share p of the values at random and divides the others by 1 - p.
+    """Zeros values with probability p and divides the others by 1 - p.
 
     On a CPU, torch's own draws a double for every value, one after another, and keeps a float mask.
     """
 
     def forward(self, values: Float[Tensor, "*_"]) -> Float[Tensor, "*_"]:
-        """The values, or what is left of them in training mode."""
+        """Returns the values, some of them zeroed in training mode."""
         if values.device.type != "cpu" or not self.training or self.p == 0:
             return super().forward(values)
         kept = random_mask(values.shape, 1 - self.p)
         return torch.where(kept, values, 0.0).mul_(1 / (1 - self.p))
 
 
-def random_mask(shape: torch.Size, share: float) -> Bool[Tensor, "*_"]:
-    """True with the probability ``share`` below 1, from torch's generator: 32 bits a value."""
+def random_mask(shape: torch.Size, probability: float) -> Bool[Tensor, "*_"]:
+    """True with a probability below 1, from 32 bits of torch's generator a value."""
     count = shape.numel()
     pairs = torch.empty((count + 1) // 2, dtype=torch.int64).random_(-(2**63), None)
-    smallest_dropped = round(share * 2**32) - 2**31
+    smallest_dropped = round(probability * 2**32) - 2**31
     return (pairs.view(torch.int32)[:count] < smallest_dropped).view(shape)
+
+
+class SynchronisedPointNorm(nn.SyncBatchNorm):
+    """:class:`~train.model.graph_convolution.PointNorm` over the points of all processes."""
+
+    def forward(self, features: Float[Tensor, "row joint dim"]) -> Float[Tensor, "row joint dim"]:
+        """Returns normalised features."""
+        flat = super().forward(rearrange(features, "n v c -> (n v) c"))
+        return rearrange(flat, "(n v) c -> n v c", v=features.shape[1])
+
+
+def synchronise(model: nn.Module) -> None:
+    """Turns the norms into ones over the videos of all processes, which only GPUs can compute."""
+    point_norms = [name for name, part in model.named_modules() if isinstance(part, PointNorm)]
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    # The conversion knows torch's own classes only, and drops the way these arrange their input.
+    for name in point_norms:
+        plain = model.get_submodule(name)
+        assert isinstance(plain, nn.SyncBatchNorm)
+        norm = SynchronisedPointNorm(plain.num_features, plain.eps, plain.momentum)
+        norm.load_state_dict(plain.state_dict())
+        model.set_submodule(name, norm.train(plain.training))
+
+
+def average_running_statistics(model: nn.Module, processes: Processes) -> None:
+    """Averages running statistics over the processes, before they are used or saved."""
+    if processes.size == 1:
+        return
+    statistics = [s for s in _statistics(model) if s.is_floating_point()]
+    processes.sum_in_place(statistics)
+    for statistic in statistics:
+        statistic /= processes.size
+
+
+@contextmanager
+def micro_batch_momentum(model: nn.Module, number: int, count: int) -> Iterator[None]:
+    """Inside, micro-batch ``number`` (from 0) of the ``count`` of a step is encoded.
+
+    With momentum m, the k-th gets m / (count - (count - k) m), k = 1 ... count: after the last, the
+    old statistics weigh 1 - m and those of every micro-batch m / count, as if they had been one.
+    """
+    norms = [norm for norm in _norms(model) if norm.momentum is not None]
+    momenta = [norm.momentum or 0.0 for norm in norms]
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum / (count - (count - number - 1) * momentum)
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def saved_statistics(model: nn.Module) -> list[Tensor]:
+    """Copies the running statistics, for :func:`restore_statistics`."""
+    return [statistic.clone() for statistic in _statistics(model)]
+
+
+@torch.no_grad()
+def restore_statistics(model: nn.Module, saved: list[Tensor]) -> None:
+    """Resets the running statistics to what they were."""
+    for statistic, old in zip(_statistics(model), saved, strict=True):
+        statistic.copy_(old)
+
+
+def _norms(model: nn.Module) -> list[_BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
+
+
+def _statistics(model: nn.Module) -> list[Tensor]:
+    return [statistic for norm in _norms(model) for statistic in norm.buffers(recurse=False)]

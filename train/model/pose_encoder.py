@@ -12,18 +12,18 @@ from torch.utils.checkpoint import checkpoint
 from train.batches import PoseBatch, tensors_of
 from train.model.clip_block import clip_means
 from train.model.graph_convolution import BODY, HAND, GraphBlock, Skeleton
-from train.model.normalisation import Dropout, still_statistics
+from train.model.normalisation import Dropout, frozen_statistics
 from train.model.temporal_block import TemporalBlock
 from train.settings import PoseEncoderSettings
 
 DATA_NORM_EPSILON = 0.1
-"""The published code passes its momentum in epsilon's place; published weights have learned it."""
+"""The published code passes its momentum as epsilon, and published weights are trained so."""
 
 
 def largest_of_parts(
     features: Float[Tensor, "row joint dim"], joints: Int64[Tensor, " _joint"], sizes: list[int]
 ) -> Float[Tensor, "row part dim"]:
-    """The largest value among each part's points, channel by channel. Equation 3.
+    """Takes the largest value among each part's points, channel by channel. Equation 3.
 
     ``joints`` are the first part's points, then the second's, ..., and ``sizes`` how many each has.
     """
@@ -37,7 +37,6 @@ class SkeletonEncoder(nn.Module):
     joints_of_parts: Tensor
 
     def __init__(self, skeleton: Skeleton, settings: PoseEncoderSettings) -> None:
-        """The published sizes are a width of 512."""
         super().__init__()
         width, dropout = settings.width, settings.dropout
         points, parts = skeleton.points, skeleton.part_graph
@@ -46,7 +45,7 @@ class SkeletonEncoder(nn.Module):
         self.sizes_of_parts = [len(part) for part in skeleton.parts]
         self.data_norm = nn.BatchNorm1d(2 * len(points.parents), eps=DATA_NORM_EPSILON)
         self.point_blocks = nn.Sequential(
-            GraphBlock(2, width // 4, points, dropout, has_shortcut=False),
+            GraphBlock(2, width // 4, points, dropout, is_residual=False),
             GraphBlock(width // 4, width // 4, points, dropout),
             GraphBlock(width // 4, width // 2, points, dropout),
         )
@@ -62,7 +61,7 @@ class SkeletonEncoder(nn.Module):
     def forward(
         self, points: Float[Tensor, "video frame joint coordinate=2"]
     ) -> Float[Tensor, "video frame dim"]:
-        """One vector a frame. Frames within 4 of a frame see it, and the tensor's ends."""
+        """Returns one vector a frame, which depends on the 4 frames to each side."""
         num_videos, num_frames = points.shape[:2]
         flat = self.data_norm(rearrange(points, "b t v c -> (b t) (v c)"))
         features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", c=2))
@@ -74,10 +73,12 @@ class SkeletonEncoder(nn.Module):
 
 
 class PoseEncoder(nn.Module):
-    """Hands and body, frame by frame, then clip by clip. SEDS (arXiv 2407.16394), pose encoder."""
+    """Hands and body, frame by frame, then clip by clip. Both hands share one network.
+
+    SEDS (arXiv 2407.16394), pose encoder.
+    """
 
     def __init__(self, settings: PoseEncoderSettings, clip_length: int) -> None:
-        """Both hands share one network."""
         super().__init__()
         self.clip_length = clip_length
         self.dim = 3 * settings.width
@@ -87,8 +88,9 @@ class PoseEncoder(nn.Module):
         self.gradient_checkpointing = False
 
     def frame_features(self, pose: PoseBatch) -> Float[Tensor, "video frame dim"]:
-        """Left hand, right hand and body of each frame, side by side."""
-        if self.training:  # Each hand has its own batch statistics, as published.
+        """Returns left hand, right hand and body of each frame, side by side."""
+        # In training each hand has its own batch statistics, as published.
+        if self.training:
             right, left = self.hand(pose.right), self.hand(pose.left)
         else:
             right, left = self.hand(torch.cat([pose.right, pose.left])).chunk(2)
@@ -109,13 +111,13 @@ class PoseEncoder(nn.Module):
     def forward(self, pose: PoseBatch) -> Float[Tensor, "video clip dim"]:
         """One vector a clip slot."""
         if self.gradient_checkpointing and self.training:
-            # Torch keeps the random state of the GPUs whose tensors it finds among the arguments,
-            # and looks into no dataclass.
+            # Torch keeps the random state of the GPUs whose tensors are arguments, but does not
+            # look for tensors in dataclasses. The second pass must not move batch statistics.
             return checkpoint(
                 self._forward,
                 *tensors_of(pose),
                 use_reentrant=False,
-                context_fn=lambda: (nullcontext(), still_statistics(self)),
+                context_fn=lambda: (nullcontext(), frozen_statistics(self)),
             )
         return self._forward(*tensors_of(pose))
 

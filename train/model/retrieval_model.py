@@ -13,21 +13,6 @@ from train.model.stream_transformer import StreamTransformer
 from train.settings import Stage, TrainSettings
 from train.text.text_encoder import TextEncoder
 
-# FROM train/model/repeated_sentences.py
-# Encodes sentences that occur more than once a single time.
-#
-# Half of the published augmented twins are the plain sentence, and data sets repeat sentences.
-
-
-def distinct_sentences(text: TextBatch) -> tuple[TextBatch, Int64[Tensor, " row"]]:
-    """Every sentence once, and which of them each row is."""
-    num_words = text.input_ids.shape[1]
-    rows = torch.cat([text.input_ids, text.word_is_real], dim=1)
-    distinct, sentence_of_row = torch.unique(rows, dim=0, return_inverse=True)
-    sentences = TextBatch(distinct[:, :num_words], distinct[:, num_words:].bool())
-    return sentences, sentence_of_row
-
-
 FIRST_SCALE = 1 / 0.07
 LARGEST_SCALE = 100.0
 
@@ -41,7 +26,7 @@ class RetrievalModel(nn.Module):
     def __init__(
         self, settings: TrainSettings, stage: Stage, layout: ClipLayout, text: TextEncoder
     ) -> None:
-        """Random weights everywhere but in the text encoder."""
+        """Starts with random weights, except for ``text``."""
         super().__init__()
         dim, streams = settings.embedding_dim, settings.streams
         self.text = text
@@ -64,11 +49,11 @@ class RetrievalModel(nn.Module):
 
     @property
     def scale(self) -> Float[Tensor, ""]:
-        """What cosines are multiplied by in the losses; at most 100."""
+        """Factor of the cosines in the losses; at most 100."""
         return self.logit_scale.exp().clamp(max=LARGEST_SCALE)
 
     def encode_signs(self, signs: SignBatch) -> SignTokens:
-        """Tokens of the stage's streams, not yet of unit length."""
+        """Returns tokens of the stage's streams, not yet of unit length."""
         token_is_real = nn.functional.pad(signs.clip_is_real, (1, 0), value=True)
         pose = rgb = fusion = None
         if self.pose_encoder is not None and self.pose_stream is not None:
@@ -84,11 +69,15 @@ class RetrievalModel(nn.Module):
         return SignTokens(token_is_real, pose, rgb, fusion)
 
     def encode_text(self, text: TextBatch) -> TextTokens:
-        """One vector a place of each sentence, not yet of unit length."""
+        """Returns one vector for each position of each sentence, not yet of unit length."""
         return TextTokens(self.text(text), text.word_is_real)
 
     def encode_twins(self, text: TextBatch, augmented: TextBatch) -> tuple[TextTokens, TextTokens]:
-        """Sentences and their augmented twins; equal ones are encoded once, unless at random."""
+        """Encodes sentences and their augmented twins, equal ones once unless there is dropout.
+
+        Half of the published augmented twins are the plain sentence, and sentences recur in data
+        sets.
+        """
         if self.text.is_random:
             return self.encode_text(text), self.encode_text(augmented)
         both = concatenated([text, augmented])
@@ -103,3 +92,12 @@ class RetrievalModel(nn.Module):
             if part is not None:
                 part.gradient_checkpointing = True
         self.text.use_gradient_checkpointing()
+
+
+def distinct_sentences(text: TextBatch) -> tuple[TextBatch, Int64[Tensor, " row"]]:
+    """Returns every sentence once, and the index of each row's sentence among them."""
+    num_words = text.input_ids.shape[1]
+    rows = torch.cat([text.input_ids, text.word_is_real], dim=1)
+    distinct, sentence_of_row = torch.unique(rows, dim=0, return_inverse=True)
+    sentences = TextBatch(distinct[:, :num_words], distinct[:, num_words:].bool())
+    return sentences, sentence_of_row

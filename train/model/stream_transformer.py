@@ -1,6 +1,6 @@
-"""A stream's clip features become tokens: the image transformer of CLIP over clips.
+"""A stream's clip features become tokens, by the image transformer of OpenAI's CLIP over clips.
 
-CLIP (arXiv 2103.00020), ViT-B/32; SEDS (arXiv 2407.16394).
+OpenAI's CLIP (arXiv 2103.00020), ViT-B/32; SEDS (arXiv 2407.16394).
 """
 
 import torch
@@ -16,16 +16,16 @@ HEAD_DIM = 64
 
 
 def quick_gelu(values: Float[Tensor, "*_"]) -> Float[Tensor, "*_"]:
-    """CLIP's approximation of the Gaussian error linear unit: x sigmoid(1.702 x)."""
-    # Written so, its backward pass keeps one tensor and not two.
+    """OpenAI's approximation of the Gaussian error linear unit: x sigmoid(1.702 x)."""
+    # In this form the backward pass keeps one tensor and not two.
     return silu(1.702 * values).mul_(1 / 1.702)
 
 
 class AttentionBlock(nn.Module):
-    """Self attention and a perceptron, each after a layer norm and with a shortcut."""
+    """Self attention and an MLP, each after a layer norm and with a residual connection."""
 
     def __init__(self, width: int, depth: int) -> None:
-        """Heads of 64 features; random weights as CLIP's, for one of ``depth`` blocks."""
+        """Initialises random weights as OpenAI's CLIP does, for one of ``depth`` blocks."""
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, width // HEAD_DIM, batch_first=True)
@@ -40,7 +40,7 @@ class AttentionBlock(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "video token dim"], token_is_real: Bool[Tensor, "video token"]
     ) -> Float[Tensor, "video token dim"]:
-        """Tokens that have looked at the real ones among them."""
+        """Returns the tokens after attending to the real ones among them."""
         normed = self.attention_norm(tokens)
         attended, _ = self.attention(
             normed, normed, normed, key_padding_mask=~token_is_real, need_weights=False
@@ -75,7 +75,7 @@ class StreamTransformer(nn.Module):
         clips: Float[Tensor, "video clip _dim"],
         token_is_real: Bool[Tensor, "video token"],
     ) -> Float[Tensor, "video token dim"]:
-        """The class token and one token a clip slot; slots without a clip are looked at by none."""
+        """Returns the class token and one token a clip slot; no token attends to empty slots."""
         class_token = repeat(self.class_token, "d -> b 1 d", b=clips.shape[0])
         embedded = self.embed(clips)
         tokens = torch.cat([class_token.to(embedded.dtype), embedded], dim=1)

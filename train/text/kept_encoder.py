@@ -1,8 +1,8 @@
 """A run's own copy of its text encoder's sizes and tokenizer, so that no other folder is needed.
 
 ``RUN/text_encoder/`` holds what Transformers saves of a config and a tokenizer, and in
-``source.json`` where the encoder came from. Weights are in the checkpoints. CLIP's sizes are in the
-settings and its tokenizer in a library: of it only the source is written.
+``source.json`` where the encoder came from. Weights are in the checkpoints. The sizes of OpenAI's
+CLIP are in the settings and its tokenizer is in a library: only its source is written.
 """
 
 import hashlib
@@ -29,26 +29,28 @@ class EncoderSource:
     encoder: str
     """``text.encoder`` of the settings."""
     weights: str | None
-    """``text.weights`` of the settings, for CLIP."""
+    """``text.weights`` of the settings, for OpenAI's CLIP."""
     revision: str | None
     """Commit of a hub name."""
     sha256: str | None
-    """Of CLIP's file."""
+    """Of the weights of OpenAI's CLIP."""
 
 
 def keep_text_encoder(settings: TextSettings, folder: Path) -> None:
-    """Makes or replaces the copy; however the process ends, it is there whole or not at all."""
+    """Makes or replaces the copy, which is complete or absent however the process ends."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    source = _clip_source(settings) if settings.encoder == "clip" else _saved(settings, partial)
+    source = (
+        _openai_clip_source(settings) if settings.encoder == "clip" else _saved(settings, partial)
+    )
     (partial / _SOURCE).write_text(json.dumps(asdict(source), indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
 
 
 def as_kept(settings: TextSettings, folder: Path) -> TextSettings:
-    """The settings with the copy in the encoder's place; as they are where there is none.
+    """Returns the settings with the copy as their encoder; unchanged where there is no copy.
 
     Runs of earlier versions have none: their encoder is looked for under its name.
     """
@@ -57,7 +59,7 @@ def as_kept(settings: TextSettings, folder: Path) -> TextSettings:
 
 
 def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set[str]:
-    """Which of ``encoder`` and ``weights`` have another value that names the same content.
+    """Returns which of ``encoder`` and ``weights`` changed their value but not their content.
 
     ``before`` are the settings that ``folder`` keeps a copy of; without one, their encoder is
     looked for under its name.
@@ -70,7 +72,7 @@ def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set
             moved.add("encoder")
     if before.weights != now.weights and now.encoder == "clip" and (folder / _SOURCE).exists():
         kept = EncoderSource(**json.loads((folder / _SOURCE).read_text(encoding="utf-8")))
-        if kept.sha256 is not None and kept.sha256 == _clip_source(now).sha256:
+        if kept.sha256 is not None and kept.sha256 == _openai_clip_source(now).sha256:
             moved.add("weights")
     return moved
 
@@ -93,10 +95,10 @@ def _saved(settings: TextSettings, folder: Path) -> EncoderSource:
     return EncoderSource(encoder, None, revision, None)
 
 
-def _clip_source(settings: TextSettings) -> EncoderSource:
-    from train.text.openai_clip import clip_file  # noqa: PLC0415
+def _openai_clip_source(settings: TextSettings) -> EncoderSource:
+    from train.text.openai_clip import openai_clip_file  # noqa: PLC0415
 
-    path = clip_file(settings.weights)
+    path = openai_clip_file(settings.weights)
     if path is None:
         return EncoderSource("clip", settings.weights, None, None)
     commit = re.search(r"/snapshots/([0-9a-f]{40})/", path.as_posix())

@@ -1,4 +1,7 @@
-"""OpenAI's CLIP text encoder: its tokenizer, its network, its weights."""
+"""The text encoder of OpenAI's CLIP (arXiv 2103.00020): its tokenizer, its network, its weights.
+
+SEDS (arXiv 2407.16394) reads it out at every position of a sentence.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +21,16 @@ from train.batches import TextBatch
 from train.settings import TextSettings
 from train.text.text_encoder import TextEncoder
 
+HUB_NAME = "timm/vit_base_patch32_clip_224.openai"
+HUB_FILE = "open_clip_model.safetensors"
+
+NUM_TOKENS = 49_408
+NUM_POSITIONS = 77
+HEAD_DIM = 64
+
 
 def up_to_end(input_ids: Int64[Tensor, "text word"]) -> Bool[Tensor, "text word"]:
-    """True up to and including the end token, which has CLIP's largest number.
+    """True up to and including the end token, which has the largest number of all.
 
     >>> up_to_end(torch.tensor([[49406, 518, 49407, 0]])).tolist()
     [[True, True, True, False]]
@@ -28,15 +38,15 @@ def up_to_end(input_ids: Int64[Tensor, "text word"]) -> Bool[Tensor, "text word"
     return torch.arange(input_ids.shape[1]) <= input_ids.argmax(dim=1, keepdim=True)
 
 
-def kept_places(num_tokens: int, max_words: int) -> list[int]:
-    """Which of a sentence's tokens are kept; start counted, end not, because it has its own place.
+def kept_positions(num_tokens: int, max_words: int) -> list[int]:
+    """Returns which of a sentence's tokens are kept, the end not counted: it always is.
 
-    The start always, and of the rest as many as there is room for, evenly spread, as SEDS's
-    published code does.
+    These are the start and, evenly spread, as many of the rest as there is room for, as in SEDS's
+    published code.
 
-    >>> kept_places(4, 32)
+    >>> kept_positions(4, 32)
     [0, 1, 2, 3]
-    >>> kept_places(8, 6)
+    >>> kept_positions(8, 6)
     [0, 1, 3, 5, 7]
     """
     if num_tokens < max_words:
@@ -44,41 +54,37 @@ def kept_places(num_tokens: int, max_words: int) -> list[int]:
     return [0, *np.linspace(1, num_tokens - 1, max_words - 2, dtype=int).tolist()]
 
 
-class ClipTokenizer:
+class OpenAIClipTokenizer:
     """Start, byte pairs, end, then zeros."""
 
     def __init__(self, max_words: int) -> None:
-        """``max_words`` places, start and end included."""
+        """``max_words`` counts start and end."""
         self.max_words = max_words
         self._byte_pairs = SimpleTokenizer()
 
     @property
     def unknown_token(self) -> None:
-        """Nothing: every byte has a token."""
+        """None: every byte has a token."""
         return None
 
     def __call__(self, sentences: Sequence[str]) -> TextBatch:
-        """Token numbers of the sentences; those that are too long lose words between others."""
+        """Returns token numbers; sentences that are too long lose words, evenly spread."""
         input_ids = torch.zeros(len(sentences), self.max_words, dtype=torch.int64)
         for row, sentence in zip(input_ids, sentences, strict=True):
             tokens = [self._byte_pairs.sot_token_id, *self._byte_pairs.encode(sentence)]
-            tokens = [tokens[place] for place in kept_places(len(tokens), self.max_words)]
+            tokens = [tokens[index] for index in kept_positions(len(tokens), self.max_words)]
             tokens.append(self._byte_pairs.eot_token_id)
             row[: len(tokens)] = torch.tensor(tokens)
         return TextBatch(input_ids, up_to_end(input_ids))
 
     def num_too_long(self, sentences: Sequence[str]) -> int:
-        """How many of the sentences lose words."""
+        """Counts the sentences that lose words."""
         lengths = (len(self._byte_pairs.encode(sentence)) for sentence in sentences)
         return sum(length > self.max_words - 2 for length in lengths)
 
 
-HUB_NAME = "timm/vit_base_patch32_clip_224.openai"
-HUB_FILE = "open_clip_model.safetensors"
-
-
-def clip_tensors(weights: str) -> dict[str, Tensor]:
-    """CLIP's tensors under OpenAI's names; ``weights`` is ``openai`` or the path of a file.
+def openai_clip_tensors(weights: str) -> dict[str, Tensor]:
+    """Reads tensors under OpenAI's names; ``weights`` is ``openai`` or the path of a file.
 
     Raises :class:`UnavailableError` when the hub cannot be reached, :class:`UsageError` for a file
     that cannot be read.
@@ -86,8 +92,8 @@ def clip_tensors(weights: str) -> dict[str, Tensor]:
     return read_tensors(_from_hub() if weights == "openai" else Path(weights).expanduser())
 
 
-def clip_file(weights: str) -> Path | None:
-    """The file behind ``weights``, where it is here: nothing is downloaded."""
+def openai_clip_file(weights: str) -> Path | None:
+    """Returns the file behind ``weights`` if it is on this machine; downloads nothing."""
     if weights == "random":
         return None
     found = try_to_load_from_cache(HUB_NAME, HUB_FILE) if weights == "openai" else weights
@@ -96,7 +102,7 @@ def clip_file(weights: str) -> Path | None:
 
 
 def fill_text_network(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copies the text half of CLIP's tensors into a text transformer.
+    """Copies the text half of the tensors into a text transformer.
 
     Raises :class:`UsageError` where ``source`` lacks one or has it in another size.
     """
@@ -104,8 +110,8 @@ def fill_text_network(network: nn.Module, tensors: Mapping[str, Tensor], source:
     missing = sorted(own.keys() - tensors.keys())
     if missing:
         raise UsageError(
-            f"text.weights '{source}' has no tensor '{missing[0]}': expected CLIP's weights under "
-            f"OpenAI's names, at least text.layers blocks of them"
+            f"text.weights '{source}' has no tensor '{missing[0]}': expected the weights of "
+            f"OpenAI's CLIP under their names, at least text.layers blocks of them"
         )
     for name, tensor in own.items():
         if tensors[name].shape != tensor.shape:
@@ -122,29 +128,18 @@ def _from_hub() -> Path:
         return Path(hf_hub_download(HUB_NAME, HUB_FILE))
     except OSError as error:
         raise UnavailableError(
-            f"CLIP's weights could not be fetched from the Hugging Face hub "
+            f"the weights of OpenAI's CLIP could not be fetched from the Hugging Face hub "
             f"({type(error).__name__}). On a machine with internet access run 'hf download "
             f"{HUB_NAME} {HUB_FILE} --local-dir FOLDER', and write FOLDER/{HUB_FILE} as "
             f"text.weights; or write text.weights: random"
         ) from error
 
 
-# FROM train/text/clip_text_encoder.py
-# CLIP's causal text transformer, read out at every place of a sentence.
-#
-# CLIP (arXiv 2103.00020); SEDS (arXiv 2407.16394).
-
-
-NUM_TOKENS = 49_408
-NUM_POSITIONS = 77
-HEAD_DIM = 64
-
-
-class ClipTextEncoder(TextEncoder):
+class OpenAIClipTextEncoder(TextEncoder):
     """The text half of ViT-B/32, in any width and depth. Parameters have OpenAI's names."""
 
     def __init__(self, width: int, layers: int, embedding_dim: int) -> None:
-        """Random weights as CLIP's training began with."""
+        """Starts with random weights, as OpenAI's training did."""
         super().__init__()
         self.network = TextTransformer(
             context_length=NUM_POSITIONS,
@@ -158,18 +153,18 @@ class ClipTextEncoder(TextEncoder):
 
     @property
     def is_random(self) -> bool:
-        """Never: there is no dropout."""
+        """False: there is no dropout."""
         return False
 
     def forward(self, text: TextBatch) -> Float[Tensor, "text word dim"]:
-        """Final norm and projection of every place, where CLIP itself reads the end token's."""
-        network, places = self.network, text.input_ids.shape[1]
-        words = network.token_embedding(text.input_ids) + network.positional_embedding[:places]
-        words = network.transformer(words, attn_mask=network.attn_mask[:places, :places])
+        """Final norm and projection of every position; OpenAI's model reads the end token's."""
+        network, length = self.network, text.input_ids.shape[1]
+        words = network.token_embedding(text.input_ids) + network.positional_embedding[:length]
+        words = network.transformer(words, attn_mask=network.attn_mask[:length, :length])
         return network.ln_final(words) @ network.text_projection
 
     def pretrained_parameters(self) -> Iterator[nn.Parameter]:
-        """All of it, its projection too."""
+        """All of it, its projection included."""
         return self.parameters()
 
     def use_gradient_checkpointing(self) -> None:
@@ -177,15 +172,15 @@ class ClipTextEncoder(TextEncoder):
         self.network.set_grad_checkpointing()
 
 
-def build_clip(
+def build_openai_clip(
     settings: TextSettings, embedding_dim: int, *, with_weights: bool = True
-) -> ClipTextEncoder:
-    """CLIP's text encoder with the weights that the settings name."""
-    encoder = ClipTextEncoder(settings.width, settings.layers, embedding_dim)
+) -> OpenAIClipTextEncoder:
+    """Builds the encoder with the weights that the settings name."""
+    encoder = OpenAIClipTextEncoder(settings.width, settings.layers, embedding_dim)
     if not with_weights:
         return encoder
     if settings.weights == "random":
         warn("the text encoder starts with random weights, because text.weights is 'random'")
     else:
-        fill_text_network(encoder.network, clip_tensors(settings.weights), settings.weights)
+        fill_text_network(encoder.network, openai_clip_tensors(settings.weights), settings.weights)
     return encoder

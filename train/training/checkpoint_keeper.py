@@ -17,7 +17,7 @@ from train.checkpoints.run_checkpoint import (
     write_checkpoint,
 )
 from train.checkpoints.run_folder import RECORDED_PACKAGES, RunFolder, RunIdentity
-from train.model.batch_norm import average_running_statistics
+from train.model.normalisation import average_running_statistics
 from train.precision import changed_arithmetic
 from train.processes import Processes
 from train.random_states import random_states, restore_random_states

@@ -23,9 +23,8 @@ from train.batches import (
     rows_of,
     tensors_of,
 )
-from train.model.batch_norm import share_of_momentum
 from train.model.matching_losses import Losses, retrieval_losses
-from train.model.normalisation import still_statistics
+from train.model.normalisation import frozen_statistics, micro_batch_momentum
 from train.model.retrieval_model import RetrievalModel
 from train.precision import autocast
 from train.processes import Processes
@@ -75,7 +74,7 @@ class GradientPass:
             states, tokens = [], []
             for index, piece in enumerate(pieces):
                 states.append(DropoutState.now(device))
-                with torch.no_grad(), share_of_momentum(self.model, index, len(pieces)):
+                with torch.no_grad(), micro_batch_momentum(self.model, index, len(pieces)):
                     tokens.append(self.encode(piece))
             losses, gradients = self._token_gradients(concatenated(tokens), scaler)
 
@@ -85,7 +84,7 @@ class GradientPass:
             pieces_gradients = micro_batches(gradients, self.micro_batch)
             for piece, state, gradient in zip(pieces, states, pieces_gradients, strict=True):
                 state.restore(device)
-                with still_statistics(self.model):
+                with frozen_statistics(self.model):
                     encoded = self.encode(piece)
                 _backward(encoded, gradient)
 

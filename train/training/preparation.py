@@ -14,7 +14,7 @@ from train.checkpoints.run_folder import RunFolder, RunIdentity, TrainingVideos
 from train.data.loading import TrainingBatches, training_batches
 from train.data.retrieval_data import RetrievalData, SplitError, SplitVideos, open_data
 from train.data.sampler import EpochBatches
-from train.model.batch_norm import synchronise
+from train.model.normalisation import synchronise
 from train.model.retrieval_model import RetrievalModel
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
@@ -22,8 +22,13 @@ from train.processes import Processes
 from train.random_states import seed_all
 from train.settings import Stage, TrainSettings
 from train.text.kept_encoder import as_kept
-from train.text.text_encoder import build_text_encoder, build_tokenizer
-from train.text.tokenizer import TokenisedSentences, Tokenizer, as_tokens
+from train.text.text_encoder import (
+    TokenisedSentences,
+    Tokenizer,
+    as_tokens,
+    build_text_encoder,
+    build_tokenizer,
+)
 from train.training.gradients import GradientPass
 from train.training.observers import RunLength
 from train.training.step import TrainingStep

@@ -19,14 +19,13 @@ from train.data.retrieval_data import RetrievalData, count_unseen_hands
 from train.data.rgb_stores import rgb_choice
 from train.data.sign_reader import refuse_unusable
 from train.evaluation.scoring import evaluate_split
-from train.model.batch_norm import average_running_statistics
-from train.model.normalisation import still_statistics
+from train.model.normalisation import average_running_statistics, frozen_statistics
 from train.model.retrieval_model import RetrievalModel
 from train.precision import use_arithmetic
 from train.processes import Processes, joined_processes
 from train.settings import Stage, TrainSettings
 from train.text.kept_encoder import keep_text_encoder
-from train.text.tokenizer import Tokenizer
+from train.text.text_encoder import Tokenizer
 from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.gradients import micro_batches
 from train.training.loop import TrainingLoop, noted_stop_requests
@@ -120,7 +119,7 @@ def try_a_batch(run: PreparedRun) -> None:
     gradient_pass = run.step.gradient_pass
     batch = on_device(next(run.batches.epoch(0)), run.processes.device)
     refuse_unusable(batch.signs, run.video_ids(0, 0))
-    with torch.no_grad(), still_statistics(run.model):
+    with torch.no_grad(), frozen_statistics(run.model):
         pieces = micro_batches(batch, gradient_pass.micro_batch)
         losses = gradient_pass.losses(concatenated([gradient_pass.encode(p) for p in pieces]))
     if run.processes.is_first:

@@ -1,8 +1,18 @@
+"""The pose encoder: frames, temporal blocks, clips."""
+
+import copy
+
 import pytest
 import torch
+from process_group import REPOSITORY, run_in_two_processes
 
+from reference.clip_block import naive_clip_means
 from train.batches import PoseBatch
+from train.model import clip_block as module
+from train.model.clip_block import clip_line, clip_means, sums_of_runs, without_repetition
+from train.model.normalisation import frozen_statistics
 from train.model.pose_encoder import PoseEncoder
+from train.model.temporal_block import REACH, TemporalBlock
 from train.settings import PoseEncoderSettings
 
 
@@ -54,3 +64,155 @@ def test_recomputing_changes_neither_gradients_nor_statistics(encoder):
         torch.testing.assert_close(one.grad, other.grad, msg=name)
     for one, other in zip(plain.buffers(), saving.buffers(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_an_output_sees_two_frames_to_each_side():
+    block = TemporalBlock(4).eval()
+    frames = torch.randn(1, 4, 11)
+    changed = frames.clone()
+    changed[:, :, 5] += 1
+    differs = (block(frames) != block(changed)).any(dim=1)[0].nonzero().flatten().tolist()
+    assert differs
+    assert min(differs) == 5 - REACH
+    assert max(differs) == 5 + REACH
+
+
+DIM = 5
+
+
+def example(starts, num_frames, seed=0):
+    """A block that has seen some batches, frames, and a direction to take gradients in."""
+    torch.manual_seed(seed)
+    block = TemporalBlock(DIM).double()
+    torch.nn.init.normal_(block.norm.weight)
+    torch.nn.init.normal_(block.norm.bias)
+    block(torch.randn(3, DIM, 20, dtype=torch.float64))
+    starts = torch.tensor(starts)
+    frames = torch.randn(len(starts), num_frames, DIM, dtype=torch.float64)
+    return block, frames, starts, torch.randn(*starts.shape, DIM, dtype=torch.float64)
+
+
+def everything(means_of, block, frames, starts, direction, clip_length):
+    """Means, the frames' and parameters' gradients, and the state afterwards."""
+    block, frames = copy.deepcopy(block), frames.clone().requires_grad_()
+    means = means_of(block, frames, starts, clip_length)
+    (means * direction).sum().backward()
+    gradients = {name: parameter.grad for name, parameter in block.named_parameters()}
+    return {"means": means, "frames": frames.grad, "state": block.state_dict(), **gradients}
+
+
+def padded(starts, num_slots):
+    return [*starts, *[-1] * (num_slots - len(starts))]
+
+
+def drawn(seed, num_videos, num_slots, num_frames, clip_length):
+    """Any starts in any order, equal ones too."""
+    made = torch.Generator().manual_seed(seed)
+    starts = torch.randint(
+        -1, num_frames - clip_length + 1, (num_videos, num_slots), generator=made
+    )
+    return starts.tolist()
+
+
+CASES = {
+    "published": ([padded(range(9), 9), padded(range(3), 9)], 30, 16),
+    "timeline of one clip": ([[0]], 16, 16),
+    "one clip and empty slots": ([padded([0], 4)], 20, 16),
+    "nothing but empty slots": ([[-1, -1], [0, -1]], 16, 16),
+    "stride": ([padded(range(0, 20, 4), 6), padded(range(0, 12, 4), 6)], 40, 16),
+    "gaps": ([[0, 20, 43], [2, 24, -1]], 60, 16),
+    "short clips": ([[0, 1, 2, 9], [5, 6, -1, -1]], 14, 5),
+    "clips of nothing but ends": ([[0, 1, 2, 9], [5, 6, -1, -1]], 14, 4),
+    "clips shorter than the block sees": ([[0, 1, 2, 9], [5, 6, -1, -1]], 14, 3),
+    "clips of one frame": ([[0, 1, 2, 9], [5, 6, -1, -1]], 14, 1),
+    **{f"drawn {n}": (drawn(n, 1 + n, 7, 25 + 3 * n, 6 + n), 25 + 3 * n, 6 + n) for n in range(8)},
+}
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluation", "as on a GPU"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_values_gradients_and_statistics_are_those_of_one_clip_at_a_time(case, mode, monkeypatch):
+    if mode == "as on a GPU":
+        monkeypatch.setattr(module, "without_repetition", lambda line: line)
+    starts, num_frames, clip_length = case
+    block, *rest = example(starts, num_frames)
+    block.train(mode != "evaluation")
+    expected = everything(naive_clip_means, block, *rest, clip_length)
+    found = everything(clip_means, block, *rest, clip_length)
+    for name, values in expected.items():
+        torch.testing.assert_close(found[name], values, rtol=1e-9, atol=1e-9)
+
+
+def test_float32_is_as_near_as_before():
+    starts = [padded(range(40), 64), list(range(64))]
+    block, frames, starts, direction = example(starts, 90)
+    exact = everything(naive_clip_means, block, frames, starts, direction, 16)
+    single = (block.float(), frames.float(), starts, direction.float(), 16)
+    before, now = everything(naive_clip_means, *single), everything(clip_means, *single)
+    for name in ("means", "frames", "wide.weight", "narrow_second.weight", "norm.weight"):
+        allowed = 2 * (before[name] - exact[name]).norm() + 1e-6 * exact[name].norm()
+        assert (now[name] - exact[name]).norm() <= allowed, name
+
+
+def test_half_precision_adds_in_float32():
+    block, frames, starts, _ = example([list(range(10))], 30)
+    exact = clip_means(block, frames, starts, 16)
+    block, frames = block.float(), frames.float()
+
+    def distance(means_of):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            means = means_of(block, frames, starts, 16)
+        return (means - exact).norm()
+
+    assert clip_means(block, frames, starts, 16).dtype == torch.float32
+    assert distance(clip_means) < 1.5 * distance(naive_clip_means)
+    assert distance(clip_means) < 0.02 * exact.norm()
+
+
+def test_statistics_stand_still_when_told_to():
+    block, frames, starts, _ = example([[0, 1, -1]], 20)
+    before = copy.deepcopy(block.state_dict())
+    with frozen_statistics(block):
+        quiet = clip_means(block, frames, starts, 16)
+    torch.testing.assert_close(block.state_dict(), before, rtol=0, atol=0)
+    assert torch.equal(quiet, clip_means(block, frames, starts, 16))
+    assert not torch.equal(block.norm.running_mean, before["norm.running_mean"])
+
+
+def test_frames_without_a_clip_and_equal_clips_are_computed_once():
+    starts = torch.tensor([[0, 2, 2, -1], [7, -1, -1, -1]])
+    line = without_repetition(clip_line(torch.rand(2, 30, DIM), starts, 16))
+    assert len(line.frames) == 18 + 16 + 16
+    assert line.starts.tolist() == [0, 2, 18, 34]
+    assert line.counts.tolist() == [1, 2, 1, 4]
+    assert line.clip_of_row.tolist() == [0, 1, 1, 3, 2, 3, 3, 3]
+    assert not line.frames[34:].any()
+
+
+@pytest.mark.parametrize("length", range(1, 14))
+def test_sums_of_runs(length):
+    values = torch.randn(20, 2, dtype=torch.float64)
+    expected = torch.stack([values[row : row + length].sum(0) for row in range(21 - length)])
+    torch.testing.assert_close(sums_of_runs(values, length), expected)
+
+
+def test_sums_of_runs_lose_no_digits_in_a_long_line():
+    values = 1000 + torch.rand(100_000, 1)
+    found = sums_of_runs(values, 12)
+    exact = sums_of_runs(values.double(), 12)
+    assert (found / exact - 1).abs().max() < 5e-7
+
+
+def test_synchronised_statistics_are_those_of_all_processes(tmp_path):
+    starts = [padded(range(9), 9), padded(range(3), 9)]
+    case = (*example(starts, 30), 16)
+    torch.save(case, tmp_path / "case.pt")
+    run_in_two_processes(REPOSITORY / "tests/process_group_clip_block.py", tmp_path)
+    shares = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    expected = everything(clip_means, *case)
+    for name in ("means", "frames"):
+        torch.testing.assert_close(torch.cat([share[name] for share in shares]), expected[name])
+    for name in [name for name, _ in case[0].named_parameters()]:
+        torch.testing.assert_close(shares[0][name] + shares[1][name], expected[name])
+    for share in shares:
+        torch.testing.assert_close(share["state"], expected["state"])

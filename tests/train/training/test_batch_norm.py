@@ -6,11 +6,11 @@ from torch import nn
 from training_stand_in import random_batch, small_model
 
 from train.batches import on_device
-from train.model.batch_norm import (
+from train.model.normalisation import (
     average_running_statistics,
+    micro_batch_momentum,
     restore_statistics,
     saved_statistics,
-    share_of_momentum,
     synchronise,
 )
 from train.processes import Processes
@@ -24,7 +24,7 @@ def test_micro_batches_weigh_the_same_and_the_past_as_always(count):
     norm.running_mean.fill_(10.0)
     pieces = [torch.randn(5, 2) for _ in range(count)]
     for number, piece in enumerate(pieces):
-        with share_of_momentum(norm, number, count):
+        with micro_batch_momentum(norm, number, count):
             norm(piece)
     mean = torch.stack([piece.mean(dim=0) for piece in pieces]).mean(dim=0)
     torch.testing.assert_close(norm.running_mean, 0.7 * torch.full((2,), 10.0) + 0.3 * mean)

