@@ -18,8 +18,9 @@ from seds_core.store.reader import StoreReader
 
 def first_classes(store: StoreReader) -> tuple[Counter[str], Counter[str]]:
     """First classes of the mean over the clips, and of the clip that is surest, per video."""
-    settings = store.provenance.settings["rgb"]
-    backbone = load_backbone(settings["backbone"], settings["weights"])
+    clips = store.provenance.clips
+    assert clips.backbone and clips.weights, f"{store.path} was imported"
+    backbone = load_backbone(clips.backbone, clips.weights)
     of_mean: Counter[str] = Counter()
     of_any: Counter[str] = Counter()
     for video_id in store.videos:

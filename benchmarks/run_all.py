@@ -123,7 +123,7 @@ def heading() -> str:
     """The document's beginning: the machine and the software of the last run."""
     from measurement import processor
 
-    from seds_core.store.layout import software_versions
+    from seds_core.store.provenance import software_versions
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     software = ", ".join(f"{name} {version}" for name, version in software_versions().items())

@@ -23,7 +23,8 @@ import torch
 from measurement import print_conditions, ratios, seconds_of, spread, take_turns
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.layout import VIDEO_ARRAYS, Provenance
+from seds_core.store.layout import VIDEO_ARRAYS
+from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
@@ -43,10 +44,13 @@ class Store:
 
     def write(self) -> None:
         """Makes it."""
-        clips = {"clip_length": 16, "clips": "planned", "max_clips": self.num_clips}
-        frames = {"max_frames": 300, "folder_fps": 25.0}
-        weights = {"name": "none", "source": "here", "sha256": "0" * 64, "is_random": True}
-        provenance = Provenance("rgb", {"frames": frames, "rgb": clips}, weights, RGB_DIM)
+        provenance = Provenance(
+            kind="rgb",
+            timeline=TimelineRules(max_frames=300, folder_fps=25.0),
+            rgb=ClipRules(clip_length=16, clips="planned", max_clips=self.num_clips),
+            weights=WeightsRecord(name="none", source="here", sha256="0" * 64, is_random=True),
+            feature_dim=RGB_DIM,
+        )
         with BulkWriter(self.path, provenance) as writer:
             for number in range(self.num_videos):
                 writer.add(FinishedVideo(made_source(number), self.rows(number)))

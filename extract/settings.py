@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from seds_core.hands import HandRules
 from seds_core.pipeline_file import Settings
+from seds_core.store.provenance import HandRules
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Precision = Literal["float32", "float16", "bfloat16"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from extract.videos.decoding import DecodedVideo
 from extract.videos.frame import FrameFit
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 
 class UnusableRowsError(ValueError):

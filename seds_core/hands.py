@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
+from seds_core.store.provenance import HandRules
 
 # FROM seds_core/hand_rules.py
 # The published rules that say whether a hand can be used in a frame, as names and numbers.
@@ -15,9 +15,6 @@ from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 # SEDS (arXiv 2407.16394), as its published code has it. Confidences are those of the
 # keypoint detector, 0 to 1; lengths are pixels of the video.
 
-
-HandRules = Literal["phoenix-2014t", "csl-daily", "how2sign", "custom"]
-"""The rules of each published data set; ``custom`` asks nothing of a wrist's place."""
 
 LEFT_ARM = (5, 7, 9)
 """Left shoulder, elbow and wrist."""

@@ -3,15 +3,16 @@
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from seds_core.store.reader import StoreReader
 from seds_core.store.repair import checksum_problem, damaged_files, structure_problems
 from seds_core.store.staging import FinishedVideo, VideoSource
 
 RGB = Provenance(
     kind="rgb",
-    settings={"backbone": "i3d", "frames": {"max_frames": 300}},
-    weights={"name": "test", "source": "here", "sha256": "0" * 64, "is_random": False},
+    timeline=TimelineRules(max_frames=300),
+    rgb=ClipRules(backbone="i3d", clip_length=16, clips="planned", max_clips=64),
+    weights=WeightsRecord(name="test", source="here", sha256="0" * 64, is_random=False),
     feature_dim=8,
 )
 

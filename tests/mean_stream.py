@@ -15,7 +15,7 @@ from finished_videos import RGB
 
 from extract.videos.decoding import confirmed_frames, expected_frames
 from seds_core.clip_plan import timeline_length, timeline_step
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 PIPELINE = "pipelines: {tiny: {extract: {frames: {max_frames: 30}, run: {decode_workers: 2}}}}"
 

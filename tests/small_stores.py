@@ -6,32 +6,31 @@ from dataclasses import replace
 import numpy as np
 
 from seds_core.clip_plan import clip_frames, clip_starts, plan_clips, timeline_step
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import StoreWriter
 
-FRAMES = {"max_frames": 40, "folder_fps": 25.0}
-CLIPS = {"clip_length": 16, "clips": "planned", "max_clips": 6}
+FRAMES = TimelineRules(max_frames=40, folder_fps=25.0)
+CLIPS = ClipRules(clip_length=16, clips="planned", max_clips=6)
 RGB_DIM = 8
 SIZE = (320, 240)
 
 RGB = Provenance(
     kind="rgb",
-    settings={"frames": FRAMES, "rgb": CLIPS},
-    weights={"name": "test", "source": "here", "sha256": "0" * 64, "is_random": False},
+    timeline=FRAMES,
+    rgb=CLIPS,
+    weights=WeightsRecord(name="test", source="here", sha256="0" * 64, is_random=False),
     feature_dim=RGB_DIM,
 )
-POSE = replace(RGB, kind="pose", settings={"frames": FRAMES, "pose": {}}, feature_dim=0)
+POSE = replace(RGB, kind="pose", rgb=None, pose={}, feature_dim=0)
 
-WHOLE_POSE = replace(
-    POSE, settings={"frames": {"max_frames": None, "folder_fps": 25.0}, "pose": {}}
-)
+WHOLE_POSE = replace(POSE, timeline=replace(FRAMES, max_frames=None))
 """Of a store that holds every frame, as imported ones do."""
 
 HANDS_RGB = replace(
     RGB,
-    settings={"frames": FRAMES, "rgb": CLIPS | {"frames": "hands", "hand_rules": "custom"}},
-    clip_frames=CLIPS["clip_length"],
+    rgb=replace(CLIPS, frames="hands", hand_rules="custom"),
+    clip_frames=CLIPS.clip_length,
 )
 """Of a store whose clips are windows over the frames with a usable hand."""
 
@@ -68,9 +67,9 @@ def source(video_id, num_frames, content="c0"):
 def plan(num_frames):
     return plan_clips(
         num_frames,
-        max_frames=FRAMES["max_frames"],
-        clip_length=CLIPS["clip_length"],
-        max_clips=CLIPS["max_clips"],
+        max_frames=FRAMES.max_frames,
+        clip_length=CLIPS.clip_length,
+        max_clips=CLIPS.max_clips,
     )
 
 
@@ -115,7 +114,7 @@ def whole_pose_video(video_id, num_frames, without_hands=(), content="c0"):
 
 def kept_frames(num_frames, without_hands=()):
     """The published timeline of such a video."""
-    step = timeline_step(num_frames, FRAMES["max_frames"])
+    step = timeline_step(num_frames, FRAMES.max_frames)
     kept = [frame for frame in range(0, num_frames, step) if frame not in set(without_hands)]
     return np.array(kept, np.int32)
 
@@ -123,8 +122,8 @@ def kept_frames(num_frames, without_hands=()):
 def hands_rgb_video(video_id, num_frames, without_hands=(), content="c0"):
     """Like :func:`rgb_video`, over the frames with a usable hand."""
     kept = kept_frames(num_frames, without_hands)
-    starts = clip_starts(len(kept), CLIPS["clip_length"], CLIPS["max_clips"])
-    frames = clip_frames(kept, starts, CLIPS["clip_length"])
+    starts = clip_starts(len(kept), CLIPS.clip_length, CLIPS.max_clips)
+    frames = clip_frames(kept, starts, CLIPS.clip_length)
     features = np.random.default_rng(num_frames).normal(size=(len(starts), RGB_DIM))
     rows = {
         "features": features.astype(np.float32),

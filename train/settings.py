@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from seds_core.hands import HandRules
 from seds_core.pipeline_file import Settings
+from seds_core.store.provenance import HandRules
 
 Count = Annotated[int, Field(ge=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]

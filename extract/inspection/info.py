@@ -36,8 +36,8 @@ def describe(store: StoreReader) -> dict[str, Any]:
             }
             for spec in store.arrays.row_specs
         },
-        "weights": store.provenance.weights,
-        "settings": store.provenance.settings,
+        "weights": store.provenance.weights.recorded(),
+        "settings": store.provenance.recorded_settings,
         "software": store.arrays.software,
         "failures": {video_id: f["reason"] for video_id, f in store.failures.items()},
         "warning": store.provenance.warning,

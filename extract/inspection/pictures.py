@@ -172,7 +172,7 @@ def read_annotation(stores: list[StoreReader], video_id: str) -> Annotation:
     for store in stores:
         rows = store.rows(video_id)
         if store.provenance.kind == "rgb":
-            clips = _clips(rows, int(store.provenance.settings["rgb"]["clip_length"]))
+            clips = _clips(rows, store.provenance.clips.clip_length)
         else:
             keypoints = Keypoints(rows["frame"], rows["keypoints"], rows["person_found"])
     entry = stores[0].videos[video_id]

@@ -18,7 +18,7 @@ from seds_core.console import fail, messages, results, track
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.files import DamagedStoreError
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.repair import (
     checksum_problem,
@@ -111,12 +111,12 @@ def _sample_differences(
     store: StoreReader, sample: int, device: str, pose_store: Path | None
 ) -> Iterator[tuple[str, float]]:
     """Video -> largest relative difference between its stored rows and new ones."""
-    if "imported" in store.provenance.settings:
+    if store.provenance.imported_from is not None:
         raise UsageError(
             f"{store.path} was imported, so there is nothing to extract again: verify without "
             "--sample"
         )
-    settings = ExtractSettings.model_validate(store.provenance.settings)
+    settings = ExtractSettings.model_validate(store.provenance.recorded_settings)
     stream = load_stream(store.provenance.kind, settings, device, pose_store)
     if differences := store.provenance.differences(stream.provenance):
         raise StoreMismatchError(

@@ -30,7 +30,7 @@ from extract.interchange.keypoint_video import (
 )
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 # FROM extract/imports/keypoints/coco_annotations.py
 # Imports COCO-WholeBody annotations: one JSON file of the frames of many videos.

@@ -25,7 +25,7 @@ from extract.run.command import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from seds_core.console import fail, messages, progress_bar, results
 from seds_core.errors import UsageError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
 
 ExportForm = Literal["published", "pose"]
@@ -157,10 +157,9 @@ def published_keypoints(
     stand for frames left out are left out again. Of other stores, they are named as those of
     PHOENIX-2014T, and all rows are written.
     """
-    imported = provenance.settings.get("imported", {})
-    names = PUBLISHED_NAMES
-    if "frame_names" in imported:
-        names = FrameNames(imported["frame_names"], imported["first_number"])
+    imported_from, names = provenance.imported_from, PUBLISHED_NAMES
+    if imported_from and imported_from.frame_names and imported_from.first_number is not None:
+        names = FrameNames(imported_from.frame_names, imported_from.first_number)
         is_listed = _is_listed(keypoints)
         keypoints, frames = keypoints[is_listed], frames[is_listed]
     return {"keypoints": keypoints, "img_list": [names.name(frame) for frame in frames.tolist()]}

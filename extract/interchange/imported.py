@@ -15,7 +15,7 @@ from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError
 from extract.videos.source_identity import QuickIdentity, all_files, remembered_hash
 from seds_core.errors import UsageError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 from seds_core.video_id import video_id_of
 
 

@@ -16,7 +16,7 @@ from extract.interchange.imported import FactsSource, ImportedVideo, ImportItem,
 from extract.interchange.signer import Sighting, count_people, find_signer
 from seds_core.errors import ImportedFileError
 from seds_core.keypoints import FEET, NUM_KEYPOINTS
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ImportedFrom, Provenance, TimelineRules
 
 
 def keypoint_rows(
@@ -62,13 +62,10 @@ def keypoint_provenance(
 
     ``confidence`` says in words what the third coordinate is.
     """
-    return Provenance(
-        kind="pose",
-        settings={
-            "imported": {"format": file_format, "confidence": confidence, "signer": SIGNER},
-            "frames": {"max_frames": None, "folder_fps": folder_fps},
-        },
-        weights={"name": "imported", "source": str(source), "sha256": "", "is_random": False},
+    return Provenance.imported(
+        source,
+        ImportedFrom(format=file_format, confidence=confidence, signer=SIGNER),
+        timeline=TimelineRules(max_frames=None, folder_fps=folder_fps),
     )
 
 

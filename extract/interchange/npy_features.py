@@ -20,7 +20,7 @@ from extract.interchange.imported import (
 )
 from extract.settings import RgbSettings
 from seds_core.errors import ImportedFileError, UsageError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ClipRules, ImportedFrom, Provenance, TimelineRules
 from seds_core.tables import TableError, TableRow, WrongLine, open_table
 from seds_core.video_id import video_id_of
 
@@ -235,25 +235,17 @@ class NpyFeatures:
     def provenance(self) -> Provenance:
         """An RGB store of the mapped clips, as wide as the first file that can be read."""
         rgb = self._rgb
-        return Provenance(
-            kind="rgb",
-            settings={
-                "imported": {"format": "npy"},
-                "frames": {"max_frames": None, "folder_fps": self._folder_fps},
-                "rgb": {
-                    "clips": "planned",
-                    "max_clips": rgb.max_clips,
-                    "clip_length": self._map.clip_frames or rgb.clip_length,
-                    "frames": rgb.frames,
-                    "hand_rules": rgb.hand_rules,
-                },
-            },
-            weights={
-                "name": "imported",
-                "source": str(self._source),
-                "sha256": "",
-                "is_random": False,
-            },
+        return Provenance.imported(
+            self._source,
+            ImportedFrom(format="npy"),
+            timeline=TimelineRules(max_frames=None, folder_fps=self._folder_fps),
+            rgb=ClipRules(
+                clip_length=self._map.clip_frames or rgb.clip_length,
+                clips="planned",
+                max_clips=rgb.max_clips,
+                frames=rgb.frames,
+                hand_rules=rgb.hand_rules,
+            ),
             feature_dim=self._feature_dim,
             clip_frames=self._map.clip_frames,
         )

@@ -21,7 +21,7 @@ from extract.interchange.keypoint_video import (
 )
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, BODY_NAMES, FACE, FEET, FOOT_NAMES, LEFT_HAND, RIGHT_HAND
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 # FROM extract/imports/keypoints/openpose_points.py
 # Which of OpenPose's points stands for which of the 133 COCO-WholeBody keypoints.

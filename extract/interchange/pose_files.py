@@ -23,7 +23,7 @@ from extract.interchange.openpose import OPENPOSE_POINTS
 from extract.interchange.signer import Sighting, count_people, find_signer
 from extract.pose.mediapipe_estimator import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
 from seds_core.errors import ImportedFileError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 # FROM extract/imports/keypoints/holistic_points.py
 # Which points of MediaPipe Holistic, by their names in ``.pose`` files, are the 133 keypoints.

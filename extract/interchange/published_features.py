@@ -13,7 +13,7 @@ from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import plan_clips
 from seds_core.errors import ImportedFileError, UsageError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ClipRules, ImportedFrom, Provenance, TimelineRules
 from seds_core.store.reader import VideoEntry, VideoNotInStoreError
 
 
@@ -142,31 +142,21 @@ class PublishedFeatures:
     def provenance(self) -> Provenance:
         """An RGB store, and what its clips are made of."""
         dim, dtype = self.form
-        weights = {
-            "name": "imported",
-            "source": str(self.files.source),
-            "sha256": "",
-            "is_random": False,
-        }
-        if self.planned:
-            weights["pose_store_sha256"] = self.planned.kept_frames.identity
-        return Provenance(
-            kind="rgb",
-            settings={
-                "imported": {
-                    "format": "published-features",
-                    "clip_frames_known": self.planned is not None,
-                },
-                "frames": {
-                    "max_frames": self.settings.frames.max_frames,
-                    "folder_fps": self.folder_fps,
-                },
-                "rgb": self.settings.rgb.model_dump(
-                    mode="json",
-                    include={"clip_length", "clips", "max_clips", "frames", "hand_rules"},
-                ),
-            },
-            weights=weights,
+        rgb = self.settings.rgb
+        return Provenance.imported(
+            self.files.source,
+            ImportedFrom(format="published-features", clip_frames_known=self.planned is not None),
+            timeline=TimelineRules(
+                max_frames=self.settings.frames.max_frames, folder_fps=self.folder_fps
+            ),
+            rgb=ClipRules(
+                clip_length=rgb.clip_length,
+                clips=rgb.clips,
+                max_clips=rgb.max_clips,
+                frames=rgb.frames,
+                hand_rules=rgb.hand_rules,
+            ),
+            pose_store_sha256=self.planned.kept_frames.identity if self.planned else None,
             feature_dim=dim,
             feature_dtype=dtype,
             clip_frames=self.planned.clip_frames if self.planned else 0,

@@ -10,7 +10,7 @@ from extract.interchange.keypoint_video import FrameNames, keypoint_video, known
 from extract.interchange.published_files import PublishedFiles, entry
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import NUM_KEYPOINTS
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ImportedFrom, Provenance, TimelineRules
 
 _LOOKED_AT = 100
 """Files among which one must begin with a video's first frame."""
@@ -50,23 +50,15 @@ class PublishedKeypoints:
     @property
     def provenance(self) -> Provenance:
         """A pose store of every frame, and the images' names for the way back."""
-        return Provenance(
-            kind="pose",
-            settings={
-                "imported": {
-                    "format": "published-keypoints",
-                    "frame_names": self.frame_names.template,
-                    "first_number": self.frame_names.first_number,
-                    "image_size": self.image_size and list(self.image_size),
-                },
-                "frames": {"max_frames": None, "folder_fps": self.folder_fps},
-            },
-            weights={
-                "name": "imported",
-                "source": str(self.files.source),
-                "sha256": "",
-                "is_random": False,
-            },
+        return Provenance.imported(
+            self.files.source,
+            ImportedFrom(
+                format="published-keypoints",
+                frame_names=self.frame_names.template,
+                first_number=self.frame_names.first_number,
+                image_size=self.image_size,
+            ),
+            timeline=TimelineRules(max_frames=None, folder_fps=self.folder_fps),
         )
 
     def items(self) -> list[ImportItem]:

@@ -104,25 +104,6 @@ UPPER_BODY = [0, 5, 6, 7, 8, 9, 10]
 """Nose, shoulders, elbows and wrists: what every signer shows."""
 
 
-@dataclass(frozen=True)
-class LoadedPoseModel:
-    """What a store remembers of the model that made it."""
-
-    name: str
-    """The name it was asked for by."""
-    config: str
-    """The model's MMPose config, or MediaPipe's version and model."""
-    source: str
-    """Where the weights came from: a path, an address, a package, or ``random``."""
-    sha256: str
-    """Of the weights' file; empty where they are random or part of a package."""
-    is_random: bool
-    config_sha256: str = ""
-    """Of what the config says of the model, with all that it inherits; empty for MediaPipe."""
-    model_sha256: str = ""
-    """Of the files of a package that holds models; empty for MMPose."""
-
-
 @runtime_checkable  # beartype asks isinstance
 class PoseEstimator(Protocol):
     """Finds the keypoints of one person in every frame."""

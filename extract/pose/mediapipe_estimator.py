@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from extract.pose.estimate import LoadedPoseModel, nobody
+from extract.pose.estimate import nobody
 from extract.weights_cache import file_sha256
 from seds_core.errors import UnavailableError
 from seds_core.keypoints import (
@@ -25,7 +25,7 @@ from seds_core.keypoints import (
     NUM_KEYPOINTS,
     RIGHT_HAND,
 )
-from seds_core.store.layout import software_versions
+from seds_core.store.provenance import WeightsRecord, software_versions
 
 # FROM extract/pose/mediapipe_points.py
 # Which MediaPipe Holistic landmark stands for which of the 133 COCO-WholeBody keypoints.
@@ -172,7 +172,7 @@ class MediaPipeEstimator:
         return whole_body_keypoints(*(_pixels(part, width, height) for part in parts))
 
 
-def describe_mediapipe() -> LoadedPoseModel:
+def describe_mediapipe() -> WeightsRecord:
     """What a store remembers of MediaPipe; raises ``UnavailableError`` when it is missing."""
     try:
         package = distribution("mediapipe")
@@ -180,8 +180,14 @@ def describe_mediapipe() -> LoadedPoseModel:
         raise UnavailableError(MISSING_MEDIAPIPE) from error
     config = f"mediapipe {package.version} holistic, complexity {_COMPLEXITY}"
     folder = Path(str(package.locate_file("mediapipe/modules")))
-    return LoadedPoseModel(
-        "mediapipe", config, "mediapipe", "", is_random=False, model_sha256=_sha256(folder)
+    return WeightsRecord(
+        name="mediapipe",
+        config=config,
+        source="mediapipe",
+        sha256="",
+        is_random=False,
+        config_sha256="",
+        model_sha256=_sha256(folder),
     )
 
 

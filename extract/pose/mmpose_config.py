@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extract.pose.estimate import LoadedPoseModel
 from extract.pose.provenance import (
     DEMO,
     RANDOM,
@@ -16,6 +15,7 @@ from extract.pose.provenance import (
 )
 from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
+from seds_core.store.provenance import WeightsRecord
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,17 @@ def read_config(source: PoseModelSource, *, flip_test: bool) -> TopdownConfig:
     return TopdownConfig(source.config, config, model, dataset["pipeline"])
 
 
-def describe_model(source: PoseModelSource, config: TopdownConfig) -> LoadedPoseModel:
+def describe_model(source: PoseModelSource, config: TopdownConfig) -> WeightsRecord:
     """What a store remembers of a model; fetches its weights, but builds no network."""
     is_random = source.checkpoint == RANDOM
-    return LoadedPoseModel(
-        source.name,
-        _short_path(source.config),
-        source.checkpoint,
-        "" if is_random else file_sha256(model_weights(source)),
+    return WeightsRecord(
+        name=source.name,
+        config=_short_path(source.config),
+        source=source.checkpoint,
+        sha256="" if is_random else file_sha256(model_weights(source)),
         is_random=is_random,
         config_sha256=config.sha256,
+        model_sha256="",
     )
 
 

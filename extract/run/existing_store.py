@@ -9,7 +9,7 @@ from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError, read_part_name
 from extract.videos.source_identity import QuickIdentity, part_hash, quick_look
 from seds_core.console import messages
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry
 from seds_core.store.staging import DamagedRecordError, read_finished, staging_folder
 from seds_core.video_id import video_id_of

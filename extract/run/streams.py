@@ -7,7 +7,8 @@ from extract.settings import ExtractSettings, RgbSettings
 from extract.stream import Stream
 from seds_core.device import choose_device
 from seds_core.errors import UsageError
-from seds_core.store.layout import Provenance, StoreKind
+from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import Provenance
 
 if TYPE_CHECKING:
     import torch

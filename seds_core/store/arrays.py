@@ -26,7 +26,8 @@ from seds_core.store.commit import (
     write_commit,
 )
 from seds_core.store.files import DamagedStoreError, FileChecksum, Replacements, sync, sync_all
-from seds_core.store.layout import ArraySpec, Provenance, StoreMismatchError, software_versions
+from seds_core.store.layout import ArraySpec
+from seds_core.store.provenance import Provenance, StoreMismatchError, software_versions
 from seds_core.store.shard_files import DamagedShardError
 
 OF_FEATURES = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")

@@ -24,10 +24,17 @@ from seds_core.store.layout import (
     ENTRY_CHECKSUM,
     VIDEO_ARRAYS,
     ArraySpec,
-    Provenance,
     StoreKind,
-    StoreMismatchError,
     row_arrays,
+)
+from seds_core.store.provenance import (
+    ClipRules,
+    ImportedFrom,
+    Provenance,
+    StoreMismatchError,
+    TimelineRules,
+    WeightsRecord,
+    refuse_other_layout,
 )
 from seds_core.store.shard_files import DamagedShardError, ShardFiles
 
@@ -71,12 +78,19 @@ class _Failure(BaseModel):
     attempt: str = ""
 
 
+class _Settings(BaseModel):
+    frames: TimelineRules
+    rgb: ClipRules | None = None
+    imported: ImportedFrom | None = None
+    pose: dict[str, Any] = {}
+
+
 class _Attributes(BaseModel):
     """Types of the attributes, of which a damaged store may have others."""
 
     kind: StoreKind
-    settings: dict[str, Any]
-    weights: dict[str, Any]
+    settings: _Settings
+    weights: WeightsRecord
     feature_dim: _Count
     feature_dtype: str
     clip_frames: _Count = 0
@@ -94,14 +108,12 @@ def read_commit(store_path: Path) -> Commit:
     :class:`DamagedRootError` for one whose attributes are not those that were written.
     """
     attributes = _read_document(store_path)["attributes"]
-    try:
-        provenance = Provenance.from_attributes(attributes)
-    except KeyError as missing:
-        raise DamagedRootError(store_path, f"its zarr.json lacks {missing.args[0]}") from None
+    refuse_other_layout(attributes)
     if not _is_as_written(attributes):
         raise DamagedRootError(store_path, "its zarr.json is not what was written")
     try:
         found = _Attributes.model_validate(attributes)
+        provenance = Provenance.from_attributes(attributes)
         files = {name: FileChecksum.parse(text) for name, text in found.files.items()}
         if found.feature_dtype not in ELEMENT_BYTES:
             raise ValueError(f"feature_dtype is {found.feature_dtype!r}")
@@ -109,6 +121,8 @@ def read_commit(store_path: Path) -> Commit:
         places = {".".join(map(str, problem["loc"])) for problem in error.errors()}
         what = f"its zarr.json lacks or garbles {', '.join(sorted(places))}"
         raise DamagedRootError(store_path, what) from None
+    except KeyError as missing:
+        raise DamagedRootError(store_path, f"its zarr.json lacks {missing.args[0]}") from None
     except ValueError as error:
         raise DamagedRootError(store_path, f"its zarr.json is damaged ({error})") from None
     return Commit(

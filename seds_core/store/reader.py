@@ -11,7 +11,8 @@ import numpy as np
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.files import DamagedStoreError
-from seds_core.store.layout import VIDEO_ARRAYS, Provenance
+from seds_core.store.layout import VIDEO_ARRAYS
+from seds_core.store.provenance import Provenance
 from seds_core.store.staging import VideoSource, rows_checksum
 from seds_core.video_id import video_id_of
 
@@ -114,7 +115,7 @@ class StoreReader:
     def __init__(self, path: Path, *, even_damaged: bool = False) -> None:
         """Opens the store at ``path``.
 
-        Raises :class:`~seds_core.store.layout.StoreMismatchError` for anything else, and
+        Raises :class:`~seds_core.store.provenance.StoreMismatchError` for anything else, and
         :class:`DamagedStoreError` where a file is missing or cut off, unless the store is opened
         ``even_damaged``. What else may be wrong with a file is noticed when it is read: always for
         the table of videos, as far as it cannot be decoded for rows.

@@ -16,7 +16,8 @@ from seds_core.store.files import (
     Replacement,
     Replacements,
 )
-from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec, StoreMismatchError
+from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoEntry, entry_checksums
 from seds_core.store.shard_files import ShardFiles
 from seds_core.store.staging import FailedVideo, Staging, rows_checksum

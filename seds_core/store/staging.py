@@ -20,7 +20,7 @@ from rich.markup import escape
 from seds_core.console import warn
 from seds_core.errors import UsageError
 from seds_core.store.files import whole_file, write_whole
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 # FROM seds_core/store/records.py
 # One finished or failed video as a file that is whole or absent.

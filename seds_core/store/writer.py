@@ -13,7 +13,8 @@ import numpy as np
 from seds_core.console import warn
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.commit import read_commit
-from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, Provenance
+from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS
+from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry, VideoTable, entry_checksums
 from seds_core.store.staging import FailedVideo, FinishedVideo, StagedVideo, Staging, video_key
 
@@ -203,7 +204,7 @@ class StoreWriter:
     def __init__(self, path: Path, provenance: Provenance, *, pack_rows: int = PACK_ROWS) -> None:
         """Opens the store, or creates it when it is not there.
 
-        Raises :class:`~seds_core.store.layout.StoreMismatchError` when it was made with other
+        Raises :class:`~seds_core.store.provenance.StoreMismatchError` when it was made with other
         settings or weights, and :class:`~seds_core.store.staging.StoreInUseError` while an import
         writes to it.
         """
@@ -337,7 +338,7 @@ class BulkWriter:
         """Opens the store, or creates it when it is not there; packs what an extraction has left.
 
         Raises :class:`~seds_core.store.staging.StoreInUseError` while anybody else writes to the
-        store, and :class:`~seds_core.store.layout.StoreMismatchError` when it was made with
+        store, and :class:`~seds_core.store.provenance.StoreMismatchError` when it was made with
         other settings or weights.
         """
         self._pack_rows = pack_rows

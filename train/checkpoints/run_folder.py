@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError, first_names
-from seds_core.store.layout import LATER_KEYS, software_versions
+from seds_core.store.provenance import LATER_KEYS, software_versions
 from train.batches import ClipLayout
 from train.checkpoints.run_checkpoint import RunCheckpoint
 from train.settings import DECIDES_NOTHING, Stage, TextSettings, TrainSettings

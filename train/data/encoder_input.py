@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int32, Int64
 
 from seds_core.clip_plan import clip_frames, places_of, timeline_frames
-from seds_core.hands import HandBoxes, HandRules, hands_of, signing_points
-from seds_core.store.layout import StoreMismatchError
+from seds_core.hands import HandBoxes, hands_of, signing_points
+from seds_core.store.provenance import HandRules, StoreMismatchError
 from train.data.store_rows import LocatedVideo, StoreRows
 from train.settings import KeypointSettings
 

@@ -12,7 +12,8 @@ from jaxtyping import Int32
 from pydantic import ValidationError
 
 from seds_core.errors import UsageError
-from seds_core.store.layout import StoreKind, StoreMismatchError
+from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoRows
 from train.data.store_rows import MixedRows, StoreRows
 from train.settings import MixedStore
@@ -180,12 +181,14 @@ def _refuse_other_clips(first: StoreReader, other: StoreReader) -> None:
 
 def _clip_rules(store: StoreReader) -> dict[str, object]:
     """All but the network: what decides the clips, and the size of a feature."""
-    rgb = store.provenance.settings["rgb"]
+    clips = store.provenance.clips
     return {
-        "frames.max_frames": store.provenance.settings["frames"]["max_frames"],
-        **{f"rgb.{name}": rgb[name] for name in ("clip_length", "clips", "max_clips")},
-        "rgb.frames": rgb.get("frames", "all"),
-        "rgb.hand_rules": rgb.get("hand_rules"),
+        "frames.max_frames": store.provenance.timeline.max_frames,
+        "rgb.clip_length": clips.clip_length,
+        "rgb.clips": clips.clips,
+        "rgb.max_clips": clips.max_clips,
+        "rgb.frames": clips.frames or "all",
+        "rgb.hand_rules": clips.hand_rules,
         "feature_dim": store.provenance.feature_dim,
     }
 

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int64
 from seds_core.clip_plan import clip_starts, timeline_step
 from seds_core.errors import UsageError, first_names
 from seds_core.store.files import DamagedStoreError
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from train.batches import ClipLayout, SignBatch
 from train.data.encoder_input import PoseInput, PoseTimeline, at_least, read_timeline
 from train.data.rgb_stores import RgbRows

@@ -8,7 +8,8 @@ from typing import Any
 
 from seds_core.clip_plan import timeline_step
 from seds_core.errors import UsageError
-from seds_core.store.layout import StoreKind, StoreMismatchError
+from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoTable
 from train.batches import ClipLayout
 from train.data.rgb_stores import RgbChoice, RgbStores, first_frames_of, open_rgb, open_store
@@ -32,7 +33,7 @@ class StorePair:
     def from_other_sources(self) -> frozenset[str]:
         """Videos whose source changed between the two extractions, or was read to another end:
         their rows do not belong together."""
-        imported = any("imported" in s.provenance.settings for s in (self.rgb, self.pose))
+        imported = any(store.provenance.imported_from for store in (self.rgb, self.pose))
         same = _same_length if imported else _same_content
         return frozenset(
             video_id
@@ -83,7 +84,7 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
     pair = StorePair(rgb, pose)
     lacking = first_without_rows(pair.video_ids, pose, lambda video: clip_timeline_step(rgb, video))
     if lacking is not None:
-        rules = [store.provenance.settings["frames"] for store in (rgb, pose)]
+        rules = [store.provenance.timeline.recorded() for store in (rgb, pose)]
         raise StoreMismatchError(
             f"the timelines differ: {rgb.path} was made with frames {rules[0]}, {pose.path} with "
             f"{rules[1]}, and lacks frames of the video '{lacking}' that are needed; extract one "
@@ -96,14 +97,9 @@ def clip_timeline_step(rgb: StoreReader, video_id: str) -> int:
     """Frames of a video from one frame of its clips' timeline to the next, before any is dropped
     for want of a hand."""
     entry = rgb.videos.rows(video_id)
-    if leaves_out_frames(rgb):
-        return timeline_step(entry.num_frames, rgb.provenance.settings["frames"]["max_frames"])
+    if rgb.provenance.clips.drops_frames:
+        return timeline_step(entry.num_frames, rgb.provenance.timeline.max_frames)
     return entry.frame_step
-
-
-def leaves_out_frames(rgb: StoreReader) -> bool:
-    """Whether clips are windows over the frames with a usable hand, and not over all."""
-    return bool(rgb.provenance.settings["rgb"].get("frames", "all") == "hands")
 
 
 def first_without_rows(
@@ -193,7 +189,7 @@ def _rgb_only(rgb: RgbChoice | None, settings: KeypointSettings) -> StageStores:
 
 
 def _pose_only(store: StoreReader, settings: KeypointSettings) -> StageStores:
-    held, wanted = store.provenance.settings["frames"]["max_frames"], settings.max_frames
+    held, wanted = store.provenance.timeline.max_frames, settings.max_frames
     if held is not None and (wanted is None or wanted >= held):
         settings = _with_max_frames(settings, store)  # more frames than there are cannot be had
     lacking = first_without_rows(
@@ -222,8 +218,8 @@ def _missing(kind: StoreKind, stage: Stage) -> StageStoresError:
 
 def _refuse_other_frames(settings: KeypointSettings, rgb: StoreReader) -> None:
     """Both streams must leave out the same frames."""
-    rules = rgb.provenance.settings["rgb"].get("hand_rules")
-    match settings.frames, leaves_out_frames(rgb):
+    rules = rgb.provenance.clips.hand_rules
+    match settings.frames, rgb.provenance.clips.drops_frames:
         case "hands", False:
             raise StageStoresError(
                 "the pipeline's keypoints.frames is 'hands', which leaves out frames without "
@@ -246,20 +242,16 @@ def _refuse_other_frames(settings: KeypointSettings, rgb: StoreReader) -> None:
 
 
 def _with_max_frames(settings: KeypointSettings, store: StoreReader) -> KeypointSettings:
-    frames = store.provenance.settings["frames"]
-    return settings.model_copy(update={"max_frames": frames["max_frames"]})
+    return settings.model_copy(update={"max_frames": store.provenance.timeline.max_frames})
 
 
 def _layout_of(store: StoreReader, *, with_features: bool) -> ClipLayout:
     """As many slots as the RGB store's settings allow a video clips."""
-    frames, rgb = (store.provenance.settings[part] for part in ("frames", "rgb"))
-    rgb_dim = store.provenance.feature_dim if with_features else None
-    if rgb["clips"] == "planned":
-        return ClipLayout(rgb["max_clips"], rgb["clip_length"], rgb_dim)
-    if frames["max_frames"] is None:
+    num_slots = store.provenance.clip_slots
+    if num_slots is None:
         raise StageStoresError(
             f"{store.path} has a clip for every window of videos of any length (rgb.clips 'all', "
             "frames.max_frames null), and a model needs a limit: extract with one of the two"
         )
-    num_slots = max(1, frames["max_frames"] - rgb["clip_length"] + 1)
-    return ClipLayout(num_slots, rgb["clip_length"], rgb_dim)
+    rgb_dim = store.provenance.feature_dim if with_features else None
+    return ClipLayout(num_slots, store.provenance.clips.clip_length, rgb_dim)

@@ -12,7 +12,8 @@ from rich.markup import escape
 from seds_core.console import messages, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import validated
-from seds_core.store.layout import Provenance, StoreKind
+from seds_core.store.layout import StoreKind
+from seds_core.store.provenance import Provenance
 from train.checkpoints.import_weights import import_weights
 from train.checkpoints.run_checkpoint import load_weights, read_checkpoint
 from train.data.retrieval_data import RetrievalData, open_data

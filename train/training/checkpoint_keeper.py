@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rich.markup import escape
 
 from seds_core.console import warn
-from seds_core.store.layout import software_versions
+from seds_core.store.provenance import software_versions
 from train.checkpoints.run_checkpoint import (
     Position,
     RunCheckpoint,

@@ -13,7 +13,7 @@ def clips_of(path):
 
 def test_evenly_spaced_clips_end_after_their_last_frame(tmp_path):
     clips = clips_of(write_store(tmp_path / "rgb.zarr", RGB, [rgb_video("a", 95)]))
-    np.testing.assert_array_equal(clips.end_frames - clips.first_frames, CLIPS["clip_length"] * 3)
+    np.testing.assert_array_equal(clips.end_frames - clips.first_frames, CLIPS.clip_length * 3)
 
 
 def test_clips_of_named_frames_end_after_the_last_of_these(tmp_path):

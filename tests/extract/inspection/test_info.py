@@ -28,7 +28,7 @@ def test_the_description_counts_and_is_plain_data(tmp_path):
 
 
 def test_the_report_names_failures_and_random_weights(tmp_path):
-    random = replace(RGB, weights=RGB.weights | {"is_random": True, "sha256": ""})
+    random = replace(RGB, weights=replace(RGB.weights, is_random=True, sha256=""))
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(report(describe_store(tmp_path / "s.zarr", random)))
     text = console.export_text()

@@ -36,10 +36,9 @@ def stores(tmp_path):
         "first_frame": np.array([0, 4], np.int32),
         "frame_step": np.ones(2, np.int32),
     }
-    rgb_made = replace(RGB, settings={"rgb": {"clip_length": 16}})
     paths = tmp_path / "pose.zarr", tmp_path / "rgb.zarr"
     for path, made, rows in zip(
-        paths, (replace(RGB, kind="pose"), rgb_made), (pose, clips), strict=True
+        paths, (replace(RGB, kind="pose", rgb=None), RGB), (pose, clips), strict=True
     ):
         with StoreWriter(path, made) as writer:
             writer.want(["a"])

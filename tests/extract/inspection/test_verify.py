@@ -6,6 +6,7 @@ from small_stores import POSE, pose_video, write_store
 
 from extract.inspection.verify import largest_difference, verify_store
 from seds_core.errors import UsageError
+from seds_core.store.provenance import ImportedFrom
 
 
 def test_equal_rows_do_not_differ():
@@ -25,7 +26,7 @@ def test_other_shapes_and_other_gaps_are_infinitely_different():
 
 
 def test_an_imported_store_has_nothing_to_extract_again(tmp_path):
-    imported = replace(POSE, settings=POSE.settings | {"imported": {"format": "pose"}})
+    imported = replace(POSE, imported_from=ImportedFrom(format="pose"))
     path = write_store(tmp_path / "pose.zarr", imported, [pose_video("a", 20)])
     assert not verify_store(path, sample=0, device="cpu").problems
     with pytest.raises(UsageError, match="was imported"):

@@ -85,7 +85,7 @@ def test_flags_are_no_confidences(tmp_path):
     assert (keypoints[RIGHT_HAND] == 0).all()
     assert (keypoints[BODY, 2] == 1).all()
     provenance = opened(tmp_path, [], []).provenance
-    assert "flag" in provenance.settings["imported"]["confidence"]
+    assert "flag" in provenance.imported_from.confidence
 
 
 def test_parts_that_could_not_be_labelled_are_nobodys(tmp_path):

@@ -29,7 +29,7 @@ def test_files(tmp_path, content, kind):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content))
     assert isinstance(opened(path), kind)
-    assert opened(path).provenance.settings["imported"]["format"] == "coco-wholebody"
+    assert opened(path).provenance.imported_from.format == "coco-wholebody"
 
 
 def test_a_folder_holds_predictions(tmp_path):

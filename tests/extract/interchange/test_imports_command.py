@@ -22,7 +22,7 @@ from published_folders import (
 from shared_data import REPOSITORY, shared_path
 
 from seds_core.errors import UsageError
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 
 

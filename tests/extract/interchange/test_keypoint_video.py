@@ -16,6 +16,7 @@ from extract.interchange.keypoint_video import (
     nobody_found,
 )
 from seds_core.errors import ImportedFileError
+from seds_core.store.provenance import ImportedFrom
 
 FACTS = VideoFacts(210, 260, 25.0)
 
@@ -79,11 +80,11 @@ def test_what_cannot_be_pixels_of_the_image_is_refused_with_what_it_seems_to_be(
 def test_the_provenance_names_the_format_and_keeps_all_frames():
     provenance = keypoint_provenance(Path("a"), 30.0, file_format="pose", confidence="score")
     assert provenance.kind == "pose"
-    imported = {"format": "pose", "confidence": "score"}
-    assert provenance.settings["imported"] == imported | {"signer": SIGNER}
-    settings = provenance.settings | {"imported": imported}  # as stores were made before
-    assert provenance.differences(replace(provenance, settings=settings)) == []
-    assert provenance.settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
+    imported_from = ImportedFrom(format="pose", confidence="score", signer=SIGNER)
+    assert provenance.imported_from == imported_from
+    before = replace(imported_from, signer=None)  # as stores were made before
+    assert provenance.differences(replace(provenance, imported_from=before)) == []
+    assert provenance.recorded_settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
     elsewhere = keypoint_provenance(Path("b"), 30.0, file_format="pose", confidence="score")
     assert provenance.differences(elsewhere) == []
     assert provenance.warning is None

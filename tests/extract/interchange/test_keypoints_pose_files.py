@@ -46,8 +46,8 @@ def component(name, points, point_format="XYC"):
 def test_it_is_an_import_format(tmp_path):
     source = PoseFiles(tmp_path, folder_fps=30.0)
     assert isinstance(source, ImportFormat)
-    assert source.provenance.settings["imported"]["format"] == "pose"
-    assert source.provenance.settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
+    assert source.provenance.imported_from.format == "pose"
+    assert source.provenance.recorded_settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
     with pytest.raises(UsageError):
         source.items()
 

@@ -61,7 +61,7 @@ def test_evenly_spaced_clips(source):
     assert (video.num_frames, video.frame_step, video.width, video.fps) == (20, 1, 210, 25.0)
     assert read(features, "x/b").frame_step == 2
     assert read(features, "x/b").rows["features"].dtype == np.float32
-    settings = features.provenance.settings
+    settings = features.provenance.recorded_settings
     assert settings["imported"] == {"format": "npy"}
     assert settings["frames"] == {"max_frames": None, "folder_fps": 25.0}
     assert settings["rgb"] == {
@@ -77,8 +77,8 @@ def test_named_frames(source):
     assert video.rows["first_frame"].tolist() == [0, 1]
     assert video.rows["frame_step"].tolist() == [0, 0]
     assert video.frame_step == 1
-    rgb = features.provenance.settings["rgb"]
-    assert (rgb["clip_length"], rgb["frames"], rgb["hand_rules"]) == (3, "hands", "how2sign")
+    clips = features.provenance.clips
+    assert (clips.clip_length, clips.frames, clips.hand_rules) == (3, "hands", "how2sign")
 
 
 @pytest.mark.parametrize("text", [EVEN, NAMED])

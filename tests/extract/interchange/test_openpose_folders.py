@@ -50,7 +50,7 @@ def read(source):
 
 def test_it_is_an_import_format(tmp_path):
     assert isinstance(folders(tmp_path), ImportFormat)
-    assert folders(tmp_path).provenance.settings["imported"]["format"] == "openpose"
+    assert folders(tmp_path).provenance.imported_from.format == "openpose"
 
 
 def test_a_released_clip_is_read(tmp_path):

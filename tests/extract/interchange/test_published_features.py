@@ -69,17 +69,17 @@ def test_features_keep_their_bits_and_get_their_frames(source, pose, dtype):
 def test_the_provenance_says_how_clips_were_planned(source, pose):
     write_features(source, "a", 10)
     provenance = features(source, pose).provenance
-    assert provenance.settings["rgb"] == {
+    assert provenance.recorded_settings["rgb"] == {
         "clip_length": 16,
         "clips": "planned",
         "max_clips": 10,
         "frames": "hands",
         "hand_rules": "custom",
     }
-    assert provenance.settings["frames"] == {"max_frames": 300, "folder_fps": 25.0}
+    assert provenance.recorded_settings["frames"] == {"max_frames": 300, "folder_fps": 25.0}
     assert (provenance.feature_dim, provenance.clip_frames) == (8, 16)
     kept = KeptFrames.open(pose, "custom")
-    assert provenance.weights["pose_store_sha256"] == kept.identity
+    assert provenance.weights.pose_store_sha256 == kept.identity
 
 
 def test_another_number_of_clips_names_both(source, pose):
@@ -101,8 +101,8 @@ def test_without_keypoints_the_frames_are_not_known(source):
     check_layout(form, video)
     assert set(video.rows["first_frame"].tolist()) == {-1}
     assert (video.num_frames, video.frame_step, video.fps, video.width) == (0, 0, 0.0, 0)
-    assert form.provenance.settings["imported"]["clip_frames_known"] is False
-    assert "pose_store_sha256" not in form.provenance.weights
+    assert form.provenance.imported_from.clip_frames_known is False
+    assert form.provenance.weights.pose_store_sha256 is None
 
 
 def test_all_files_must_be_like_the_first_readable_one(source):

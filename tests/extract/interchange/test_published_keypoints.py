@@ -34,8 +34,8 @@ def test_every_frame_is_a_row_to_the_bit(tmp_path):
     assert video.content_hash == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     provenance = form.provenance
     assert provenance.kind == "pose"
-    assert provenance.settings["frames"] == {"max_frames": None, "folder_fps": 24.0}
-    assert provenance.settings["imported"] == {
+    assert provenance.recorded_settings["frames"] == {"max_frames": None, "folder_fps": 24.0}
+    assert provenance.recorded_settings["imported"] == {
         "format": "published-keypoints",
         "frame_names": "images%04d.png",
         "first_number": 1,
@@ -57,7 +57,7 @@ def test_frames_left_out_and_in_any_order_come_to_their_places(tmp_path):
 
 def test_numbers_may_count_from_0(tmp_path):
     write_keypoints(tmp_path, "a", 3, first_number=0)
-    assert published(tmp_path).provenance.settings["imported"]["first_number"] == 0
+    assert published(tmp_path).provenance.imported_from.first_number == 0
     assert read(tmp_path, "a").num_frames == 3
 
 

@@ -17,11 +17,12 @@ from extract.interchange.export import (
     write_pickle,
 )
 from extract.interchange.keypoint_video import nobody_found
+from seds_core.store.provenance import ImportedFrom
 from seds_core.untrusted_pickles import parse_pickle
 
 IMPORTED = replace(
     POSE,
-    settings={"imported": {"frame_names": "%06d.jpg", "first_number": 0}},
+    imported_from=ImportedFrom(format="test", frame_names="%06d.jpg", first_number=0),
 )
 
 

@@ -16,14 +16,16 @@ from extract.interchange.import_command import (
 )
 from extract.interchange.imported import ImportedVideo, ImportItem
 from seds_core.errors import ImportedFileError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ImportedFrom, Provenance, TimelineRules
 from seds_core.store.staging import FailedVideo
 
 
 class Files:
     """Files that take the longer the earlier they come; some cannot be read."""
 
-    provenance = Provenance(kind="pose", settings={}, weights={})
+    provenance = Provenance.imported(
+        Path("a"), ImportedFrom(format="test"), timeline=TimelineRules(max_frames=None)
+    )
 
     def __init__(self, folder, *, count=12, problems=()):
         self.problems = dict(problems)

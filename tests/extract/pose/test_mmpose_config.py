@@ -12,7 +12,7 @@ from extract.pose.provenance import describe_pose_model, find_model, pose_proven
 from extract.settings import ExtractSettings
 from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import Provenance
 
 WHOLE = "\n".join(f"{key} = {value!r}" for key, value in demo_pose_config().to_dict().items())
 
@@ -120,8 +120,8 @@ def test_the_person_detectors_weights_and_the_boxes_are_part_of_it(
     monkeypatch.setattr("extract.weights_cache._verify", lambda *_: None)
     detector = {"person_detector": {"network": "ssdlite320_mobilenet_v3_large"}}
     made = made_with(model="demo", person_box="detector", **detector)
-    assert made.weights["person_detector_sha256"] == file_sha256(weights)
+    assert made.weights.person_detector_sha256 == file_sha256(weights)
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("video_id,frame,left,top,right,bottom\n")
     made = made_with(model="demo", person_box="csv", person_box_file=boxes)
-    assert made.weights["person_box_file_sha256"] == file_sha256(boxes)
+    assert made.weights.person_box_file_sha256 == file_sha256(boxes)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_stores import POSE
 
 from extract.pose.pose_stream import PoseStream, load_person_boxes
 from extract.settings import ExtractSettings
@@ -12,7 +13,6 @@ from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodeJob
 from extract.videos.part import VideoError
 from extract.videos.video_writing import write_video
-from seds_core.store.layout import Provenance
 
 
 class NoEstimator:
@@ -34,7 +34,7 @@ def stream(tmp_path: Path) -> PoseStream:
     pose = {"person_box": "csv", "person_box_file": table}
     settings = ExtractSettings.model_validate({"pose": pose})
     boxes = load_person_boxes(settings.pose, torch.device("cpu"))
-    return PoseStream(NoEstimator(), boxes, Provenance("pose", {}, {}), settings)
+    return PoseStream(NoEstimator(), boxes, POSE, settings)
 
 
 def test_a_video_without_a_box_fails_by_name(stream: PoseStream, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from extract.rgb.backbones import Backbone
 from extract.rgb.clip_features import clip_features
 from extract.rgb.frame_preparation import KINETICS_I3D
 from extract.rgb.i3d_network import VideoNetwork
-from extract.rgb.provenance import LoadedWeights
+from seds_core.store.provenance import WeightsRecord
 
 CLIP_LENGTH = 4
-WEIGHTS = LoadedWeights("random", "test", "0", is_random=True)
+WEIGHTS = WeightsRecord(name="random", source="test", sha256="0", is_random=True)
 
 
 class PatchNetwork(VideoNetwork):

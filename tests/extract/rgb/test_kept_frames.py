@@ -13,7 +13,7 @@ from small_stores import (
 )
 
 from extract.rgb.provenance import KeptFrames, KeptTimeline
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import VideoNotInStoreError
 from seds_core.store.staging import FinishedVideo
 
@@ -78,10 +78,10 @@ def test_missing_videos_and_other_stores_are_named(kept, tmp_path):
 def test_the_identity_is_of_what_decides_the_keypoints(kept, tmp_path):
     from dataclasses import replace
 
-    elsewhere = replace(WHOLE_POSE, weights=WHOLE_POSE.weights | {"source": "moved"})
+    elsewhere = replace(WHOLE_POSE, weights=replace(WHOLE_POSE.weights, source="moved"))
     moved = replace(WHOLE_POSE, device="cuda")
-    other = replace(WHOLE_POSE, weights=WHOLE_POSE.weights | {"sha256": "1" * 64})
-    model = replace(WHOLE_POSE, weights=WHOLE_POSE.weights | {"config_sha256": "2" * 64})
+    other = replace(WHOLE_POSE, weights=replace(WHOLE_POSE.weights, sha256="1" * 64))
+    model = replace(WHOLE_POSE, weights=replace(WHOLE_POSE.weights, config_sha256="2" * 64))
     made = enumerate((elsewhere, moved, other, model))
     stores = [write_store(tmp_path / f"{number}.zarr", each, []) for number, each in made]
     same, same_too, *changed = (KeptFrames.open(store, "custom").identity for store in stores)

@@ -10,7 +10,7 @@ from small_stores import POSE, WHOLE_POSE, pose_video, whole_pose_video, write_s
 from extract.rgb.backbones import Backbone
 from extract.rgb.frame_preparation import PUBLISHED
 from extract.rgb.i3d_network import VideoNetwork
-from extract.rgb.provenance import KeptFrames, LoadedWeights
+from extract.rgb.provenance import KeptFrames
 from extract.rgb.rgb_stream import RgbStream
 from extract.settings import ExtractSettings
 from extract.stream import rows_of
@@ -18,6 +18,7 @@ from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodeJob
 from extract.videos.part import FrameCountChanged, VideoError
 from extract.videos.video_writing import write_video
+from seds_core.store.provenance import WeightsRecord
 
 CLIP = 9
 NUM_FRAMES = 95
@@ -45,7 +46,7 @@ def settings(*, max_frames=40, max_clips=4, **rgb):
 
 
 def stream(settings, kept=None):
-    weights = LoadedWeights("random", "test", "0", is_random=True)
+    weights = WeightsRecord(name="random", source="test", sha256="0", is_random=True)
     device = torch.device("cpu")
     backbone = Backbone("strip", StripNetwork(), device, PUBLISHED, CLIP, 3 * CLIP, weights, ())
     return RgbStream(backbone, settings, kept)
@@ -182,13 +183,10 @@ def test_what_a_store_of_all_frames_remembers_has_not_changed():
 def test_a_store_of_kept_frames_remembers_rules_and_poses(kept):
     made_by = stream(settings(frames="hands", hand_rules="csl-daily"), kept)
     made = made_by.provenance
-    assert (made.settings["rgb"]["frames"], made.settings["rgb"]["hand_rules"]) == (
-        "hands",
-        "csl-daily",
-    )
-    assert made.weights["pose_store_sha256"] == kept.identity
+    assert (made.clips.frames, made.clips.hand_rules) == ("hands", "csl-daily")
+    assert made.weights.pose_store_sha256 == kept.identity
     assert made.clip_frames == CLIP
-    assert ExtractSettings.model_validate(made.settings).rgb == made_by.settings.rgb
+    assert ExtractSettings.model_validate(made.recorded_settings).rgb == made_by.settings.rgb
     assert any("rgb.frames" in text for text in made.differences(stream(settings()).provenance))
 
 

@@ -293,7 +293,9 @@ def test_a_dry_run_counts_what_waits_for_the_store(run, tmp_path):
     staging = Staging(tmp_path / "rgb.zarr")
     with staging.lock():
         staging.add_finished(finished("video3"), RGB)
-        staging.add_finished(finished("video4"), replace(RGB, weights={"sha256": "other"}))
+        staging.add_finished(
+            finished("video4"), replace(RGB, weights=replace(RGB.weights, sha256="other"))
+        )
     (tmp_path / "rgb.zarr.staging" / "finished" / "000000007-torn.npz").write_bytes(b"")
     code, summary = run(dry_run=True)
     assert code == 0

@@ -19,9 +19,7 @@ from seds_core.store.reader import StoreReader
 FIRST = VideoPart(0.2, 1.0, Crop(8, 0, 60, 32), (32, 16))
 SECOND = VideoPart(0.8, 1.4)
 
-STREAM = MeanStream(
-    replace(RGB, settings={"frames": {"max_frames": 30}, "rgb": {"clip_length": 16}})
-)
+STREAM = MeanStream(replace(RGB, timeline=replace(RGB.timeline, max_frames=30)))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from small_stores import rgb_video, write_store
 from stores_made_before import made_before
 from zarr.codecs import GzipCodec
 
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.writer import BulkWriter
 

@@ -10,7 +10,7 @@ from shared_data import REPOSITORY
 
 from seds_core.store import writer as packed_store
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import ImportedFrom, StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FailedVideo, Staging, StoreInUseError
 from seds_core.store.writer import BulkWriter, PackedStore, StoreWriter
@@ -197,7 +197,7 @@ def test_a_store_made_otherwise_is_refused_and_left_unlocked(tmp_path):
     path = tmp_path / "s.zarr"
     with StoreWriter(path, RGB):
         pass
-    imported = replace(RGB, settings={"imported": {"format": "npy"}})
+    imported = replace(RGB, imported_from=ImportedFrom(format="npy"))
     with pytest.raises(StoreMismatchError, match=r"settings\.imported\.format: not set / npy"):
         BulkWriter(path, imported)
     add_all(path, ["a-00"])

@@ -11,7 +11,7 @@ from finished_videos import RGB, finished, problems_of
 from stores_made_before import made_before
 
 from seds_core.store import commit
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import (
     FailedVideo,
@@ -23,7 +23,7 @@ from seds_core.store.staging import (
 )
 from seds_core.store.writer import BulkWriter, StoreWriter
 
-OTHER = replace(RGB, weights=RGB.weights | {"sha256": "1" * 64})
+OTHER = replace(RGB, weights=replace(RGB.weights, sha256="1" * 64))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_rows_of_other_weights_are_dropped_and_it_is_said(path, capsys):
 
 
 def test_where_the_weights_lay_decides_nothing(path):
-    stage(path, ["a"], replace(RGB, weights=RGB.weights | {"source": "elsewhere"}))
+    stage(path, ["a"], replace(RGB, weights=replace(RGB.weights, source="elsewhere")))
     with BulkWriter(path, RGB) as writer:
         assert list(writer.videos) == ["a"]
 

@@ -8,7 +8,7 @@ import zarr
 from finished_videos import RGB, finished
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
 from seds_core.store.staging import FailedVideo, Staging
 from seds_core.store.writer import StoreWriter
@@ -190,12 +190,16 @@ def test_other_settings_are_refused_with_both_sides(tmp_path):
     path = tmp_path / "rgb.zarr"
     with StoreWriter(path, RGB):
         pass
-    other = replace(RGB, settings={"backbone": "s3d", "frames": {"max_frames": 100}})
+    other = replace(
+        RGB,
+        rgb=replace(RGB.clips, backbone="s3d"),
+        timeline=replace(RGB.timeline, max_frames=100),
+    )
     with pytest.raises(StoreMismatchError) as refusal:
         StoreWriter(path, other)
-    assert "settings.backbone: i3d / s3d" in str(refusal.value)
+    assert "settings.rgb.backbone: i3d / s3d" in str(refusal.value)
     assert "settings.frames.max_frames: 300 / 100" in str(refusal.value)
-    moved = replace(RGB, weights=RGB.weights | {"source": "elsewhere"})
+    moved = replace(RGB, weights=replace(RGB.weights, source="elsewhere"))
     with StoreWriter(path, moved):
         pass
 

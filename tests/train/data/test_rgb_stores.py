@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from small_stores import CLIPS, HANDS_RGB, RGB, hands_rgb_video, rgb_video, write_store
 
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from train.data.rgb_stores import MixError, open_rgb
 from train.data.store_rows import MixedRows, StoreRows, locate
 from train.settings import MixedStore
 
-OTHER = replace(RGB, weights=RGB.weights | {"sha256": "1" * 64, "name": "other"})
+OTHER = replace(RGB, weights=replace(RGB.weights, sha256="1" * 64, name="other"))
 
 
 def mix(*stores, weights=(0.8, 0.2)):
@@ -78,7 +78,7 @@ def test_a_mix_of_one_is_that_store(first):
     ],
 )
 def test_stores_of_other_clips_are_refused(first, tmp_path, changes, told):
-    other = replace(OTHER, settings=RGB.settings | {"rgb": CLIPS | changes})
+    other = replace(OTHER, rgb=replace(CLIPS, **changes))
     second = write_store(tmp_path / "two.zarr", other, [])
     with pytest.raises(StoreMismatchError, match=rf"one\.zarr and .*two\.zarr.*{told}"):
         open_rgb(mix(first, second))

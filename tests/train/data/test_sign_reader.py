@@ -20,7 +20,7 @@ from small_stores import (
     write_store,
 )
 
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FinishedVideo
 from train.batches import ClipLayout

@@ -15,7 +15,7 @@ from small_stores import (
     write_store,
 )
 
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import StoreMismatchError
 from train.batches import ClipLayout
 from train.data.stage_stores import StageStoresError, open_stage_stores
 from train.settings import KeypointSettings
@@ -39,7 +39,7 @@ def test_fusion_needs_both_and_takes_the_sizes_of_the_rgb_store(rgb, pose):
     assert stores.layout == ClipLayout(num_slots=6, clip_length=16, rgb_dim=8)
     assert stores.video_ids == {"b"}
     assert stores.warnings == ("2 videos are in one store only and are left out",)
-    assert stores.provenance["rgb"]["settings"] == RGB.settings
+    assert stores.provenance["rgb"]["settings"] == RGB.recorded_settings
     assert stores.provenance["pose"]["path"] == str(pose)
 
 
@@ -65,14 +65,16 @@ def test_pose_alone_is_as_the_settings_say(pose, settings):
 
 
 def test_every_window_of_a_limited_timeline(tmp_path):
-    every = replace(RGB, settings={"frames": FRAMES, "rgb": CLIPS | {"clips": "all"}})
+    every = replace(RGB, rgb=replace(CLIPS, clips="all"))
     path = write_store(tmp_path / "every.zarr", every, [])
     assert open_stage_stores("rgb", ALL, rgb=path, pose=None).layout.num_slots == 25
 
 
 def test_every_window_of_an_unlimited_timeline_is_refused(tmp_path):
-    endless = {"frames": {"max_frames": None}, "rgb": CLIPS | {"clips": "all"}}
-    path = write_store(tmp_path / "every.zarr", replace(RGB, settings=endless), [])
+    endless = replace(
+        RGB, timeline=replace(FRAMES, max_frames=None), rgb=replace(CLIPS, clips="all")
+    )
+    path = write_store(tmp_path / "every.zarr", endless, [])
     with pytest.raises(StageStoresError, match=r"rgb\.clips 'all', frames.max_frames null"):
         open_stage_stores("rgb", ALL, rgb=path, pose=None)
 
@@ -135,7 +137,7 @@ def test_stores_of_the_wrong_kind_are_refused(rgb, pose):
 
 
 def test_random_features_are_told(tmp_path):
-    random = replace(RGB, weights=RGB.weights | {"is_random": True})
+    random = replace(RGB, weights=replace(RGB.weights, is_random=True))
     path = write_store(tmp_path / "random.zarr", random, [])
     (warning,) = open_stage_stores("rgb", ALL, rgb=path, pose=None).warnings
     assert "RANDOM weights" in warning

@@ -13,7 +13,7 @@ from small_stores import (
     write_store,
 )
 
-from seds_core.store.layout import StoreMismatchError
+from seds_core.store.provenance import ImportedFrom, StoreMismatchError
 from train.data.stage_stores import open_pair
 
 
@@ -22,12 +22,11 @@ def changed(video, **source):
 
 
 def imported(provenance):
-    return replace(provenance, settings=provenance.settings | {"imported": {"format": "npy"}})
+    return replace(provenance, imported_from=ImportedFrom(format="npy"))
 
 
 def with_max_frames(provenance, max_frames):
-    frames = provenance.settings["frames"] | {"max_frames": max_frames}
-    return replace(provenance, settings=provenance.settings | {"frames": frames})
+    return replace(provenance, timeline=replace(provenance.timeline, max_frames=max_frames))
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def store(tmp_path):
 
 
 def test_videos_of_both_stores_and_warnings(store):
-    random = replace(RGB, weights=RGB.weights | {"is_random": True})
+    random = replace(RGB, weights=replace(RGB.weights, is_random=True))
     rgb = store(random, [rgb_video(v, 20) for v in "abc"])
     pair = open_pair(rgb, store(POSE, [pose_video("c", 20), pose_video("b", 20, content="c1")]))
     assert pair.video_ids == ("c",)

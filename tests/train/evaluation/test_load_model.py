@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seds_core.errors import UsageError
-from seds_core.store.layout import Provenance
+from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from train.evaluation.load_model import (
     OtherStoresError,
     load_published_model,
@@ -49,7 +49,7 @@ def test_a_store_made_otherwise_is_refused(make_run, tmp_path):
 
     from small_stores import LENGTHS, POSE, pose_video, write_store
 
-    other = replace(POSE, weights=POSE.weights | {"sha256": "1" * 64})
+    other = replace(POSE, weights=replace(POSE.weights, sha256="1" * 64))
     store = write_store(
         tmp_path / "other.zarr", other, [pose_video(v, n) for v, n in LENGTHS.items()]
     )
@@ -108,8 +108,13 @@ RUN = Path("run/best.pt")
 
 
 def stores(max_frames=300, path="rgb.zarr", source="a file"):
-    weights = {"name": "kinetics400", "source": source, "sha256": "ab", "is_random": False}
-    made = Provenance("rgb", {"frames": {"max_frames": max_frames}}, weights, 1024)
+    made = Provenance(
+        kind="rgb",
+        timeline=TimelineRules(max_frames=max_frames),
+        rgb=ClipRules(clip_length=16, clips="planned", max_clips=64),
+        weights=WeightsRecord(name="kinetics400", source=source, sha256="ab", is_random=False),
+        feature_dim=1024,
+    )
     return {"rgb": {"path": path, **made.to_attributes()}}
 
 

@@ -30,7 +30,7 @@ def other_features(folder):
     videos = [rgb_video(video_id, length) for video_id, length in LENGTHS.items()]
     for video in videos:
         video.rows["features"] = -2 * video.rows["features"][:, ::-1]
-    other = replace(RGB, weights=RGB.weights | {"sha256": "1" * 64})
+    other = replace(RGB, weights=replace(RGB.weights, sha256="1" * 64))
     return write_store(folder / "other.zarr", other, videos)
 
 
