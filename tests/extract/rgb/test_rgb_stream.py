@@ -165,7 +165,7 @@ def test_a_container_that_errs_is_decoded_again(video, kept):
 def test_what_a_store_of_all_frames_remembers_has_not_changed():
     made = stream(settings()).provenance
     assert made.clip_frames == 0
-    assert made.settings == {
+    assert made.recorded_settings == {
         "frames": {"max_frames": 40, "folder_fps": 25.0},
         "rgb": {
             "backbone": "i3d",
@@ -177,7 +177,7 @@ def test_what_a_store_of_all_frames_remembers_has_not_changed():
             "precision": "float32",
         },
     }
-    assert made.weights.keys() == {"name", "source", "sha256", "is_random"}
+    assert made.weights.recorded().keys() == {"name", "source", "sha256", "is_random"}
 
 
 def test_a_store_of_kept_frames_remembers_rules_and_poses(kept):

@@ -56,7 +56,7 @@ def test_a_mix_remembers_all_stores_and_weights(first, second):
         ("rgb_1", str(first), 0.8),
         ("rgb_2", str(second), 0.2),
     ]
-    assert found["rgb_2"]["weights"] == OTHER.weights
+    assert found["rgb_2"]["weights"] == OTHER.weights.recorded()
 
 
 def test_a_mix_of_one_is_that_store(first):
