@@ -19,7 +19,8 @@ from seds_core.store.reader import StoreReader
 def first_classes(store: StoreReader) -> tuple[Counter[str], Counter[str]]:
     """First classes of the mean over the clips, and of the clip that is surest, per video."""
     clips = store.provenance.clips
-    assert clips.backbone and clips.weights, f"{store.path} was imported"
+    if clips.backbone is None or clips.weights is None:
+        raise SystemExit(f"{store.path} was imported, and its network is not known")
     backbone = load_backbone(clips.backbone, clips.weights)
     of_mean: Counter[str] = Counter()
     of_any: Counter[str] = Counter()
