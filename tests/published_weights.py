@@ -9,6 +9,7 @@ from shared_data import golden_path
 
 from train.batches import ClipLayout
 from train.checkpoints.import_weights import import_tensors
+from train.checkpoints.published_names import our_name
 from train.model.retrieval_model import RetrievalModel
 from train.settings import TrainSettings
 from train.text.text_encoder import build_text_encoder
@@ -34,6 +35,12 @@ def published_tensors():
         published_layout("small"), case["seed"], case["model_gain"]
     )
     return {name: torch.as_tensor(array) for name, array in arrays.items()}
+
+
+def published_name(ours):
+    """The published name of a tensor of our model, in the small layout."""
+    names = {our_name(name): name for name in published_layout("small")}
+    return names[ours]
 
 
 def settings_of(size):

@@ -13,12 +13,12 @@ from train.settings import ArithmeticSettings, Precision, TrainSettings
 def use_arithmetic(settings: ArithmeticSettings) -> None:
     """Makes this process's GPU compute as the settings say, until the next call.
 
-    To be called before the GPU has multiplied anything: its library of products reads its
-    environment once.
+    Must be called before the first product on the GPU.
     """
     torch.backends.cuda.matmul.allow_tf32 = settings.tf32
     torch.backends.cudnn.allow_tf32 = settings.tf32
     if settings.deterministic:
+        # cuBLAS reads its environment once, at its first product.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(settings.deterministic)
 
@@ -26,7 +26,7 @@ def use_arithmetic(settings: ArithmeticSettings) -> None:
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """Inside, matrix products and convolutions are computed in ``precision``.
 
-    Weights stay in float32, and so do the operations that need it.
+    Weights stay in float32, and so do operations that need it.
     """
     if precision == "float32":
         return nullcontext()
@@ -34,14 +34,17 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def loss_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:
-    """Scales losses so that float16 gradients do not vanish; does nothing for the others."""
+    """Returns what scales losses so that float16 gradients do not vanish; idle for the others."""
     return torch.amp.GradScaler(device.type, enabled=precision == "float16")
 
 
 def changed_arithmetic(
     saved: Mapping[str, Any], settings: TrainSettings, device: torch.device
 ) -> str | None:
-    """What a run did otherwise that was saved before there was a choice; ``saved`` its settings."""
+    """Says how a run with the settings ``saved`` computed before some settings existed.
+
+    ``None`` where the settings of today compute the same.
+    """
     changes = []
     precision = saved["optimisation"]["precision"]
     if "precision" not in saved["evaluation"] and precision != settings.evaluation.precision:

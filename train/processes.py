@@ -21,25 +21,28 @@ from seds_core.device import choose_device
 from seds_core.errors import UnavailableError
 
 LONGEST_WAIT = timedelta(hours=2)
-"""For another process: as long as the first one may take for a validation."""
+"""How long a process waits for another one: the first may take this long for a validation."""
 
 BUCKET_ELEMENTS = 8 * 2**20
 """Numbers that are summed over the processes at once: 32 MiB of float32."""
 
-
 GRACE_SECONDS = 4.0
-"""For the error that the loss of another process raises here, to be told as it is."""
+"""Time for a collective operation to fail by itself once another process is lost."""
 
 ENDED = "another process of this run has ended; its own message, or its exit code, says why"
 
 
 class LostProcessError(UnavailableError):
-    """Another process of the run is no more, or cannot be reached."""
+    """Raised when another process of the run has ended or cannot be reached."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all that train one model. A single one needs no process group."""
+    """This process among all that train one model. A single one needs no process group.
+
+    The methods are collective operations: all processes must call the same ones in the same order,
+    or each waits for what the others never send.
+    """
 
     rank: int
     size: int
@@ -51,7 +54,7 @@ class Processes:
         return self.rank == 0
 
     def gather_rows(self, rows: Shaped[Tensor, "row ..."]) -> Shaped[Tensor, "_ ..."]:
-        """The rows of all processes, in their order; every one has equally many. No gradient."""
+        """All-gathers rows, in the order of the processes; each has equally many. No gradient."""
         if self.size == 1:
             return rows
         # Not every backend carries booleans.
@@ -66,7 +69,7 @@ class Processes:
         """Replaces each tensor with its sum over the processes."""
         if self.size == 1:
             return
-        for bucket in _buckets(tensors):
+        for bucket in _buckets(tensors):  # few large operations, not one a parameter
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
             with _naming_the_lost():
                 dist.all_reduce(flat)
@@ -75,14 +78,14 @@ class Processes:
                 tensor.copy_(total.view_as(tensor))
 
     def copy_from_first(self, tensors: list[Tensor]) -> None:
-        """Replaces each tensor with the first process's."""
+        """Replaces each tensor with that of the first process."""
         if self.size > 1:
             with _naming_the_lost():
                 for tensor in tensors:
                     dist.broadcast(tensor.detach(), src=0)
 
     def largest(self, number: int) -> int:
-        """The largest number that a process has, such as 1 if any of them wants to stop."""
+        """Returns the largest number of all processes, such as 1 if one of them wants to stop."""
         if self.size == 1:
             return number
         shared = torch.tensor(number, device=self.device)
@@ -91,7 +94,7 @@ class Processes:
         return int(shared)
 
     def gather_values(self, value: Any) -> list[Any]:  # noqa: ANN401 - whatever pickle takes
-        """A small value of each process, in their order."""
+        """Returns a small value of each process, in their order."""
         values = [value] * self.size
         if self.size > 1:
             with _naming_the_lost():
@@ -99,7 +102,7 @@ class Processes:
         return values
 
     def value_of_first(self, value: Any) -> Any:  # noqa: ANN401 - whatever pickle takes
-        """The first process's value; the others wait for it."""
+        """Returns the first process's value; the others wait for it."""
         values = [value]
         if self.size > 1:
             with _naming_the_lost():
@@ -111,12 +114,12 @@ class Processes:
 def joined_processes(device: str) -> Iterator[Processes]:
     """Joins the process group that ``torchrun`` describes in the environment, and leaves it.
 
-    Inside, only the first process shows messages.
-    Raises :class:`UsageError` for a device that is not there.
+    Inside, only the first process shows messages. Raises ``UsageError`` for a device that is not
+    there.
     """
-    size, rank = (int(os.environ.get(name, default)) for name, default in _COUNTS)
-    local_rank, num_local = (int(os.environ.get(name, default)) for name, default in _LOCAL_COUNTS)
-    own = choose_device(device, local_rank, num_local)
+    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    own = choose_device(device, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     if size == 1:
         yield Processes(0, 1, own)
         return
@@ -128,37 +131,35 @@ def joined_processes(device: str) -> Iterator[Processes]:
     _end_with_the_others(processes, has_left)
     try:
         yield processes
-        # Whoever ends while another one still works, such as the one that writes, counts as lost.
+        # A process that ends while another one still works would count as lost: all meet here.
         processes.gather_values(None)
-        dist.destroy_process_group()  # it may wait for ever for one that failed
+        # Not after an error, where it may wait for ever for a process that failed.
+        dist.destroy_process_group()
     except BaseException:
-        messages.quiet = False  # what a single process fails of must be told
+        messages.quiet = False  # the error of any process is shown
         raise
     finally:
         has_left.set()
 
 
-_COUNTS = (("WORLD_SIZE", 1), ("RANK", 0))
-_LOCAL_COUNTS = (("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1))
-
-
 def _end_with_the_others(processes: Processes, has_left: threading.Event) -> None:
-    """Ends this process when one of the others on this machine does, unless it has left itself.
+    """Ends this process when one of the others on this machine does, unless ``has_left`` is set.
 
-    What waits for a lost process may wait for ever: a GPU's collective operation cannot be
-    interrupted, and a step that is computed elsewhere takes as long as it takes.
+    A process that waits for a lost one may wait for ever: a GPU's collective operation cannot be
+    interrupted.
     """
+    # Process numbers mean the same within one boot and one namespace of them.
     boot = Path("/proc/sys/kernel/random/boot_id").read_text()
-    here = boot, Path("/proc/self/ns/pid").stat().st_ino  # where process numbers mean the same
+    here = boot, Path("/proc/self/ns/pid").stat().st_ino
     found = processes.gather_values((here, os.getpid()))
-    others = [os.pidfd_open(pid) for place, pid in found if place == here and pid != os.getpid()]
+    others = [os.pidfd_open(pid) for where, pid in found if where == here and pid != os.getpid()]
 
     def watch() -> None:
         ends = select.poll()
         for other in others:
             ends.register(other, select.POLLIN)
         if others:
-            ends.poll()
+            ends.poll()  # returns when one of them ends
             if not has_left.wait(GRACE_SECONDS):
                 fail(ENDED)
                 os._exit(EXIT_ERROR)

@@ -1,4 +1,10 @@
-"""Random generators by name, and their states for a run that goes on."""
+"""Where randomness comes from, so that a resumed run draws the same numbers.
+
+Model and dropout draw from the global generators, whose states are in every checkpoint. The data
+draws from generators made of a purpose, the run's seed, the epoch and, for an example, the index of
+its video in the split: nothing depends on the order of reading, on the number of worker or training
+processes, or on whether a run was interrupted.
+"""
 
 import random
 from dataclasses import dataclass
@@ -11,14 +17,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class DropoutState:
-    """Torch's generators of one device: what dropout in an encoder depends on."""
+    """The states of torch's generators for one device, which dropout in an encoder depends on."""
 
     cpu: Tensor
     cuda: Tensor | None
 
     @classmethod
     def now(cls, device: torch.device) -> "DropoutState":
-        """As they are."""
+        """Reads the states as they are."""
         cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         return cls(torch.get_rng_state(), cuda)
 
@@ -30,14 +36,14 @@ class DropoutState:
 
 
 def seed_all(seed: int) -> None:
-    """Starts every generator anew."""
+    """Seeds every global generator."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
 def random_states(device: torch.device) -> dict[str, Any]:
-    """Every generator's state: tuples, numbers and tensors."""
+    """Returns every global generator's state as tuples, numbers and tensors."""
     name, keys, *rest = np.random.get_state()
     dropout = DropoutState.now(device)
     return {
@@ -49,20 +55,12 @@ def random_states(device: torch.device) -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any], device: torch.device) -> None:
-    """Puts back what :func:`random_states` gave."""
+    """Puts back what :func:`random_states` returned."""
     random.setstate(states["python"])
     name, keys, *rest = states["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
     on_gpu = states["cuda"] if device.type == "cuda" else None
     DropoutState(states["torch"], on_gpu).restore(device)
-
-
-# FROM train/data/random_generators.py
-# Where all randomness of the data comes from: numbers that a run can be resumed with.
-#
-# A generator is made of its purpose, the run's seed, the epoch and, for an example, the place of its
-# video in the split. So nothing depends on the order of reading, on the number of worker or training
-# processes, or on whether a run was interrupted.
 
 
 # SeedSequence takes (1, 2) and (1, 2, 0) for the same seed; a leading purpose keeps them apart.
@@ -71,10 +69,10 @@ _EXAMPLE = 2
 
 
 def dealing_generator(seed: int, epoch: int) -> np.random.Generator:
-    """Decides the order of an epoch's videos."""
+    """Returns the generator that decides the order of an epoch's videos."""
     return np.random.default_rng((_DEALING, seed, epoch))
 
 
-def example_generator(seed: int, epoch: int, place: int) -> np.random.Generator:
-    """Decides the random changes of the video at ``place`` of the split."""
-    return np.random.default_rng((_EXAMPLE, seed, epoch, place))
+def example_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """Returns the generator that decides how the video at ``index`` is augmented."""
+    return np.random.default_rng((_EXAMPLE, seed, epoch, index))

@@ -1,4 +1,8 @@
-"""The settings under ``train`` of a pipeline."""
+"""The typed ``train`` section of a pipeline: every number that a training run depends on.
+
+The defaults are the published recipe: SEDS (arXiv 2407.16394). What the stores decide (size of RGB
+features, clip length, clip slots, image sizes) is read from them and is no setting.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,9 +12,15 @@ from pydantic import Field, model_validator
 from seds_core.pipeline_file import Settings
 from seds_core.store.provenance import HandRules
 
+Stage = Literal["fusion", "pose", "rgb"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
 Count = Annotated[int, Field(ge=1)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TextSettings(Settings):
@@ -25,17 +35,17 @@ class TextSettings(Settings):
     ``random``."""
 
     max_words: Annotated[int, Field(ge=3, le=77)] = 32
-    """Places of a sentence, start and end included."""
+    """Tokens of a sentence at most, start and end included."""
 
     width: Annotated[int, Field(ge=64)] = 512
-    """For ``clip``: features inside the transformer; others than 512 allow ``random`` weights only.
-    Heads have 64 features each."""
+    """For ``clip``: features inside the transformer, 64 for each head; only 512 has pretrained
+    weights."""
 
     layers: Count = 12
     """For ``clip``: blocks."""
 
     frozen: bool = False
-    """Leaves the pretrained encoder as it is; ``--freeze text`` does the same."""
+    """Does not train the pretrained encoder; ``--freeze text`` does the same."""
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "TextSettings":
@@ -48,7 +58,7 @@ class PoseEncoderSettings(Settings):
     """Graph and temporal networks over keypoints."""
 
     width: Annotated[int, Field(ge=4, multiple_of=4)] = 512
-    """Features of a hand or the body in a frame; joint blocks have a quarter and a half of it."""
+    """Features of a hand or the body in a frame; joint blocks have a quarter and a half."""
 
     dropout: Dropout = 0.05
     """In the graph blocks."""
@@ -81,19 +91,19 @@ class CgafSettings(Settings):
     """Cross gloss attention fusion."""
 
     neighbours: tuple[Count, ...] = (5, 3)
-    """Places that a token looks at, layer by layer."""
+    """Positions that a token attends to, layer by layer."""
 
     heads: Count = 8
     """Heads of each attention."""
 
     hidden: Count = 2048
-    """Features inside feed-forward layers and the fusion's perceptron."""
+    """Features inside feed-forward layers and the fusion's MLP."""
 
     dropout: Dropout = 0.1
     """In attention and feed-forward layers."""
 
     sampling: Literal["published", "exact"] = "published"
-    """``published``: as published weights learned it; ``exact``: the method as written."""
+    """``published``: as published weights learned it; ``exact``: as the paper describes it."""
 
 
 class SimilaritySettings(Settings):
@@ -103,7 +113,7 @@ class SimilaritySettings(Settings):
     """Of the softmax over words or clips."""
 
     padding: Literal["published", "masked"] = "published"
-    """``published``: that softmax sees padding; ``masked``: it sees what is real."""
+    """``published``: that softmax sees padding; ``masked``: it sees real words and clips only."""
 
 
 class LossSettings(Settings):
@@ -119,50 +129,34 @@ class LossSettings(Settings):
     """Pose and RGB."""
 
 
-# FROM train/settings.py
-# The typed ``train`` section of a pipeline: every number that a training run depends on.
-#
-# The defaults are the published recipe: SEDS (arXiv 2407.16394). What the stores decide
-# (size of RGB features, clip length, clip slots, image sizes) is read from them and stands nowhere
-# here.
-
-
-Stage = Literal["fusion", "pose", "rgb"]
-Precision = Literal["float32", "bfloat16", "float16"]
-
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-
-
 class MixedStore(Settings):
-    """One of several RGB stores whose features are added up: two backbones, as CiCo has it."""
+    """One of several RGB stores whose features are added up, as CiCo does with two backbones."""
 
     store: Path
     """Store of RGB features."""
 
-    mix: Share
+    mix: Fraction
     """Weight of its features in the sum; all weights together are 1."""
 
 
 class DataSettings(Settings):
-    """Where the data lies, and how it is dealt out. Relative paths start at the working folder."""
+    """Where the data is, and how batches are made. Paths are relative to the working folder."""
 
     index: Path | None = None
-    """CSV file of videos, sentences and splits; ``--index`` takes its place."""
+    """CSV file of videos, sentences and splits; ``--index`` replaces it."""
 
     rgb: Path | tuple[MixedStore, ...] | None = None
     """Store of RGB features, or several of the same clips that are mixed; ``--rgb`` (with
-    ``--mix`` for several) takes its place."""
+    ``--mix`` for several) replaces it."""
 
     pose: Path | None = None
-    """Store of keypoints; ``--pose`` takes its place."""
+    """Store of keypoints; ``--pose`` replaces it."""
 
     train_split: str = "train"
-    """Videos of this split are trained on."""
+    """Split that is trained on."""
 
     validation_split: str = "dev"
-    """Videos of this split choose the best epoch."""
+    """Split that chooses the best epoch."""
 
     same_sentence: Literal["together", "apart"] = "together"
     """``apart`` keeps videos of one sentence out of each other's batches, where each would count
@@ -176,7 +170,7 @@ class KeypointSettings(Settings):
     """From stored keypoints to the pose encoder's input."""
 
     rules: HandRules = "custom"
-    """Which published rules say whether a hand is usable; ``custom`` asks nothing of its place."""
+    """Which published rules decide whether a hand is usable; ``custom`` ignores its position."""
 
     frames: Literal["all", "hands"] = "all"
     """``all``: a frame without hands is zeros, and both streams share the raw timeline; ``hands``:
@@ -196,13 +190,13 @@ class KeypointSettings(Settings):
 class AugmentationSettings(Settings):
     """Random changes of training examples; never of what is evaluated."""
 
-    swap_words: Share = 0.5
-    """Share of sentences that have two words swapped in their augmented twin (published)."""
+    swap_words: Fraction = 0.5
+    """Fraction of sentences whose augmented twin has two words swapped (published)."""
 
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Hands and body are turned by a normal random angle of this standard deviation."""
+    """Standard deviation of a normal random angle by which hands and body are rotated."""
 
-    scale: Share = 0.0
+    scale: Fraction = 0.0
     """Standard deviation of the logarithm of a random size."""
 
     shift: Annotated[float, Field(ge=0)] = 0.0
@@ -212,17 +206,17 @@ class AugmentationSettings(Settings):
     jitter: Annotated[float, Field(ge=0)] = 0.0
     """Standard deviation of the noise on every point, in units of the encoder's 256-pixel box."""
 
-    mirror: Share = 0.0
-    """Share of videos whose hands are exchanged and whose body is mirrored."""
+    mirror: Fraction = 0.0
+    """Fraction of videos whose hands are exchanged and whose body is mirrored."""
 
     warp_time: Annotated[float, Field(ge=0)] = 0.0
     """Standard deviation, in frames, of a smooth displacement of the keypoints in time."""
 
-    drop_frames: Share = 0.0
-    """Share of frames whose keypoints become zeros."""
+    drop_frames: Fraction = 0.0
+    """Fraction of frames whose keypoints become zeros."""
 
-    drop_clips: Share = 0.0
-    """Share of a video's clips that are left out, of both streams alike; one always stays."""
+    drop_clips: Fraction = 0.0
+    """Fraction of a video's clips that are dropped, from both streams alike; one always stays."""
 
     rgb_noise: Annotated[float, Field(ge=0)] = 0.0
     """Standard deviation of noise on RGB features, relative to each feature vector's own size."""
@@ -257,17 +251,17 @@ class OptimisationSettings(Settings):
     """Videos that are compared with each other in a step, over all processes."""
 
     micro_batch: Count | None = None
-    """Videos of a process that are encoded at once; ``null`` encodes all of a step's together. The
-    step still compares the whole batch (cached gradients)."""
+    """Videos that a process encodes at once; ``null`` encodes all of a step's together. The step
+    still compares the whole batch (cached gradients)."""
 
     learning_rates: LearningRates = LearningRates()
     """Highest rates."""
 
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of all steps in which rates rise linearly from zero; then they fall as a cosine."""
+    """Fraction of all steps in which rates rise linearly from zero; then they fall as a cosine."""
 
     weight_decay: Annotated[float, Field(ge=0)] = 0.001
-    """Decay of everything but biases."""
+    """Weight decay of everything but biases."""
 
     beta1: Decay = 0.9
     """Decay of the gradients' running mean."""
@@ -280,13 +274,13 @@ class OptimisationSettings(Settings):
 
     clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=True)] = 1.0
     """Largest norm of all gradients together and, when published, of each tensor's alone; ``.inf``
-    leaves them as they are."""
+    is no limit."""
 
     precision: Precision = "float32"
-    """Arithmetic of the training steps' forward pass; weights and optimiser stay in float32."""
+    """Precision of the training steps' forward pass; weights and optimiser stay in float32."""
 
     gradient_checkpointing: bool = False
-    """Recomputes inner values in the backward pass: less memory, a third more time."""
+    """Recomputes activations in the backward pass: less memory, a third more time."""
 
 
 class EvaluationSettings(Settings):
@@ -299,18 +293,17 @@ class EvaluationSettings(Settings):
     """Videos or sentences encoded at once."""
 
     precision: Precision = "float32"
-    """Arithmetic of the encoders. Half precision moves tokens by some 1e-2, and ranks with them."""
+    """Precision of the encoders. Half precision moves tokens by some 1e-2, and ranks with them."""
 
 
 class ArithmeticSettings(Settings):
     """How a GPU computes, in training and evaluation alike; a CPU has no choice."""
 
     tf32: bool = False
-    """Products and convolutions in ``float32`` keep 10 bits of each factor's fraction: faster."""
+    """``float32`` products and convolutions use TF32: factors of 10-bit mantissas; faster."""
 
     deterministic: bool = False
-    """Takes the kernels that repeat a run to the same bits, where the usual ones add up in any
-    order: slower."""
+    """Uses kernels that repeat a run to the bit, where the usual ones add in any order; slower."""
 
 
 class TrainSettings(Settings):
@@ -341,10 +334,10 @@ class TrainSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     """Validation and evaluation."""
     arithmetic: ArithmeticSettings = ArithmeticSettings()
-    """Of a GPU."""
+    """GPU arithmetic."""
 
 
-DECIDES_NOTHING = {
+DECIDES_NOTHING: dict[str, set[str]] = {
     "data": {"index", "rgb", "pose", "workers"},
     "evaluation": {"batch_size"},
 }

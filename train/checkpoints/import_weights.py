@@ -1,4 +1,4 @@
-"""Weights of other runs, or the publication's, become a run's starting point."""
+"""Fills a model with weights of another run, of the publication, of SignBERT or of CLIP."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seds_core.console import warn
 from seds_core.errors import UsageError, first_names
 from seds_core.torch_files import read_tensors
-from train.checkpoints.published_names import WeightLayout, recognised
+from train.checkpoints.published_names import recognised
 from train.settings import StreamSettings, TextSettings
 from train.text.openai_clip import openai_clip_tensors
 
@@ -21,7 +21,7 @@ _SHOWN_IN_FULL = 10
 
 @dataclass(frozen=True)
 class ImportReport:
-    """Every tensor of the file and of the model, by what became of it."""
+    """What became of every tensor of a file and of the model."""
 
     source: str
     """The file."""
@@ -32,14 +32,14 @@ class ImportReport:
     missing: tuple[str, ...]
     """Tensors of the model that the file lacks; they stay as they were."""
     misfits: tuple[str, ...]
-    """Tensors that both have in different sizes, with these; they stay as they were."""
+    """Tensors that both have in different sizes, with the sizes; they stay as they were."""
     unused: tuple[str, ...]
-    """Tensors of the file that this model has no use for."""
+    """Tensors of the file that this model does not need."""
     unknown: tuple[str, ...]
     """Tensors of the file that no model of this kind should have."""
 
     def summary(self) -> str:
-        """One line with all counts."""
+        """Returns one line with all counts."""
         return (
             f"{self.source} ({self.layout}): {len(self.loaded)} tensors loaded, "
             f"{len(self.missing)} not in the file, {len(self.misfits)} of another size, "
@@ -47,7 +47,7 @@ class ImportReport:
         )
 
     def details(self) -> list[str]:
-        """One line for each kind of tensor that was not loaded, without the kinds of none."""
+        """Returns a line for each kind of tensor that was not loaded and of which there are any."""
         kinds = {
             "not in the file, left as they were": self.missing,
             "of another size, left as they were": self.misfits,
@@ -58,7 +58,7 @@ class ImportReport:
 
 
 def condensed(names: Iterable[str]) -> str:
-    """Some names in full, many of them cut off at the number of their block and counted.
+    """Joins names, or where they are many, counts them by what stands before a block's number.
 
     >>> condensed(f"blocks.{number}.weight" for number in range(12))
     'blocks.* (12)'
@@ -73,11 +73,11 @@ def condensed(names: Iterable[str]) -> str:
 
 
 def import_weights(model: nn.Module, path: Path) -> ImportReport:
-    """Copies what a file and a model share into the model, and says what they do not share.
+    """Copies what a file and a model share into the model, and reports what they do not share.
 
-    The file is a checkpoint of a run of ours, a published SEDS checkpoint, SignBERT's pre-training
-    or CLIP's weights, in half or full precision. Raises :class:`UsageError` for a file that cannot
-    be read or has nothing for this model, and for sizes that differ where the file is made for the
+    The file is a checkpoint of a run, a published SEDS checkpoint, SignBERT's pre-training or
+    CLIP's weights, in half or full precision. Raises :class:`UsageError` for a file that cannot be
+    read or has nothing for this model, and for sizes that differ where the file is made for the
     whole model.
     """
     return import_tensors(model, read_tensors(path), str(path))
@@ -85,9 +85,16 @@ def import_weights(model: nn.Module, path: Path) -> ImportReport:
 
 @torch.no_grad()
 def import_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> ImportReport:
-    """The same for tensors that were read already; ``source`` names them in messages."""
+    """Does the same for tensors that were read already; ``source`` names them in messages."""
     own = model.state_dict()
-    layout = _layout_of(tensors, own, source)
+    layout = recognised(tensors.keys(), own.keys())
+    if layout is None:
+        raise UsageError(
+            f"{source} has no tensor for this model: expected a checkpoint of seds-train, a "
+            "published SEDS checkpoint, SignBERT's pre-training or CLIP's weights, found "
+            f"{first_names(tensors)}"
+        )
+    # One tensor of the file may be meant for several of the model: CLIP's for both streams.
     links = [
         (name, target) for name in tensors for target in layout.our_names(name) if target in own
     ]
@@ -104,6 +111,7 @@ def import_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str)
         )
     for target, name in fitting.items():
         own[target].copy_(tensors[name].reshape(own[target].shape))
+    # What is left is for another stage or of no use, both known, or is a surprise.
     without_target = tensors.keys() - {name for name, _ in links}
     is_known = {n: layout.is_unused(n) or bool(layout.our_names(n)) for n in without_target}
     return ImportReport(
@@ -115,19 +123,6 @@ def import_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str)
         unused=tuple(sorted(name for name in is_known if is_known[name])),
         unknown=tuple(sorted(name for name in is_known if not is_known[name])),
     )
-
-
-def _layout_of(
-    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str
-) -> WeightLayout:
-    layout = recognised(tensors.keys(), own.keys())
-    if layout is None:
-        raise UsageError(
-            f"{source} has no tensor for this model: expected a checkpoint of seds-train, a "
-            f"published SEDS checkpoint, SignBERT's pre-training or CLIP's weights, found "
-            f"{first_names(tensors)}"
-        )
-    return layout
 
 
 def _fits(tensor: Tensor, own: Tensor) -> bool:
@@ -142,8 +137,8 @@ def start_streams(
     """Copies CLIP's blocks, norms, class token and projection into the model's streams.
 
     The layer that reads clips stays random, and so do positions unless there are as many as CLIP
-    has. ``None``, with a warning unless the settings ask for it, where all stays random. Raises
-    what :func:`~train.text.openai_clip.openai_clip_tensors` does.
+    has. Where all stays random, returns ``None``, with a warning unless the settings ask for it.
+    Raises what :func:`~train.text.openai_clip.openai_clip_tensors` does.
     """
     if streams.initial == "random":
         return None

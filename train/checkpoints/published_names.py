@@ -1,18 +1,15 @@
-"""The names of the publication's parameters, and which layout a file of weights has."""
+"""The names of the publication's parameters, and which layout a file of weights has.
+
+A pattern stands for a name and everything below it; ``*`` stands for a number.
+"""
 
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 
-# FROM train/checkpoints/published_names.py
-# The one map between tensor names of the published checkpoints and of our model.
-#
-# A pattern stands for a name and everything below it; ``*`` stands for a number. Read from left to
-# right it imports weights, from right to left it reports ours under published names.
-
-
 Pairs = tuple[tuple[str, str], ...]
+"""Published pattern, our pattern."""
 
 UNUSED = (
     r".*\.A(_pool)?",
@@ -108,54 +105,31 @@ NAMES: Pairs = (
     *_below("signbert.GCN_Conv", "pose_encoder.clip_block", _TEMPORAL_BLOCK),
     *_below("fusion", "fusion", _FUSION),
 )
-"""All pairs of patterns: published, ours."""
+"""All pairs of patterns; they import weights, and no name is on one side twice."""
 
 
 def our_name(published: str) -> str | None:
-    """Our name of a published tensor; ``None`` for one that our model does not have.
+    """Returns our name of a published tensor; ``None`` for one that our model does not have.
 
     >>> our_name("clip.visual.transformer.resblocks.3.mlp.c_fc.bias")
     'pose_stream.blocks.3.expand.bias'
     """
-    return _translated(published, NAMES)
-
-
-def published_name(ours: str) -> str | None:
-    """The published name of one of our tensors; ``None`` for one that was not published.
-
-    >>> published_name("fusion.rgb_layers.1.attention.query.weight")
-    'fusion.R2P_layers.1.src_src_att.q_layer.weight'
-    """
-    return _translated(ours, _REVERSED)
-
-
-def is_unused(published: str) -> bool:
-    """Whether a published tensor is known to have no part in any output."""
-    return any(re.fullmatch(pattern, published) for pattern in UNUSED)
-
-
-_REVERSED: Pairs = tuple((own, theirs) for theirs, own in NAMES)
-
-
-def _translated(name: str, pairs: Pairs) -> str | None:
-    for source, target in pairs:
-        if match := _expression(source).fullmatch(name):
-            *numbers, rest = match.groups(default="")
-            return target.replace("*", "{}").format(*numbers) + rest
+    for pattern, ours in NAMES:
+        if match := _expression(pattern).fullmatch(published):
+            *numbers, below = match.groups(default="")
+            return ours.replace("*", "{}").format(*numbers) + below
     return None
 
 
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
-    """The pattern and what may stand below it; numbers and the rest are groups."""
+    """Groups of the expression are the numbers of the pattern and what stands below it."""
     return re.compile(re.escape(pattern).replace(r"\*", r"(\d+)") + r"(\..+)?")
 
 
-_POSE_ENCODER = re.compile(r"(?:^|\.)((?:st_gcn_(?:hand|body)|GCN_Conv)\..+)$")
-_NOT_FROM_CLIP = re.compile(
-    r"logit_scale|input_resolution|context_length|vocab_size|visual\.conv1\.weight"
-)
-"""CLIP's own scale and pixel input, and the sizes that its TorchScript files hold as tensors."""
+def is_unused(published: str) -> bool:
+    """Whether a published tensor is known to have no part in any output."""
+    return any(re.fullmatch(pattern, published) for pattern in UNUSED)
 
 
 @dataclass(frozen=True)
@@ -165,15 +139,11 @@ class WeightLayout:
     title: str
     """What a report calls it."""
     our_names: Callable[[str], tuple[str, ...]]
-    """All tensors of our model that a tensor of the file is meant for."""
+    """Returns all tensors of our model that a tensor of the file is meant for."""
     is_unused: Callable[[str], bool]
-    """Whether a tensor without one is known to be of no use."""
+    """Whether a tensor that is meant for none of ours is known to be of no use."""
     must_fit: bool
     """Whether another size is an error; otherwise that tensor is left out."""
-
-
-def _of_own_run(name: str) -> tuple[str, ...]:
-    return (name,)
 
 
 def _of_published(name: str) -> tuple[str, ...]:
@@ -181,8 +151,11 @@ def _of_published(name: str) -> tuple[str, ...]:
     return () if ours is None else (ours,)
 
 
+_POSE_ENCODER = re.compile(r"(?:^|\.)((?:st_gcn_(?:hand|body)|GCN_Conv)\..+)$")
+
+
 def _of_signbert(name: str) -> tuple[str, ...]:
-    """Whatever stands before the parts of the pose encoder is taken off."""
+    """Drops whatever stands before the parts of the pose encoder."""
     match = _POSE_ENCODER.search(name)
     if match is None:
         return ()
@@ -190,32 +163,41 @@ def _of_signbert(name: str) -> tuple[str, ...]:
     return _of_published(f"signbert.{below}{match[1]}")
 
 
-def _of_clip(name: str) -> tuple[str, ...]:
+_NOT_FROM_OPENAI_CLIP = re.compile(
+    r"logit_scale|input_resolution|context_length|vocab_size|visual\.conv1\.weight"
+)
+"""CLIP's own scale and pixel input, and the sizes that its TorchScript files hold as tensors."""
+
+
+def _of_openai_clip(name: str) -> tuple[str, ...]:
     """The image transformer is meant for both streams."""
-    if _NOT_FROM_CLIP.fullmatch(name):
+    if _NOT_FROM_OPENAI_CLIP.fullmatch(name):
         return ()
     prefixes = ("clip", "clip_rgb") if name.startswith("visual.") else ("clip",)
     return tuple(ours for prefix in prefixes for ours in _of_published(f"{prefix}.{name}"))
 
 
 LAYOUTS = (
-    WeightLayout("checkpoint of a run", _of_own_run, lambda _: False, must_fit=True),
+    WeightLayout("checkpoint of a run", lambda name: (name,), lambda _: False, must_fit=True),
     WeightLayout("published SEDS checkpoint", _of_published, is_unused, must_fit=True),
     # Assumed of the pre-training file: the same names as below ``signbert.embed`` of a published
     # checkpoint, behind ``GCN_Transform`` or any other prefix. Its graphs are computed here.
     WeightLayout("SignBERT pre-training", _of_signbert, is_unused, must_fit=True),
-    # Only what agrees in size is taken over: 50 positions, for one, seldom do.
+    # Only tensors of the same size are taken: CLIP's 50 positions, for one, seldom fit.
     WeightLayout(
-        "CLIP", _of_clip, lambda name: bool(_NOT_FROM_CLIP.fullmatch(name)), must_fit=False
+        "CLIP",
+        _of_openai_clip,
+        lambda name: bool(_NOT_FROM_OPENAI_CLIP.fullmatch(name)),
+        must_fit=False,
     ),
 )
 
 
 def recognised(names: Collection[str], own_names: Collection[str]) -> WeightLayout | None:
-    """The layout that sees most tensors of the model in a file; ``None`` if none sees any."""
+    """Returns the layout that finds most tensors of the model in a file; ``None`` if none does."""
 
-    def num_seen(layout: WeightLayout) -> int:
+    def num_found(layout: WeightLayout) -> int:
         return sum(any(ours in own_names for ours in layout.our_names(name)) for name in names)
 
-    best = max(LAYOUTS, key=num_seen)
-    return best if num_seen(best) else None
+    best = max(LAYOUTS, key=num_found)
+    return best if num_found(best) else None

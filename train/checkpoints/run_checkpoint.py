@@ -1,6 +1,6 @@
-"""The checkpoint file of a training run: everything that going on as if never stopped needs.
+"""The checkpoint file of a training run: all that a run needs to go on as if it had never stopped.
 
-It holds plain containers, numbers and tensors only, so that it is read without running any code.
+It holds plain containers, numbers and tensors only, so that reading it runs no code.
 """
 
 import os
@@ -18,24 +18,24 @@ FORMAT_VERSION = 1
 
 
 class RunCheckpointError(UsageError):
-    """A checkpoint file that cannot be used; the message names the file."""
+    """Raised for a checkpoint file that cannot be used; the message names the file."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far a run is; at first, at its beginning."""
+    """How far a run is; by default, at its beginning."""
 
     epoch: int = 0
-    """Epochs that are over."""
+    """Epochs that are done, with their validation."""
     step_in_epoch: int = 0
-    """Steps of the epoch after them that are done."""
+    """Steps that are done of the epoch after them."""
     step: int = 0
-    """Steps done in all."""
+    """Steps that are done in all."""
 
 
 @dataclass(frozen=True)
 class RunCheckpoint:
-    """The contents of ``last.pt``, and without what only training needs of ``best.pt``."""
+    """The contents of ``last.pt``; ``best.pt`` lacks what only training needs."""
 
     stage: str
     seed: int
@@ -67,7 +67,7 @@ class RunCheckpoint:
         return bool(self.optimiser)
 
     def weights_only(self) -> "RunCheckpoint":
-        """What evaluation needs: a third of the size."""
+        """Returns what evaluation needs: a third of the size."""
         return replace(self, optimiser={}, scaler={}, random_states=[])
 
 
@@ -125,7 +125,7 @@ def read_checkpoint(path: Path) -> RunCheckpoint:
 
 
 def load_weights(model: nn.Module, checkpoint: RunCheckpoint, path: Path) -> None:
-    """Gives a model the weights of the checkpoint that was read from ``path``.
+    """Copies the weights of the checkpoint that was read from ``path`` into a model.
 
     Raises :class:`RunCheckpointError` where they are another model's: a text encoder may have
     changed under its name.
@@ -144,7 +144,7 @@ _OTHER_CHECKPOINT = {
     "last.pt": ("best.pt", "begin another run with the weights of {} (--init)"),
     "best.pt": ("last.pt", "evaluate {} (--which last)"),
 }
-"""Name -> another checkpoint of its run, and what that one can still serve for."""
+"""Name -> the other checkpoint of its run, and what that one still serves for."""
 
 
 def _damaged(path: Path, reason: str) -> str:

@@ -20,14 +20,14 @@ RATE_OF_PART = {
     "pose_encoder": "pose_encoder",
     "fusion": "fusion",
 }
-"""Parts of the retrieval model, and the field of the learning rates that says theirs; the first
-part that a parameter belongs to counts."""
+"""Part of the retrieval model -> the field of ``LearningRates`` that holds its learning rate; the
+first part that a parameter belongs to counts."""
 
 
 def parameter_groups(
     model: nn.Module, rates: LearningRates, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Groups for an optimiser: for each learning rate, what decays and what does not.
+    """Returns groups for an optimiser: for each learning rate, what decays and what does not.
 
     Biases do not decay (whatever has ``bias`` in its name, as published); frozen parameters are
     left out. ``highest`` keeps a group's highest rate while ``lr`` follows the schedule, and
@@ -35,7 +35,7 @@ def parameter_groups(
     """
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in trained_parameters(model):
-        key = (rate_name(name), "bias" not in name)
+        key = (RATE_OF_PART[part_of(name)], "bias" not in name)
         groups.setdefault(key, []).append(parameter)
     return [
         {
@@ -50,21 +50,16 @@ def parameter_groups(
 
 
 def trained_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Names and parameters that are not frozen, in the model's order."""
+    """Yields names and parameters that are not frozen, in the model's order."""
     return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
 
 
-def rate_name(parameter_name: str) -> str:
-    """Which learning rate a parameter has.
-
-    >>> rate_name("pose_stream.blocks.0.attention.out.weight")
-    'streams'
-    """
-    return RATE_OF_PART[part_of(parameter_name)]
-
-
 def part_of(parameter_name: str) -> str:
-    """The first part that a parameter belongs to. Raises ``KeyError`` where there is none."""
+    """Returns the part of the model that a parameter belongs to; raises ``KeyError`` without one.
+
+    >>> part_of("pose_stream.blocks.0.attention.out.weight"), part_of("text.projection.weight")
+    ('pose_stream', 'text.projection')
+    """
     for part in RATE_OF_PART:
         if f"{parameter_name}.".startswith(f"{part}."):
             return part
@@ -72,7 +67,7 @@ def part_of(parameter_name: str) -> str:
 
 
 def build_optimiser(model: nn.Module, settings: OptimisationSettings) -> Optimizer:
-    """The optimiser over all of a model's parameters that are not frozen."""
+    """Builds the optimiser of all parameters that are not frozen."""
     groups = parameter_groups(model, settings.learning_rates, settings.weight_decay)
     betas = (settings.beta1, settings.beta2)
     if settings.optimiser == "adamw":
@@ -87,23 +82,23 @@ def build_optimiser(model: nn.Module, settings: OptimisationSettings) -> Optimiz
     )
 
 
-def set_rates(optimiser: Optimizer, share: float) -> None:
-    """Gives every group this share of its highest learning rate."""
+def set_rates(optimiser: Optimizer, factor: float) -> None:
+    """Sets every group's learning rate to its highest one times a factor."""
     for group in optimiser.param_groups:
-        group["lr"] = group["highest"] * share
+        group["lr"] = group["highest"] * factor
 
 
 def current_rates(optimiser: Optimizer) -> dict[str, float]:
-    """Learning rates by name, such as ``{"text": 1e-05, "fusion": 0.0001}``."""
+    """Returns learning rates by name, such as ``{"text": 1e-05, "fusion": 0.0001}``."""
     return {group["rate"]: group["lr"] for group in optimiser.param_groups}
 
 
 def rate_share(step: int, total_steps: int, warm_up: float) -> float:
-    """Share of its highest value that a learning rate has in a step, between 0 and 1.
+    """Returns the learning-rate factor of a step: what multiplies the highest rates, from 0 to 1.
 
     ``step`` counts the steps done before, so that the very first one has a rate of zero where there
-    is a warm-up; ``warm_up`` is a share of all steps. The cosine is one of all steps, not of those
-    after the warm-up: the share jumps down where the warm-up ends. As published.
+    is a warm-up; ``warm_up`` is a fraction of all steps. The cosine is one of all steps, not of
+    those after the warm-up: the factor jumps down where the warm-up ends. As published.
     Equation 21.
 
     >>> [round(rate_share(step, 100, 0.1), 4) for step in (0, 5, 10, 50, 100)]

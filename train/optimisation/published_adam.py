@@ -8,14 +8,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 CACHED_NUMBERS = 2**17
-"""Of each of a step's tensors at once on a CPU, whose caches then hold what the step goes over
-again and again."""
+"""Numbers of a parameter, its gradient and its moments that a CPU updates at once: few enough for
+its caches, because the update passes over them several times."""
 
 LAUNCHED_NUMBERS = 2**26
-"""The same on a GPU, which is quicker with few operations on many numbers."""
+"""The same for a GPU, where few operations on many numbers are fastest."""
 
 Columns = tuple[list[Tensor], ...]
-"""Parameters, gradients and moments: like places belong together."""
+"""Parameters, gradients, means and squares; entries of the same index belong together."""
 
 
 class PublishedAdam(Optimizer):
@@ -42,7 +42,6 @@ class PublishedAdam(Optimizer):
         weight_decay: float,
         clip_norm: float,
     ) -> None:
-        """Remembers the parameters; their state begins with the first step."""
         defaults = {
             "lr": rate,
             "betas": betas,
@@ -65,23 +64,22 @@ class PublishedAdam(Optimizer):
     def _step_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
         shorten_each(gradients, group["clip_norm"])
-        on_cpu = parameters[0].device.type == "cpu"
-        columns = (parameters, gradients, *self._moments(parameters))
-        for piece in pieces(columns, CACHED_NUMBERS if on_cpu else LAUNCHED_NUMBERS):
-            _step_piece(piece, group)
-
-    def _moments(self, parameters: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        # The moments of a parameter begin at zero with its first gradient.
         for parameter in parameters:
             state = self.state[parameter]
             if not state:
                 state["mean"] = torch.zeros_like(parameter)
                 state["square"] = torch.zeros_like(parameter)
-        states = [self.state[parameter] for parameter in parameters]
-        return [s["mean"] for s in states], [s["square"] for s in states]
+        means = [self.state[parameter]["mean"] for parameter in parameters]
+        squares = [self.state[parameter]["square"] for parameter in parameters]
+        on_cpu = parameters[0].device.type == "cpu"
+        size = CACHED_NUMBERS if on_cpu else LAUNCHED_NUMBERS
+        for piece in pieces((parameters, gradients, means, squares), size):
+            _step_piece(piece, group)
 
 
 def _step_piece(piece: Columns, group: dict[str, Any]) -> None:
-    """The class's formula, without the limit on gradients."""
+    """Applies the class's formula to gradients that were shortened already."""
     parameters, gradients, means, squares = piece
     beta1, beta2 = group["betas"]
     torch._foreach_mul_(means, beta1)
@@ -96,11 +94,20 @@ def _step_piece(piece: Columns, group: dict[str, Any]) -> None:
 
 
 def pieces(columns: Columns, size: int) -> Iterator[Columns]:
-    """The tensors in runs of about ``size`` numbers a column; larger ones in parts, row by row."""
+    """Cuts columns into runs of about ``size`` numbers; larger tensors into parts of their rows.
+
+    The parts are views, so that an update in place changes the parameters and their state.
+    """
+
+    def parts_of(tensor: Tensor) -> tuple[Tensor, ...]:
+        if tensor.numel() <= size:
+            return (tensor,)
+        return torch.split(tensor, max(1, size * len(tensor) // tensor.numel()))
+
     piece: Columns = tuple([] for _ in columns)
     num_numbers = 0
     for tensors in zip(*columns, strict=True):
-        for parts in zip(*(_parts(tensor, size) for tensor in tensors), strict=True):
+        for parts in zip(*map(parts_of, tensors), strict=True):
             for column, part in zip(piece, parts, strict=True):
                 column.append(part)
             num_numbers += parts[0].numel()
@@ -109,12 +116,6 @@ def pieces(columns: Columns, size: int) -> Iterator[Columns]:
                 piece, num_numbers = tuple([] for _ in columns), 0
     if num_numbers:
         yield piece
-
-
-def _parts(tensor: Tensor, size: int) -> tuple[Tensor, ...]:
-    if tensor.numel() <= size:
-        return (tensor,)
-    return torch.split(tensor, max(1, size * len(tensor) // tensor.numel()))
 
 
 def shorten_each(gradients: list[Tensor], limit: float) -> None:

@@ -1,10 +1,10 @@
-"""The name map covers the published checkpoints and our model, both ways."""
+"""Every published name is one of ours, and every name of ours is published."""
 
 import pytest
 import torch
 from published_weights import published_layout, unfilled_model
 
-from train.checkpoints.published_names import NAMES, is_unused, our_name, published_name
+from train.checkpoints.published_names import NAMES, is_unused, our_name
 
 
 @pytest.mark.golden
@@ -16,7 +16,6 @@ def test_every_published_tensor_is_one_of_ours_or_known_to_be_unused(size):
     pairs = {name: our_name(name) for name in layout if not is_unused(name)}
     assert set(pairs.values()) == own.keys()
     assert len(set(pairs.values())) == len(pairs)
-    assert {ours: published_name(ours) for ours in own} == {v: k for k, v in pairs.items()}
 
 
 def test_patterns_stand_for_whole_parts_of_names():
@@ -24,14 +23,12 @@ def test_patterns_stand_for_whole_parts_of_names():
     assert our_name("clip.visual.conv1x1.weight") is None
     assert our_name("clip.visual.proj") == "pose_stream.projection"
     assert our_name("fusion.P2R_layers.one.layer_norm.bias") is None
-    assert published_name("text.projection.weight") is None
 
 
-def test_numbers_keep_their_place():
+def test_numbers_of_layers_are_kept():
     ours = "pose_encoder.hand.point_blocks.2.shortcut.1.running_var"
     theirs = "signbert.embed.st_gcn_hand.st_gcn_networks.2.residual.1.running_var"
     assert our_name(theirs) == ours
-    assert published_name(ours) == theirs
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from golden_batch import distance, golden, golden_signs, golden_text
-from published_weights import published_tensors, unfilled_model
+from published_weights import published_name, published_tensors, unfilled_model
 
 from train.checkpoints.import_weights import import_tensors
-from train.checkpoints.published_names import our_name, published_name
+from train.checkpoints.published_names import our_name
 from train.model.fine_grained_similarity import (
     clip_by_clip,
     text_to_video,
