@@ -1,6 +1,6 @@
-"""The commands of ``seds-extract`` about a data set's own files, and those of other programs.
+"""The commands of ``seds-extract`` that read and write the files of data sets and other programs.
 
-Options in, one call of the library, an exit code out; nothing heavy is imported before that.
+Each command is its options and one call of the library; nothing heavy is imported before it.
 """
 
 import re
@@ -19,11 +19,7 @@ from extract.cli_options import (
     Store,
     Videos,
 )
-from extract.interchange.captions_command import CaptionsRequest, Release
-from extract.interchange.export import ExportForm, ExportRequest
-from extract.interchange.import_command import FormatName, ImportRequest
-from extract.interchange.signer_boxes import BoxesRequest
-from extract.run.plan_command import PlanRequest
+from extract.interchange.formats import ExportFormat, ImportFormatName, Release
 from seds_core.command_line import PIPELINE_FILE, Device, Pipeline, PipelineFile
 
 IndexOut = Annotated[Path, typer.Option(help="Index to write.")]
@@ -68,7 +64,7 @@ def captions(
     ] = None,
     dev_share: Annotated[
         float,
-        typer.Option(help="Share of train for validation where a set has none; 0 takes none."),
+        typer.Option(help="Fraction of train for validation where a set has none; 0 takes none."),
     ] = 0.05,
     max_tokens: Annotated[int, typer.Option(help="Tokens of a sentence that a model reads.")] = 32,
     language: Annotated[str | None, typer.Option(help="Language code, for a table.")] = None,
@@ -89,19 +85,19 @@ def captions(
     """
     from extract.interchange.captions_command import run_captions
 
-    request = CaptionsRequest(
-        release=release,
-        source=source,
-        out=out,
+    code = run_captions(
+        release,
+        source,
+        out,
         videos=videos,
-        boxes=tuple(boxes or ()),
-        dev_share=dev_share,
+        boxes=boxes or (),
+        dev_fraction=dev_share,
         max_tokens=max_tokens,
         language=language,
         report=report,
         as_json=as_json,
     )
-    raise typer.Exit(run_captions(request))
+    raise typer.Exit(code)
 
 
 def boxes(
@@ -109,7 +105,7 @@ def boxes(
     out: IndexOut,
     pipeline: Pipeline = "how2sign",
     pipelines: PipelineFile = PIPELINE_FILE,
-    margin: Annotated[float, typer.Option(help="Share of the box added on each side.")] = 0.1,
+    margin: Annotated[float, typer.Option(help="Fraction of the box added on each side.")] = 0.1,
     samples: Annotated[int, typer.Option(help="Frames of a video that are looked at.")] = 8,
     size: Annotated[int, typer.Option(help="Side, in pixels, that a crop is resized to.")] = 256,
     device: Device = "auto",
@@ -123,9 +119,9 @@ def boxes(
     """
     from extract.interchange.signer_boxes import run_boxes
 
-    request = BoxesRequest(
-        index=index,
-        out=out,
+    code = run_boxes(
+        index,
+        out,
         pipeline_file=pipelines,
         pipeline=pipeline,
         margin=margin,
@@ -134,7 +130,7 @@ def boxes(
         device=device,
         as_json=as_json,
     )
-    raise typer.Exit(run_boxes(request))
+    raise typer.Exit(code)
 
 
 def plan(
@@ -155,7 +151,7 @@ def plan(
 
     seds-extract plan --pipeline phoenix-2014t
     """
-    from extract.run.plan_command import run_plan
+    from extract.run.plan_command import PlanRequest, run_plan
 
     places = (*(videos or ()), *(more_videos or ()))
     raise typer.Exit(
@@ -164,7 +160,9 @@ def plan(
 
 
 def import_(
-    format_name: Annotated[FormatName, typer.Argument(metavar="FORMAT", help="What they are.")],
+    format_name: Annotated[
+        ImportFormatName, typer.Argument(metavar="FORMAT", help="What they are.")
+    ],
     source: Annotated[Path, typer.Argument(help="Folder of the files, or the file.")],
     out: Out,
     pipeline: Pipeline = "custom",
@@ -199,10 +197,10 @@ def import_(
     """
     from extract.interchange.import_command import run_import
 
-    request = ImportRequest(
-        format=format_name,
-        source=source,
-        store=out,
+    code = run_import(
+        format_name,
+        source,
+        out,
         pipeline_file=pipelines,
         pipeline=pipeline,
         index=index,
@@ -213,14 +211,14 @@ def import_(
         as_json=as_json,
         dry_run=dry_run,
     )
-    raise typer.Exit(run_import(request))
+    raise typer.Exit(code)
 
 
 def export(
     store: Store,
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     form: Annotated[
-        ExportForm, typer.Option("--format", help="published (pickles) or pose (.pose files).")
+        ExportFormat, typer.Option("--format", help="published (pickles) or pose (.pose files).")
     ] = "published",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Also files that exist.")] = False,
     as_json: Json = False,
@@ -235,9 +233,7 @@ def export(
     """
     from extract.interchange.export import run_export
 
-    raise typer.Exit(
-        run_export(ExportRequest(store, out, form, overwrite=overwrite, as_json=as_json))
-    )
+    raise typer.Exit(run_export(store, out, form, overwrite=overwrite, as_json=as_json))
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

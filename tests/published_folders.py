@@ -51,18 +51,18 @@ def write_features(folder, name, num_clips, dtype=np.float32, dim=8):
 
 def import_folder(form, source, store, *, pipeline="all", **options):
     """Imports into a store and gives the exit code."""
-    from extract.interchange.import_command import ImportRequest, run_import
+    from extract.interchange.import_command import run_import
 
     pipelines = store.with_name("pipelines.yaml")
     pipelines.write_text(PIPELINES)
-    return run_import(ImportRequest(form, source, store, pipelines, pipeline, **options))
+    return run_import(form, source, store, pipeline_file=pipelines, pipeline=pipeline, **options)
 
 
 def export_store(store, out, form="published", **options):
     """Exports a store and gives the exit code."""
-    from extract.interchange.export import ExportRequest, run_export
+    from extract.interchange.export import run_export
 
-    return run_export(ExportRequest(store, out, form, **options))
+    return run_export(store, out, form, **options)
 
 
 def same_rows(store, other):

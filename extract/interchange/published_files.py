@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.interchange.imported import ImportItem, files_below
-from seds_core.dataset_index import IndexedVideo
+from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.untrusted_pickles import parse_pickle, read_bytes
 from seds_core.video_id import video_id_of
@@ -50,6 +50,11 @@ class PublishedFiles:
     source: Path
     names: VideoNames | None
     """``None``: every file is its own video's."""
+
+    @classmethod
+    def open(cls, source: Path, index: Path | None) -> "PublishedFiles":
+        """The files below a folder, of the videos of an index if there is one."""
+        return cls(source, VideoNames.of(read_index(index)) if index else None)
 
     def items(self) -> list[ImportItem]:
         """The files by path; those of no known video are among them, and fail when read.

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from release_miniatures import SENTENCES
 
-from extract.interchange.captions_command import CaptionsRequest, run_captions
+from extract.interchange.captions_command import run_captions
 from seds_core.dataset_index import read_index
 from seds_core.errors import UsageError
 
 
 def run(release, source, out, **options):
-    request = CaptionsRequest(release=release, source=source, out=out, **options)
-    return run_captions(request), {video.video_id: video for video in read_index(out)}
+    code = run_captions(release, source, out, **options)
+    return code, {video.video_id: video for video in read_index(out)}
 
 
 def splits(videos):
@@ -116,7 +116,7 @@ def test_json_is_one_object_on_standard_output(tmp_path, capsys):
     [
         ({"boxes": (Path("b.pkl"),)}, "go with how2sign"),
         ({"release": "published", "language": "en"}, "goes with a table"),
-        ({"dev_share": 1.0}, "share from 0 to 1"),
+        ({"dev_fraction": 1.0}, "from 0 to 1"),
         ({"max_tokens": 1}, "expected 2"),
         ({"report": "t.csv/report.json"}, "cannot be written"),
     ],

@@ -1,7 +1,6 @@
 """Crops of an index whose videos show a bright rectangle that a stand-in detector finds."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import torch
 from video_files import write_video
 
 from extract.interchange import signer_boxes
-from extract.interchange.signer_boxes import BoxesRequest
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
 from extract.videos.listing import videos_of_index
 from extract.videos.part import Crop, VideoPart
@@ -58,10 +56,10 @@ def run(folder, monkeypatch, capsys):
         monkeypatch.setattr(signer_boxes, "load_person_detector", lambda *_: detect)
         index = folder / "index.csv"
         index.write_text("\n".join(["video_id,path,start,end,crop,size", *lines]))
-        request = BoxesRequest(
-            index, folder / "cropped.csv", folder / "small.yaml", "small", margin=0.25, as_json=True
+        options = {"out": folder / "cropped.csv", "margin": 0.25, **changes}
+        code = signer_boxes.run_boxes(
+            index, pipeline_file=folder / "small.yaml", pipeline="small", as_json=True, **options
         )
-        code = signer_boxes.run_boxes(replace(request, **changes))
         return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     return run
@@ -119,7 +117,7 @@ def test_who_cannot_be_found_is_named_and_left_uncropped(run, folder):
     )
     assert code == 3
     assert events[-1]["failed"] == {
-        "nobody": "nobody was found in it",
+        "nobody": "no person was found in it",
         "gone": "does not exist",
         "beyond": "the part begins at 9 s, the recording has 50 frames, 2.00 s",
     }

@@ -1,7 +1,7 @@
 import pytest
 
+from extract.interchange.caption_releases import read_csl_daily
 from extract.interchange.captions import CaptionFileError
-from extract.interchange.released_captions import read_csl_daily
 
 MAP = "index|name|length|gloss|char|word|postag\n"
 LINES = (

@@ -131,7 +131,7 @@ def test_a_stopped_export_says_so(pose, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export, "_write_keypoints", stop)
+    monkeypatch.setattr(export, "write_pickle", stop)
     assert export_store(pose, tmp_path / "out") == 130
 
 

@@ -1,13 +1,11 @@
 """A request becomes the format that it names, with the pipeline's settings where it is silent."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from published_folders import write_features, write_keypoints
 from small_stores import POSE, pose_video, write_store
 
-from extract.interchange.import_command import ImportRequest, make_format
+from extract.interchange.import_command import open_format
 from extract.interchange.imported import VideoFacts
 from extract.interchange.npy_features import NpyFeatures
 from extract.interchange.openpose import OpenPoseFolders
@@ -23,8 +21,7 @@ SETTINGS = ExtractSettings.model_validate(
 
 
 def make(form, source, settings=SETTINGS, **options):
-    request = ImportRequest(form, source, Path("out.zarr"), Path("p.yaml"), "p", **options)
-    return make_format(request, settings)
+    return open_format(form, source, settings, **options)
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import json
 import pytest
 from release_miniatures import HOW2SIGN_HEADER
 
-from extract.interchange.caption_tables import read_how2sign
-from extract.interchange.captions import Place
+from extract.interchange.caption_releases import read_how2sign
+from extract.interchange.captions import Candidate
 
 
 def line(number, start, end, text="Hi.", recording="-r", signer=3):
@@ -31,10 +31,10 @@ def test_a_sentence_is_a_clip_or_a_part_of_its_recording(tmp_path):
         "language": "en", "signer": "3", "sentence_id": "-r_0",
         "alias": "-r-3-rgb_front_clip0",
     }  # fmt: skip
-    assert caption.places == (
-        Place("-r-3-rgb_front_clip0"),
-        Place("-r_0-3-rgb_front"),
-        Place("-r-3-rgb_front", {"start": "7.270", "end": "20.3"}),
+    assert caption.candidates == (
+        Candidate("-r-3-rgb_front_clip0"),
+        Candidate("-r_0-3-rgb_front"),
+        Candidate("-r-3-rgb_front", {"start": "7.270", "end": "20.3"}),
     )
 
 
@@ -61,7 +61,7 @@ def test_tables_that_a_spreadsheet_saved_again_are_read(tmp_path, delimiter):
     path.write_text("\r\n".join(row.replace("\t", delimiter) for row in rows), encoding="utf-8")
     (caption,) = read_how2sign(path).captions
     assert caption.text == 'First, we look; then "go"'
-    assert caption.places[-1].part == {"start": "7.270", "end": "20.3"}
+    assert caption.candidates[-1].part == {"start": "7.270", "end": "20.3"}
 
 
 def test_published_names_number_a_recordings_sentences_by_start_even_skipped_ones(tmp_path):
@@ -111,8 +111,8 @@ def test_boxes_crop_the_recording_and_missing_ones_are_named(tmp_path):
     boxes.write_text(json.dumps({"-r-3-rgb_front_clip1.mp4": box}))
     read = read_how2sign(table(tmp_path, line(5, 1, 2), line(4, 2, 3)), [boxes])
     first, second = read.captions
-    assert "crop" not in first.places[-1].part
-    part = second.places[-1].part
+    assert "crop" not in first.candidates[-1].part
+    part = second.candidates[-1].part
     assert (part["crop"], part["size"]) == ("10,20,700,700", "256x256")
-    assert [place.part for place in second.places[:-1]] == [{}, {}]
+    assert [place.part for place in second.candidates[:-1]] == [{}, {}]
     assert [(f.kind, f.names) for f in read.findings] == [("without_box", ("-r_5-3-rgb_front",))]

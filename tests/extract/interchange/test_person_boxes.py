@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from extract.interchange.caption_tables import read_crops
+from extract.interchange.caption_releases import read_crops
 from extract.interchange.captions import CaptionFileError
 
 BOX = {"x1": 10, "y1": 20, "x2": 110, "y2": 220, "w": 100, "h": 200}

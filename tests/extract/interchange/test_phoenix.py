@@ -1,7 +1,7 @@
 import pytest
 
+from extract.interchange.caption_releases import read_phoenix
 from extract.interchange.captions import CaptionFileError
-from extract.interchange.released_captions import read_phoenix
 
 HEADER = "name|video|start|end|speaker|orth|translation\n"
 LINE = 'a-1|a-1/1/*.png|-1|-1|Signer08|DRUCK TIEF|er sagt "tief über\n'

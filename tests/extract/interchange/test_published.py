@@ -6,8 +6,8 @@ import sys
 import pytest
 from shared_data import REPOSITORY, shared_path
 
-from extract.interchange.captions import CaptionFileError, Place
-from extract.interchange.released_captions import read_published
+from extract.interchange.caption_releases import read_published
+from extract.interchange.captions import Candidate, CaptionFileError
 
 
 def write(folder, split, entries):
@@ -43,7 +43,7 @@ def test_how2sign_videos_have_their_official_name_and_the_other_as_alias(tmp_pat
     assert caption.video_id == "-f_2-1-rgb_front"
     assert caption.columns["alias"] == "-f-1-rgb_front_clip0"
     assert caption.columns["signer"] == "1"
-    assert caption.places == (Place("-f-1-rgb_front_clip0"), Place("-f_2-1-rgb_front"))
+    assert caption.candidates == (Candidate("-f-1-rgb_front_clip0"), Candidate("-f_2-1-rgb_front"))
     assert "captions how2sign" in read.findings[0].text
 
 
@@ -89,15 +89,14 @@ def test_a_pickle_that_runs_code_is_refused_by_name(tmp_path):
 
 COUNTING = """
 import json, sys
-from dataclasses import asdict
 from pathlib import Path
-from extract.interchange.released_captions import read_published
+from extract.interchange.caption_releases import read_published
 from extract.interchange.captions_command import count_splits
 from extract.interchange.captions_command import locate
 read = read_published(Path(sys.argv[1]))
-videos = locate(read.captions, None, Path()).videos
+videos, _ = locate(read.captions, None, Path())
 print(json.dumps({
-    "splits": {split: list(asdict(c).values()) for split, c in count_splits(videos).items()},
+    "splits": {split: list(c.values()) for split, c in count_splits(videos).items()},
     "findings": [[finding.kind, len(finding.names)] for finding in read.findings],
     "signers": len({video.other.get("signer") for video in videos}),
 }))

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from extract.interchange.captions import long_captions, shared_sentences
+from extract.interchange.caption_checks import long_captions, shared_sentences
 from seds_core.dataset_index import IndexedVideo
 
 

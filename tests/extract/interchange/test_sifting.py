@@ -1,8 +1,9 @@
-from extract.interchange.captions import Caption, Place, without_duplicates, without_empty
+from extract.interchange.caption_checks import without_duplicates, without_empty
+from extract.interchange.captions import Candidate, Caption
 
 
 def caption(video_id, split="train", text="Hi", origin="x, line 2"):
-    return Caption(video_id, split, text, origin, (Place(video_id),))
+    return Caption(video_id, split, text, origin, (Candidate(video_id),))
 
 
 def test_empty_captions_are_left_out_and_named():

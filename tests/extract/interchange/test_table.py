@@ -37,9 +37,9 @@ def test_known_columns_are_taken_over_and_others_named(tmp_path):
     read = read_table(write(tmp_path, "t.csv", text), None, "en")
     (caption,) = read.captions
     assert caption.columns == {"language": "en", "signer": "s1"}
-    assert caption.places[0].part == {"start": "2.5", "crop": "1,2,3,4"}
+    assert caption.candidates[0].part == {"start": "2.5", "crop": "1,2,3,4"}
     assert [(f.text, f.names) for f in read.findings] == [
-        ("columns that are not taken over", ("mood",)),
+        ("columns that are not copied", ("mood",)),
         ("the table has no column split: all its videos train", ()),
     ]
 
@@ -66,7 +66,7 @@ def test_a_json_array_of_objects_is_read(tmp_path, indent):
     path = write(tmp_path, "t.json", json.dumps(entries, indent=indent))
     read = read_table(path, None, None)
     assert shown(read) == [("a", "train", "Hi you"), ("b", "train", "No")]
-    assert read.captions[0].places[0].part == {"start": "1.5", "end": "2"}
+    assert read.captions[0].candidates[0].part == {"start": "1.5", "end": "2"}
     (unreadable,) = (f.names for f in read.findings if f.kind == "unreadable_line")
     assert [name.split(":")[0] for name in unreadable] == ["t.json, entry 3"]
 
@@ -97,7 +97,7 @@ def test_clock_times_become_seconds_and_what_is_no_part_is_named(tmp_path):
     rows = ["a,0:01:02.50,01:03", 'b,"1,5",2', "c,1.50,", "d,2,1", "e,x,1", "f,00:00:01:12,2"]
     table = "video_id,start,end,text\n" + "".join(f"{row},Hi\n" for row in rows)
     read = read_table(write(tmp_path, "t.csv", table), None, None)
-    assert {c.video_id: c.places[0].part for c in read.captions} == {
+    assert {c.video_id: c.candidates[0].part for c in read.captions} == {
         "a": {"start": "62.50", "end": "63"},
         "b": {"start": "1.5", "end": "2"},
         "c": {"start": "1.50", "end": ""},

@@ -2,12 +2,12 @@
 
 import json
 
-from extract.interchange.captions_command import CaptionsRequest, run_captions
+from extract.interchange.captions_command import run_captions
 from seds_core.dataset_index import read_index
 
 
 def run(table, out, **options):
-    code = run_captions(CaptionsRequest(release="table", source=table, out=out, **options))
+    code = run_captions("table", table, out, **options)
     return code, {video.video_id: video for video in read_index(out)}
 
 
@@ -62,7 +62,7 @@ def test_a_train_and_test_split_of_ones_own_keeps_every_sentence_in_train(tmp_pa
     }
     assert splits(indexed).count("dev") >= 1
     assert "--dev-share 0" in capsys.readouterr().out
-    _, indexed = run(table, tmp_path / "b.csv", videos=videos, dev_share=0.0)
+    _, indexed = run(table, tmp_path / "b.csv", videos=videos, dev_fraction=0.0)
     assert splits(indexed).count("dev") == 0
 
 

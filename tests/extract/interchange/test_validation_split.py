@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.interchange.captions import (
+from extract.interchange.caption_checks import (
     empty_splits,
     fixed_position,
     normalised,

@@ -1,6 +1,6 @@
 import pytest
 
-from extract.interchange.captions import Caption, CaptionFileError, Place
+from extract.interchange.captions import Candidate, Caption, CaptionFileError
 from extract.interchange.captions_command import locate, search
 
 
@@ -10,9 +10,9 @@ def touch(path):
     return path
 
 
-def caption(video_id, *places, split="test", path=None, columns=None):
-    places = places or (Place(video_id),)
-    return Caption(video_id, split, "Hi", "", places, path, columns or {})
+def caption(video_id, *candidates, split="test", path=None, columns=None):
+    candidates = candidates or (Candidate(video_id),)
+    return Caption(video_id, split, "Hi", "", candidates, path, columns or {})
 
 
 def test_files_and_frame_folders_are_found_at_any_depth(tmp_path):
@@ -42,7 +42,7 @@ def test_names_are_found_however_the_disk_spells_them(tmp_path):
         "\u00fcb": [frame.parent],
     }
     captions = [caption("x", path=tmp_path / "\u00fc.mp4")]
-    assert [video.path for video in locate(captions, None, tmp_path).videos] == [spelled]
+    assert [video.path for video in locate(captions, None, tmp_path)[0]] == [spelled]
 
 
 def test_hidden_and_system_files_are_no_videos(tmp_path):
@@ -61,9 +61,12 @@ def test_the_best_place_is_taken_with_its_part(tmp_path):
     recording = touch(tmp_path / "r.mp4")
     clip = touch(tmp_path / "two.mp4")
     part = {"start": "1", "end": "2"}
-    places = [(Place(name), Place("r", part)) for name in ("one", "two")]
-    captions = [caption("one", *places[0], columns={"signer": ""}), caption("two", *places[1])]
-    videos = locate(captions, tmp_path, tmp_path).videos
+    candidates = [(Candidate(name), Candidate("r", part)) for name in ("one", "two")]
+    captions = [
+        caption("one", *candidates[0], columns={"signer": ""}),
+        caption("two", *candidates[1]),
+    ]
+    videos = locate(captions, tmp_path, tmp_path)[0]
     assert [(video.path, video.other) for video in videos] == [(recording, part), (clip, {})]
 
 
@@ -71,32 +74,32 @@ def test_of_equal_names_the_one_below_the_splits_folder_is_taken(tmp_path):
     for split in ("train", "val", "test"):
         touch(tmp_path / split / "a.mp4")
     for split, folder in (("dev", "val"), ("test", "test"), ("mine", "test")):
-        (video,) = locate([caption("a", split=split)], tmp_path, tmp_path).videos
+        (video,) = locate([caption("a", split=split)], tmp_path, tmp_path)[0]
         assert video.path.parent.name == folder
 
 
 def test_missing_videos_are_left_out_and_named(tmp_path):
     touch(tmp_path / "a.mp4")
-    located = locate([caption("a"), caption("b")], tmp_path, tmp_path)
-    assert [video.video_id for video in located.videos] == ["a"]
-    assert [(f.kind, f.names) for f in located.findings] == [("missing_video", ("b",))]
+    videos, findings = locate([caption("a"), caption("b")], tmp_path, tmp_path)
+    assert [video.video_id for video in videos] == ["a"]
+    assert [(f.kind, f.names) for f in findings] == [("missing_video", ("b",))]
 
 
 def test_not_one_video_is_an_error_that_says_what_was_looked_for(tmp_path):
     with pytest.raises(CaptionFileError, match="looked for as b or c, a frame folder"):
-        locate([caption("b", Place("b"), Place("c"))], tmp_path, tmp_path)
+        locate([caption("b", Candidate("b"), Candidate("c"))], tmp_path, tmp_path)
 
 
 def test_without_a_folder_the_releases_names_are_taken(tmp_path):
     part = {"start": "1", "end": "2"}
-    located = locate([caption("a", Place("x"), Place("r", part))], None, tmp_path)
-    assert [(v.path, v.other) for v in located.videos] == [(tmp_path / "r", part)]
-    assert [finding.kind for finding in located.findings] == ["note"]
+    videos, findings = locate([caption("a", Candidate("x"), Candidate("r", part))], None, tmp_path)
+    assert [(v.path, v.other) for v in videos] == [(tmp_path / "r", part)]
+    assert [finding.kind for finding in findings] == ["note"]
 
 
 def test_paths_of_a_table_are_looked_at(tmp_path):
     there, gone = touch(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     captions = [caption("a", path=there), caption("b", path=gone)]
-    located = locate(captions, None, tmp_path)
-    assert [video.path for video in located.videos] == [there]
-    assert [(f.kind, f.names) for f in located.findings] == [("missing_video", ("b",))]
+    videos, findings = locate(captions, None, tmp_path)
+    assert [video.path for video in videos] == [there]
+    assert [(f.kind, f.names) for f in findings] == [("missing_video", ("b",))]

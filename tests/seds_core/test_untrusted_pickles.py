@@ -142,7 +142,7 @@ MEASURE = """
 import resource, time
 from hostile_pickles import GREEDY, HOSTILE
 from seds_core.untrusted_pickles import parse_pickle
-from extract.interchange.imported import ImportedFileError
+from seds_core.errors import ImportedFileError
 from pathlib import Path
 
 pages = int(Path("/proc/self/statm").read_text().split()[0])

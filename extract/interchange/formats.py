@@ -1,0 +1,16 @@
+"""The formats that ``captions``, ``import`` and ``export`` know, by the names of their options.
+
+Nothing heavy is imported here: the command line lists these names before any command runs.
+"""
+
+from typing import Literal
+
+Release = Literal["published", "phoenix-2014t", "csl-daily", "how2sign", "table"]
+"""Whose caption files they are: the publication's, a data set's own, or a table of the user's."""
+
+ImportFormatName = Literal[
+    "published-features", "published-keypoints", "npy", "pose", "openpose", "coco-wholebody"
+]
+
+ExportFormat = Literal["published", "pose"]
+"""One pickle a video, as the publication has them, or one ``.pose`` file."""
