@@ -174,8 +174,6 @@ class FrameFolder:
             fps=fps,
             num_frames=len(self._images),
             duration=len(self._images) / fps,
-            rotation=0,
-            codec=self._images[0].suffix.lower().lstrip("."),
             decoder="pillow",
             notes=frame_notes(names),
         )

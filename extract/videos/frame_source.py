@@ -76,7 +76,7 @@ class VideoFile:
         recording = read_recording(path, max_pixels, progress)
         if recording.damage:
             raise VideoError(path, recording.damage)
-        self._recording = recording
+        self.recording = recording
         suits_decord = decord_suits(recording.facts, recording.picture, recording.times)
         self.properties = recording.properties("decord" if suits_decord else "pyav")
 
@@ -88,7 +88,7 @@ class VideoFile:
                 yield frame
                 num_sure += 1
         if num_sure < self.properties.num_frames:
-            yield from self._recording.frames(skip=num_sure, progress=progress)
+            yield from self.recording.frames(skip=num_sure, progress=progress)
 
     def _sure_decord_frames(self, progress: Progress) -> Iterator[Frame]:
         """decord's frames up to the last that is surely a frame of the video.
@@ -96,7 +96,7 @@ class VideoFile:
         decord fills up missing frames with copies of the last one. So a frame that equals the one
         before is held back until another one follows it; copies at the end are never handed out.
         """
-        path, size = self._recording.path, self._recording.picture.size
+        path, size = self.recording.path, self.recording.picture.size
         equal: list[Frame] = []  # the last frame that was handed out, and its copies held back
         try:
             for frame in decord_frames(path, self.properties.num_frames, size):

@@ -68,19 +68,10 @@ class VideoProperties:
     """Frames that the container promises; decoding may give one or two fewer."""
     duration: float
     """Seconds."""
-    rotation: int
-    """Degrees counter-clockwise that stored frames are turned by to be upright: 0, 90, 180, 270."""
-    codec: str
     decoder: Decoder
     """What reads the frames; ``pyav`` finishes what ``decord`` cannot."""
     notes: tuple[str, ...] = ()
     """What the user should know of the frames, in sentences without the video's name."""
-    is_mirrored: bool = False
-    """Whether left and right of stored frames are exchanged before they are turned."""
-    pixel_shape: float = 1.0
-    """Width of a stored pixel divided by its height; 1 where pixels are square."""
-    is_interlaced: bool = False
-    """Whether a frame holds two fields, of two times, woven as they are stored."""
 
 
 def over_size_limit(width: int, height: int, max_pixels: int) -> str:

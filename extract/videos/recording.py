@@ -231,11 +231,6 @@ class Recording:
             fps=self.times.fps,
             num_frames=self.times.num_frames,
             duration=self.times.duration,
-            rotation=picture.orientation.rotation,
-            is_mirrored=picture.orientation.is_mirrored,
-            pixel_shape=float(picture.pixel_shape),
-            is_interlaced=picture.is_interlaced,
-            codec=self.facts.codec,
             decoder=decoder,
             notes=tuple(notes),
         )

@@ -73,7 +73,8 @@ def test_frames_are_shown_as_ffmpeg_shows_them(tmp_path, matrix):
     np.testing.assert_array_equal(list(video.frames()), expected)
     properties = video.properties
     assert (properties.height, properties.width) == expected[0].shape[:2]
-    assert (properties.rotation, properties.is_mirrored) == (SHOWN[matrix], matrix in MIRRORED)
+    orientation = video.recording.picture.orientation
+    assert (orientation.rotation, orientation.is_mirrored) == (SHOWN[matrix], matrix in MIRRORED)
     part = RecordingPart(path, VideoPart(0.09, 0.2))
     np.testing.assert_array_equal(list(part.frames()), expected[2:6])
 
@@ -143,7 +144,7 @@ def test_pixels_become_square_by_the_width(tmp_path, shape, rotation, size):
     assert (video.properties.width, video.properties.height) == size
     numerator, denominator = map(int, shape.split("/"))
     assert ("scaled" in " ".join(video.properties.notes)) == (size not in {(128, 96)})
-    assert video.properties.pixel_shape == pytest.approx(numerator / denominator)
+    assert video.recording.picture.pixel_shape == pytest.approx(numerator / denominator)
     shown = list(video.frames())
     assert {frame.shape[1::-1] for frame in shown} == {size}
     assert [read_number(frame) for frame in shown] == list(range(10))
@@ -162,13 +163,14 @@ def test_interlaced_frames_stay_woven_as_stored(tmp_path):
     stripes[::2] = 255
     path = write_video(tmp_path / "v.mp4", [stripes] * 5, **INTERLACED)
     video = VideoFile(path)
-    assert (video.properties.is_interlaced, video.properties.num_frames) == (True, 5)
+    assert (video.recording.picture.is_interlaced, video.properties.num_frames) == (True, 5)
     for frame in video.frames():
         assert frame[::2].mean() > 200
         assert frame[1::2].mean() < 50
     assert "interlaced" in " ".join(video.properties.notes)
-    ordinary = VideoFile(numbered_video(tmp_path / "w.mp4", 2)).properties
-    assert (ordinary.is_interlaced, ordinary.notes) == (False, ())
+    ordinary = VideoFile(numbered_video(tmp_path / "w.mp4", 2))
+    assert not ordinary.recording.picture.is_interlaced
+    assert ordinary.properties.notes == ()
 
 
 @pytest.fixture(scope="module")

@@ -187,7 +187,7 @@ def test_two_field_pictures_are_one_frame(tmp_path, suffix):
     video = VideoFile(path)
     properties = video.properties
     assert (properties.num_frames, properties.fps, properties.duration) == (60, 25.0, 2.4)
-    assert properties.is_interlaced
+    assert video.recording.picture.is_interlaced
     shown = [frame.mean() for frame in video.frames()]
     assert shown == pytest.approx([(grey - 16) * 255 / 219 for grey in greys], abs=1.5)
     part = RecordingPart(path, VideoPart(1.0, 1.2))
