@@ -33,14 +33,14 @@ from extract.videos.part import FrameCountChanged, VideoError
 MEMORY_BYTES = 256 << 20
 """Shared memory of one process for frames that wait; one frame of the largest size fits in."""
 
+# How long a process may take to load its libraries, from a slow network disk for instance.
 _START_SECONDS = 300.0
-"""How long a process may take to load its libraries, from a slow network disk for instance."""
 
+# What one look at the connection counts for at most, however long the computer slept meanwhile.
 _SECONDS_BETWEEN_LOOKS = 0.5
-"""What one look at the connection counts for at most, however long the computer slept meanwhile."""
 
+# How long a killed process is waited for; one that waits for a disk that is gone dies later.
 _SECONDS_TO_DIE = 2.0
-"""How long a killed process is waited for; one that waits for a disk that is gone dies later."""
 
 
 class WorkerLostError(Exception):
@@ -73,11 +73,15 @@ class WorkerProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self._memory.seal()
-        self._inbox: deque[AboutVideo] = deque()  # messages that have come and wait to be read
-        self._has_started = False  # whether the worker has given a first sign of life
-        self._num_jobs = 0  # both ends count the jobs, for a Cancel to name one
+        # Messages about videos that have come and wait to be read, oldest first.
+        self._inbox: deque[AboutVideo] = deque()
+        # Whether the worker has given a first sign of life.
+        self._has_started = False
+        # Both ends count the jobs, for a Cancel to name one.
+        self._num_jobs = 0
         self._is_decoding = False
-        self._lost = ""  # why the process is gone
+        # Why the process is gone.
+        self._lost = ""
 
     @property
     def is_lost(self) -> bool:
@@ -103,6 +107,8 @@ class WorkerProcess:
 
         Raises :class:`WorkerLostError` when the process crashed in it, or hangs and was killed.
         """
+        # Only time spent in these looks counts as silence, so that the time in which the computer
+        # was suspended does not. A sign of life begins it anew.
         seconds_silent = 0.0
         while not self._inbox:
             if self._lost:
@@ -156,21 +162,20 @@ class WorkerProcess:
         try:
             message = self._connection.recv()
         except (EOFError, ConnectionError):
-            self.kill(self._cause_of_death())
+            self._process.join(timeout=5.0)
+            code = self._process.exitcode
+            if code is None or code >= 0:
+                self.kill(f"the decoder ended unexpectedly (exit code {code})")
+            else:
+                name = signal.Signals(-code).name
+                memory = ", out of memory?" if name == "SIGKILL" else ""
+                self.kill(f"the decoder crashed ({name}{memory})")
             return
         self._has_started = True
         if isinstance(message, LAST_OF_A_VIDEO):
             self._is_decoding = False
         if not isinstance(message, Alive):
             self._inbox.append(message)
-
-    def _cause_of_death(self) -> str:
-        self._process.join(timeout=5.0)
-        code = self._process.exitcode
-        if code is None or code >= 0:
-            return f"the decoder ended unexpectedly (exit code {code})"
-        name = signal.Signals(-code).name
-        return f"the decoder crashed ({name}{', out of memory?' if name == 'SIGKILL' else ''})"
 
 
 class RemoteVideo(Iterator[DecodeEvent]):
@@ -184,7 +189,8 @@ class RemoteVideo(Iterator[DecodeEvent]):
         self._worker = worker
         self._job = job
         self._number = worker.start(job)
-        self._holds_chunk = False  # whether the last event was a chunk, whose memory is in use
+        # Whether the last event was a chunk, whose memory is in use.
+        self._holds_chunk = False
         self._is_over = False
 
     def __next__(self) -> DecodeEvent:
@@ -245,15 +251,29 @@ class DecodePool:
         self._kill_workers()
 
     def stream(self, jobs: Iterable[DecodeJob]) -> Iterator[DecodedVideo]:
-        """The videos of the jobs, in order; what of one is unread is dropped when the next is due.
+        """Yields the videos in order; what of one is unread is dropped when the next is asked for.
 
         A job is taken from ``jobs`` only when a process is free for it, and at most ``num_workers``
         are taken beyond the video at hand.
         """
+        # The video at hand, and behind it those that are being decoded ahead.
         waiting: deque[DecodedVideo] = deque()
         remaining = iter(jobs)
         try:
-            while self._fill(waiting, remaining):
+            while True:
+                while len(waiting) <= self._num_workers:
+                    worker = self._free_worker()
+                    if worker is None and self._num_workers:
+                        break
+                    job = next(remaining, None)
+                    if job is None:
+                        break
+                    if worker is None:
+                        waiting.append(self.decode(job))
+                    else:
+                        waiting.append(DecodedVideo(job, RemoteVideo(worker, job)))
+                if not waiting:
+                    return
                 yield waiting[0]
                 waiting.popleft().close()
         finally:
@@ -276,20 +296,8 @@ class DecodePool:
         """
         return DecodedVideo(job, decode_events(job, ChunkMemory()))
 
-    def _fill(self, waiting: deque[DecodedVideo], jobs: Iterator[DecodeJob]) -> bool:
-        """Starts jobs while processes are free for them; tells whether any video is waiting."""
-        while len(waiting) <= self._num_workers:
-            worker = self._free_worker()
-            if worker is None and self._num_workers:
-                break
-            job = next(jobs, None)
-            if job is None:
-                break
-            decoded = DecodedVideo(job, RemoteVideo(worker, job)) if worker else self.decode(job)
-            waiting.append(decoded)
-        return bool(waiting)
-
     def _free_worker(self) -> WorkerProcess | None:
+        """Finds a process for the next video; one that was lost is replaced."""
         for index, worker in enumerate(self._workers):
             if worker.is_lost:
                 self._workers[index] = WorkerProcess(self._timeout_s)
@@ -298,6 +306,7 @@ class DecodePool:
         return None
 
     def _kill_workers(self) -> None:
-        self.abandon()  # all at once, before any of them is waited for
+        # All are killed at once, before any of them is waited for.
+        self.abandon()
         for worker in self._workers:
             worker.kill("the decoder was stopped")

@@ -31,12 +31,13 @@ from extract.videos.decoding import (
 from extract.videos.frame import Frames
 from extract.videos.part import FrameCountChanged, VideoError
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+# Options of mallopt, from glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 _SECONDS_BETWEEN_SIGNS = 0.5
 _SECONDS_BETWEEN_HEARING = 0.02
+# However small chunks are, no more wait: the messages about them must fit into the connection.
 _MAX_CHUNKS_AHEAD = 64
-"""However small they are: the messages about them must fit into the connection."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,9 @@ class ByteRing:
         """At most ``max_runs`` runs are out at a time, together at most ``capacity`` bytes."""
         self._capacity = capacity
         self._max_runs = max_runs
-        self._taken: deque[tuple[int, int]] = deque()  # begin and end, oldest first
+        # Begin and end of the runs that are out, oldest first; each begins where the last one ends
+        # or, where the rest of the block was too small, at 0.
+        self._taken: deque[tuple[int, int]] = deque()
 
     def take(self, size: int) -> int | None:
         """Where ``size`` free bytes begin; ``None`` as long as something must be given back first.
@@ -179,7 +182,8 @@ def run_worker(connection: WorkerConnection, memory: FrameMemory) -> None:
         set_option = ctypes.CDLL(None).mallopt
         set_option(_M_MMAP_THRESHOLD, 32 << 20)
         set_option(_M_TRIM_THRESHOLD, 256 << 20)
-    cv2.setNumThreads(1)  # several videos are decoded at once, each in a process of its own
+    # Several videos are decoded at once, each in a process of its own.
+    cv2.setNumThreads(1)
     with suppress(EOFError, ConnectionError):  # the parent needs no more
         _Worker(connection, memory).serve()
 
@@ -200,8 +204,10 @@ class _Worker(ChunkMemory):
         self._memory = memory
         self._ring = ByteRing(memory.num_bytes, max_runs=_MAX_CHUNKS_AHEAD)
         self._num_jobs = 0
-        self._number: int | None = None  # of the job at work
-        self._unsent_offset: int | None = None  # of the chunk that is being filled
+        # The number of the job at work, counted as the parent does.
+        self._number: int | None = None
+        # Where the chunk begins that is being filled; ``None`` once the parent was told of it.
+        self._unsent_offset: int | None = None
         self._last_heard = self._last_sign = 0.0
 
     def serve(self) -> None:
@@ -256,11 +262,13 @@ class _Worker(ChunkMemory):
             self._connection.send(outcome)
         except (EOFError, ConnectionError):
             raise
-        except Exception:  # the boundary of the process: the parent raises it as its own
+        except Exception:
+            # The boundary of the process: the parent raises it as its own.
             self._connection.send(RuntimeError(traceback.format_exc()))
 
     def _heed(self, message: ToWorker) -> None:
         if isinstance(message, GiveBack):
             self._ring.give_back()
         elif isinstance(message, Cancel) and message.number == self._number:
-            raise Cancelled  # of another number it came too late: that video has ended
+            # A message with another number came too late: that video has ended.
+            raise Cancelled

@@ -24,8 +24,8 @@ import cv2  # noqa: F401 - has to be loaded before decord
 import decord
 from decord import DECORDError
 
-from extract.videos.container import ContainerFacts
 from extract.videos.frame import Frame, Picture
+from extract.videos.pyav_file import ContainerFacts
 from extract.videos.recording import FrameTimes
 
 _EXACT_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
@@ -33,8 +33,8 @@ _EXACT_CODECS = ("h264", "hevc", "mpeg4", "vp8", "vp9", "mjpeg")
 
 _EXACT_PIXEL_FORMATS = ("yuv420p", "yuvj420p")
 
+# Memory that the frames of a whole video may take: 1,300 of 256x256 pixels, 90 of 1280x720.
 _MAX_DECODED_BYTES = 256 << 20
-"""Memory that the frames of a whole video may take: 1,300 of 256x256 pixels, 90 of 1280x720."""
 
 decord.logging.set_level(decord.logging.QUIET)
 

@@ -95,12 +95,11 @@ def orientation_of(display_matrix: bytes) -> Orientation:
     return Orientation(reverses_columns=a < 0, reverses_rows=d < 0)
 
 
+# How far pixels may be off square and count as square.
+#
+# Scaling with ffmpeg leaves such shapes behind, where a size was rounded: 13559:13590 in one set of
+# clips, 63:64 in another. Cameras and broadcasts begin at 16:15.
 _NEARLY_SQUARE = Fraction(1, 20)
-"""How far pixels may be off square and count as square.
-
-Scaling with ffmpeg leaves such shapes behind, where a size was rounded: 13559:13590 in one set of
-clips, 63:64 in another. Cameras and broadcasts begin at 16:15.
-"""
 
 
 @dataclass(frozen=True)

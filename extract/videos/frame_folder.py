@@ -31,11 +31,11 @@ IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp"))
 _DIGITS = re.compile(r"([0-9]+)")
 _EXAMPLES = 5
 
+# Pillow's kinds of pixels of 8 bits a value, or fewer; what is transparent shows its colour.
 _AS_THEY_ARE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "HSV"))
-"""Pillow's kinds of pixels of 8 bits a value, or fewer; what is transparent shows its colour."""
 
+# What Pillow raises for damaged images, depending on the format.
 _IMAGE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for damaged images, depending on the format."""
 
 _EXIF_ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -183,7 +183,8 @@ class FrameFolder:
         expected = self.properties.width, self.properties.height
         for path in self._images:
             with self._opened(path) as image:
-                size = _upright_size(image)  # known before any pixel takes memory
+                # The size is known before any pixel takes memory.
+                size = _upright_size(image)
                 if size != expected:
                     raise VideoError(
                         self._folder,

@@ -11,13 +11,12 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 from PIL import Image
 
-from extract.videos.container import open_container
 from extract.videos.decord_frames import DecordGaveUpError, decord_frames
 from extract.videos.decord_frames import suits as decord_suits
 from extract.videos.frame import Frame, Progress, unwatched
 from extract.videos.frame_folder import FrameFolder
 from extract.videos.part import MAX_PIXELS, WHOLE, Crop, VideoError, VideoPart, VideoProperties
-from extract.videos.pyav_frames import Upright
+from extract.videos.pyav_file import Upright, open_container
 from extract.videos.recording import open_recording, read_recording
 
 
@@ -91,29 +90,33 @@ class VideoFile:
             yield from self.recording.frames(skip=num_sure, progress=progress)
 
     def _sure_decord_frames(self, progress: Progress) -> Iterator[Frame]:
-        """decord's frames up to the last that is surely a frame of the video.
+        """Yields decord's frames up to the last that is surely a frame of the video.
 
         decord fills up missing frames with copies of the last one. So a frame that equals the one
         before is held back until another one follows it; copies at the end are never handed out.
         """
         path, size = self.recording.path, self.recording.picture.size
-        equal: list[Frame] = []  # the last frame that was handed out, and its copies held back
+        # A few rows tell most frames apart, at a sixteenth of the cost.
+        few_rows = slice(None, None, 16)
+        # The last frame that was handed out, and its copies that are held back. These are entries
+        # of the same array, so that holding many takes no memory.
+        equal: list[Frame] = []
         try:
             for frame in decord_frames(path, self.properties.num_frames, size):
                 progress()
-                if equal and _are_equal(frame, equal[0]):
-                    equal.append(equal[0])  # the same array: holding many takes no memory
+                if (
+                    equal
+                    and np.array_equal(frame[few_rows], equal[0][few_rows])
+                    and np.array_equal(frame, equal[0])
+                ):
+                    equal.append(equal[0])
                     continue
                 yield from equal[1:]
                 yield frame
                 equal = [frame]
         except DecordGaveUpError:
-            return  # PyAV goes on, or says what is wrong
-
-
-def _are_equal(frame: Frame, other: Frame) -> bool:
-    few_rows = slice(None, None, 16)  # enough to tell most frames apart, at a sixteenth of the cost
-    return np.array_equal(frame[few_rows], other[few_rows]) and np.array_equal(frame, other)
+            # PyAV goes on from here, or says what is wrong.
+            return
 
 
 class RecordingPart:
@@ -135,6 +138,7 @@ class RecordingPart:
         self._recording = open_recording(path, max_pixels, progress)
         self._numbers = self._recording.frames_of(part)
         times, numbers = self._recording.times, self._numbers
+        # At an uneven rate a part has a rate of its own.
         if times.rate:
             fps = times.fps
         else:
@@ -158,7 +162,7 @@ class RecordingPart:
             yield from islice(in_order, self._numbers.stop - number)
 
     def _frames_from_keyframe(self, progress: Progress) -> Iterator[Frame]:
-        """The part's frames up to the first that does not come whole and at its time."""
+        """Yields the part's frames up to the first that does not come whole and at its time."""
         facts, times, numbers = self._recording.facts, self._recording.times, self._numbers
         upright = Upright(self._recording.picture)
         keyframe = times.keyframe_before(numbers.start)
@@ -168,8 +172,9 @@ class RecordingPart:
                 container.seek(int(times.shown[keyframe]), stream=stream)
                 for frame in container.decode(stream):
                     progress()
+                    # A frame that is shown before the keyframe may lack what it was made from.
                     if frame.pts is not None and frame.pts < times.shown[keyframe]:
-                        continue  # it may lack what it was made from
+                        continue
                     number = next(expected)
                     is_right = frame.pts == times.shown[number] and not frame.is_corrupt
                     # In gradual refresh, a keyframe is only where repair begins.
@@ -181,7 +186,8 @@ class RecordingPart:
                     if number == numbers.stop - 1:
                         return
             except FFmpegError:
-                return  # decoding in order says what is wrong
+                # What is wrong is said when the file is decoded in order.
+                return
 
 
 class CroppedFrames:

@@ -164,7 +164,8 @@ def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
         for video in _videos_in(folder, found, has_videos=folder.path in hold_videos)
     ]
     if not videos and found.passed_over["not numbered"][-1:] == [base]:
-        found.passed_over["not numbered"].pop()  # nothing else can be meant
+        # The folder itself was named, and holds nothing else that could be meant.
+        found.passed_over["not numbered"].pop()
         videos = [folder for folder in walked.folders if folder.path == base]
     # Images in the folder itself lie beside folders of frames, as those that ``show`` draws may.
     root = videos[0] if len(videos) > 1 else None
@@ -176,7 +177,8 @@ def _look_below(base: Path, pattern: tuple[str, ...], found: _Found) -> None:
     found.passed_over["linked twice"] += [other.path for other in others]
     for video in videos:
         if video.path == base:
-            base = Path(os.path.abspath(base))  # which has a name even where it was called "."
+            # The absolute path has a name even where the folder was called ".".
+            base = Path(os.path.abspath(base))
             found.add(base, video.real_path, base.parent)
         else:
             found.add(video.path, video.real_path, base)

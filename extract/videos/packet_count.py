@@ -24,7 +24,8 @@ from extract.videos.frame import Progress, unwatched
 if TYPE_CHECKING:
     AnyPacket: TypeAlias = Packet[Any]
 else:
-    AnyPacket = Packet  # generic in PyAV's stubs only
+    # Packets are generic in PyAV's stubs only.
+    AnyPacket = Packet
 
 
 OVERSTATED_FRAMES = 2
@@ -37,16 +38,17 @@ that lacks its last 3% lacks 4 frames.
 NO_TIME = -(2**63)
 """The time of a packet that has none."""
 
+# Formats without a packet count whose header holds a duration; in others FFmpeg estimates it.
 _HEADERS_WITH_DURATION = ("matroska,webm", "flv")
-"""Formats without a packet count whose header holds a duration; in others FFmpeg estimates it."""
 
+# Formats whose files may be appended to each other; FFmpeg calls a packet at the joint corrupt.
 _JOINED_AT_WILL = ("mpegts",)
-"""Formats whose files may be appended to each other; FFmpeg calls a packet at the joint corrupt."""
 
-_VP8_IS_SHOWN = 0x10  # RFC 6386, section 9.1: a frame that is only a reference is not shown
+# The bit of a VP8 frame that is shown, not only referred to (RFC 6386, section 9.1).
+_VP8_IS_SHOWN = 0x10
 
+# Bytes of an MPEG-4 packet that may say no more than "nothing has changed", as FFmpeg has it.
 _LARGEST_EMPTY_VOP = 19
-"""Bytes of an MPEG-4 packet that may say no more than "nothing has changed", as FFmpeg has it."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ class VideoError(UnavailableError):
 
     def __init__(self, path: Path, reason: str) -> None:
         """The reason is a sentence without the path."""
-        super().__init__(path, reason)  # both, so that the error survives pickling
+        # Pickling makes an error anew from the arguments that it hands to its base class.
+        super().__init__(path, reason)
         self.path = path
         self.reason = reason
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from extract.videos.container import ContainerFacts, check_is_file, read_packets
 from extract.videos.frame import Frame, Picture, Progress, unwatched
 from extract.videos.packet_count import NO_TIME, OVERSTATED_FRAMES, FramePackets
 from extract.videos.part import (
@@ -25,21 +24,24 @@ from extract.videos.part import (
     over_size_limit,
     part_frames,
 )
-from extract.videos.pyav_frames import (
+from extract.videos.pyav_file import (
+    ContainerFacts,
+    check_is_file,
     first_frame,
     packets_per_frame,
     pyav_frames,
+    read_packets,
 )
 from extract.videos.source_identity import RecentValues, quick_identity
 
+# Formats that seek well; transport streams and AVI know too little of their times.
 _SEEKABLE_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-"""Formats that seek well; transport streams and AVI know too little of their times."""
 
+# Codecs for which decoding from any keyframe was seen to give the frames of decoding in order.
 _SEEKABLE_CODECS = ("h264", "hevc", "vp8", "vp9")
-"""Codecs for which decoding from any keyframe was seen to give the frames of decoding in order."""
 
+# Formats that say of every frame how long it is shown; others state a rate, if anything.
 _FORMATS_WITH_DURATIONS = ("mov,mp4,m4a,3gp,3g2,mj2", "gif", "avi")
-"""Formats that say of every frame how long it is shown; others state a rate, if anything."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ def frame_times(
     key_times = packets.shown[packets.is_keyframe]
     keyframes = np.flatnonzero(np.isin(times, key_times)) if can_seek else numbers[:0]
     if len(keyframes) and keyframes[0]:
-        keyframes = keyframes[:0]  # the first frames were made from what is not there
+        # Decoding cannot begin at the first frames: they were made from what is not there.
+        keyframes = keyframes[:0]
     num_sure = 0
     if len(keyframes) and decoded[-1] != NO_TIME:
         num_sure = int(np.searchsorted(times, decoded[-1], side="right"))
@@ -195,7 +198,8 @@ def _even_rate(shown: Int64[np.ndarray, " frame"], facts: ContainerFacts) -> Fra
         return None
     interval = 1 / (facts.stated_rate * facts.time_base)
     differences = shown - shown[0] - np.arange(len(shown)) * float(interval)
-    tolerance = min(1.0, float(interval) / 4) + 1e-6  # times are rounded to the stream's unit
+    # Times are rounded to the stream's unit; even a coarse one hides no quarter of a frame.
+    tolerance = min(1.0, float(interval) / 4) + 1e-6
     return facts.stated_rate if abs(differences).max() <= tolerance else None
 
 
@@ -261,7 +265,8 @@ class Recording:
         return part_frames(part, self.path, fps, times.num_sure, edges)
 
 
-_RECORDINGS = RecentValues[Recording](64)  # an hour at 50 frames a second takes 1.5 MB
+# Parts of a few recordings come in turn; an hour at 50 frames a second takes 1.5 MB.
+_RECORDINGS = RecentValues[Recording](64)
 
 
 def open_recording(path: Path, max_pixels: int, progress: Progress = unwatched) -> Recording:

@@ -26,8 +26,10 @@ class RecentValues(Generic[Value]):
     def __init__(self, capacity: int) -> None:
         """At most ``capacity`` values are remembered."""
         self._capacity = capacity
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()  # least recently used first
-        self._lock = Lock()  # imports read in several threads
+        # Least recently used first.
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        # Imports read in several threads; two of them may learn the same value at the same time.
+        self._lock = Lock()
 
     def get(self, key: Hashable, learn: Callable[[], Value]) -> Value:
         """Returns the value that is remembered for a key, else what ``learn`` gives or raises."""

@@ -9,8 +9,8 @@ import av
 
 from extract.videos.frame import Frame
 
+# x264's constant rate factor; 18 is visually close to lossless.
 _QUALITY = "18"
-"""x264's constant rate factor; 18 is visually close to lossless."""
 
 
 def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> None:

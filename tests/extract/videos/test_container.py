@@ -14,9 +14,9 @@ from video_damage import rename_codec
 from video_files import numbered_frame, numbered_video, read_number, write_video
 
 from extract.videos import decord_frames
-from extract.videos.container import check_is_file, disguise, read_packets
 from extract.videos.frame_source import RecordingPart, VideoFile
 from extract.videos.part import MAX_PIXELS, VideoError, VideoPart
+from extract.videos.pyav_file import check_is_file, disguise, read_packets
 
 
 def reason(path, max_pixels=MAX_PIXELS):
@@ -118,7 +118,7 @@ def test_huge_frames_take_no_memory(tmp_path):
     del black
     program = (
         "import resource, sys, pathlib\n"
-        "from extract.videos.container import read_packets\n"
+        "from extract.videos.pyav_file import read_packets\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_packets(pathlib.Path(sys.argv[1]), 10_000_000)\n"
         "except Exception as error: print(type(error).__name__)\n"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.videos.container import ContainerFacts
 from extract.videos.packet_count import NO_TIME, FramePackets
 from extract.videos.part import VideoError
+from extract.videos.pyav_file import ContainerFacts
 from extract.videos.recording import frame_times
 
 FACTS = ContainerFacts(

@@ -18,10 +18,10 @@ from video_damage import (
 )
 from video_files import numbered_video, read_number
 
-from extract.videos.container import open_container
 from extract.videos.frame_source import RecordingPart, VideoFile
 from extract.videos.packet_count import PacketCount
 from extract.videos.part import VideoError, VideoPart
+from extract.videos.pyav_file import open_container
 
 SHORT_GROUPS = {"g": "10"}
 

@@ -1,42 +1,56 @@
-"""What a video file's container says, read packet by packet and without decoding.
+"""A video file as PyAV (FFmpeg) reads it: its container, and its frames, decoded strictly.
 
-PyAV (FFmpeg) reads it, whichever library decodes the frames. Counting the packets costs 1-5% of
+PyAV reads the container, whichever library decodes the frames. Counting the packets costs 1-5% of
 decoding them and settles what headers only claim: how many frames there are, when they are shown,
-and whether the file is whole.
+and whether the file is whole. When PyAV decodes, a frame is right, or the video has failed.
 """
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
+from av.buffer import Buffer
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from extract.videos.frame import Progress, unwatched
+from extract.videos.frame import (
+    UPRIGHT,
+    Frame,
+    Picture,
+    Progress,
+    orientation_of,
+    unwatched,
+)
 from extract.videos.packet_count import PacketCount
 from extract.videos.part import MAX_PIXELS, VideoError, over_size_limit
 
+# Titles that are not UTF-8 make a video unreadable to PyAV before version 19.
 _FORGIVING: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
-"""Titles that are not UTF-8 make a video unreadable to PyAV before version 19."""
 
+# Formats that make FFmpeg open other files and addresses.
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf", "sdp"})
-"""Formats that make FFmpeg open other files and addresses."""
 
 
-_PROGRESSIVE = 1  # of FFmpeg's AVFieldOrder; 0 is unknown, above are the orders of two fields
+# FFmpeg's AVFieldOrder: 0 is unknown, numbers above 1 are the orders of two fields.
+_PROGRESSIVE = 1
 
+# Pixels that the mark "default" is worth when ffmpeg chooses among video streams.
 _FFMPEG_DEFAULT_BONUS = 5_000_000
-"""Pixels that the mark "default" is worth when ffmpeg chooses among video streams."""
+
+# Packets that are decoded to see whether one holds a frame or a field.
+_SAMPLE_PACKETS = 32
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,7 @@ def read_packets(
             time_base=stream.time_base,
             stated_rate=stream.average_rate or stream.guessed_rate,
         )
+        # A size of 0 is one that the container does not tell.
         if facts.width * facts.height > max_pixels or not facts.width * facts.height:
             raise VideoError(path, over_size_limit(facts.width, facts.height, max_pixels))
         packets = PacketCount.of(container, stream, progress)
@@ -162,13 +177,117 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     known = [stream for stream in streams if stream.codec_context is not None]
     if not known:
         raise VideoError(path, "its codec is unknown to FFmpeg")
-    return max(known, key=_ffmpeg_score)  # of equal ones the first
+
+    def score(stream: VideoStream) -> int:
+        pixels = stream.codec_context.width * stream.codec_context.height
+        return pixels + _FFMPEG_DEFAULT_BONUS * bool(stream.disposition & Disposition.default)
+
+    # The command takes the stream of the highest score, of equal ones the first.
+    return max(known, key=score)
 
 
-def _ffmpeg_score(stream: VideoStream) -> int:
-    """The ``ffmpeg`` command takes the video stream with the highest one."""
-    pixels = stream.codec_context.width * stream.codec_context.height
-    return pixels + _FFMPEG_DEFAULT_BONUS * bool(stream.disposition & Disposition.default)
+def pyav_frames(
+    facts: ContainerFacts,
+    picture: Picture,
+    *,
+    num_frames: int,
+    min_frames: int,
+    skip: int = 0,
+    progress: Progress = unwatched,
+) -> Iterator[Frame]:
+    """Decodes the ``num_frames`` frames of a video file from ``skip`` on, upright, all of one size.
+
+    Raises ``VideoError`` at the first frame that cannot be decoded whole, and at the end when there
+    were fewer than ``min_frames``.
+    """
+    num_decoded = 0
+    upright = Upright(picture)
+    # What is skipped is decoded as well, since later frames refer to it, but not converted.
+    for frame in _decoded(facts, num_frames, progress):
+        if num_decoded >= skip:
+            yield upright(frame)
+        num_decoded += 1
+    if num_decoded < min_frames:
+        raise VideoError(facts.path, f"damaged: only {num_decoded} of {num_frames} frames decode")
+
+
+def first_frame(
+    facts: ContainerFacts, num_promised: int, progress: Progress = unwatched
+) -> tuple[Picture, int | None]:
+    """Tells how a video's frames are stored, and when the first is shown, in the stream's unit.
+
+    Raises ``VideoError`` when the first frame cannot be decoded.
+    """
+    for frame in _decoded(facts, num_promised, progress):
+        matrix = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
+        picture = Picture(
+            width=frame.width,
+            height=frame.height,
+            pixel_shape=facts.pixel_shape,
+            orientation=orientation_of(bytes(matrix)) if matrix else UPRIGHT,
+            is_interlaced=facts.is_interlaced or frame.interlaced_frame,
+        )
+        return picture, frame.pts
+    raise VideoError(facts.path, f"damaged: none of {num_promised} frames can be decoded")
+
+
+def packets_per_frame(facts: ContainerFacts, progress: Progress = unwatched) -> int:
+    """Returns 2 where each packet holds a field of a frame, else 1, as the first packets tell."""
+    num_packets = num_frames = 0
+    with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
+        try:
+            for packet in container.demux(stream):
+                progress()
+                # What comes before the first keyframe cannot be decoded, and does not count.
+                if num_packets or packet.is_keyframe:
+                    num_packets += 1
+                    num_frames += len(packet.decode())
+                if num_packets == _SAMPLE_PACKETS:
+                    break
+            num_frames += len(stream.codec_context.decode(None))
+        except FFmpegError:
+            # What is wrong is said when all of it is decoded.
+            return 1
+    return 2 if 2 * num_frames <= num_packets + 2 else 1
+
+
+def _decoded(facts: ContainerFacts, num_promised: int, progress: Progress) -> Iterator[VideoFrame]:
+    """Decodes as far as every frame is whole; raises ``VideoError`` at the first that is not."""
+    num_decoded = 0
+    with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
+        try:
+            for packet in container.demux(stream):
+                progress()
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        raise VideoError(
+                            facts.path,
+                            f"damaged: frame {num_decoded} of {num_promised} is incomplete",
+                        )
+                    yield frame
+                    num_decoded += 1
+        except FFmpegError as error:
+            where = f"decoding stopped at frame {num_decoded} of {num_promised}"
+            raise VideoError(facts.path, f"damaged: {where} ({error.strerror})") from error
+
+
+class Upright:
+    """Converts decoded frames to RGB arrays: upright, of square pixels, all of one size.
+
+    A stream may change its size on the way (browsers record so); players scale back, too.
+    """
+
+    def __init__(self, picture: Picture) -> None:
+        """``picture`` tells how the video's frames are stored."""
+        # One converter serves all frames: it keeps FFmpeg's scaler.
+        self._convert = VideoReformatter()
+        self._picture = picture
+
+    def __call__(self, frame: VideoFrame) -> Frame:
+        """Converts one frame."""
+        width, height = self._picture.square_width, self._picture.height
+        rgb = self._convert.reformat(frame, width, height, "rgb24", threads=1)
+        return self._picture.orientation(rgb.to_ndarray())
 
 
 _HEAD_BYTES = 4096
@@ -213,7 +332,8 @@ def disguise(path: Path) -> str | None:
         if re.match(signature, head, re.DOTALL):
             return meaning
     text = head.decode("utf-8", errors="ignore")
-    is_utf8 = len(text.encode()) > len(head) - 4  # the last character may be cut in two
+    # The last character may be cut in two.
+    is_utf8 = len(text.encode()) > len(head) - 4
     if is_utf8 and all(c.isprintable() or c in "\t\r\n" for c in text):
         return "looks like text, not a video"
     return None
