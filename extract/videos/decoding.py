@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import cv2
@@ -12,12 +11,11 @@ from jaxtyping import UInt8
 
 from extract.videos.frame import Frame, FrameFit, Frames
 from extract.videos.frame_source import FrameSource, open_frames
+from extract.videos.listing import ListedVideo
 from extract.videos.part import (
     MAX_PIXELS,
-    WHOLE,
     FrameCountChanged,
     VideoError,
-    VideoPart,
     VideoProperties,
     part_name,
 )
@@ -26,16 +24,9 @@ from seds_core.clip_plan import timeline_step
 
 
 @dataclass(frozen=True)
-class DecodeJob:
-    """Which video to decode, and what is wanted of it."""
+class DecodeJob(ListedVideo):
+    """A video to decode, and what is wanted of it; frame numbers count within its part."""
 
-    video_id: str
-    path: Path
-    """A video file, or a folder of frame images."""
-    part: VideoPart = WHOLE
-    """The part of the recording that the video is; frame numbers below count within the part."""
-    problem: str = ""
-    """Why it cannot be decoded, where that is known before it is opened."""
     folder_fps: float = 25.0
     """Frame rate of a folder of images."""
     max_frames: int | None = None

@@ -39,8 +39,9 @@ class ListedVideo:
 
     video_id: str
     path: Path
+    """A video file, or a folder of frame images."""
     part: VideoPart = WHOLE
-    """What of the file or folder at ``path`` the video is."""
+    """The part of the recording at ``path`` that the video is."""
     problem: str = ""
     """Why it cannot be extracted, where its name tells already."""
 
