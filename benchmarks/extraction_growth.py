@@ -121,9 +121,9 @@ def small_network(path: Path) -> Path:
     """Writes the demo's pose network, made smaller, as a configuration for random weights."""
     from mmengine.config import Config
 
-    from extract.demo.pose_config import BACKBONE_STRIDE, demo_pose_config
+    from extract.pose.provenance import DEMO, find_model
 
-    settings = demo_pose_config().to_dict()
+    settings = Config.fromfile(find_model(DEMO).config).to_dict()
     model = settings["model"]
     for part in (settings["codec"], model["head"], model["head"]["decoder"]):
         part["input_size"] = SMALL_INPUT
@@ -133,7 +133,7 @@ def small_network(path: Path) -> Path:
                 step["input_size"] = SMALL_INPUT
     model["backbone"]["widen_factor"] = SMALL_WIDTH
     model["head"]["in_channels"] = int(1024 * SMALL_WIDTH)
-    model["head"]["in_featuremap_size"] = tuple(side // BACKBONE_STRIDE for side in SMALL_INPUT)
+    model["head"]["in_featuremap_size"] = tuple(side // 32 for side in SMALL_INPUT)
     Config(settings).dump(path)
     return path
 

@@ -11,26 +11,30 @@ from collections import Counter
 from pathlib import Path
 
 import torch
+from torchvision.models.video import S3D_Weights
 
 from extract.rgb.backbones import load_backbone
 from seds_core.store.reader import StoreReader
+
+CLASS_NAMES: list[str] = S3D_Weights.KINETICS400_V1.meta["categories"]
+"""The 400 classes of Kinetics-400, in the order that all its networks use."""
 
 
 def first_classes(store: StoreReader) -> tuple[Counter[str], Counter[str]]:
     """First classes of the mean over the clips, and of the clip that is surest, per video."""
     clips = store.provenance.clips
-    if clips.backbone is None or clips.weights is None:
-        raise SystemExit(f"{store.path} was imported, and its network is not known")
-    backbone = load_backbone(clips.backbone, clips.weights)
+    if clips.backbone != "i3d" or clips.weights is None:
+        raise SystemExit(f"{store.path} was not made by i3d, the network with a known classifier")
+    classifier = load_backbone("i3d", clips.weights).network.logits["conv3d"]
     of_mean: Counter[str] = Counter()
     of_any: Counter[str] = Counter()
     for video_id in store.videos:
         features = torch.from_numpy(store.rows(video_id)["features"]).float()
         with torch.inference_mode():
-            scores = backbone.network.class_logits(features).softmax(dim=1)
-        of_mean[backbone.class_names[int(scores.mean(dim=0).argmax())]] += 1
+            scores = classifier(features[:, :, None, None, None]).flatten(1).softmax(dim=1)
+        of_mean[CLASS_NAMES[int(scores.mean(dim=0).argmax())]] += 1
         for index in set(scores.argmax(dim=1).tolist()):
-            of_any[backbone.class_names[index]] += 1
+            of_any[CLASS_NAMES[index]] += 1
     return of_mean, of_any
 
 

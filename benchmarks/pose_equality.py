@@ -75,7 +75,9 @@ def compare(source: PoseModelSource, samples: list[tuple[Frames, Boxes]]) -> str
     model = load_mmpose_model(source, torch.device("cpu"), flip_test=False)
     estimator = MMPoseEstimator(model, torch.device("cpu"))
     start = time.perf_counter()
-    ours = [estimator.estimate(frames, boxes)[..., :2] for frames, boxes in samples]
+    ours = [
+        estimator.keypoints(estimator.prepared(frames, boxes))[..., :2] for frames, boxes in samples
+    ]
     middle = time.perf_counter()
     theirs = found_by_mmpose(source, samples)
     end = time.perf_counter()

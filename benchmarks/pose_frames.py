@@ -31,7 +31,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from extract.pose.mmpose_estimator import MMPoseEstimator
 from extract.pose.mmpose_model import MMPoseModel, load_mmpose_model
 from extract.pose.provenance import (
-    DEMO,
     RANDOM,
     PoseModelSource,
     find_model,
@@ -166,7 +165,9 @@ class Theirs:
 def both_ways(source: PoseModelSource, *, flip_test: bool) -> tuple[Theirs, Ours]:
     """MMPose's own way and ours, from the same weights file."""
     model = load_mmpose_model(source, CPU, flip_test=flip_test)
-    config = config_of(source)
+    from mmengine.config import Config
+
+    config = Config.fromfile(source.config)
     config.model.backbone.pop("init_cfg", None)  # Weights from the internet.
     config.model.backbone.pop("_scope_", None)  # Would look for mmdet.
     config.model.test_cfg.flip_test = flip_test
@@ -175,15 +176,6 @@ def both_ways(source: PoseModelSource, *, flip_test: bool) -> tuple[Theirs, Ours
     path = Path(source.checkpoint).with_name(f"flip_test_{flip_test}.py")
     config.dump(path)
     return Theirs(path, source.checkpoint), Ours(MMPoseEstimator(model, CPU), model)
-
-
-def config_of(source: PoseModelSource) -> Any:  # noqa: ANN401 - mmengine's Config
-    """MMPose's config of a model."""
-    from mmengine.config import Config
-
-    from extract.demo.pose_config import demo_pose_config
-
-    return demo_pose_config() if source.name == DEMO else Config.fromfile(source.config)
 
 
 def with_random_weights(source: PoseModelSource, folder: Path) -> PoseModelSource:

@@ -36,8 +36,10 @@ from extract.rgb.i3d_network import (
     MaxPool,
     same_padding,
 )
-from extract.rgb.weights import fill, random_network
+from extract.rgb.provenance import weights_file
+from extract.rgb.weights import random_network
 from seds_core.clip_plan import plan_clips
+from seds_core.torch_files import fill_network
 
 CLIP = 16
 PUBLISHED_BATCH = 18
@@ -96,11 +98,11 @@ def made_up_frames(num_frames: int) -> Tensor:
 def published_network(weights: str) -> InceptionI3D:
     """Our container of the published tensors, as they are published: batch norm apart."""
     build = partial(InceptionI3D, num_classes=NUM_CLASSES)
-    read = find_architecture("i3d").weights[weights].read
-    if read is None:
+    read, path = find_architecture("i3d").weights[weights].read, weights_file("i3d", weights)
+    if read is None or path is None:
         return random_network(build)[0].eval().requires_grad_(requires_grad=False)
     network = build()
-    fill(network, read())
+    fill_network(network, read(path), path)
     return network.eval().requires_grad_(requires_grad=False)
 
 

@@ -4,6 +4,9 @@ Source: Jin et al., Whole-Body Human Pose Estimation in the Wild, ECCV 2020
 (https://github.com/jin-s13/COCO-WholeBody). "Left" is the signer's own left.
 """
 
+import numpy as np
+from jaxtyping import Float32
+
 NUM_KEYPOINTS = 133
 
 BODY_NAMES = (
@@ -30,3 +33,10 @@ HAND_LINES = tuple(
     for joint in range(4)
 )
 """Pairs of hand keypoints (0 is the wrist) that a drawing joins, finger by finger."""
+
+
+def missing_keypoints(num_frames: int) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+    """Keypoints of frames in which no person was found: NaN, NaN, confidence 0."""
+    keypoints = np.full((num_frames, NUM_KEYPOINTS, 3), np.nan, np.float32)
+    keypoints[..., 2] = 0
+    return keypoints

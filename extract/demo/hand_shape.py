@@ -1,15 +1,12 @@
-"""Shapes of a hand, and the rotations that turn it."""
+"""Shapes of a hand, and the rotations that turn it.
+
+The hand's own axes: x to the thumb's side, y along the straight fingers, z out of the palm. Its
+unit is the hand's length, wrist to tip of the middle finger. Joint order: COCO-WholeBody's (wrist,
+then thumb to little finger with four joints each).
+"""
 
 import numpy as np
 from jaxtyping import Float64
-
-# FROM extract/synthetic/hand_shape.py
-# Turns finger angles into the 21 joints of a hand.
-#
-# The hand's own axes: x to the thumb's side, y along the straight fingers, z out of the palm. Its
-# unit is the hand's length, wrist to tip of the middle finger. Joint order: COCO-WholeBody's
-# (wrist, then thumb to little finger with four joints each).
-
 
 NUM_ANGLES = 20
 """Five fingers (thumb to little) x (spread, then the bend of its three joints), in degrees."""

@@ -1,18 +1,17 @@
-"""The invented language: its signs and its sentences."""
+"""The invented language: its signs and its sentences.
+
+A gloss is data: what its hands look like and where they go. Directions are words of the signing
+hand's own side: ``out`` points away from the body's middle, ``in`` across it, ``forward`` to the
+camera; ``up+in`` is halfway between two. The glosses are inspired by common signs and belong to no
+real sign language. In sentences, as in many sign languages, the time comes first and the verb last;
+"not" follows the verb.
+"""
 
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
 import numpy as np
-
-# FROM extract/synthetic/lexicon.py
-# The drawn signer's vocabulary: what each gloss looks like, written as data.
-#
-# Directions are words of the signing hand's own side: ``out`` points away from the body's middle,
-# ``in`` across it, ``forward`` to the camera; ``up+in`` is halfway between two. A gloss is an
-# invention of this project, inspired by common signs, and belongs to no real sign language.
-
 
 Path = Literal["hold", "straight", "arc", "circle", "tap", "shake"]
 OtherHand = Literal["rest", "mirror", "base"]
@@ -142,12 +141,6 @@ GLOSSES: tuple[Gloss, ...] = (
 )  # fmt: skip
 
 GLOSS_BY_NAME: dict[str, Gloss] = {gloss.name: gloss for gloss in GLOSSES}
-
-
-# FROM extract/synthetic/sentences.py
-# A small grammar: English captions and the gloss sequences that sign them.
-#
-# As in many sign languages the time comes first and the verb last; "not" follows the verb.
 
 
 Tense = Literal["present", "past", "future"]

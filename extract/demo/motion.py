@@ -1,4 +1,8 @@
-"""How a signer signs a sentence, frame by frame."""
+"""How a signer signs a sentence, frame by frame.
+
+Positions are in shoulder widths from the middle of the shoulders: x out to the hand's own side, y
+down, z to the camera. Mirroring for the left or right side is :mod:`extract.demo.skeleton`'s.
+"""
 
 from dataclasses import dataclass
 
@@ -8,13 +12,6 @@ from jaxtyping import Float64, Int64
 from extract.demo.hand_shape import HAND_SHAPES, align_signs, direction, orientation
 from extract.demo.language import GLOSS_BY_NAME, PLACES, Gloss, HandForm
 from extract.demo.signer import Signer, head_centre_height
-
-# FROM extract/synthetic/hand_motion.py
-# Moves one hand through a sequence of scheduled glosses.
-#
-# Positions are in shoulder widths from the middle of the shoulders: x out to the hand's own side, y
-# down, z to the camera. Mirroring for the left or right side is :mod:`.skeleton`'s.
-
 
 MOVE_SECONDS = 0.25
 """From one gloss to the next."""

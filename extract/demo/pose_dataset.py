@@ -1,4 +1,8 @@
-"""Drawn frames and their true keypoints as MMPose reads them."""
+"""Feeds MMPose with single frames of drawn signers, rendered when they are asked for.
+
+Import it after :func:`extract.pose.mmpose_model.import_mmpose`; importing it registers the data
+set, its sampler and its metric with MMPose by name.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -6,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64
 from mmengine.dataset import Compose
 from mmengine.evaluator import BaseMetric
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -15,26 +18,18 @@ from torch.utils.data import Dataset, Sampler
 
 from extract.demo.drawing import Image
 from extract.demo.language import GLOSSES
-from extract.demo.pose_config import METAINFO
 from extract.demo.pose_error import PARTS, median_errors
 from extract.demo.renderer import SignedVideo
 from extract.demo.signer import sample_signer
 from extract.demo.skeleton import ground_truth, signer_heights
 from seds_core.keypoints import FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
 
-# FROM extract/demo_pose/synthetic_dataset.py
-# Feeds MMPose with single frames of drawn signers, rendered when they are asked for.
-#
-# Import it after :func:`extract.pose.mmpose_model.import_mmpose`; importing it registers the data
-# set and its sampler with MMPose by name.
-
-
 FRAMES_OF_A_VIDEO = 2
 """Samples in a row that share a signer and a scene: planning a scene costs more than a frame."""
 
 _SQUARE_SIDE = 256
-_SQUARE_SHARE = 0.6
-_JPEG_SHARE = 0.6
+_SQUARE_PROBABILITY = 0.6
+_JPEG_PROBABILITY = 0.6
 _JPEG_QUALITY = (35, 95)
 
 _KEYPOINT_WEIGHTS = np.ones(NUM_KEYPOINTS, dtype=np.float32)
@@ -47,19 +42,23 @@ _KEYPOINT_WEIGHTS[LEFT_HAND] = _KEYPOINT_WEIGHTS[RIGHT_HAND] = 1.5
 class SyntheticSignerDataset(Dataset[dict[str, Any]]):
     """Sample ``i`` is a random frame of the drawn signer with seed ``first_seed + i // 2``."""
 
-    def __init__(self, first_seed: int, num_samples: int, pipeline: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        first_seed: int,
+        num_samples: int,
+        pipeline: list[dict[str, Any]],
+        metainfo: dict[str, Any],
+    ) -> None:
         """``num_samples`` is the length of an epoch; larger indices give further signers."""
         self._first_seed = first_seed
         self._num_samples = num_samples
         self._pipeline = Compose(pipeline)
-        self.metainfo = parse_pose_metainfo(METAINFO)
+        self.metainfo = parse_pose_metainfo(dict(metainfo))
 
     def __len__(self) -> int:
-        """Samples of one epoch."""
         return self._num_samples
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """One sample after the pipeline, as MMPose's own top-down data sets give it."""
         return self._pipeline(self.raw_sample(index))
 
     def raw_sample(self, index: int) -> dict[str, Any]:
@@ -98,11 +97,9 @@ class NewSignersEveryEpoch(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        """Samples of one epoch."""
         return self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        """The indices of this epoch."""
         first = self._epoch * self._num_samples
         return iter(range(first, first + self._num_samples))
 
@@ -113,7 +110,7 @@ def _video(seed: int) -> SignedVideo:
     rng = np.random.Generator(np.random.PCG64([seed, 7]))
     names = rng.choice([gloss.name for gloss in GLOSSES], rng.integers(2, 4))
     width = height = _SQUARE_SIDE
-    if rng.random() > _SQUARE_SHARE:
+    if rng.random() > _SQUARE_PROBABILITY:
         height = int(rng.integers(200, 321))
         width = int(height * rng.uniform(0.75, 1.35))
     return SignedVideo(tuple(names.tolist()), sample_signer(seed), 0, width, height)
@@ -121,19 +118,16 @@ def _video(seed: int) -> SignedVideo:
 
 def _compressed(image: Image, rng: np.random.Generator) -> Image:
     """The picture, often after a round of JPEG: its blocks resemble those of video."""
-    if rng.random() > _JPEG_SHARE:
+    if rng.random() > _JPEG_PROBABILITY:
         return np.ascontiguousarray(image)
     quality = int(rng.integers(*_JPEG_QUALITY))
     _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
 
 
-_FrameErrors = tuple[Float64[np.ndarray, " keypoint=133"], Bool[np.ndarray, " keypoint=133"]]
-
-
 @METRICS.register_module()
 class KeypointErrorMetric(BaseMetric):  # type: ignore[misc] # mmengine has no types
-    """Median errors per part, and the share of hand points within 2.5 % (``hands_within``).
+    """Median errors per part, and the fraction of hand points within 2.5 % (``hands_within``).
 
     The signer's height is the extent of the person in the picture, from the top of the head to the
     lowest drawn point inside it.
@@ -143,7 +137,7 @@ class KeypointErrorMetric(BaseMetric):  # type: ignore[misc] # mmengine has no t
     _HANDS_WITHIN = 2.5
 
     def process(self, _data_batch: object, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Collects the error of every keypoint of a batch."""
+        """Collects the errors of a batch in percent of the height, and which points are visible."""
         for sample in data_samples:
             predicted = np.asarray(sample["pred_instances"]["keypoints"][0], dtype=np.float64)
             truth = np.asarray(sample["gt_instances"]["keypoints"][0], dtype=np.float64)
@@ -151,7 +145,7 @@ class KeypointErrorMetric(BaseMetric):  # type: ignore[misc] # mmengine has no t
             distance = np.linalg.norm(predicted - truth, axis=-1)
             self.results.append((100 * distance / sample["signer_height"], is_visible))
 
-    def compute_metrics(self, results: list[_FrameErrors]) -> dict[str, float]:
+    def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
         """Medians over all collected frames."""
         errors = np.stack([error for error, _ in results])
         is_visible = np.stack([visible for _, visible in results])

@@ -1,4 +1,8 @@
-"""How far found keypoints are from the true ones of drawn videos."""
+"""How far found keypoints are from the true ones of drawn videos.
+
+``python -m extract.demo.pose_error STORE CORPUS`` takes a pose store and the folder of the drawn
+corpus that it was extracted from.
+"""
 
 import argparse
 from pathlib import Path
@@ -33,18 +37,12 @@ def median_errors(
     return medians
 
 
-# FROM extract/demo_pose/compare.py
-# How far a store's keypoints are from the truth: ``python -m extract.demo.pose_error``.
-#
-# Takes a pose store and the folder of the drawn corpus that it was extracted from.
-
-
 def store_errors(
     store: StoreReader, corpus: Path
 ) -> tuple[Float64[np.ndarray, "row keypoint=133"], Bool[np.ndarray, "row keypoint=133"]]:
-    """Distances from the truth in percent of the signer's height, and where they count.
+    """Returns distances from the truth in percent of the signer's height, and where they count.
 
-    They count where the point is visible and somebody was found. The signer's height is the
+    They count where the point is visible and a person was found. The signer's height is the
     extent of the person in the picture, from the top of the head to the lowest drawn point.
     """
     errors, counts = [], []
@@ -71,7 +69,9 @@ def main() -> None:
     for part, median in median_errors(errors, counts).items():
         table.add_row(part, f"{median:.2f}")
     results.print(table)
-    results.print(f"{len(errors):,} frames, nobody found in {int((~counts.any(axis=1)).sum()):,}")
+    results.print(
+        f"{len(errors):,} frames, no person found in {int((~counts.any(axis=1)).sum()):,}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
-"""A drawn signer: proportions of the body, the arm that reaches a point, the face."""
+"""A drawn signer: body, look, habits and place in the picture, all drawn from one integer seed.
+
+Lengths are in units of the average distance between the shoulder joints; colours are RGB 0..255.
+Below them the two shapes that every signer shares: the arm that reaches a point, and the face.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
-
-# FROM extract/synthetic/signer.py
-# Who signs: body, look, habits and place in the picture, all drawn from one integer seed.
-#
-# Lengths are in units of the average distance between the shoulder joints; colours are RGB 0..255.
-
 
 Colour = tuple[float, float, float]
 HairStyle = Literal["none", "short", "long", "bun"]
@@ -215,15 +213,10 @@ def bend_arm(
     return shoulder + along * axis + height * sideways, shoulder + reach * axis
 
 
-# FROM extract/synthetic/face.py
-# The drawn head: 68 facial points in iBUG order and the outline of the skull.
-#
-# Head axes: u from the picture's left to its right in half head widths, v from the top (-1) to the
-# chin (1) in half head heights, w towards the camera in half head widths. Source of the order:
-# https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/ (jaw 17, brows 2 x 5, nose 9,
-# eyes 2 x 6, mouth 20; each part begins on the picture's left).
-
-
+# The 68 facial points are in iBUG order (ibug.doc.ic.ac.uk/resources/facial-point-annotations):
+# jaw 17, brows 2 x 5, nose 9, eyes 2 x 6, mouth 20; each part begins on the picture's left. Head
+# axes: u from the picture's left to its right in half head widths, v from the top (-1) to the chin
+# (1) in half head heights, w towards the camera in half head widths.
 JAW, RIGHT_BROW, LEFT_BROW = slice(0, 17), slice(17, 22), slice(22, 27)
 NOSE_BRIDGE, NOSTRILS = slice(27, 31), slice(31, 36)
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)

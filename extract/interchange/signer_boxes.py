@@ -13,8 +13,12 @@ import numpy as np
 from jaxtyping import Float32
 from rich.markup import escape
 
-from extract.pose.estimate import Choice, chosen_person
-from extract.pose.person_detector import PersonDetector, load_person_detector
+from extract.pose.person_detector import (
+    Choice,
+    PersonDetector,
+    chosen_person,
+    load_person_detector,
+)
 from extract.run.report import EXIT_ALL_THERE, EXIT_SOME_FAILED
 from extract.run.streams import extraction_device
 from extract.settings import ExtractSettings

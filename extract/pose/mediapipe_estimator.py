@@ -1,4 +1,14 @@
-"""Keypoints by MediaPipe Holistic."""
+"""Keypoints by MediaPipe Holistic.
+
+Body and hands have the same points as COCO-WholeBody. Two choices are approximations: MediaPipe's
+foot has one point at the toes, which serves as the big and as the small toe; its face is a mesh of
+468 points without names, of which the 68 nearest to the classical facial points are taken (within
+a few pixels of them on a face of 100 pixels; the jaw line follows the mesh's border).
+
+Sources: https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker (33 body points),
+https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker (21 hand points),
+https://ibug.doc.ic.ac.uk/resources/300-W/ (the 68 facial points and their order).
+"""
 
 import hashlib
 import os
@@ -12,7 +22,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from extract.pose.estimate import nobody
 from extract.weights_cache import file_sha256
 from seds_core.errors import UnavailableError
 from seds_core.keypoints import (
@@ -22,23 +31,10 @@ from seds_core.keypoints import (
     FEET,
     FOOT_NAMES,
     LEFT_HAND,
-    NUM_KEYPOINTS,
     RIGHT_HAND,
+    missing_keypoints,
 )
 from seds_core.store.provenance import WeightsRecord, software_versions
-
-# FROM extract/pose/mediapipe_points.py
-# Which MediaPipe Holistic landmark stands for which of the 133 COCO-WholeBody keypoints.
-#
-# Body and hands have the same points in both. Approximations: MediaPipe's foot has one point at the
-# toes, which serves as the big and as the small toe; its face is a mesh of 468 points without names,
-# of which the 68 nearest to the classical facial points are taken (within a few pixels of them on a
-# face of 100 pixels; the jaw line follows the mesh's border).
-#
-# Sources: https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker (33 body points),
-# https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker (21 hand points),
-# https://ibug.doc.ic.ac.uk/resources/300-W/ (the 68 facial points and their order).
-
 
 POSE_NAMES = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye",
@@ -89,8 +85,7 @@ def whole_body_keypoints(
     The last coordinate is the body's visibility. MediaPipe says of a hand or a face only that it
     was found: their keypoints have confidence 1.
     """
-    keypoints = np.full((NUM_KEYPOINTS, 3), np.nan, np.float32)
-    keypoints[:, 2] = 0.0
+    keypoints = missing_keypoints(1)[0]
     if body is not None:
         keypoints[BODY.start : FEET.stop] = body[list(BODY_POINTS)]
     for part, points in ((LEFT_HAND, left_hand), (RIGHT_HAND, right_hand)):
@@ -121,28 +116,20 @@ class MediaPipeEstimator:
     """
 
     def __init__(self) -> None:
-        """Raise ``UnavailableError`` with the install command when MediaPipe is missing."""
+        """Raises ``UnavailableError`` with the install command when MediaPipe is missing."""
         self._holistic = _started()
         self._is_fresh = False
 
     def start_video(self) -> None:
-        """Forget the person followed so far."""
+        """Forgets the person followed so far."""
         self._is_fresh = True
-
-    def estimate(
-        self,
-        frames: UInt8[np.ndarray, "frame height width channel=3"],
-        boxes: Float32[np.ndarray, "frame box=4"],
-    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
-        """Keypoints of the most prominent person; MediaPipe does without the boxes."""
-        return self.keypoints(self.prepared(frames, boxes))
 
     def prepared(
         self,
         frames: UInt8[np.ndarray, "frame height width channel=3"],
         boxes: Float32[np.ndarray, "frame box=4"],
     ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
-        """The keypoints of every frame: MediaPipe's work cannot be parted, it follows the video."""
+        """The keypoints of every frame: MediaPipe follows the video and does all its work here."""
         del boxes
         return [self._keypoints(np.ascontiguousarray(frame)) for frame in frames]
 
@@ -150,7 +137,7 @@ class MediaPipeEstimator:
         self, prepared: Sequence[Float32[np.ndarray, "keypoint=133 coordinate=3"]]
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
         """What :meth:`prepared` found, as one array."""
-        return np.stack(list(prepared)) if prepared else nobody(0)
+        return np.stack(list(prepared)) if prepared else missing_keypoints(0)
 
     def _keypoints(
         self, frame: UInt8[np.ndarray, "height width channel=3"]
@@ -233,7 +220,7 @@ def _pixels(
 
 @contextmanager
 def _native_messages_dropped() -> Iterator[None]:
-    """Send to nowhere what MediaPipe's C++ code writes to standard error at every start.
+    """Drops what MediaPipe's C++ code writes to standard error at every start.
 
     It has no setting for that, and its eight lines per video would drown the progress display.
     """

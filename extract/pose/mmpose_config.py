@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from extract.pose.provenance import (
-    DEMO,
     RANDOM,
     PoseModelSource,
     model_weights,
@@ -87,10 +86,6 @@ def describe_model(source: PoseModelSource, config: TopdownConfig) -> WeightsRec
 
 
 def _loaded(source: PoseModelSource) -> Any:  # noqa: ANN401 - mmengine's Config
-    if source.name == DEMO:
-        from extract.demo.pose_config import demo_pose_config  # noqa: PLC0415
-
-        return demo_pose_config()
     from mmengine.config import Config  # noqa: PLC0415
 
     try:

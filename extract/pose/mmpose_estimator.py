@@ -1,4 +1,10 @@
-"""Keypoints by an MMPose network: crops of the signer in, coordinates and confidences out."""
+"""Keypoints by an MMPose network: crops of the signer in, coordinates and confidences out.
+
+The usual pipeline and SimCC heads are computed here for whole batches; whatever else a config asks
+for goes MMPose's own way. SimCC (Li et al., "SimCC: a Simple Coordinate Classification Perspective
+for Human Pose Estimation", ECCV 2022, arXiv 2107.03332) scores every position along x and every
+position along y; a keypoint lies at the two best ones.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,10 +16,10 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 
 from extract.batched_inference import BatchedInference
-from extract.pose.estimate import nobody
 from extract.pose.fast_network import ready_for_inference
 from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced
 from extract.settings import Precision
+from seds_core.keypoints import missing_keypoints
 
 Warp = Callable[..., np.ndarray]
 """MMPose's ``get_warp_matrix`` or ``get_udp_warp_matrix``."""
@@ -93,7 +99,7 @@ def widened(
 
 
 def into_image(
-    places: Float32[np.ndarray, "frame keypoint coordinate=2"],
+    points: Float32[np.ndarray, "frame keypoint coordinate=2"],
     crops: Sequence[CroppedFrame],
     input_size: tuple[int, int],
 ) -> Float32[np.ndarray, "frame keypoint coordinate=2"]:
@@ -103,15 +109,7 @@ def into_image(
     """
     scale = np.stack([crop.scale for crop in crops])[:, None]
     center = np.stack([crop.center for crop in crops])[:, None]
-    return (places / np.array(input_size) * scale + center - 0.5 * scale).astype(np.float32)
-
-
-# FROM extract/pose/simcc.py
-# Decodes the two classifications of SimCC heads for a whole batch at once.
-#
-# SimCC (Li et al., "SimCC: a Simple Coordinate Classification Perspective for Human Pose
-# Estimation", ECCV 2022, https://arxiv.org/abs/2107.03332) scores every place along x and every
-# place along y; a keypoint lies at the two best places.
+    return (points / np.array(input_size) * scale + center - 0.5 * scale).astype(np.float32)
 
 
 def decodes_plainly(head: Any, test_cfg: dict[str, Any]) -> bool:  # noqa: ANN401 - mmpose's head
@@ -132,10 +130,10 @@ def simcc_scores(
 ) -> tuple[
     Float32[torch.Tensor, "frame keypoint _width"], Float32[torch.Tensor, "frame keypoint _height"]
 ]:
-    """Scores of the places along x and along y, averaged over the pair of a flip test.
+    """Scores of the positions along x and along y, averaged over the pair of a flip test.
 
     ``features`` is a list of two for a flip test: those of the images and of the mirrored ones,
-    in which the keypoints of left and right, ``flip_indices``, have changed places.
+    in which ``flip_indices`` says which keypoints of left and right are swapped.
     """
     if not isinstance(features, list):
         return head(features)
@@ -155,15 +153,15 @@ def simcc_keypoints(
 ) -> Float32[torch.Tensor, "frame keypoint coordinate=3"]:
     """x, y in pixels of the network's input, and the lower one of the two best scores.
 
-    There are ``split_ratio`` places a pixel. A point without a positive score is at -1 places,
+    There are ``split_ratio`` positions a pixel. A point without a positive score is at position -1,
     as in ``mmpose.codecs.utils.get_simcc_maximum``.
     """
-    x_best, x_place = x_scores.max(dim=-1)
-    y_best, y_place = y_scores.max(dim=-1)
+    x_best, x_index = x_scores.max(dim=-1)
+    y_best, y_index = y_scores.max(dim=-1)
     confidence = torch.minimum(x_best, y_best)
-    places = torch.stack([x_place, y_place], dim=-1).float()
-    places = places.masked_fill(confidence[..., None] <= 0, -1.0)
-    return torch.cat([places / split_ratio, confidence[..., None]], dim=-1)
+    positions = torch.stack([x_index, y_index], dim=-1).float()
+    positions = positions.masked_fill(confidence[..., None] <= 0, -1.0)
+    return torch.cat([positions / split_ratio, confidence[..., None]], dim=-1)
 
 
 _AUTOCAST_DTYPES = {
@@ -193,7 +191,7 @@ class MMPoseEstimator:
         *,
         batch_size: int = 32,
     ) -> None:
-        """Take a model on ``device``; ``precision`` is that of backbone and neck on a GPU.
+        """``model`` lies on ``device``; ``precision`` is that of backbone and neck on a GPU.
 
         ``batch_size`` is the number of frames of a forward pass, on a CPU the largest one.
         """
@@ -216,22 +214,14 @@ class MMPoseEstimator:
         )
 
     def start_video(self) -> None:
-        """Nothing to forget: frames are independent."""
-
-    def estimate(
-        self,
-        frames: UInt8[np.ndarray, "frame height width channel=3"],
-        boxes: Float32[np.ndarray, "frame box=4"],
-    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
-        """Keypoints of the person in each box: x, y in pixels of the frame, confidence."""
-        return self.keypoints(self.prepared(frames, boxes))
+        """Does nothing: frames are independent."""
 
     def prepared(
         self,
         frames: UInt8[np.ndarray, "frame height width channel=3"],
         boxes: Float32[np.ndarray, "frame box=4"],
     ) -> list[Any]:
-        """Every frame cropped to the network's size, and what leads back from there.
+        """Returns every frame cropped to the network's size, and what leads back from there.
 
         Keeps nothing of ``frames``, and may run in another thread than :meth:`keypoints`.
         """
@@ -242,13 +232,13 @@ class MMPoseEstimator:
     def keypoints(
         self, prepared: Sequence[Any]
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
-        """Keypoints of prepared frames, which may come from several videos.
+        """Finds keypoints in prepared frames, which may come from several videos.
 
         Every forward pass sees the same number of frames, the last one repeated if need be, so
         that the same kernels compute a frame whatever its neighbours are: it gives the same bits.
         """
         found = self._batches.run(prepared, self._keypoints_of_batch)
-        return np.stack(found) if found else nobody(0)
+        return np.stack(found) if found else missing_keypoints(0)
 
     def _keypoints_of_batch(
         self, prepared: Sequence[Any]

@@ -1,21 +1,20 @@
-"""Finds the signer with one of torchvision's detectors trained on COCO."""
+"""Finds the signer with one of torchvision's detectors trained on COCO, steadied over time."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torchvision.models import get_model
 
-from extract.pose.estimate import (
-    FoundBoxes,
-    Track,
-    chosen_person,
-    followed,
-)
+from extract.pose.person_boxes import FoundBoxes
 from extract.pose.provenance import detector_weights
 from extract.settings import PersonDetectorSettings
-from seds_core.errors import UsageError
+from seds_core.torch_files import fill_network, read_tensors
+
+Choice = Literal["largest", "most_central"]
 
 PersonDetector = Callable[
     [UInt8[np.ndarray, "height width channel=3"]], Float32[np.ndarray, "person box=4"]
@@ -24,6 +23,50 @@ PersonDetector = Callable[
 
 _PERSON = 1
 _NUM_COCO_CLASSES = 91
+
+
+def chosen_person(
+    people: Float32[np.ndarray, "person box=4"], choice: Choice, width: int, height: int
+) -> Float32[np.ndarray, " box=4"] | None:
+    """The signer among the people of one frame, the first of equals; None among none."""
+    if len(people) == 0:
+        return None
+    left, top, right, bottom = people.T
+    if choice == "largest":
+        best = np.argmax((right - left) * (bottom - top))
+    else:
+        best = np.argmin(np.hypot((left + right) / 2 - width / 2, (top + bottom) / 2 - height / 2))
+    return people[best]
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is known of the signer after a frame."""
+
+    box: Float32[np.ndarray, " box=4"]
+    frames_since_seen: int
+
+
+def followed(
+    track: Track | None,
+    detection: Float32[np.ndarray, " box=4"] | None,
+    smoothing: float,
+    max_gap_frames: int,
+) -> Track | None:
+    """The track one frame later; ``detection`` is None too where the detector did not look.
+
+    A detection moves the box by exponential smoothing: ``smoothing * old + (1 - smoothing) *
+    new``. Without one the box stays for at most ``max_gap_frames`` frames; then the track is lost,
+    and the next detection begins a new one.
+    """
+    if detection is not None:
+        if track is None:
+            return Track(detection, 0)
+        kept = np.float32(smoothing)
+        return Track(kept * track.box + (1 - kept) * detection, 0)
+    if track is None or track.frames_since_seen >= max_gap_frames:
+        return None
+    return Track(track.box, track.frames_since_seen + 1)
 
 
 class DetectedBoxes:
@@ -36,36 +79,36 @@ class DetectedBoxes:
     required_confidence = 0.0
 
     def __init__(self, detect: PersonDetector, settings: PersonDetectorSettings) -> None:
-        """Begin a video."""
         self._detect = detect
         self._settings = settings
         self._next_frame = 0
         self._track: Track | None = None
 
     def boxes(self, frames: UInt8[np.ndarray, "frame height width channel=3"]) -> FoundBoxes:
-        """The boxes in the frames that follow those of the previous call."""
+        """Returns the boxes in the frames that follow those of the previous call."""
+        settings = self._settings
         boxes = np.full((len(frames), 4), np.nan, np.float32)
         for box, frame in zip(boxes, frames, strict=True):
-            self._advance(frame)
+            detection = None
+            if self._next_frame % settings.every_nth_frame == 0:
+                height, width, _ = frame.shape
+                detection = chosen_person(self._detect(frame), settings.choice, width, height)
+            self._track = followed(
+                self._track, detection, settings.smoothing, settings.max_gap_frames
+            )
+            self._next_frame += 1
             if self._track is not None:
                 box[:] = self._track.box
         return FoundBoxes(boxes, ~np.isnan(boxes[:, 0]))
-
-    def _advance(self, frame: UInt8[np.ndarray, "height width channel=3"]) -> None:
-        settings = self._settings
-        detection = None
-        if self._next_frame % settings.every_nth_frame == 0:
-            height, width, _ = frame.shape
-            detection = chosen_person(self._detect(frame), settings.choice, width, height)
-        self._track = followed(self._track, detection, settings.smoothing, settings.max_gap_frames)
-        self._next_frame += 1
 
 
 def load_person_detector(settings: PersonDetectorSettings, device: torch.device) -> PersonDetector:
     """The published detector of ``settings.network``, downloaded when it is not in the cache."""
     path = detector_weights(settings.network)
     network = empty_detector(settings.network)
-    load_detector_weights(network, torch.load(path, map_location="cpu", weights_only=True))
+    # torchvision publishes one network with frozen batch norms, which count no training steps;
+    # the filling does not ask for that count.
+    fill_network(network, read_tensors(path), path)
     return TorchvisionPersonDetector(network.to(device).eval(), settings.score_threshold, device)
 
 
@@ -74,27 +117,13 @@ def empty_detector(name: str) -> torch.nn.Module:
     return get_model(name, weights=None, weights_backbone=None, num_classes=_NUM_COCO_CLASSES)
 
 
-def load_detector_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Put published weights into an empty detector.
-
-    torchvision publishes one network with frozen batch norms, which count no batches; evaluation
-    does not read that count either.
-    """
-    missing, unexpected = network.load_state_dict(weights, strict=False)
-    missing = [name for name in missing if not name.endswith(".num_batches_tracked")]
-    if missing or unexpected:
-        raise UsageError(
-            f"the detector's weights do not fit: missing {missing}, unexpected {unexpected}"
-        )
-
-
 class TorchvisionPersonDetector:
     """The people that a torchvision detection network sees in one image."""
 
     def __init__(
         self, network: torch.nn.Module, score_threshold: float, device: torch.device
     ) -> None:
-        """Take a network in evaluation mode that lies on ``device``."""
+        """``network`` is in evaluation mode and lies on ``device``."""
         self._network = network
         self._score_threshold = score_threshold
         self._device = device

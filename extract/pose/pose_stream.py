@@ -1,77 +1,74 @@
-"""Decoded videos become keypoints."""
+"""The pose stream: a decoded video becomes one row of keypoints a frame."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from jaxtyping import Float32, UInt8
 
-from extract.pose.estimate import (
+from extract.pose.person_boxes import (
+    BoxTable,
     NoBoxError,
     PersonBoxes,
     PersonBoxSource,
-    PoseEstimator,
-    PosePiece,
     WholeFrameBoxes,
-    pose_pieces,
-    pose_rows,
 )
-from extract.pose.provenance import pose_provenance
+from extract.pose.provenance import find_model, pose_provenance
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Rows
 from extract.videos.decoding import DecodedVideo, confirmed_frames, expected_frames
 from extract.videos.part import VideoError
 from seds_core.clip_plan import timeline_length, timeline_step
+from seds_core.keypoints import missing_keypoints
 from seds_core.store.provenance import Provenance, WeightsRecord, device_kind
 
-
-def load_estimator(
-    settings: PoseSettings, device: torch.device
-) -> tuple[PoseEstimator, WeightsRecord]:
-    """The estimator, and what a store has to remember of it.
-
-    Raises ``UsageError`` for an unknown model or weights that do not fit, ``UnavailableError``
-    for weights or a package that cannot be had here.
-    """
-    if settings.detector == "mediapipe":
-        from extract.pose.mediapipe_estimator import (  # noqa: PLC0415 - optional
-            MediaPipeEstimator,
-            describe_mediapipe,
-        )
-
-        return MediaPipeEstimator(), describe_mediapipe()
-    from extract.pose.mmpose_estimator import MMPoseEstimator  # noqa: PLC0415 - takes seconds
-    from extract.pose.mmpose_model import load_mmpose_model  # noqa: PLC0415
-    from extract.pose.provenance import find_model  # noqa: PLC0415
-
-    source = find_model(settings.model, settings.checkpoint)
-    model = load_mmpose_model(source, device, flip_test=settings.flip_test)
-    estimator = MMPoseEstimator(model, device, settings.precision, batch_size=settings.batch_size)
-    return estimator, model.provenance
+UPPER_BODY = [0, 5, 6, 7, 8, 9, 10]
+"""Nose, shoulders, elbows and wrists: what every signer shows."""
 
 
-def load_person_boxes(settings: PoseSettings, device: torch.device) -> PersonBoxSource:
-    """Gives every video its boxes: call the result with the video's id and its frame step."""
-    if settings.person_box == "detector":
-        return _detected_boxes(settings, device)
-    if settings.person_box_file is not None:
-        from extract.pose.box_table import BoxTable  # noqa: PLC0415
+@runtime_checkable  # beartype asks isinstance
+class PoseEstimator(Protocol):
+    """Finds the keypoints of one person in every frame."""
 
-        return BoxTable(settings.person_box_file).for_video
-    return lambda _video_id, _frame_step: WholeFrameBoxes(settings.person_threshold)
+    def start_video(self) -> None:
+        """Forgets everything about the frames prepared so far."""
+
+    def prepared(
+        self,
+        frames: UInt8[np.ndarray, "frame height width channel=3"],
+        boxes: Float32[np.ndarray, "frame box=4"],
+    ) -> list[Any]:
+        """Returns for each frame what the network needs of the person in its box, copied.
+
+        ``frames`` are RGB and follow the frames of the previous call in the same video. May run in
+        another thread than :meth:`keypoints`, at the same time.
+        """
+
+    def keypoints(
+        self, prepared: Sequence[Any]
+    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+        """Returns x, y in pixels of the frame, and confidence, of prepared frames of any videos.
+
+        A point that was looked for in vain is NaN, NaN, 0. What is found in a frame does not depend
+        on the others, to the bit.
+        """
 
 
-def _detected_boxes(settings: PoseSettings, device: torch.device) -> PersonBoxSource:
-    from extract.pose.person_detector import (  # noqa: PLC0415 - torchvision takes seconds
-        DetectedBoxes,
-        load_person_detector,
-    )
+@dataclass(frozen=True)
+class PosePiece:
+    """One frame on its way through the keypoint model."""
 
-    detect = load_person_detector(settings.person_detector, device)
-
-    def boxes(_video_id: str, _frame_step: int) -> PersonBoxes:
-        return DetectedBoxes(detect, settings.person_detector)
-
-    return boxes
+    frame: int
+    """Its number in the video."""
+    prepared: Any
+    """The estimator's; ``None`` where there is no box."""
+    box: Float32[np.ndarray, " box=4"]
+    """The region that the estimator is given, in pixels; NaN where there is none."""
+    required_confidence: float
+    """Mean confidence of the upper body from which the box truly holds a person."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +91,17 @@ class PoseStream:
         provenance = pose_provenance(settings, model, device_kind(device))
         return cls(estimator, boxes, provenance, settings)
 
-    def num_rows(self, video: DecodedVideo) -> int:
-        """Frames of the video's timeline."""
-        self._boxes(video)
-        num_frames = expected_frames(video)
-        return timeline_length(num_frames, timeline_step(num_frames, self._max_frames))
-
     @property
     def batch_size(self) -> int:
         """A piece is a frame."""
         return self.settings.pose.batch_size
+
+    def num_rows(self, video: DecodedVideo) -> int:
+        """Frames of the video's timeline."""
+        self._boxes(video)
+        num_frames = expected_frames(video)
+        step = timeline_step(num_frames, self.settings.frames.max_frames)
+        return timeline_length(num_frames, step)
 
     def pieces(self, video: DecodedVideo) -> Iterator[PosePiece]:
         """The timeline's frames, cropped to the person."""
@@ -116,7 +114,7 @@ class PoseStream:
         )
 
     def rows(self, pieces: Sequence[PosePiece]) -> list[Rows]:
-        """One row a frame: keypoints, whether somebody was found, the box, the frame."""
+        """One row a frame: keypoints, whether a person was found, the box, the frame."""
         return pose_rows(self.estimator, pieces)
 
     def _boxes(self, video: DecodedVideo) -> PersonBoxes:
@@ -125,6 +123,125 @@ class PoseStream:
         except NoBoxError as error:
             raise VideoError(video.job.path, str(error)) from None
 
-    @property
-    def _max_frames(self) -> int | None:
-        return self.settings.frames.max_frames
+
+def load_estimator(
+    settings: PoseSettings, device: torch.device
+) -> tuple[PoseEstimator, WeightsRecord]:
+    """Loads the estimator, and describes it as a store has to remember it.
+
+    Raises ``UsageError`` for an unknown model or weights that do not fit, ``UnavailableError``
+    for weights or a package that cannot be had here.
+    """
+    # Only what the settings ask for is imported: each takes seconds, and MediaPipe is optional.
+    if settings.detector == "mediapipe":
+        from extract.pose.mediapipe_estimator import (  # noqa: PLC0415
+            MediaPipeEstimator,
+            describe_mediapipe,
+        )
+
+        return MediaPipeEstimator(), describe_mediapipe()
+    from extract.pose.mmpose_estimator import MMPoseEstimator  # noqa: PLC0415
+    from extract.pose.mmpose_model import load_mmpose_model  # noqa: PLC0415
+
+    source = find_model(settings.model, settings.checkpoint)
+    model = load_mmpose_model(source, device, flip_test=settings.flip_test)
+    estimator = MMPoseEstimator(model, device, settings.precision, batch_size=settings.batch_size)
+    return estimator, model.provenance
+
+
+def load_person_boxes(settings: PoseSettings, device: torch.device) -> PersonBoxSource:
+    """Loads what gives every video its boxes, called with the video's id and its frame step."""
+    if settings.person_box == "detector":
+        from extract.pose.person_detector import (  # noqa: PLC0415 - torchvision takes seconds
+            DetectedBoxes,
+            load_person_detector,
+        )
+
+        detect = load_person_detector(settings.person_detector, device)
+        return lambda _video_id, _frame_step: DetectedBoxes(detect, settings.person_detector)
+    if settings.person_box_file is not None:
+        return BoxTable(settings.person_box_file).for_video
+    return lambda _video_id, _frame_step: WholeFrameBoxes(settings.person_threshold)
+
+
+def pose_pieces(
+    estimator: PoseEstimator,
+    boxes: PersonBoxes,
+    chunks: Iterable[UInt8[np.ndarray, "_ height width channel=3"]],
+    *,
+    batch_size: int,
+    frame_step: int = 1,
+) -> Iterator[PosePiece]:
+    """Every frame of one video's timeline, which is every ``frame_step``-th frame of the video.
+
+    ``boxes`` belongs to this video alone; it sees ``batch_size`` frames at a time, however the
+    frames are cut into ``chunks``, so that not even its last bits depend on them.
+    """
+    estimator.start_video()
+    numbers = count(0, frame_step)
+    for frames in batches(chunks, batch_size):
+        found = boxes.boxes(frames)
+        seen = found.is_found
+        people = iter(estimator.prepared(frames[seen], found.boxes[seen]) if seen.any() else [])
+        for is_seen, box in zip(seen, found.boxes, strict=True):
+            person = next(people) if is_seen else None
+            yield PosePiece(next(numbers), person, box, boxes.required_confidence)
+
+
+def pose_rows(estimator: PoseEstimator, pieces: Sequence[PosePiece]) -> list[Rows]:
+    """One row a frame: keypoints, whether there is a person, the box, the frame's number.
+
+    Where no person was found, ``person_found`` is False, x and y are NaN and the confidence is 0.
+    """
+    keypoints = missing_keypoints(len(pieces))
+    seen = [index for index, piece in enumerate(pieces) if piece.prepared is not None]
+    if seen:
+        keypoints[seen] = estimator.keypoints([pieces[index].prepared for index in seen])
+    rows: list[Rows] = []
+    for found, piece in zip(keypoints, pieces, strict=True):
+        is_person = has_person(found, piece.required_confidence)
+        rows.append(
+            {
+                "keypoints": found[None] if is_person else missing_keypoints(1),
+                "person_found": np.array([is_person]),
+                "person_box": piece.box[None],
+                "frame": np.array([piece.frame], np.int32),
+            }
+        )
+    return rows
+
+
+def has_person(
+    keypoints: Float32[np.ndarray, "keypoint=133 coordinate=3"], required_confidence: float
+) -> bool:
+    """Whether the upper body has any confidence, and the required one on average."""
+    confidence = keypoints[UPPER_BODY, 2].mean()
+    return bool(confidence > 0 and confidence >= required_confidence)
+
+
+def batches(
+    chunks: Iterable[UInt8[np.ndarray, "_ height width channel=3"]], batch_size: int
+) -> Iterator[UInt8[np.ndarray, "_ height width channel=3"]]:
+    """The same frames in runs of exactly ``batch_size``, the last one shorter."""
+    waiting: list[UInt8[np.ndarray, "_ _ _ channel=3"]] = []  # fewer than a batch, and the newest
+    num_waiting = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        num_waiting += len(chunk)
+        if num_waiting < batch_size:
+            continue
+        joined = _joined(waiting)
+        whole = num_waiting - num_waiting % batch_size
+        for first in range(0, whole, batch_size):
+            yield joined[first : first + batch_size]
+        waiting = [joined[whole:]]
+        num_waiting -= whole
+    if num_waiting:
+        yield _joined(waiting)
+
+
+def _joined(
+    chunks: list[UInt8[np.ndarray, "_ _ _ channel=3"]],
+) -> UInt8[np.ndarray, "frame height width channel=3"]:
+    """One chunk alone is not copied."""
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)

@@ -21,13 +21,6 @@ from extract.weights_cache import (
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.provenance import DeviceKind, Provenance, WeightsRecord
 
-# FROM extract/pose/model_aliases.py
-# Which config and which weights a model's name stands for.
-#
-# The published weights' addresses are read from the model lists (``.yml``) that MMPose installs
-# beside its configs; here are only short names for the most useful ones.
-
-
 DEMO = "demo"
 """Our own small model, trained on drawn signers: works offline, serves demonstrations."""
 
@@ -76,11 +69,10 @@ def find_model(name: str, checkpoint: str | None = None) -> PoseModelSource:
     ``UsageError`` for an unknown name, with the nearest known one.
     """
     if name == DEMO:
-        config, published = (
-            _demo_folder() / "model_config.py",
-            _demo_folder() / "demo_wholebody.pth",
-        )
-        return PoseModelSource(name, config, checkpoint or str(published))
+        # By its path: the demo stands beside the pipeline, which never imports it.
+        folder = Path(__file__).parents[1] / "demo"
+        published = folder / "demo_wholebody.pth"
+        return PoseModelSource(name, folder / "pose_config.py", checkpoint or str(published))
     if name.endswith(".py"):
         return _model_of_config_file(Path(name), checkpoint)
     listed = published_models()
@@ -160,10 +152,6 @@ def _model_of_config_file(path: Path, checkpoint: str | None) -> PoseModelSource
             f"'{RANDOM}' for untrained ones"
         )
     return PoseModelSource(path.stem, path, checkpoint)
-
-
-def _demo_folder() -> Path:
-    return Path(__file__).parents[1] / "demo"
 
 
 def _unknown_model(name: str, known: list[str]) -> str:

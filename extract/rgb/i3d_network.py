@@ -1,4 +1,16 @@
-"""The Inception I3D network, and which frames each of its outputs sees."""
+"""Inception I3D, the video network of the published RGB features, and what overlapping clips share.
+
+Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017 (arXiv 1705.07750), Fig. 3. Tensor
+names are those of the published PyTorch checkpoints. Padding follows TensorFlow's ``SAME``: an axis
+of n positions read with stride s gives ceil(n / s), and what has to be added is split evenly, the
+odd one at the end.
+
+An output of a convolution in time is decided by the inputs that it reads and by which of its taps
+read the zeros beyond the clip's ends. Inputs are numbered across all clips; outputs of overlapping
+clips that read the same numbers with the same taps are equal, and computed once. Only those near a
+clip's ends are its own: of the 8 outputs that the first convolution makes of 16 frames, 3 read
+zeros.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,14 +23,6 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch users know
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-# FROM extract/rgb/i3d_layers.py
-# The layers that Inception I3D is made of.
-#
-# Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017 (arXiv 1705.07750), Fig. 3.
-# Padding follows TensorFlow's ``SAME``: an axis of n positions read with stride s gives ceil(n / s),
-# and what has to be added is split evenly, the odd one at the end.
-
 
 Extent = tuple[int, int, int]
 """Positions along frame, height and width."""
@@ -56,7 +60,6 @@ class ConvolutionUnit(nn.Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel: Extent, stride: Extent = ONE
     ) -> None:
-        """Make the two layers."""
         super().__init__()
         self.kernel = kernel
         self.stride = stride
@@ -66,7 +69,11 @@ class ConvolutionUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the unit to (clip, channel, frame, height, width)."""
         if self.kernel == self.stride == ONE:
-            return self._activated(self._of_single_positions(x))
+            # A matrix product over the channels, which come last in memory. The convolution's own
+            # code does not see that and takes twice the time.
+            weight = self.conv3d.weight.flatten(1)
+            x = F.linear(x.movedim(1, -1), weight, self.conv3d.bias).movedim(-1, 1)
+            return self._activated(x)
         before, after = same_padding(_extent(x), self.kernel, self.stride)
         if before != after:  # The convolution itself can only pad both ends alike.
             x = F.pad(x, (before[2], after[2], before[1], after[1], before[0], after[0]))
@@ -91,14 +98,6 @@ class ConvolutionUnit(nn.Module):
         taps = taps.contiguous(memory_format=torch.channels_last_3d)
         return self._activated(F.conv3d(x, taps, self.conv3d.bias, self.stride))
 
-    def _of_single_positions(self, x: Tensor) -> Tensor:
-        """A 1x1x1 convolution is a matrix product over the channels, which come last in memory.
-
-        The convolution's own code does not see that and takes twice the time.
-        """
-        weight = self.conv3d.weight.flatten(1)
-        return F.linear(x.movedim(1, -1), weight, self.conv3d.bias).movedim(-1, 1)
-
     def _activated(self, x: Tensor) -> Tensor:
         return F.relu(self.bn(x), inplace=True)
 
@@ -113,7 +112,6 @@ class MaxPool(nn.Module):
     """Max pooling with ``SAME`` padding."""
 
     def __init__(self, kernel: Extent, stride: Extent) -> None:
-        """Remember the window."""
         super().__init__()
         self.kernel = kernel
         self.stride = stride
@@ -130,7 +128,7 @@ class InceptionBlock(nn.Module):
     """Four parallel branches, joined along the channels."""
 
     def __init__(self, in_channels: int, widths: tuple[int, int, int, int, int, int]) -> None:
-        """Make the branches; ``widths`` are the channels of b0, b1a, b1b, b2a, b2b, b3b."""
+        """``widths`` are the channels of b0, b1a, b1b, b2a, b2b, b3b."""
         super().__init__()
         self.b0 = ConvolutionUnit(in_channels, widths[0], ONE)
         self.b1a = ConvolutionUnit(in_channels, widths[1], ONE)
@@ -145,15 +143,6 @@ class InceptionBlock(nn.Module):
         branches = self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))
         # A single clip can leave a convolution with channels first, which is slow to pool.
         return torch.cat(branches, dim=1).contiguous(memory_format=torch.channels_last_3d)
-
-
-# FROM extract/rgb/receptive_fields.py
-# What the outputs of a convolution in time read, so that clips can share equal ones.
-#
-# An output is decided by the inputs that it reads and by which of its taps read the zeros beyond the
-# clip's ends. Inputs are numbered across all clips; outputs of overlapping clips that read the same
-# numbers with the same taps are equal. Only those near a clip's ends are its own: of the 8 outputs
-# that Inception I3D's first convolution makes of 16 frames, 3 read zeros.
 
 
 class Field(NamedTuple):
@@ -184,12 +173,12 @@ def fields_of(inputs: Sequence[int], kernel: int, stride: int) -> list[Field]:
 
 
 def distinct_fields(clips: Sequence[Sequence[Field]]) -> tuple[list[Field], list[list[int]]]:
-    """The distinct outputs, those with the same taps side by side, and each clip's places there."""
+    """The distinct outputs, those with the same taps side by side, and each clip's indices."""
     distinct = sorted(
         {field for clip in clips for field in clip}, key=lambda field: (field.taps, field.inputs)
     )
-    place = {field: number for number, field in enumerate(distinct)}
-    return distinct, [[place[field] for field in clip] for clip in clips]
+    index = {field: number for number, field in enumerate(distinct)}
+    return distinct, [[index[field] for field in clip] for clip in clips]
 
 
 def shared_part(
@@ -206,18 +195,11 @@ def shared_part(
     parts = []
     for kernel, stride in layers:
         fields = [fields_of(clip, kernel, stride) for clip in clips]
-        distinct, places = distinct_fields(fields)
+        distinct, indices = distinct_fields(fields)
         alone = sum(len(field.inputs) for clip in fields for field in clip)
         parts.append(sum(len(field.inputs) for field in distinct) / alone)
-        clips = list(places)
+        clips = list(indices)
     return sum(parts) / len(parts)
-
-
-# FROM extract/rgb/shared_layers.py
-# The first layers of a video network over overlapping clips: each distinct output once.
-#
-# :mod:`extract.rgb.i3d_network` says which outputs are equal. Each is computed by itself, from
-# the inputs of its own taps; sums of what only some of its taps read are not shared.
 
 
 _OUTPUTS_AT_ONCE_CPU = 4
@@ -231,7 +213,7 @@ class SharedPositions:
 
     images: Float[Tensor, "position height width _"]
     clips: Sequence[Sequence[int]]
-    """Places in ``images``, in order, as many for every clip."""
+    """Indices into ``images``, in order, as many for every clip."""
 
     @classmethod
     def of_frames(
@@ -255,12 +237,17 @@ class SharedPositions:
         assert isinstance(convolution, ConvolutionUnit)
         kernel, stride = convolution.kernel[0], convolution.stride[0]
         distinct, clips = distinct_fields([fields_of(clip, kernel, stride) for clip in self.clips])
+        images = convolution.padded_images(self.images)
+        at_once = _OUTPUTS_AT_ONCE_CPU if images.device.type == "cpu" else _OUTPUTS_AT_ONCE
         outputs = []
-        for first_tap, inputs in _inputs(convolution.padded_images(self.images), distinct):
-            x = convolution.of_taps(inputs, first_tap)
-            for layer in pointwise:
-                x = layer(x)
-            outputs.append(x[:, :, 0].movedim(1, -1))
+        # Outputs with the same taps stand side by side and go through the layers together.
+        for (first_tap, _), alike in groupby(distinct, key=lambda field: field.taps):
+            numbers = torch.tensor([field.inputs for field in alike], device=images.device)
+            for some in numbers.chunk(-(-len(numbers) // at_once)):
+                x = convolution.of_taps(images[some].movedim(-1, 1), first_tap)
+                for layer in pointwise:
+                    x = layer(x)
+                outputs.append(x[:, :, 0].movedim(1, -1))
         return SharedPositions(torch.cat(outputs), clips)
 
     def unshared(self) -> Float[Tensor, "clip _ position height width"]:
@@ -268,19 +255,8 @@ class SharedPositions:
         return self.images[torch.tensor(self.clips, device=self.images.device)].movedim(-1, 1)
 
 
-def _inputs(
-    images: Float[Tensor, "position height width _"], fields: Sequence[Field]
-) -> Iterator[tuple[int, Float[Tensor, "position _ tap height width"]]]:
-    """The first tap of some outputs, and what they read, channels last in memory."""
-    at_once = _OUTPUTS_AT_ONCE_CPU if images.device.type == "cpu" else _OUTPUTS_AT_ONCE
-    for (first_tap, _), alike in groupby(fields, key=lambda field: field.taps):
-        numbers = torch.tensor([field.inputs for field in alike], device=images.device)
-        for some in numbers.chunk(-(-len(numbers) // at_once)):
-            yield first_tap, images[some].movedim(-1, 1)
-
-
 class VideoNetwork(nn.Module, ABC):
-    """A network that turns clips into one feature vector each, and features into class scores."""
+    """A network that turns clips into one feature vector each."""
 
     @abstractmethod
     def features(
@@ -302,10 +278,6 @@ class VideoNetwork(nn.Module, ABC):
         clips = [frames[:, start : start + clip_length] for start in starts]
         return self.features(torch.stack(clips).contiguous(memory_format=torch.channels_last_3d))
 
-    @abstractmethod
-    def class_logits(self, features: Float[Tensor, "clip rgb"]) -> Float[Tensor, "clip klass"]:
-        """Unnormalised class scores."""
-
 
 def freeze(network: VideoNetwork, device: torch.device) -> None:
     """Puts a network into evaluation mode on its device, without gradients.
@@ -314,13 +286,6 @@ def freeze(network: VideoNetwork, device: torch.device) -> None:
     """
     network.eval().requires_grad_(requires_grad=False)
     network.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-
-
-# FROM extract/rgb/i3d_network.py
-# Inception I3D, the video network of the published RGB features.
-#
-# Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017 (arXiv 1705.07750), Fig. 3.
-# Tensor names are those of the published PyTorch checkpoints.
 
 
 FEATURE_DIM = 1024
@@ -332,28 +297,6 @@ _SHARED_KERNELS = ((7, 2), (3, 1))
 """Kernel and stride in time of the stages' convolutions."""
 _WORTH_SHARING = 0.95
 """Putting the inputs together costs a few per cent."""
-
-
-def _trunk() -> dict[str, nn.Module]:
-    """The layers up to Mixed_5c, in order, by their published names."""
-    return {
-        "Conv3d_1a_7x7": ConvolutionUnit(3, 64, (7, 7, 7), (2, 2, 2)),
-        "MaxPool3d_2a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
-        "Conv3d_2b_1x1": ConvolutionUnit(64, 64, ONE),
-        "Conv3d_2c_3x3": ConvolutionUnit(64, 192, THREE),
-        "MaxPool3d_3a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
-        "Mixed_3b": InceptionBlock(192, (64, 96, 128, 16, 32, 32)),
-        "Mixed_3c": InceptionBlock(256, (128, 128, 192, 32, 96, 64)),
-        "MaxPool3d_4a_3x3": MaxPool(THREE, (2, 2, 2)),
-        "Mixed_4b": InceptionBlock(480, (192, 96, 208, 16, 48, 64)),
-        "Mixed_4c": InceptionBlock(512, (160, 112, 224, 24, 64, 64)),
-        "Mixed_4d": InceptionBlock(512, (128, 128, 256, 24, 64, 64)),
-        "Mixed_4e": InceptionBlock(512, (112, 144, 288, 32, 64, 64)),
-        "Mixed_4f": InceptionBlock(528, (256, 160, 320, 32, 128, 128)),
-        "MaxPool3d_5a_2x2": MaxPool((2, 2, 2), (2, 2, 2)),
-        "Mixed_5b": InceptionBlock(832, (256, 160, 320, 32, 128, 128)),
-        "Mixed_5c": InceptionBlock(832, (384, 192, 384, 48, 128, 128)),
-    }
 
 
 def sharing_pays(starts: Sequence[int], clip_length: int) -> bool:
@@ -375,9 +318,26 @@ class InceptionI3D(VideoNetwork):
     """Inception I3D for clips of 224 x 224 pixels and at least 9 frames."""
 
     def __init__(self, num_classes: int) -> None:
-        """Make the layers, for a classifier of ``num_classes``."""
         super().__init__()
-        trunk = _trunk()
+        # By their published names, in order.
+        trunk: dict[str, nn.Module] = {
+            "Conv3d_1a_7x7": ConvolutionUnit(3, 64, (7, 7, 7), (2, 2, 2)),
+            "MaxPool3d_2a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
+            "Conv3d_2b_1x1": ConvolutionUnit(64, 64, ONE),
+            "Conv3d_2c_3x3": ConvolutionUnit(64, 192, THREE),
+            "MaxPool3d_3a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
+            "Mixed_3b": InceptionBlock(192, (64, 96, 128, 16, 32, 32)),
+            "Mixed_3c": InceptionBlock(256, (128, 128, 192, 32, 96, 64)),
+            "MaxPool3d_4a_3x3": MaxPool(THREE, (2, 2, 2)),
+            "Mixed_4b": InceptionBlock(480, (192, 96, 208, 16, 48, 64)),
+            "Mixed_4c": InceptionBlock(512, (160, 112, 224, 24, 64, 64)),
+            "Mixed_4d": InceptionBlock(512, (128, 128, 256, 24, 64, 64)),
+            "Mixed_4e": InceptionBlock(512, (112, 144, 288, 32, 64, 64)),
+            "Mixed_4f": InceptionBlock(528, (256, 160, 320, 32, 128, 128)),
+            "MaxPool3d_5a_2x2": MaxPool((2, 2, 2), (2, 2, 2)),
+            "Mixed_5b": InceptionBlock(832, (256, 160, 320, 32, 128, 128)),
+            "Mixed_5c": InceptionBlock(832, (384, 192, 384, 48, 128, 128)),
+        }
         self._layer_names = tuple(trunk)
         for name, layer in trunk.items():
             self.add_module(name, layer)
@@ -413,10 +373,6 @@ class InceptionI3D(VideoNetwork):
 
     def _layers(self) -> Iterator[nn.Module]:
         return map(self.get_submodule, self._layer_names)
-
-    def class_logits(self, features: Float[Tensor, "clip rgb=1024"]) -> Float[Tensor, "clip klass"]:
-        """The published 1x1x1 convolution, which is a linear layer on averaged positions."""
-        return self.logits["conv3d"](features[:, :, None, None, None]).flatten(1)
 
     def fold_batch_norms(self) -> None:
         """Moves every batch norm into its convolution: a twentieth less time, the same values."""

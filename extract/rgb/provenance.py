@@ -1,4 +1,9 @@
-"""What decides the RGB features of a run: its settings, its weights, the frames with a hand."""
+"""What decides the RGB features of a run: its settings, its weights, the frames with a hand.
+
+The published timeline (SEDS, arXiv 2407.16394, as its published code has it) looks at every k-th
+frame of a long video and keeps those in which a pose store shows a usable hand; clips are windows
+over what is left. Loads without torch, so that a finished run is recognised at once.
+"""
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,13 +39,6 @@ from seds_core.store.provenance import (
     WeightsRecord,
 )
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
-
-# FROM extract/rgb/kept_frames.py
-# Which frames of a video the published timeline keeps: those in which a pose store shows a hand.
-#
-# Every k-th frame of a long video, then only frames with a usable hand; clips are windows over what
-# is left. SEDS (arXiv 2407.16394), as its published code has it.
-
 
 FrameChunk = UInt8[np.ndarray, "_ height width channel=3"]
 
@@ -179,11 +177,21 @@ def describe_file(name: str, path: Path) -> WeightsRecord:
     return WeightsRecord(name=name, source=str(path), sha256=file_sha256(path), is_random=False)
 
 
+def weights_file(backbone: str, weights: str) -> Path | None:
+    """The file of weights by name, downloaded if need be, or by path; ``None`` where there is none.
+
+    Raises ``WeightsUnavailable`` for named weights that cannot be had.
+    """
+    if find := FILES.get(backbone, {}).get(weights):
+        return find()
+    path = Path(weights).expanduser()
+    return path if weights != "random" and path.is_file() else None
+
+
 def describe_weights(backbone: str, weights: str) -> WeightsRecord | None:
-    """The same for weights by name or path; ``None`` where only building the network tells."""
-    find = FILES.get(backbone, {}).get(weights)
-    path = find() if find else Path(weights).expanduser()
-    return describe_file(weights, path) if path.is_file() else None
+    """What a store remembers of weights; ``None`` where only building the network tells."""
+    path = weights_file(backbone, weights)
+    return None if path is None else describe_file(weights, path)
 
 
 def rgb_provenance(

@@ -27,8 +27,8 @@ class RgbPiece:
     """Clips that follow one another in a video."""
 
     clips: ClipGroup
-    places: Rows
-    """Their rows but for the features: which frames they are made of."""
+    row_frames: Rows
+    """Their rows without the features: which frames each is made of."""
 
 
 @dataclass(frozen=True)
@@ -99,21 +99,21 @@ class RgbStream:
 
     def rows(self, pieces: Sequence[RgbPiece]) -> list[Rows]:
         """One row a clip: its features and its frames."""
-        return [{"features": self._features(piece.clips), **piece.places} for piece in pieces]
+        return [{"features": self._features(piece.clips), **piece.row_frames} for piece in pieces]
 
     def _pieces_of_all(self, video: DecodedVideo) -> Iterator[RgbPiece]:
         plan = self._plan(expected_frames(video))
-        places = {
+        row_frames = {
             "first_frame": plan.first_frames,
             "frame_step": np.full(len(plan.starts), plan.frame_step, np.int32),
         }
-        yield from self._pieces(confirmed_frames(video), plan.starts, places)
+        yield from self._pieces(confirmed_frames(video), plan.starts, row_frames)
 
     def _pieces_of_kept(self, video: DecodedVideo, kept: KeptFrames) -> Iterator[RgbPiece]:
         timeline = self._kept_timeline(video, kept)
         clips = self._clips(timeline)
         starts = np.searchsorted(timeline.frames, clips[:, 0])
-        places = {
+        row_frames = {
             "first_frame": clips[:, 0],
             "frame_step": np.zeros(len(clips), np.int32),
             "frames": clips,
@@ -122,7 +122,7 @@ class RgbStream:
             if expected_frames(video) != timeline.num_frames:
                 deque(confirmed_frames(video), maxlen=0)  # the container may be the one that errs
                 raise FrameCountChanged(expected_frames(video))
-            yield from self._pieces(timeline.select(confirmed_frames(video)), starts, places)
+            yield from self._pieces(timeline.select(confirmed_frames(video)), starts, row_frames)
         except FrameCountChanged as change:
             if change.num_frames == timeline.num_frames:
                 raise
@@ -133,13 +133,13 @@ class RgbStream:
             ) from None
 
     def _pieces(
-        self, chunks: Iterator[Frames], starts: Int[np.ndarray, " clip"], places: Rows
+        self, chunks: Iterator[Frames], starts: Int[np.ndarray, " clip"], row_frames: Rows
     ) -> Iterator[RgbPiece]:
         """The clips of a timeline, all of whose frames are read."""
         size = self.settings.run.rgb_batch
         for number, group in enumerate(clip_groups(self.backbone, chunks, starts.tolist(), size)):
             of_group = slice(number * size, (number + 1) * size)
-            yield RgbPiece(group, {name: values[of_group] for name, values in places.items()})
+            yield RgbPiece(group, {name: values[of_group] for name, values in row_frames.items()})
         deque(chunks, maxlen=0)  # Frames after the last clip count too: they confirm the length.
 
     def _features(self, clips: ClipGroup) -> Float[np.ndarray, "clip rgb"]:

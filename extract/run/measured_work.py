@@ -15,9 +15,9 @@ from torch.nn.modules.module import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from extract.pose.estimate import WholeFrameBoxes, pose_pieces, pose_rows
+from extract.pose.person_boxes import WholeFrameBoxes
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
-from extract.pose.pose_stream import PoseStream
+from extract.pose.pose_stream import PoseStream, pose_pieces, pose_rows
 from extract.rgb.clip_features import clip_features
 from extract.rgb.rgb_stream import RgbStream
 from extract.run.hours import Arithmetic, Work

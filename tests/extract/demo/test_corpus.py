@@ -15,6 +15,7 @@ from extract.demo.corpus import (
     render_video,
     write_corpus,
 )
+from extract.videos.video_writing import write_video
 from seds_core.dataset_index import read_index
 from seds_core.errors import UsageError
 
@@ -104,3 +105,26 @@ def test_settings_are_frozen_documented_and_checked():
     with pytest.raises(ValidationError, match="multiple of 2"):
         SyntheticCorpus(side=257)
     assert all(field.description for field in SyntheticCorpus.model_fields.values())
+
+
+FRAMES = np.random.default_rng(0).integers(0, 255, (6, 32, 48, 3), dtype=np.uint8)
+
+
+def test_a_player_finds_size_rate_and_all_frames(tmp_path):
+    write_video(tmp_path / "clip.mp4", FRAMES, 12.5)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height, float(stream.average_rate)) == (48, 32, 12.5)
+        assert sum(1 for _ in container.decode(stream)) == len(FRAMES)
+
+
+def test_the_same_frames_are_the_same_file(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, FRAMES, 12.5)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_a_failure_leaves_no_video(tmp_path):
+    with pytest.raises(av.error.FFmpegError):
+        write_video(tmp_path / "odd.mp4", FRAMES[:, :31, :47], 12.5)
+    assert not (tmp_path / "odd.mp4").exists()

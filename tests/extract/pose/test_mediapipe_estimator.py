@@ -13,14 +13,28 @@ import numpy as np
 import pytest
 from shared_data import shared_path
 
-from extract.pose.estimate import WholeFrameBoxes, pose_pieces, pose_rows
-from extract.pose.mediapipe_estimator import MediaPipeEstimator, describe_mediapipe
+from extract.pose.mediapipe_estimator import (
+    BODY_POINTS,
+    FACE_MESH_POINTS,
+    NAMES_IN_MEDIAPIPE,
+    POSE_NAMES,
+    MediaPipeEstimator,
+    describe_mediapipe,
+    whole_body_keypoints,
+)
+from extract.pose.person_boxes import WholeFrameBoxes
+from extract.pose.pose_stream import pose_pieces, pose_rows
 from extract.stream import joined
 from seds_core.errors import UnavailableError
+from seds_core.keypoints import BODY_NAMES, FACE, FOOT_NAMES, LEFT_HAND, RIGHT_HAND
 
 MODULE = "mediapipe.python.solutions.holistic"
 FRAMES = np.zeros((3, 50, 100, 3), np.uint8)
 BOXES = np.array([[0, 0, 100, 50]] * 3, np.float32)
+
+
+def estimate(estimator: Any, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    return estimator.keypoints(estimator.prepared(frames, boxes))
 
 
 def landmarks(num_points: int) -> SimpleNamespace:
@@ -73,7 +87,7 @@ def test_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyPat
 
 def test_landmarks_become_pixels(estimator: MediaPipeEstimator) -> None:
     estimator.start_video()
-    keypoints = estimator.estimate(FRAMES, BOXES)
+    keypoints = estimate(estimator, FRAMES, BOXES)
     assert keypoints.shape == (3, 133, 3)
     np.testing.assert_allclose(keypoints[:, 0], [[50, 10, 0.8]] * 3, rtol=1e-6)
     np.testing.assert_allclose(keypoints[:, 91], [[50, 10, 1.0]] * 3, rtol=1e-6)
@@ -95,8 +109,8 @@ def test_every_video_and_only_a_video_starts_anew(estimator: MediaPipeEstimator)
     StandIn.calls.clear()
     for _ in range(2):
         estimator.start_video()
-        estimator.estimate(FRAMES[:1], BOXES[:1])
-        estimator.estimate(FRAMES[:1], BOXES[:1])
+        estimate(estimator, FRAMES[:1], BOXES[:1])
+        estimate(estimator, FRAMES[:1], BOXES[:1])
     assert StandIn.calls == ["reset", "process", "process"] * 2
 
 
@@ -193,3 +207,61 @@ def test_mediapipe_and_tensorboard_share_one_protobuf(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert len(list(tmp_path.glob("events.*"))) == 1
+
+
+def numbered(num_points: int) -> np.ndarray:
+    """Point i lies at (i, -i), half visible."""
+    index = np.arange(num_points, dtype=np.float32)
+    return np.stack([index, -index, np.full_like(index, 0.5)], axis=1)
+
+
+def test_body_points_have_the_same_names() -> None:
+    names = BODY_NAMES + FOOT_NAMES
+    assert len(POSE_NAMES) == 33
+    assert len(BODY_POINTS) == len(names) == 23
+    for name, point in zip(names, BODY_POINTS, strict=True):
+        assert POSE_NAMES[point] == NAMES_IN_MEDIAPIPE.get(name, name)
+
+
+def test_wrists_and_shoulders_are_where_mediapipe_documents_them() -> None:
+    assert [BODY_POINTS[keypoint] for keypoint in (0, 5, 6, 9, 10, 15, 16)] == [
+        0, 11, 12, 15, 16, 27, 28,
+    ]  # fmt: skip
+
+
+def test_face_has_68_points_of_the_mesh() -> None:
+    assert len(FACE_MESH_POINTS) == 68
+    assert all(0 <= point < 468 for point in FACE_MESH_POINTS)
+
+
+def test_left_and_right_of_the_face_are_not_mixed_up() -> None:
+    """Symmetric facial keypoints must be symmetric mesh points; some pairs as Google lists them."""
+    mirrored = {33: 263, 133: 362, 61: 291, 234: 454, 71: 301, 107: 336, 97: 326, 160: 387}
+    symmetric = {36: 45, 39: 42, 48: 54, 1: 15, 17: 26, 21: 22, 32: 34, 37: 44}
+    for right, left in symmetric.items():
+        assert mirrored[FACE_MESH_POINTS[right]] == FACE_MESH_POINTS[left]
+
+
+def test_all_parts_go_to_their_places() -> None:
+    keypoints = whole_body_keypoints(numbered(33), numbered(21), numbered(21) + 100, numbered(468))
+    assert keypoints.dtype == np.float32
+    np.testing.assert_array_equal(keypoints[:23, 0], BODY_POINTS)
+    np.testing.assert_array_equal(keypoints[:23, 2], 0.5)
+    np.testing.assert_array_equal(keypoints[FACE, 0], FACE_MESH_POINTS)
+    np.testing.assert_array_equal(keypoints[LEFT_HAND, 0], np.arange(21))
+    np.testing.assert_array_equal(keypoints[RIGHT_HAND, 0], np.arange(100, 121))
+    assert (keypoints[23:, 2] == 1).all()
+
+
+def test_parts_that_were_not_found_have_no_place_and_no_confidence() -> None:
+    keypoints = whole_body_keypoints(numbered(33), None, numbered(21), None)
+    assert np.isnan(keypoints[LEFT_HAND, :2]).all()
+    assert np.isnan(keypoints[FACE, :2]).all()
+    assert (keypoints[LEFT_HAND, 2] == 0).all()
+    assert not np.isnan(keypoints[RIGHT_HAND]).any()
+
+
+def test_nobody() -> None:
+    keypoints = whole_body_keypoints(None, None, None, None)
+    assert np.isnan(keypoints[:, :2]).all()
+    assert (keypoints[:, 2] == 0).all()

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,17 @@ import pytest
 import torch
 from lively_norms import enliven_norms
 
-from extract.pose.mmpose_estimator import MMPoseEstimator
-from extract.pose.mmpose_model import load_mmpose_model
+from extract.pose.mmpose_estimator import (
+    CroppedFrame,
+    MMPoseEstimator,
+    PlainCrop,
+    decodes_plainly,
+    into_image,
+    simcc_keypoints,
+    simcc_scores,
+    widened,
+)
+from extract.pose.mmpose_model import import_mmpose, load_mmpose_model
 from extract.pose.provenance import PoseModelSource, find_model
 from extract.settings import Precision
 
@@ -18,6 +28,10 @@ pytestmark = pytest.mark.mmpose
 
 CPU = torch.device("cpu")
 BOXES = np.array([[0, 0, 160, 120], [40, 10, 110, 120], [-10, 5, 90, 100.5]], np.float32)
+
+
+def estimate(estimator: Any, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    return estimator.keypoints(estimator.prepared(frames, boxes))
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +82,7 @@ def test_batches_equal_the_inference_of_mmpose(tmp_path: Path, name: str, flip_t
     source = weights_file(find_model(name, "random"), tmp_path / "weights.pth")
     frames = coloured_frames(len(BOXES))
     model = load_mmpose_model(source, CPU, flip_test=flip_test)
-    keypoints = MMPoseEstimator(model, CPU).estimate(frames, BOXES)
+    keypoints = estimate(MMPoseEstimator(model, CPU), frames, BOXES)
     expected = found_by_mmpose(source, frames, BOXES, flip_test)
     np.testing.assert_allclose(keypoints[..., :2], expected[..., :2], atol=0.05)
     np.testing.assert_allclose(keypoints[..., 2], expected[..., 2], rtol=1e-3, atol=1e-6)
@@ -145,7 +159,7 @@ def test_without_memory_forward_passes_become_smaller(small_model: Any) -> None:
 def test_prepared_frames_keep_nothing_of_the_frames(small_model: Any) -> None:
     estimator = MMPoseEstimator(small_model, CPU)
     frames = coloured_frames(2)
-    expected = estimator.estimate(frames.copy(), BOXES[:2])
+    expected = estimate(estimator, frames.copy(), BOXES[:2])
     boxes = BOXES[:2].copy()
     items = estimator.prepared(frames, boxes)
     frames[:], boxes[:] = 0, 7
@@ -154,7 +168,7 @@ def test_prepared_frames_keep_nothing_of_the_frames(small_model: Any) -> None:
 
 def test_the_model_itself_is_left_as_it_is(small_model: Any) -> None:
     before = {name: value.clone() for name, value in small_model.network.state_dict().items()}
-    MMPoseEstimator(small_model, CPU).estimate(coloured_frames(1), BOXES[:1])
+    estimate(MMPoseEstimator(small_model, CPU), coloured_frames(1), BOXES[:1])
     after = small_model.network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(after[name], value) for name, value in before.items())
@@ -168,21 +182,21 @@ def test_our_crop_and_decoding_equal_those_of_mmpose_to_the_bit(flip_test: bool)
     assert ours._crop is not None
     theirs._crop = None  # As for a pipeline or a head that is not known.
     frames = coloured_frames(3)
-    np.testing.assert_array_equal(ours.estimate(frames, BOXES), theirs.estimate(frames, BOXES))
+    np.testing.assert_array_equal(estimate(ours, frames, BOXES), estimate(theirs, frames, BOXES))
 
 
 def test_frames_are_read_as_rgb(small_model: Any) -> None:
     estimator = MMPoseEstimator(small_model, CPU)
     frames = coloured_frames(1)
-    keypoints = estimator.estimate(frames, BOXES[:1])
-    swapped = estimator.estimate(frames[..., ::-1], BOXES[:1])
+    keypoints = estimate(estimator, frames, BOXES[:1])
+    swapped = estimate(estimator, frames[..., ::-1], BOXES[:1])
     assert not np.array_equal(keypoints, swapped)
 
 
 def test_a_cpu_computes_in_float32_whatever_the_precision(small_model: Any) -> None:
     frames = coloured_frames(2)
-    exact = MMPoseEstimator(small_model, CPU).estimate(frames, BOXES[:2])
-    asked = MMPoseEstimator(small_model, CPU, "float16").estimate(frames, BOXES[:2])
+    exact = estimate(MMPoseEstimator(small_model, CPU), frames, BOXES[:2])
+    asked = estimate(MMPoseEstimator(small_model, CPU, "float16"), frames, BOXES[:2])
     np.testing.assert_array_equal(asked, exact)
 
 
@@ -194,7 +208,114 @@ def test_a_gpu_gives_nearly_the_same_in_reduced_precision(precision: Precision) 
     device = torch.device("cuda")
     model = load_mmpose_model(find_model("demo", "random"), device, flip_test=False)
     frames = coloured_frames(2)
-    exact = MMPoseEstimator(model, device).estimate(frames, BOXES[:2])
-    reduced = MMPoseEstimator(model, device, precision).estimate(frames, BOXES[:2])
+    exact = estimate(MMPoseEstimator(model, device), frames, BOXES[:2])
+    reduced = estimate(MMPoseEstimator(model, device, precision), frames, BOXES[:2])
     assert not np.array_equal(exact[..., 2], reduced[..., 2])
     np.testing.assert_allclose(reduced[..., 2], exact[..., 2], rtol=0.1, atol=0.01)
+
+
+CROPPED_BOXES = [
+    [0, 0, 160, 120],
+    [20, 10, 110, 110],
+    [40, 10, 60, 120],
+    [-10.3, 5, 90, 20.7],
+    [10, 10, 10, 10.5],
+]
+
+
+def pipeline(*between: dict[str, Any], use_udp: bool = False, **load: bool) -> list[Any]:
+    """The transforms of a whole-body config, with others before the last."""
+    import_mmpose()
+    from mmengine.dataset import Compose
+    from mmengine.registry import init_default_scope
+
+    init_default_scope("mmpose")
+    transforms = [
+        {"type": "LoadImage", **load},
+        {"type": "GetBBoxCenterScale", "padding": 1.3},
+        {"type": "TopdownAffine", "input_size": (48, 64), "use_udp": use_udp},
+        *between,
+        {"type": "PackPoseInputs"},
+    ]
+    return Compose(transforms).transforms
+
+
+@pytest.mark.parametrize("use_udp", [False, True])
+@pytest.mark.parametrize("box", CROPPED_BOXES)
+def test_the_crop_equals_the_pipeline_to_the_bit(box: list[float], use_udp: bool) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
+    corners = np.array(box, np.float32)
+    transforms = pipeline(use_udp=use_udp)
+    packed: Any = {"img": frame, "bbox": corners[None], "bbox_score": np.ones(1, np.float32)}
+    for transform in transforms:
+        packed = transform(packed)
+    crop = PlainCrop.of_pipeline(transforms)
+    assert crop is not None
+    cropped = crop(frame, corners)
+    meta = packed["data_samples"].metainfo
+    np.testing.assert_array_equal(cropped.pixels, packed["inputs"].permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(cropped.center, meta["input_center"])
+    np.testing.assert_array_equal(cropped.scale, meta["input_scale"])
+    assert crop.input_size == meta["input_size"]
+
+
+def test_other_pipelines_are_left_to_mmpose() -> None:
+    assert PlainCrop.of_pipeline(pipeline()) is not None
+    assert PlainCrop.of_pipeline(pipeline(to_float32=True)) is None
+    assert PlainCrop.of_pipeline(pipeline({"type": "RandomFlip"})) is None
+
+
+def test_regions_are_widened_in_one_direction() -> None:
+    wide, high = np.array([[100, 20], [10, 80]], np.float32)
+    np.testing.assert_array_equal(widened(wide, (48, 96)), [100, 200])
+    np.testing.assert_array_equal(widened(high, (48, 96)), [40, 80])
+
+
+def test_the_corners_of_the_input_are_those_of_the_region() -> None:
+    center, scale = np.array([[50, 60], [24, 48]], np.float32)
+    crop = CroppedFrame(np.zeros((96, 48, 3), np.uint8), center, scale)
+    corners = np.array([[[0, 0], [48, 96]]], np.float32)
+    np.testing.assert_array_equal(into_image(corners, [crop], (48, 96)), [[[38, 36], [62, 84]]])
+
+
+def codec(**settings: Any) -> Any:
+    import_mmpose()
+    from mmpose.codecs import SimCCLabel
+
+    return SimCCLabel((192, 256), **settings)
+
+
+def test_places_and_confidence_equal_the_codec() -> None:
+    generator = torch.Generator().manual_seed(0)
+    # Whole numbers give ties; some points have no positive score along one or both axes.
+    x = torch.randint(-40, 4, (3, 133, 384), generator=generator).float()
+    y = torch.randint(-40, 6, (3, 133, 512), generator=generator).float()
+    x[0, :5], y[0, 3:9] = -1.5, 0.0
+    found = simcc_keypoints(x, y, 2.0).numpy()
+    for sample in range(3):
+        keypoints, scores = codec().decode(x[sample].numpy(), y[sample].numpy())
+        np.testing.assert_array_equal(found[sample, :, :2], keypoints[0])
+        np.testing.assert_array_equal(found[sample, :, 2], scores[0])
+    assert (found[0, :9, :2] == -0.5).all()
+
+
+def test_a_flip_test_averages_with_the_mirrored_scores_of_the_other_side() -> None:
+    x = torch.arange(12.0).reshape(1, 3, 4)
+    y = torch.arange(6.0).reshape(1, 3, 2)
+    mirrored_x = x[:, [0, 2, 1]].flip(-1) + 2
+    mirrored_y = y[:, [0, 2, 1]] + 4
+    results = {"direct": (x, y), "mirrored": (mirrored_x, mirrored_y)}
+    got_x, got_y = simcc_scores(results.get, ["direct", "mirrored"], [0, 2, 1])
+    torch.testing.assert_close(got_x, x + 1)
+    torch.testing.assert_close(got_y, y + 2)
+    assert simcc_scores(results.get, "direct", [])[0] is x
+
+
+def test_only_plain_codecs_are_decoded_here() -> None:
+    head = load_mmpose_model(find_model("demo", "random"), CPU, flip_test=False).network.head
+    assert decodes_plainly(head, {"flip_test": True})
+    assert not decodes_plainly(head, {"output_keypoint_indices": [0]})
+    for settings in ({"use_dark": True}, {"decode_visibility": True}):
+        head.decoder = codec(**settings)
+        assert not decodes_plainly(head, {})
+    assert not decodes_plainly(SimpleNamespace(decoder=codec()), {})

@@ -1,18 +1,34 @@
-"""What of one video is that video's failure."""
+"""From frames to rows: missing people, independence of chunks and neighbours, what is loaded."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from small_stores import POSE
 
-from extract.pose.pose_stream import PoseStream, load_person_boxes
-from extract.settings import ExtractSettings
+from extract.pose.person_boxes import FoundBoxes, PersonBoxes, TableBoxes, WholeFrameBoxes
+from extract.pose.person_detector import DetectedBoxes
+from extract.pose.pose_stream import (
+    PoseStream,
+    batches,
+    has_person,
+    load_estimator,
+    load_person_boxes,
+    pose_pieces,
+    pose_rows,
+)
+from extract.settings import ExtractSettings, PersonDetectorSettings, PoseSettings
+from extract.stream import joined
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodeJob
 from extract.videos.part import VideoError
 from extract.videos.video_writing import write_video
+from seds_core.errors import UnavailableError
+from seds_core.keypoints import missing_keypoints
 
 
 class NoEstimator:
@@ -46,3 +62,193 @@ def test_a_video_without_a_box_fails_by_name(stream: PoseStream, tmp_path: Path)
             with pytest.raises(VideoError, match=r"boxes\.csv has no box for video 'b'") as caught:
                 look(pool.decode(DecodeJob("b", path)))
             assert caught.value.path == path
+
+
+def numbered_frames(num_frames: int) -> np.ndarray:
+    frames = np.zeros((num_frames, 4, 6, 3), np.uint8)
+    frames[:] = np.arange(num_frames, dtype=np.uint8)[:, None, None, None]
+    return frames
+
+
+class NumberReader:
+    """Every keypoint lies at x = the frame's number; records the sizes of its passes."""
+
+    def __init__(self, confidence: float = 1.0) -> None:
+        self.confidence = confidence
+        self.pass_sizes: list[int] = []
+
+    def start_video(self) -> None:
+        self.pass_sizes = []
+
+    def prepared(self, frames: np.ndarray, boxes: np.ndarray) -> list[int]:
+        assert not np.isnan(boxes).any()
+        return [int(frame[0, 0, 0]) for frame in frames]
+
+    def keypoints(self, prepared: Sequence[int]) -> np.ndarray:
+        self.pass_sizes.append(len(prepared))
+        keypoints = np.full((len(prepared), 133, 3), self.confidence, np.float32)
+        keypoints[..., 0] = np.array(prepared)[:, None]
+        return keypoints
+
+
+class EvenFrames:
+    """A person in every second frame."""
+
+    required_confidence = 0.0
+
+    def boxes(self, frames: np.ndarray) -> FoundBoxes:
+        found = frames[:, 0, 0, 0] % 2 == 0
+        boxes = np.where(found[:, None], np.array([0, 0, 6, 4], np.float32), np.float32(np.nan))
+        return FoundBoxes(boxes, found)
+
+
+@pytest.mark.parametrize("cuts", [[11], [1] * 11, [2, 9], [0, 7, 4], [4, 4, 3]])
+def test_batches_do_not_depend_on_the_chunks(cuts: list[int]) -> None:
+    frames = numbered_frames(11)
+    chunks = np.split(frames, np.cumsum(cuts)[:-1])
+    got = list(batches(chunks, 4))
+    assert [len(batch) for batch in got] == [4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate(got), frames)
+
+
+def test_no_frames_give_no_batches() -> None:
+    assert list(batches([], 4)) == []
+    assert list(batches([numbered_frames(0)], 4)) == []
+
+
+def test_batches_hold_back_no_more_than_they_need() -> None:
+    chunks = iter([numbered_frames(4), numbered_frames(4)])
+    next(batches(chunks, 4))
+    assert len(list(chunks)) == 1
+
+
+def rows_of_frames(
+    estimator: NumberReader, boxes: PersonBoxes, frames: np.ndarray, **options: int
+) -> dict[str, np.ndarray]:
+    return joined(pose_rows(estimator, list(pose_pieces(estimator, boxes, [frames], **options))))
+
+
+def test_every_frame_gets_its_row_in_order() -> None:
+    estimator = NumberReader()
+    frames = numbered_frames(7)
+    rows = rows_of_frames(estimator, WholeFrameBoxes(0.5), frames, batch_size=3, frame_step=2)
+    assert estimator.pass_sizes == [7]  # however many frames the boxes were found for at once
+    np.testing.assert_array_equal(rows["keypoints"][:, 0, 0], np.arange(7))
+    np.testing.assert_array_equal(rows["frame"], 2 * np.arange(7))
+    np.testing.assert_array_equal(
+        rows["person_box"], np.tile(np.array([0, 0, 6, 4], np.float32), (7, 1))
+    )
+
+
+def test_frames_without_a_box_are_blank_and_not_estimated() -> None:
+    estimator = NumberReader()
+    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(4), batch_size=8)
+    assert estimator.pass_sizes == [2]
+    np.testing.assert_array_equal(rows["person_found"], [True, False, True, False])
+    np.testing.assert_array_equal(rows["keypoints"][::2, 5, 0], [0, 2])
+    assert np.isnan(rows["person_box"][1::2]).all()
+    assert np.isnan(rows["keypoints"][1::2, :, :2]).all()
+    assert (rows["keypoints"][1::2, :, 2] == 0).all()
+
+
+def test_a_video_without_a_person_never_calls_the_estimator() -> None:
+    estimator = NumberReader()
+    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(2)[1:], batch_size=8)
+    assert estimator.pass_sizes == []
+    assert not rows["person_found"].any()
+
+
+def test_frames_of_several_videos_share_a_pass() -> None:
+    estimator = NumberReader()
+    all_seen = pose_pieces(estimator, WholeFrameBoxes(0.5), [numbered_frames(3)], batch_size=8)
+    even_seen = pose_pieces(estimator, EvenFrames(), [numbered_frames(5)[2:]], batch_size=8)
+    rows = joined(pose_rows(estimator, [*all_seen, *even_seen]))
+    assert estimator.pass_sizes == [5]
+    np.testing.assert_array_equal(rows["person_found"], [True, True, True, True, False, True])
+    np.testing.assert_array_equal(rows["keypoints"][[0, 1, 2, 3, 5], 0, 0], [0, 1, 2, 2, 4])
+    np.testing.assert_array_equal(rows["frame"], [0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(("confidence", "is_found"), [(0.29, False), (0.31, True)])
+def test_whole_frame_mode_finds_people_by_their_upper_body(
+    confidence: float, is_found: bool
+) -> None:
+    keypoints = np.ones((133, 3), np.float32)
+    keypoints[[0, 5, 6, 7, 8, 9, 10], 2] = confidence
+    assert has_person(keypoints, 0.3) == is_found
+    rows = rows_of_frames(
+        NumberReader(confidence), WholeFrameBoxes(0.3), numbered_frames(1), batch_size=1
+    )
+    assert rows["person_found"].tolist() == [is_found]
+    if not is_found:
+        np.testing.assert_array_equal(rows["keypoints"], missing_keypoints(1))
+
+
+def test_keypoints_without_any_confidence_are_no_person_even_without_a_threshold() -> None:
+    assert not has_person(missing_keypoints(1)[0], 0.0)
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.mmpose
+def test_an_mmpose_model_with_its_provenance() -> None:
+    settings = PoseSettings(model="demo", checkpoint="random", flip_test=True)
+    estimator, provenance = load_estimator(settings, CPU)
+    frames = np.zeros((1, 64, 48, 3), np.uint8)
+    boxes = np.array([[0, 0, 48, 64]], np.float32)
+    keypoints = estimator.keypoints(estimator.prepared(frames, boxes))
+    assert keypoints.shape == (1, 133, 3)
+    assert (provenance.name, provenance.is_random) == ("demo", True)
+
+
+def test_mediapipe_is_an_optional_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe.python.solutions.holistic", None)
+    with pytest.raises(UnavailableError, match="extra 'mediapipe'"):
+        load_estimator(PoseSettings(detector="mediapipe"), CPU)
+
+
+def test_whole_frame_boxes_take_their_threshold_from_the_settings() -> None:
+    boxes = load_person_boxes(PoseSettings(person_threshold=0.4), CPU)("video", 1)
+    assert boxes == WholeFrameBoxes(0.4)
+
+
+def test_boxes_from_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_text("video_id,frame,left,top,right,bottom\nvideo,,0,0,4,8\n")
+    source = load_person_boxes(PoseSettings(person_box="csv", person_box_file=path), CPU)
+    assert isinstance(source("video", 1), TableBoxes)
+
+
+def test_every_video_has_detections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_people = np.zeros((0, 4), np.float32)
+    monkeypatch.setattr(
+        "extract.pose.person_detector.load_person_detector",
+        lambda _settings, _device: lambda _image: no_people,
+    )
+    source = load_person_boxes(PoseSettings(person_box="detector"), CPU)
+    first, second = source("a", 1), source("b", 1)
+    assert isinstance(first, DetectedBoxes)
+    assert first is not second
+
+
+@pytest.mark.parametrize("model", [PoseSettings, PersonDetectorSettings])
+def test_every_field_is_documented(model: type[PoseSettings]) -> None:
+    for name, field in model.model_fields.items():
+        assert field.description, name
+
+
+def test_unknown_keys_are_refused() -> None:
+    with pytest.raises(ValidationError, match="person_boxes"):
+        PoseSettings.model_validate({"person_boxes": "csv"})
+
+
+@pytest.mark.parametrize("values", [{"person_box": "csv"}, {"person_box_file": Path("boxes.csv")}])
+def test_a_box_file_and_its_mode_need_each_other(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="need each other"):
+        PoseSettings.model_validate(values)
+
+
+def test_mediapipe_takes_no_boxes() -> None:
+    with pytest.raises(ValidationError, match="follows the signer itself"):
+        PoseSettings(detector="mediapipe", person_box="detector")

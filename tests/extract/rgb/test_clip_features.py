@@ -29,9 +29,6 @@ class PatchNetwork(VideoNetwork):
         self.batches.append(len(clips))
         return clips[..., 0, 0].flatten(1)
 
-    def class_logits(self, features: Tensor) -> Tensor:
-        return features
-
 
 @pytest.fixture
 def backbone() -> Backbone:
@@ -43,7 +40,6 @@ def backbone() -> Backbone:
         clip_length=CLIP_LENGTH,
         feature_dim=3 * CLIP_LENGTH,
         weights=WEIGHTS,
-        class_names=(),
     )
 
 

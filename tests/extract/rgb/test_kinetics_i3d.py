@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from shared_data import shared_path
+from torchvision.models.video import S3D_Weights
 
 from extract.rgb.backbones import load_backbone
 from extract.videos.frame import FrameFit
@@ -30,6 +31,8 @@ def test_signing_is_recognised() -> None:
     backbone = load_backbone("i3d", "kinetics400")
     clips = [backbone.prepare(middle_clip(name, backbone.fit)) for name in ("school-01", "how-01")]
     with torch.inference_mode():
-        best = backbone.logits(torch.stack(clips)).argmax(dim=1)
-    names = [backbone.class_names[index] for index in best.tolist()]
+        features = backbone.features(torch.stack(clips))
+        best = backbone.network.logits["conv3d"](features[..., None, None, None]).argmax(dim=1)
+    classes = S3D_Weights.KINETICS400_V1.meta["categories"]  # in one order for all networks
+    names = [classes[index] for index in best.flatten().tolist()]
     assert names == ["sign language interpreting"] * 2

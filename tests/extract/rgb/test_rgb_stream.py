@@ -31,9 +31,6 @@ class StripNetwork(VideoNetwork):
     def features(self, clips):
         return clips.mean(dim=(3, 4)).flatten(1) * torch.linspace(0.1, 1, 3 * CLIP)
 
-    def class_logits(self, features):
-        return features
-
 
 def settings(*, max_frames=40, max_clips=4, **rgb):
     return ExtractSettings.model_validate(
@@ -48,7 +45,7 @@ def settings(*, max_frames=40, max_clips=4, **rgb):
 def stream(settings, kept=None):
     weights = WeightsRecord(name="random", source="test", sha256="0", is_random=True)
     device = torch.device("cpu")
-    backbone = Backbone("strip", StripNetwork(), device, PUBLISHED, CLIP, 3 * CLIP, weights, ())
+    backbone = Backbone("strip", StripNetwork(), device, PUBLISHED, CLIP, 3 * CLIP, weights)
     return RgbStream(backbone, settings, kept)
 
 
