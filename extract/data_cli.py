@@ -151,12 +151,18 @@ def plan(
 
     seds-extract plan --pipeline phoenix-2014t
     """
-    from extract.run.plan_command import PlanRequest, run_plan
+    from extract.run.plan import run_plan
 
-    places = (*(videos or ()), *(more_videos or ()))
-    raise typer.Exit(
-        run_plan(PlanRequest(pipelines, pipeline, index, places, device, sample, as_json))
+    code = run_plan(
+        pipeline,
+        pipeline_file=pipelines,
+        videos=(*(videos or ()), *(more_videos or ())),
+        index=index,
+        sample=sample,
+        device=device,
+        as_json=as_json,
     )
+    raise typer.Exit(code)
 
 
 def import_(

@@ -1,4 +1,7 @@
-"""The settings under ``extract`` of a pipeline."""
+"""The settings under ``extract`` of a pipeline: every number that the rows of a store depend on.
+
+``run`` is the exception: it decides only how fast rows are made, and stores do not remember it.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +23,7 @@ class PersonDetectorSettings(Settings):
         "fasterrcnn_mobilenet_v3_large_320_fpn",
         "ssdlite320_mobilenet_v3_large",
     ] = "fasterrcnn_resnet50_fpn_v2"
-    """torchvision's COCO detector, the most exact one first."""
+    """torchvision's COCO detectors, the most exact one first."""
 
     score_threshold: Fraction = 0.5
     """Detections below this score are not people."""
@@ -32,10 +35,10 @@ class PersonDetectorSettings(Settings):
     """The detector sees every n-th frame; the frames between keep the last box."""
 
     smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
-    """Share of the previous box in the next one; 0 takes every detection as it is."""
+    """Weight of the previous box in the next one; 0 takes every detection as it is."""
 
     max_gap_frames: Annotated[int, Field(ge=0)] = 25
-    """A box is kept for at most so many frames after its detection; then nobody is found."""
+    """A box is kept for at most so many frames after its detection; then no person is found."""
 
     @model_validator(mode="after")
     def _gap_bridges_the_skipped_frames(self) -> "PersonDetectorSettings":
@@ -60,7 +63,7 @@ class PoseSettings(Settings):
 
     checkpoint: str | None = None
     """mmpose: path or address of other weights than the published ones; 'random' for untrained
-    ones, which only serve to try things out."""
+    ones, to try things out."""
 
     flip_test: bool = False
     """mmpose: average with the mirrored image, at twice the cost."""
@@ -83,7 +86,7 @@ class PoseSettings(Settings):
     """For ``person_box: csv``: columns video_id, frame, left, top, right, bottom."""
 
     person_threshold: Fraction = 0.3
-    """whole_frame: nobody is found in a frame whose seven upper-body keypoints have a lower mean
+    """whole_frame: no person is found in a frame whose seven upper-body keypoints have a lower mean
     confidence."""
 
     @model_validator(mode="after")
@@ -105,17 +108,10 @@ class ImportSettings(Settings):
 
     image_size: tuple[Pixels, Pixels] | None = None
     """Width and height of the images that imported keypoints were found in; ``null`` where it
-    differs from video to video, and ``--index`` has to tell."""
+    differs from video to video: then ``--index`` gives them."""
 
     fps: Annotated[float, Field(gt=0)] | None = None
     """Frame rate of the imported videos; ``null`` takes that of ``frames.folder_fps``."""
-
-
-# FROM extract/settings.py
-# The typed ``extract`` section of a pipeline: every number that the rows of a store depend on.
-#
-# ``run`` is the exception: it decides only how fast rows are made, and is left out of what a store
-# remembers.
 
 
 class FrameSettings(Settings):

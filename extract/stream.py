@@ -1,4 +1,4 @@
-"""What the run asks of a stream: how decoded videos become the rows of its store."""
+"""The interface between a run and a stream: how decoded videos become the rows of a store."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -12,7 +12,7 @@ from seds_core.store.provenance import Provenance
 
 
 class UnusableRowsError(ValueError):
-    """What the network made of a video cannot be stored; the message says why."""
+    """The rows that the network made of a video cannot be stored; the message says why."""
 
 
 Rows: TypeAlias = dict[str, np.ndarray]
@@ -21,10 +21,10 @@ Rows: TypeAlias = dict[str, np.ndarray]
 
 @runtime_checkable
 class Stream(Protocol):
-    """RGB or pose: a loaded, frozen network and what it makes of videos.
+    """RGB or pose: a loaded, frozen network, and how videos go through it.
 
-    A video is read in one thread and goes through the network in another. What passes between them
-    are pieces: the smallest parts of a video that the network can take by themselves.
+    One thread reads a video and another has the network compute. Between them pass pieces: the
+    smallest parts of a video that the network can take by themselves.
     """
 
     @property
@@ -37,7 +37,7 @@ class Stream(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Pieces that the network takes at once."""
+        """Pieces in a batch."""
 
     def num_rows(self, video: DecodedVideo) -> int:
         """Rows that the video gives if its container tells the truth; reads no frame.
@@ -49,14 +49,14 @@ class Stream(Protocol):
         """Reads the video's frames and prepares them for the network, in order.
 
         Raises ``VideoError`` when the video cannot be read to its end, and ``FrameCountChanged``
-        when it has not the frames that it was said to have.
+        when it has other frames than it was said to have.
         """
 
     def rows(self, pieces: Sequence[Any]) -> list[Rows]:
         """Each piece's rows, from at most ``batch_size`` pieces of any videos.
 
-        They are the same to the bit whatever other pieces there are. Raises ``UnusableRowsError``
-        for a video that the network makes nothing of.
+        They do not depend, to the bit, on the other pieces. Raises ``UnusableRowsError`` for a
+        video that the network makes nothing of.
         """
 
 

@@ -71,9 +71,9 @@ def extract(
     known = known_provenance(kind, settings, pose_store)
     is_complete = has_everything(store, listed.videos, known)
     if dry_run:
-        from extract.run.dry_run import print_dry_run  # noqa: PLC0415 - imports more
+        from extract.run.estimate import estimate_run, print_estimate  # noqa: PLC0415
 
-        print_dry_run(listed.videos, *load(), store, settings, as_json=as_json)
+        print_estimate(estimate_run(listed.videos, *load(), store, settings), as_json=as_json)
         return EXIT_ALL_THERE
     try:
         if is_complete:

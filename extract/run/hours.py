@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from extract.rgb.backbones import find_architecture
-from extract.run.sample import Counts
+from extract.rgb.provenance import FEATURE_DIMS
 from extract.settings import ExtractSettings
-from seds_core.store.layout import ArraySpec, StoreKind, row_arrays
+from seds_core.store.layout import ELEMENT_BYTES, ArraySpec, StoreKind, row_arrays
 
 Arithmetic = Literal["float32", "float16", "bfloat16"]
 """What a GPU multiplies in."""
@@ -70,32 +67,49 @@ MOST_OF_PEAK: Mapping[Arithmetic, float] = {
     "float16": 0.2,
     "bfloat16": 0.2,
 }
-"""The largest share of a peak that a plan counts on: an assumption, and no measurement. The faster
-the arithmetic, the more the memory limits these networks of many small convolutions."""
+"""The largest fraction of a peak that a plan counts on: an assumption, not a measurement. The
+faster the arithmetic, the more the memory limits these networks of many small convolutions."""
 
 
-def expected_share(measured: float, arithmetic: Arithmetic) -> float:
-    """The share of a GPU's peak to count on, given the one that was reached here."""
+def expected_fraction(measured: float, arithmetic: Arithmetic) -> float:
+    """The fraction of a GPU's peak to count on, given the one that was reached here."""
     return min(measured, MOST_OF_PEAK[arithmetic])
 
 
 @dataclass(frozen=True)
+class Counts:
+    """What an extraction has to get through; estimates unless every video was looked into."""
+
+    videos: int
+    """Those that can be read, as far as the sample tells."""
+    frames: int
+    """All frames: each has to be decoded."""
+    timeline_frames: int
+    """Rows of the pose store."""
+    clips: int
+    """Rows of the RGB store; fewer where frames without hands are left out."""
+
+    def rows(self, kind: StoreKind) -> int:
+        """Rows of a store of that kind."""
+        return self.clips if kind == "rgb" else self.timeline_frames
+
+
+@dataclass(frozen=True)
 class Disk:
-    """Bytes."""
+    """Bytes of the videos and of the stores."""
 
     raw: int | None
-    """Of the videos; ``None`` where that is not known."""
+    """``None`` where it is not known."""
     pose_store: int
     rgb_store: int
 
 
 def disk(counts: Counts, raw_bytes: int | None, settings: ExtractSettings) -> Disk:
-    """What the stores of an extraction take; features hardly shrink, keypoints by a tenth."""
+    """Bytes before compression: features hardly shrink, keypoints by a tenth."""
     rgb = settings.rgb
-    features = find_architecture(rgb.backbone).feature_dim
     rgb_rows = row_arrays(
         "rgb",
-        feature_dim=features,
+        feature_dim=FEATURE_DIMS[rgb.backbone],
         feature_dtype=rgb.store_dtype,
         clip_frames=rgb.clip_length if rgb.frames == "hands" else 0,
     )
@@ -109,7 +123,7 @@ def disk(counts: Counts, raw_bytes: int | None, settings: ExtractSettings) -> Di
 
 def row_bytes(arrays: tuple[ArraySpec, ...]) -> int:
     """Bytes of one row of all arrays."""
-    return sum(np.dtype(array.dtype).itemsize * int(np.prod(array.sizes)) for array in arrays)
+    return sum(ELEMENT_BYTES[array.dtype] * math.prod(array.sizes) for array in arrays)
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,7 @@ class Work:
     """Operations a second of this machine when it multiplies large matrices."""
 
     @property
-    def share_of_matrix_rate(self) -> float:
+    def fraction_of_matrix_rate(self) -> float:
         """How well the network uses the machine: its operations a second over the matrix rate."""
         seconds = self.seconds - self.host_seconds
         return self.operations / seconds / self.matrix_rate if seconds > 0 else 0.0
@@ -156,9 +170,6 @@ class StreamWork:
     def frames_decoded_a_second(self) -> float:
         """By one process."""
         return 1 / self.decode_seconds
-
-
-_SECONDS_AN_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -195,8 +206,8 @@ def stream_hours(
     With ``shares_cores`` the network runs on the CPU and the decoders take their time from it;
     otherwise the slower of the two decides.
     """
-    network = _hours(_rows(counts, stream.kind) * sum(work.seconds for work in stream.works))
-    decoding = _hours(counts.frames * stream.decode_seconds)
+    network = counts.rows(stream.kind) * sum(work.seconds for work in stream.works) / 3600
+    decoding = counts.frames * stream.decode_seconds / 3600
     spread = decoding / max(workers, 1)
     in_all = network + spread if shares_cores else max(network, spread)
     return StreamHours(network, decoding, in_all)
@@ -211,8 +222,8 @@ def gpu_hours(counts: Counts, rgb: StreamWork, pose: StreamWork, gpu: GpuType) -
         pose=of_pose,
         rgb_reduced=network_hours(counts, rgb, gpu, is_reduced=True),
         pose_reduced=network_hours(counts, pose, gpu, is_reduced=True),
-        rgb_workers=workers_to_keep_up(_hours(counts.frames * rgb.decode_seconds), of_rgb),
-        pose_workers=workers_to_keep_up(_hours(counts.frames * pose.decode_seconds), of_pose),
+        rgb_workers=workers_to_keep_up(counts.frames * rgb.decode_seconds / 3600, of_rgb),
+        pose_workers=workers_to_keep_up(counts.frames * pose.decode_seconds / 3600, of_pose),
     )
 
 
@@ -224,15 +235,15 @@ def network_hours(
         seconds_on(gpu, work, work.reduced if is_reduced else work.arithmetic)
         for work in stream.works
     )
-    return _hours(_rows(counts, stream.kind) * sum(seconds))
+    return counts.rows(stream.kind) * sum(seconds) / 3600
 
 
 def seconds_on(gpu: GpuType, work: Work, arithmetic: Arithmetic) -> float:
-    """Seconds a row: the operations at the share of the peak that is expected, and what stays on
-    the CPU."""
+    """Seconds a row: its operations at the expected fraction of the peak, and what stays on the
+    CPU."""
     if not work.operations:
         return work.host_seconds
-    rate = gpu.peak(arithmetic) * expected_share(work.share_of_matrix_rate, arithmetic)
+    rate = gpu.peak(arithmetic) * expected_fraction(work.fraction_of_matrix_rate, arithmetic)
     return work.operations / rate + work.host_seconds
 
 
@@ -243,11 +254,3 @@ def workers_to_keep_up(decoding: float, network: float) -> int:
     5
     """
     return max(1, math.ceil(decoding / network))
-
-
-def _rows(counts: Counts, kind: StoreKind) -> int:
-    return counts.clips if kind == "rgb" else counts.timeline_frames
-
-
-def _hours(seconds: float) -> float:
-    return seconds / _SECONDS_AN_HOUR

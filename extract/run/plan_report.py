@@ -1,6 +1,6 @@
-"""A plan as tables for people and as plain values for programs."""
+"""A plan: what was found and measured, what follows, as tables for people and as JSON."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Group
@@ -8,10 +8,115 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from extract.run.hours import GPU_TYPES, MOST_OF_PEAK, StreamWork
-from extract.run.plan_command import ExtractionPlan
+from extract.run.estimate import VideoSample, count
+from extract.run.hours import (
+    GPU_TYPES,
+    MOST_OF_PEAK,
+    Counts,
+    Disk,
+    GpuHours,
+    StreamHours,
+    StreamWork,
+    disk,
+    gpu_hours,
+    stream_hours,
+)
+from extract.settings import ExtractSettings
 
 _UNITS = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command to type."""
+
+    purpose: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the work was measured."""
+
+    device: str
+    """Name of the GPU, or ``cpu``."""
+    cores: int
+    """Cores that this process may use."""
+    is_cpu: bool
+    """Whether networks and decoders share the cores."""
+    load: float
+    """Programs that were running on average in the minute before."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether other programs took so much of the machine that it seems slower than it is."""
+        return self.load > self.cores / 2
+
+
+@dataclass(frozen=True)
+class ExtractionPlan:
+    """The plan of one pipeline on one set of videos; its fields are the keys of the JSON output."""
+
+    pipeline: str
+    sample: VideoSample
+    counts: Counts
+    disk: Disk
+    machine: Machine
+    workers: int
+    """Processes that decode on this machine."""
+    rgb: StreamWork
+    pose: StreamWork
+    rgb_hours: StreamHours
+    pose_hours: StreamHours
+    gpus: tuple[GpuHours, ...]
+    steps: tuple[Step, ...]
+    downloads: tuple[str, ...]
+    is_drawn: bool
+    """Whether decoding was measured on a drawn video, for want of real ones."""
+    leaves_out_frames: bool
+    """Whether frames without a usable hand make no clips, so that there are fewer of them."""
+
+    @property
+    def hours_of_video(self) -> float:
+        """Length of all videos together."""
+        return self.counts.frames / self.sample.mean_fps / 3600
+
+
+def make_plan(
+    pipeline: str,
+    settings: ExtractSettings,
+    sample: VideoSample,
+    works: tuple[StreamWork, StreamWork],
+    machine: Machine,
+    steps: list[Step],
+    downloads: list[str],
+    *,
+    is_drawn: bool,
+) -> ExtractionPlan:
+    """The plan that follows from what was found and measured; ``works`` are RGB's and pose's."""
+    rgb, pose = works
+    counts = count(sample, settings)
+    workers = max(1, min(settings.run.decode_workers, machine.cores))
+    rgb_hours, pose_hours = (
+        stream_hours(counts, stream, workers, shares_cores=machine.is_cpu) for stream in works
+    )
+    return ExtractionPlan(
+        pipeline=pipeline,
+        sample=sample,
+        counts=counts,
+        disk=disk(counts, sample.raw_bytes, settings),
+        machine=machine,
+        workers=workers,
+        rgb=rgb,
+        pose=pose,
+        rgb_hours=rgb_hours,
+        pose_hours=pose_hours,
+        gpus=tuple(gpu_hours(counts, rgb, pose, gpu) for gpu in GPU_TYPES),
+        steps=tuple(steps),
+        downloads=tuple(downloads),
+        is_drawn=is_drawn,
+        leaves_out_frames=settings.rgb.frames == "hands",
+    )
 
 
 def plan_tables(plan: ExtractionPlan) -> Group:
@@ -25,13 +130,13 @@ def plan_tables(plan: ExtractionPlan) -> Group:
     )
 
 
-def as_json(plan: ExtractionPlan) -> dict[str, Any]:
-    """The whole plan, with the assumptions that it rests on."""
+def as_values(plan: ExtractionPlan) -> dict[str, Any]:
+    """The whole plan as values of JSON, with the assumptions that it rests on."""
     values = asdict(plan)
     for stream in ("rgb", "pose"):
         work: StreamWork = getattr(plan, stream)
         for told, of_network in zip(values[stream]["works"], work.works, strict=True):
-            told["share_of_matrix_rate"] = of_network.share_of_matrix_rate
+            told["share_of_matrix_rate"] = of_network.fraction_of_matrix_rate
         values[stream]["rows_a_second"] = work.rows_a_second
         values[stream]["frames_decoded_a_second"] = work.frames_decoded_a_second
     return {
@@ -53,8 +158,13 @@ def _videos_table(plan: ExtractionPlan) -> Table:
         title_justify="left",
         show_header=False,
     )
+    broken = f", {sample.num_unreadable:,} cannot be opened" if sample.num_unreadable else ""
+    num_seen = "all" if sample.is_whole else f"{sample.num_seen:,} of {sample.num_videos:,}"
+    known = f" ({num_seen} looked into{broken})"
+    if plan.is_drawn:
+        known = ", by what is published of them"
     about = "" if sample.is_whole else "about "
-    table.add_row("videos", f"{counts.videos:,}{_seen(plan)}")
+    table.add_row("videos", f"{counts.videos:,}{known}")
     table.add_row("length", f"{about}{_time(plan.hours_of_video)}, {counts.frames:,} frames")
     table.add_row("pose rows", f"{about}{counts.timeline_frames:,} frames")
     table.add_row("RGB rows", f"{about}{counts.clips:,} clips")
@@ -63,15 +173,6 @@ def _videos_table(plan: ExtractionPlan) -> Table:
     table.add_row("disk, pose store", f"{_size(disk.pose_store)} before compression")
     table.add_row("disk, RGB store", f"{_size(disk.rgb_store)} before compression")
     return table
-
-
-def _seen(plan: ExtractionPlan) -> str:
-    sample = plan.sample
-    if plan.is_drawn:
-        return ", by what is published of them"
-    broken = f", {sample.num_unreadable:,} cannot be opened" if sample.num_unreadable else ""
-    how = "all" if sample.is_whole else f"{sample.num_seen:,} of {sample.num_videos:,}"
-    return f" ({how} looked into{broken})"
 
 
 def _machine_table(plan: ExtractionPlan) -> Table:
@@ -113,9 +214,9 @@ def _gpu_table(plan: ExtractionPlan) -> Table:
 
 
 def _notes(plan: ExtractionPlan) -> Text:
-    shares = ", ".join(f"{share:.0%} of {name}" for name, share in MOST_OF_PEAK.items())
+    most = ", ".join(f"{fraction:.0%} of {name}" for name, fraction in MOST_OF_PEAK.items())
     reached = ", ".join(
-        f"{work.name} {min(work.share_of_matrix_rate, 1):.0%}"
+        f"{work.name} {min(work.fraction_of_matrix_rate, 1):.0%}"
         for stream in (plan.rgb, plan.pose)
         for work in stream.works
         if work.operations
@@ -123,8 +224,8 @@ def _notes(plan: ExtractionPlan) -> Text:
     on_host = sum(work.host_seconds for work in plan.pose.works)
     lines = [
         "Networks were measured with random weights, which are as fast as any.",
-        "GPUs: operations counted by PyTorch, at the share of its own matrix rate that this "
-        f"machine reaches ({reached}), but at most {shares} peak. Expect a factor of two either "
+        "GPUs: operations counted by PyTorch, at the fraction of its own matrix rate that this "
+        f"machine reaches ({reached}), but at most {most} peak. Expect a factor of two either "
         "way.",
         f"Of pose, {1000 * on_host:,.1f} ms a frame stay on one core whatever the GPU (crops, "
         "points from heatmaps). Several processes on one store share it, on one GPU or on many.",

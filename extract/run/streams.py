@@ -35,22 +35,18 @@ def load_stream(
 def known_provenance(
     kind: StoreKind, settings: ExtractSettings, pose_store: Path | None = None
 ) -> Provenance | None:
-    """What :func:`load_stream` would make rows by, but for the device, without loading a network.
+    """The provenance of :func:`load_stream`, but for the device, without loading a network.
 
     ``None`` where only the loaded network tells. Raises like :func:`load_stream`.
     """
-    if kind == "rgb":
-        _check_pose_store(settings.rgb, pose_store)
-        return _known_rgb_provenance(settings, pose_store)
-    from extract.pose.provenance import (  # noqa: PLC0415 - imports what its model needs
-        describe_pose_model,
-        pose_provenance,
-    )
+    # Neither module imports torch, so that a finished run is repeated in a second.
+    if kind == "pose":
+        from extract.pose.provenance import (  # noqa: PLC0415 - imports what its model needs
+            describe_pose_model,
+            pose_provenance,
+        )
 
-    return pose_provenance(settings, describe_pose_model(settings.pose), device="")
-
-
-def _known_rgb_provenance(settings: ExtractSettings, pose_store: Path | None) -> Provenance | None:
+        return pose_provenance(settings, describe_pose_model(settings.pose), device="")
     from extract.rgb.provenance import (  # noqa: PLC0415
         FEATURE_DIMS,
         KeptFrames,
@@ -59,6 +55,7 @@ def _known_rgb_provenance(settings: ExtractSettings, pose_store: Path | None) ->
     )
 
     rgb = settings.rgb
+    _check_pose_store(rgb, pose_store)
     weights = describe_weights(rgb.backbone, rgb.weights)
     if weights is None:
         return None

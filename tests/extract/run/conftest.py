@@ -41,7 +41,7 @@ def corpus(tmp_path):
 @pytest.fixture
 def sample():
     """Ten videos, two of which were looked into."""
-    from extract.run.sample import VideoSample
+    from extract.run.estimate import VideoSample
 
     return VideoSample("index.csv", 10, (100, 400), 0, 25.0, 3_000_000_000)
 
@@ -59,7 +59,7 @@ def works():
 @pytest.fixture
 def make(sample, works):
     """Makes a plan of the two."""
-    from extract.run.plan_command import Machine, Step, make_plan
+    from extract.run.plan_report import Machine, Step, make_plan
     from extract.settings import ExtractSettings
 
     def make(settings=None, sample=sample, machine=None, is_drawn=False):

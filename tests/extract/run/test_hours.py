@@ -1,16 +1,25 @@
+"""From counts and measured rates to disk and hours, here and on other GPUs."""
+
 from dataclasses import replace
 
 import pytest
 
 from extract.run.hours import (
+    GPU_TYPES,
+    MOST_OF_PEAK,
+    Counts,
     GpuType,
+    StreamWork,
+    Work,
+    disk,
+    expected_fraction,
     gpu_hours,
     network_hours,
     seconds_on,
     stream_hours,
     workers_to_keep_up,
 )
-from extract.run.sample import Counts
+from extract.settings import ExtractSettings, RgbSettings
 
 COUNTS = Counts(videos=100, frames=36_000, timeline_frames=18_000, clips=3_600)
 GPU = GpuType("made up", 1e12, 10e12, has_bfloat16=True, source="")
@@ -75,3 +84,77 @@ def test_hours_of_a_gpu(works):
 def test_decoders_are_whole_and_at_least_one():
     assert workers_to_keep_up(9.0, 3.0) == 3
     assert workers_to_keep_up(0.001, 3.0) == 1
+
+
+BY_NAME = {gpu.name: gpu for gpu in GPU_TYPES}
+
+
+def test_arithmetic_that_a_gpu_lacks_is_float32():
+    t4 = BY_NAME["T4"]
+    assert t4.peak("bfloat16") == t4.peak("float32") == pytest.approx(8.1e12)
+    assert t4.peak("float16") == 65e12
+
+
+def test_newer_gpus_have_it():
+    a100 = BY_NAME["A100 SXM"]
+    assert a100.peak("bfloat16") == a100.peak("float16") == 312e12
+
+
+@pytest.mark.parametrize("gpu", GPU_TYPES, ids=lambda gpu: gpu.name)
+def test_rates_are_plausible_and_have_a_source(gpu):
+    assert gpu.peak("float32") <= gpu.peak("float16")
+    assert gpu.source.startswith("https://")
+
+
+def test_the_share_that_is_reached_here_is_capped():
+    assert expected_fraction(0.1, "float32") == 0.1
+    for arithmetic, most in MOST_OF_PEAK.items():
+        assert expected_fraction(0.9, arithmetic) == most
+
+
+def test_the_share_leaves_out_what_the_cpu_does(works):
+    _, pose = works
+    (keypoints,) = pose.works
+    assert keypoints.fraction_of_matrix_rate == pytest.approx(20e9 / 0.4 / 100e9)
+
+
+def test_a_network_outside_pytorch_reaches_nothing():
+    mediapipe = Work("keypoint model", 0.1, 0.1, 0.0, "float32", "float16", 100e9)
+    assert mediapipe.fraction_of_matrix_rate == 0
+
+
+def test_rates_of_a_stream(works):
+    _, pose = works
+    both = StreamWork("pose", (*pose.works, *pose.works), 0.01)
+    assert both.rows_a_second == pytest.approx(1.0)
+    assert both.frames_decoded_a_second == pytest.approx(100)
+
+
+ROWS = Counts(videos=1, frames=1000, timeline_frames=300, clips=64)
+
+
+def test_rows_times_their_bytes():
+    found = disk(ROWS, 5, ExtractSettings())
+    assert found.raw == 5
+    assert found.pose_store == 300 * (133 * 3 * 4 + 1 + 4 * 4 + 4)
+    assert found.rgb_store == 64 * (1024 * 4 + 4 + 4)
+
+
+def test_settings_decide_how_large_a_row_is():
+    rgb = RgbSettings(backbone="mvit_v2_s", store_dtype="float16", frames="hands")
+    found = disk(ROWS, None, ExtractSettings(rgb=rgb))
+    assert found.raw is None
+    assert found.rgb_store == 64 * (768 * 2 + 4 + 4 + 16 * 4)
+
+
+def test_it_is_what_a_store_holds(tmp_path):
+    """The bytes of rows that were made."""
+    import numpy as np
+
+    rows = {
+        "features": np.zeros((64, 1024), np.float32),
+        "first_frame": np.zeros(64, np.int32),
+        "frame_step": np.zeros(64, np.int32),
+    }
+    in_memory = sum(array.nbytes for array in rows.values())
+    assert disk(ROWS, None, ExtractSettings()).rgb_store == in_memory
