@@ -1,4 +1,4 @@
-"""What is in a store, as a report for people and as data for machines."""
+"""What is in a store, as plain values and as tables."""
 
 from typing import Any
 
@@ -46,12 +46,32 @@ def describe(store: StoreReader) -> dict[str, Any]:
 
 def report(description: dict[str, Any]) -> RenderableType:
     """The description as tables."""
+    weights = description["weights"]
     facts = Table.grid(padding=(0, 2))
-    for label, value in _facts(description):
+    for label, value in (
+        ("store", description["store"]),
+        ("kind", f"{description['kind']}, layout version {description['layout_version']}"),
+        ("videos", f"{description['videos']:,} ({description['hours']:.2f} hours)"),
+        ("rows", f"{description['rows']:,} of {description['frames']:,} frames"),
+        ("on disk", f"{description['bytes'] / 1e6:,.1f} MB in {description['files']:,} files"),
+        ("weights", f"{weights['name']} (SHA-256 {weights['sha256'][:12] or 'unknown'})"),
+        ("failures", str(len(description["failures"]))),
+    ):
         facts.add_row(Text(label, style="bold"), value)
+    if num_superseded := description["superseded_rows"]:
+        facts.add_row(
+            Text("superseded", style="bold"), f"{num_superseded:,} rows of changed videos"
+        )
+    if num_waiting := description["waiting_videos"]:
+        told = f"{num_waiting:,} videos, packed by the next run"
+        facts.add_row(Text("waiting", style="bold"), told)
+
     arrays = Table("array", "axes", "type", "unit", title="Rows", title_justify="left")
     for name, array in description["arrays"].items():
-        arrays.add_row(name, _axes(array), array["dtype"], array["unit"])
+        # The first axis is the row, of which there are as many as told above.
+        sizes = zip(array["axes"][1:], array["sizes"], strict=True)
+        axes = ", ".join([array["axes"][0], *(f"{axis}={size}" for axis, size in sizes)])
+        arrays.add_row(name, axes, array["dtype"], array["unit"])
     parts: list[RenderableType] = [facts, arrays]
     if description["failures"]:
         failures = Table("video", "reason", title="Failures", title_justify="left")
@@ -61,29 +81,3 @@ def report(description: dict[str, Any]) -> RenderableType:
     if description["warning"]:
         parts.append(Text(f"warning: {description['warning']}", style="bold yellow"))
     return Group(*parts)
-
-
-def _axes(array: dict[str, Any]) -> str:
-    first, *others = array["axes"]
-    sizes = (f"{axis}={size}" for axis, size in zip(others, array["sizes"], strict=True))
-    return ", ".join([first, *sizes])
-
-
-def _facts(description: dict[str, Any]) -> list[tuple[str, str]]:
-    weights = description["weights"]
-    facts = [
-        ("store", description["store"]),
-        ("kind", f"{description['kind']}, layout version {description['layout_version']}"),
-        ("videos", f"{description['videos']:,} ({description['hours']:.2f} hours)"),
-        ("rows", f"{description['rows']:,} of {description['frames']:,} frames"),
-        ("on disk", f"{description['bytes'] / 1e6:,.1f} MB in {description['files']:,} files"),
-        ("weights", f"{weights['name']} (SHA-256 {weights['sha256'][:12] or 'unknown'})"),
-        ("failures", str(len(description["failures"]))),
-    ]
-    if description["superseded_rows"]:
-        facts.append(("superseded", f"{description['superseded_rows']:,} rows of changed videos"))
-    if description["waiting_videos"]:
-        facts.append(
-            ("waiting", f"{description['waiting_videos']:,} videos, packed by the next run")
-        )
-    return facts

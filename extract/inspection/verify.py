@@ -1,7 +1,8 @@
-"""Checks a store, and repairs it."""
+"""Checks every byte of a store, extracts samples again, and repairs what is damaged."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ RELATIVE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, and what was found to be wrong."""
+    """What was checked, and what was found to be wrong."""
 
     num_videos: int
     num_sampled: int
@@ -60,13 +61,13 @@ def verify_store(
     try:
         store = StoreReader(path, even_damaged=True)
         problems += structure_problems(store)
-    except DamagedStoreError as error:  # then it is not known which rows are whose
+    except DamagedStoreError as error:  # which rows belong to which video is lost
         problems += [f"no video can be looked at: {error.what}"]
         return Verification(0, 0, 0.0, tuple(problems))
     found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
     problems = [*dict.fromkeys([*problems, *(problem for problem in found if problem)])]
     if problems:
-        sample = 0  # what is damaged differs
+        sample = 0  # damaged rows differ anyway
     differences = dict(_sample_differences(store, sample, device, pose_store)) if sample else {}
     problems += [
         f"'{video_id}': extracted again, its rows differ by {difference:.2g} of the largest value"
@@ -143,26 +144,25 @@ def largest_difference(stored: dict[str, np.ndarray], again: dict[str, np.ndarra
 
     Infinite when shapes or not-a-numbers differ.
     """
-    return max(_difference(stored[name], again[name]) for name in stored)
-
-
-def _difference(stored: np.ndarray, again: np.ndarray) -> float:
-    if stored.shape != again.shape:
-        return float("inf")
-    first, second = stored.astype(np.float64), again.astype(np.float64)
-    if not np.array_equal(np.isnan(first), np.isnan(second)):
-        return float("inf")
-    first, second = np.nan_to_num(first), np.nan_to_num(second)
-    scale = np.abs(first).max(initial=0.0) or 1.0
-    return float(np.abs(first - second).max(initial=0.0) / scale)
+    differences = [0.0]
+    for name, values in stored.items():
+        first, second = values.astype(np.float64), again[name].astype(np.float64)
+        if first.shape != second.shape or not np.array_equal(np.isnan(first), np.isnan(second)):
+            return float("inf")
+        first, second = np.nan_to_num(first), np.nan_to_num(second)
+        scale = np.abs(first).max(initial=0.0) or 1.0
+        differences.append(float(np.abs(first - second).max(initial=0.0) / scale))
+    return max(differences)
 
 
 def repair_and_print(store: Path, *, dry_run: bool) -> None:
     """Drops the damaged videos of a store and prints which; a ``dry_run`` prints only.
 
-    Raises ``UsageError`` for what is no store, and for one that somebody is writing to.
+    Raises ``UsageError`` for what is no store, and for one that is being written to.
     """
-    damage = (find_damage if dry_run else repair_store)(store, watch=_with_progress)
+    damage = (find_damage if dry_run else repair_store)(
+        store, watch=partial(track, description="rows")
+    )
     for problem in damage.files.values():
         messages.print(escape(problem))
     for video_id in damage.failures:
@@ -175,7 +175,3 @@ def repair_and_print(store: Path, *, dry_run: bool) -> None:
         results.print(f"{damage.num_unlisted} files of an earlier version {would}given a checksum")
     if damage.places and not dry_run:
         results.print("The command that made the store does the dropped videos again.")
-
-
-def _with_progress(places: Sequence[int]) -> Iterable[int]:
-    return track(places, "rows")

@@ -69,7 +69,7 @@ def videos(tmp_path):
 
 
 def look(videos, limit=200):
-    return sample_videos(videos, limit, MeanStream(), FrameSettings(), "index.csv")
+    return sample_videos(videos.videos, limit, MeanStream(), FrameSettings(), "index.csv")
 
 
 def test_all_of_a_few_videos(videos):

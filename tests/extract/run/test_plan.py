@@ -244,7 +244,7 @@ def test_a_small_set_is_told_in_seconds_and_never_beyond_the_machine(make, sampl
     work = replace(make().rgb.works[0], seconds=1e-3, operations=2.5e9, matrix_rate=1e12)
     plan = make()
     plan = replace(plan, rgb=replace(plan.rgb, works=(work,)))
-    assert work.share_of_matrix_rate == 2.5
+    assert work.fraction_of_matrix_rate == 2.5
     text = shown(plan)
     assert "video network 100%" in text
     assert "0.0 h" not in text
