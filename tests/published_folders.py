@@ -78,15 +78,15 @@ def same_rows(store, other):
 
 
 def main(source, store, seconds):
-    from extract.interchange.published_keypoints import PublishedKeypoints
+    from extract.interchange import import_command
 
-    read = PublishedKeypoints.read
+    read_video = import_command.read_video
 
-    def slowly(self, item):
+    def slowly(item, read):
         time.sleep(float(seconds))
-        return read(self, item)
+        return read_video(item, read)
 
-    PublishedKeypoints.read = slowly
+    import_command.read_video = slowly
     return import_folder("published-keypoints", Path(source), Path(store), as_json=True)
 
 

@@ -17,7 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from extract.interchange.formats import ExportFormat
-from extract.interchange.keypoint_video import PUBLISHED_NAMES, FrameNames, nobody_found
+from extract.interchange.keypoint_video import nobody_found
+from extract.interchange.published_files import PUBLISHED_NAMES, FrameNames
 from extract.run.command import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from seds_core.console import fail, messages, progress_bar, results

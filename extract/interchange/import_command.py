@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,19 +16,20 @@ from rich.table import Table
 from extract.interchange.coco_wholebody import open_coco_wholebody
 from extract.interchange.formats import ImportFormatName
 from extract.interchange.imported import (
-    ImportFormat,
+    ImportedFiles,
+    ImportedVideo,
     ImportItem,
     KnownFacts,
     content_hash,
     quick_identity,
     quick_look,
 )
-from extract.interchange.npy_features import NpyFeatures
-from extract.interchange.openpose import OpenPoseFolders
-from extract.interchange.pose_files import PoseFiles
-from extract.interchange.published_features import PlannedClips, PublishedFeatures
+from extract.interchange.npy_features import open_npy
+from extract.interchange.openpose import open_openpose
+from extract.interchange.pose_files import open_pose_files
+from extract.interchange.published_features import open_published_features
 from extract.interchange.published_files import PublishedFiles
-from extract.interchange.published_keypoints import PublishedKeypoints
+from extract.interchange.published_keypoints import open_published_keypoints
 from extract.rgb.provenance import KeptFrames
 from extract.run.command import stop_requests
 from extract.run.existing_store import compare, entries_of, source_changed
@@ -92,7 +93,7 @@ def open_format(
     frame_map: Path | None = None,
     image_size: tuple[int, int] | None = None,
     fps: float | None = None,
-) -> ImportFormat:
+) -> ImportedFiles:
     """Opens the files below ``source``, a folder, or a file for ``coco-wholebody``.
 
     ``index`` knows names, sizes and frame rates of the videos; ``pose`` is the store, and
@@ -115,30 +116,31 @@ def open_format(
     match form:
         case "published-features":
             kept = KeptFrames.open(pose, settings.rgb.hand_rules) if pose else None
-            planned = PlannedClips(kept, settings) if kept else None
             files = PublishedFiles.open(source, index)
-            return PublishedFeatures.open(files, settings, folder_fps, planned)
+            return open_published_features(files, settings, kept, folder_fps=folder_fps)
         case "published-keypoints":
             files = PublishedFiles.open(source, index)
-            return PublishedKeypoints.open(files, facts, image_size, folder_fps)
+            return open_published_keypoints(
+                files, facts, image_size=image_size, folder_fps=folder_fps
+            )
         case "npy":
-            return NpyFeatures(source, frame_map, facts, settings.rgb, folder_fps=folder_fps)
+            return open_npy(source, frame_map, facts, settings.rgb, folder_fps=folder_fps)
         case "pose":
-            return PoseFiles(source, folder_fps=folder_fps)
+            return open_pose_files(source, folder_fps=folder_fps)
         case "openpose":
-            return OpenPoseFolders(source, facts, folder_fps=folder_fps)
+            return open_openpose(source, facts, folder_fps=folder_fps)
         case "coco-wholebody":
             return open_coco_wholebody(source, facts, folder_fps=folder_fps)
 
 
-def _import(store: Path, files: ImportFormat, *, as_json: bool) -> "ImportReport":
-    items = files.items()
+def _import(store: Path, files: ImportedFiles, *, as_json: bool) -> "ImportReport":
+    items = files.items
     with BulkWriter(store, files.provenance) as writer:
         plan = compare(items, writer.videos, has_changed)
         writer.forget_failures(
             {item.video_id for item in items} - {item.video_id for item in plan.todo}
         )
-        with progress_bar() as progress, closing(read_ahead(plan.todo, files)) as videos:
+        with progress_bar() as progress, closing(read_ahead(plan.todo, files.read)) as videos:
             task = progress.add_task("videos", total=len(plan.todo), rates="")
             report = ImportReport(progress, task, plan.num_there, as_json=as_json)
             for item in plan.todo:
@@ -178,7 +180,7 @@ class ReadVideo:
 
 
 def read_ahead(
-    items: Sequence[ImportItem], files: ImportFormat
+    items: Sequence[ImportItem], read: Callable[[ImportItem], ImportedVideo]
 ) -> Generator[ReadVideo | FailedVideo, None, None]:
     """Reads each item's video, or why there is none, in the order of the items.
 
@@ -189,7 +191,7 @@ def read_ahead(
     with ThreadPoolExecutor(READERS) as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(read_video, item, files))
+                waiting.append(pool.submit(read_video, item, read))
                 if len(waiting) > MAX_AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -199,12 +201,14 @@ def read_ahead(
                 future.cancel()
 
 
-def read_video(item: ImportItem, files: ImportFormat) -> ReadVideo | FailedVideo:
+def read_video(
+    item: ImportItem, read: Callable[[ImportItem], ImportedVideo]
+) -> ReadVideo | FailedVideo:
     """Reads one video, or why it cannot be used."""
     try:
         # Looked at before it is read, so that a change in between is noticed by the next import.
         size_bytes, mtime_ns = quick_identity(item.path)
-        video = files.read(item)
+        video = read(item)
         source = VideoSource(
             video_id=item.video_id,
             path=part_name(item.path.resolve(), WHOLE),
@@ -271,9 +275,9 @@ class ImportReport(RunReport):
             fail(f"{escape(failure['path'])}: {escape(failure['reason'])}")
 
 
-def _print_dry_run(store: Path, files: ImportFormat, *, as_json: bool) -> None:
+def _print_dry_run(store: Path, files: ImportedFiles, *, as_json: bool) -> None:
     """Prints what there is to import; nothing but names is read, and nothing written."""
-    plan = compare(files.items(), entries_of(store), has_changed)
+    plan = compare(files.items, entries_of(store), has_changed)
     num_bytes = sum(quick_identity(path)[0] for path in {item.path for item in plan.todo})
     if as_json:
         summary = {

@@ -1,9 +1,8 @@
-"""What every import format gives: items to read, whose source is known, and a video's rows."""
+"""What every import format returns: the videos of its files, and how each becomes rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Num
@@ -14,7 +13,7 @@ from extract.videos.frame_source import open_frames
 from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError
 from extract.videos.source_identity import QuickIdentity, all_files, remembered_hash
-from seds_core.errors import UsageError
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.provenance import Provenance
 from seds_core.video_id import video_id_of
 
@@ -43,27 +42,23 @@ class ImportedVideo:
     content_hash: str = ""
     """BLAKE2b-128 of the bytes that were read; empty where they are to be read again for it."""
     num_rounded: int = 0
-    """Values that are others in the store, because its precision is lower than the file's."""
+    """Values that differ in the store, because its precision is lower than the file's."""
     num_people: int = 1
     """People in the frame that shows the most; the rows are those of one of them."""
 
 
-@runtime_checkable
-class ImportFormat(Protocol):
-    """How files of one kind become rows of one store."""
+@dataclass(frozen=True)
+class ImportedFiles:
+    """The files of one format, opened: how they become rows of one store."""
 
-    @property
-    def provenance(self) -> Provenance:
-        """What decides the rows; ``settings["imported"]["format"]`` names the format."""
+    provenance: Provenance
+    items: list[ImportItem]
+    """The videos, by name."""
+    read: Callable[[ImportItem], ImportedVideo]
+    """Reads one video; called from several threads at a time.
 
-    def items(self) -> list[ImportItem]:
-        """The videos below the source, by name. Raises ``UsageError`` when there are none."""
-
-    def read(self, item: ImportItem) -> ImportedVideo:
-        """Reads one video; called from several threads at a time.
-
-        Raises :class:`ImportedFileError` for one that cannot be used.
-        """
+    Raises ``ImportedFileError`` for one that cannot be used.
+    """
 
 
 def quick_look(path: Path) -> QuickIdentity:
@@ -87,7 +82,7 @@ def content_hash(path: Path) -> str:
 def as_float32(
     values: Num[np.ndarray, "*_"],
 ) -> tuple[Float32[np.ndarray, "*_"], int]:
-    """The values as float32, and how many are others now.
+    """The values as float32, and how many of them differ now.
 
     >>> as_float32(np.array([0.5, 0.1, np.nan]))[1]
     1
@@ -103,7 +98,7 @@ def as_float32(
 def files_below(source: Path, suffix: str) -> list[Path]:
     """The files with one ending, by path; each once, whatever links lead to it.
 
-    Hidden and system files are passed over. Raises ``UsageError`` when there are none.
+    Hidden and system files are skipped. Raises ``UsageError`` when there are none.
     """
     walked = walk(source, ("**", f"*{suffix}"))
     files, _ = each_once(f for folder in walked.folders for f in folder.files if f.is_wanted)
@@ -135,20 +130,16 @@ class VideoFacts:
     fps: float
 
 
-@runtime_checkable
-class FactsSource(Protocol):
-    """Looks up a video's facts."""
-
-    def __call__(self, video_id: str) -> VideoFacts:
-        """Raises ``LookupError`` with a sentence that says how to give what is not known."""
+Facts = Callable[[str], VideoFacts]
+"""Looks up a video by id; raises ``LookupError`` with what the user can do about unknown facts."""
 
 
 @dataclass(frozen=True)
 class KnownFacts:
-    """The size that was given for all videos, else that of each video itself; a ``FactsSource``.
+    """The size that was given for all videos, else that of each video itself.
 
-    A size that was given comes first: published keypoints were found in images that had been cut
-    out of the videos and resized.
+    The given size comes first: published keypoints were found in images that had been cut out of
+    the videos and resized.
     """
 
     image_size: tuple[int, int] | None
@@ -156,7 +147,7 @@ class KnownFacts:
     fps: float | None
     """Frame rate of all videos; ``None`` where each video tells its own."""
     folder_fps: float
-    """Frame rate of videos that are folders of images, and of those that are not looked into."""
+    """Frame rate of videos that are folders of images, and of those that are not opened."""
     videos: Mapping[str, ListedVideo]
     """The videos of an index, by id."""
 
@@ -179,3 +170,11 @@ class KnownFacts:
                 f"the size of its images is not known, because its video cannot be opened: {error}"
             ) from error
         return VideoFacts(properties.width, properties.height, self.fps or properties.fps)
+
+
+def known_facts(item: ImportItem, facts: Facts) -> VideoFacts:
+    """The facts of a video; raises ``ImportedFileError`` where they are not known."""
+    try:
+        return facts(item.video_id)
+    except LookupError as error:
+        raise ImportedFileError(item.path, str(error.args[0] if error.args else error)) from None

@@ -1,6 +1,6 @@
 """Which of the people in view is the signer: one person for a whole video.
 
-Files list the people of a frame in any order, so that people are followed by their place. The
+Files list the people of a frame in any order, so that people are followed by where they are. The
 signer is the person who was found with the most confidence, summed over all frames.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 REMEMBERED_FRAMES = 50
-"""Frames after which somebody who was not seen is not looked for any more."""
+"""Frames after which a person who was not seen is not looked for any more."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Sighting:
         found = points[points[:, 2] > 0].astype(np.float64)
         if not len(found):
             return cls(np.full(2, np.nan), 0.0, 0.0)
-        places, weights = found[:, :2], found[:, 2]
-        size = np.ptp(places, axis=0).max()
-        return cls(weights @ places / weights.sum(), float(size), float(weights.sum()))
+        positions, weights = found[:, :2], found[:, 2]
+        size = np.ptp(positions, axis=0).max()
+        return cls(weights @ positions / weights.sum(), float(size), float(weights.sum()))
 
 
 def find_signer(frames: Mapping[int, Sequence[Sighting]]) -> dict[int, int]:
-    """For each frame that shows the signer, the signer's place among its people.
+    """The signer's index among the people of each frame (by number) that shows the signer.
 
-    ``frames`` are by number. Whoever is nearest to where somebody was seen last, and not further
-    away than that person is large, is the same person. After a gap or a cut, the signer is the
-    surest of those who are never seen beside the signer.
+    The sighting that is nearest to where a person was seen last, and not further away than that
+    person is large, is the same person. After a gap or a cut, the signer is the surest of those
+    who are never seen beside the signer.
 
     >>> left, right = (Sighting(np.array([x, 0.0]), 50.0, 60.0) for x in (100.0, 500.0))
     >>> find_signer({0: [left, right], 1: [right, left], 2: [right]})
@@ -49,8 +49,8 @@ def find_signer(frames: Mapping[int, Sequence[Sighting]]) -> dict[int, int]:
     """
     signer: dict[int, int] = {}
     for person in sorted(_followed(frames), key=lambda person: -person.confidence):
-        if signer.keys().isdisjoint(person.places):
-            signer |= person.places
+        if signer.keys().isdisjoint(person.indices):
+            signer |= person.indices
     return signer
 
 
@@ -61,56 +61,47 @@ def count_people(sightings: Sequence[Sighting]) -> int:
 
 @dataclass
 class _Person:
-    """Somebody who is followed from frame to frame."""
+    """A person who is followed from frame to frame."""
 
     last: Sighting
     last_frame: int
     confidence: float = 0.0
-    places: dict[int, int] = field(default_factory=dict)
-    """Frame -> place among its people."""
-
-    def seen(self, frame: int, place: int, sighting: Sighting) -> None:
-        """Adds a frame."""
-        self.last, self.last_frame = sighting, frame
-        self.confidence += sighting.confidence
-        self.places[frame] = place
+    indices: dict[int, int] = field(default_factory=dict)
+    """Frame -> index among its people."""
 
 
 def _followed(frames: Mapping[int, Sequence[Sighting]]) -> list[_Person]:
-    """Everybody in the video, in the order in which they are seen first."""
-    everybody: list[_Person] = []
+    """All people in the video, in the order in which they are seen first."""
+    people: list[_Person] = []
     recent: list[_Person] = []
     for frame in sorted(frames):
         recent = [p for p in recent if frame - p.last_frame <= REMEMBERED_FRAMES]
         known = dict(_matches(recent, frames[frame]))
-        for place, sighting in enumerate(frames[frame]):
-            person = known.get(place)
+        for index, sighting in enumerate(frames[frame]):
+            person = known.get(index)
             if person is None:
                 person = _Person(sighting, frame)
-                everybody.append(person)
+                people.append(person)
                 recent.append(person)
-            person.seen(frame, place, sighting)
-    return everybody
+            person.last, person.last_frame = sighting, frame
+            person.confidence += sighting.confidence
+            person.indices[frame] = index
+    return people
 
 
 def _matches(
     people: Sequence[_Person], sightings: Sequence[Sighting]
 ) -> Iterator[tuple[int, _Person]]:
-    """Places of a frame, and who is seen there; the nearest pairs first."""
-    free_people, free_places = set(range(len(people))), set(range(len(sightings)))
-    for _, number, place in sorted(_near(people, sightings)):
-        if number in free_people and place in free_places:
-            free_people.remove(number)
-            free_places.remove(place)
-            yield place, people[number]
-
-
-def _near(
-    people: Sequence[_Person], sightings: Sequence[Sighting]
-) -> Iterator[tuple[float, int, int]]:
-    """Distances from people to places of a frame that may be theirs."""
+    """Indices of sightings, and who is seen there; the nearest pairs first."""
+    pairs = []
     for number, person in enumerate(people):
-        for place, sighting in enumerate(sightings):
+        for index, sighting in enumerate(sightings):
             distance = float(np.linalg.norm(person.last.centre - sighting.centre))
             if distance <= max(person.last.size, sighting.size):  # never where either is NaN
-                yield distance, number, place
+                pairs.append((distance, number, index))
+    free_people, free_sightings = set(range(len(people))), set(range(len(sightings)))
+    for _, number, index in sorted(pairs):
+        if number in free_people and index in free_sightings:
+            free_people.remove(number)
+            free_sightings.remove(index)
+            yield index, people[number]

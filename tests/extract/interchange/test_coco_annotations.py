@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from shared_data import shared_path
 
-from extract.interchange.coco_wholebody import CocoAnnotations
-from extract.interchange.imported import ImportFormat, VideoFacts
+from extract.interchange.coco_wholebody import open_annotations
+from extract.interchange.imported import VideoFacts
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
@@ -40,21 +40,20 @@ def image(image_id, file_name, width=512, height=256):
 def opened(tmp_path, images, annotations):
     content = {"images": images, "annotations": annotations, "categories": []}
     facts = VideoFacts(1, 1, 30.0)  # the size in the file is the one that counts
-    return CocoAnnotations(tmp_path / "a.json", content, lambda _: facts, folder_fps=25.0)
+    return open_annotations(tmp_path / "a.json", content, lambda _: facts, folder_fps=25.0)
 
 
 def read(*args):
     source = opened(*args)
-    (item,) = source.items()
+    (item,) = source.items
     return source.read(item)
 
 
 def test_videos_are_the_folders_of_the_images(tmp_path):
     images = [image(5, "b/c/000001.jpg"), image(6, "a\\000000.png"), image(7, "b/c/000000.jpg")]
     source = opened(tmp_path, images, [annotation(7, 10), annotation(5, 20)])
-    assert isinstance(source, ImportFormat)
-    assert [item.video_id for item in source.items()] == ["a", "b/c"]
-    nobody, video = (source.read(item) for item in source.items())
+    assert [item.video_id for item in source.items] == ["a", "b/c"]
+    nobody, video = (source.read(item) for item in source.items)
     assert nobody.rows["person_found"].tolist() == [False]
     assert (video.width, video.height, video.fps, video.num_frames) == (512, 256, 30.0, 2)
     x = video.rows["keypoints"][..., 0]
@@ -70,8 +69,8 @@ def test_the_frame_rate_is_the_pipelines_where_none_is_known(tmp_path):
         raise LookupError(video_id)
 
     content = {"images": [image(1, "v/0.jpg")], "annotations": []}
-    source = CocoAnnotations(tmp_path, content, unknown, folder_fps=12.5)
-    assert source.read(source.items()[0]).fps == 12.5
+    source = open_annotations(tmp_path, content, unknown, folder_fps=12.5)
+    assert source.read(source.items[0]).fps == 12.5
 
 
 def test_flags_are_no_confidences(tmp_path):
@@ -84,7 +83,7 @@ def test_flags_are_no_confidences(tmp_path):
     assert (keypoints[LEFT_HAND, :2] == (3, 4)).all()
     assert (keypoints[RIGHT_HAND] == 0).all()
     assert (keypoints[BODY, 2] == 1).all()
-    provenance = opened(tmp_path, [], []).provenance
+    provenance = opened(tmp_path, [image(1, "v/0.jpg")], []).provenance
     assert "flag" in provenance.imported_from.confidence
 
 
@@ -127,7 +126,7 @@ def test_what_does_not_fit_is_refused(tmp_path, images, annotations, reason):
 
 def test_a_file_without_images_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="lists no images"):
-        opened(tmp_path, [], []).items()
+        opened(tmp_path, [], [])
 
 
 @pytest.mark.shared
@@ -136,7 +135,7 @@ def test_real_annotations_are_read(tmp_path):
     content = json.loads(path.read_text())
     photos = [dict(i, file_name=f"{i['id']}/0.jpg") for i in content["images"]]
     source = opened(tmp_path, photos, content["annotations"])
-    videos = {item.video_id: source.read(item) for item in source.items()}
+    videos = {item.video_id: source.read(item) for item in source.items}
     labelled = next(a for a in content["annotations"] if a["num_keypoints"] >= 15)
     video = videos[str(labelled["image_id"])]
     people = [a for a in content["annotations"] if a["image_id"] == labelled["image_id"]]

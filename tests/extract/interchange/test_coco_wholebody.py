@@ -4,11 +4,7 @@ import json
 
 import pytest
 
-from extract.interchange.coco_wholebody import (
-    CocoAnnotations,
-    MmposePredictions,
-    open_coco_wholebody,
-)
+from extract.interchange.coco_wholebody import open_coco_wholebody
 from extract.interchange.imported import VideoFacts
 from seds_core.errors import UsageError
 
@@ -17,23 +13,25 @@ def opened(path):
     return open_coco_wholebody(path, lambda _: VideoFacts(1, 1, 25.0), folder_fps=25.0)
 
 
+IMAGE = {"id": 1, "file_name": "v/0.jpg", "width": 9, "height": 9}
+
+
 @pytest.mark.parametrize(
-    ("content", "kind"),
+    ("content", "video_id", "confidence"),
     [
-        ({"images": [], "annotations": []}, CocoAnnotations),
-        ({"meta_info": {}, "instance_info": []}, MmposePredictions),
-        ([], MmposePredictions),
+        ({"images": [IMAGE], "annotations": []}, "v", "visibility flag"),
+        ({"meta_info": {}, "instance_info": []}, "a", "score"),
+        ([], "a", "score"),
     ],
 )
-def test_files(tmp_path, content, kind):
+def test_files_and_folders_of_them(tmp_path, content, video_id, confidence):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content))
-    assert isinstance(opened(path), kind)
-    assert opened(path).provenance.imported_from.format == "coco-wholebody"
-
-
-def test_a_folder_holds_predictions(tmp_path):
-    assert isinstance(opened(tmp_path), MmposePredictions)
+    files = opened(path)
+    assert [item.video_id for item in files.items] == [video_id]
+    assert files.provenance.imported_from.format == "coco-wholebody"
+    assert confidence in files.provenance.imported_from.confidence
+    assert "score" in opened(tmp_path).provenance.imported_from.confidence
 
 
 @pytest.mark.parametrize(

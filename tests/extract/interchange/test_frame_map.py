@@ -17,21 +17,18 @@ def test_evenly_spaced_clips(tmp_path):
         "\ufeffclip,video_id,first_frame,frame_step,num_frames,note\n"
         "0,a,0,2,60,x\n0,b,0,1,20,\n1,a,8,2,60,\n2,a,20,2,60,\n",
     )
-    assert (found.clip_frames, found.max_clips) == (0, 3)
-    clips = found.of("a")
+    assert found.keys() == {"a", "b"}
+    clips = found["a"]
     assert clips.clip.tolist() == [0, 1, 2]
     assert clips.num_frames.tolist() == [60, 60, 60]
     assert clips.first_frame.tolist() == [0, 8, 20]
     assert clips.frame_step.tolist() == [2, 2, 2]
     assert clips.frames.shape == (3, 0)
-    with pytest.raises(KeyError):
-        found.of("c")
 
 
 def test_named_frames(tmp_path):
     found = read(tmp_path, "video_id,clip,frames,num_frames\na,0,0 3 4,9\na,1,3  4 8,9\n")
-    assert (found.clip_frames, found.max_clips) == (3, 2)
-    clips = found.of("a")
+    clips = found["a"]
     assert clips.frames.tolist() == [[0, 3, 4], [3, 4, 8]]
     assert clips.first_frame.tolist() == [0, 3]
     assert clips.frame_step.tolist() == [0, 0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from extract.interchange.keypoint_video import PUBLISHED_NAMES, FrameNames
+from extract.interchange.published_files import PUBLISHED_NAMES, FrameNames
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from pose_format.pose_header import PoseHeaderComponent
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
 
-from extract.interchange.pose_files import HAND_POINTS, keypoint_places
+from extract.interchange.pose_files import HAND_POINTS, keypoint_indices
 from seds_core.errors import ImportedFileError
 from seds_core.keypoints import LEFT_HAND
 
@@ -19,7 +19,7 @@ def component(name, points, point_format="XYC"):
 
 
 def test_whole_body_points_stand_in_their_own_order():
-    assert keypoint_places(FILE, cocowholebody_components()).tolist() == list(range(133))
+    assert keypoint_indices(FILE, cocowholebody_components()).tolist() == list(range(133))
 
 
 def test_points_count_through_all_components_and_missing_ones_have_no_place():
@@ -28,7 +28,7 @@ def test_points_count_through_all_components_and_missing_ones_have_no_place():
         component("LEFT_HAND_LANDMARKS", reversed(HAND_POINTS), "XYZC"),
         component("POSE_LANDMARKS", ["RIGHT_WRIST", "NOSE"], "XYZC"),
     ]
-    places = keypoint_places(FILE, parts)
+    places = keypoint_indices(FILE, parts)
     assert places[LEFT_HAND].tolist() == list(range(22, 1, -1))
     assert (places[10], places[0]) == (23, 24)
     assert np.flatnonzero(places >= 0).tolist() == [0, 10, *range(91, 112)]
@@ -51,4 +51,4 @@ def test_points_count_through_all_components_and_missing_ones_have_no_place():
 )
 def test_unknown_points_are_named(parts, reason):
     with pytest.raises(ImportedFileError, match=reason):
-        keypoint_places(FILE, parts)
+        keypoint_indices(FILE, parts)

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.interchange.imported import ImportItem, VideoFacts
+from extract.interchange.imported import ImportItem, VideoFacts, known_facts
 from extract.interchange.keypoint_video import (
     SIGNER,
-    implausible_places,
+    implausible_positions,
     keypoint_provenance,
     keypoint_video,
-    known_facts,
     nobody_found,
 )
 from seds_core.errors import ImportedFileError
@@ -51,14 +50,14 @@ def at(*places):
 
 
 def test_a_size_that_most_keypoints_lie_in_is_believed():
-    assert implausible_places(nobody_found(3), FACTS) == ""
-    assert implausible_places(at((0, 0), (210, 260), (211, 0), (5, -1)), FACTS) == ""
-    assert implausible_places(at((0, 0), (1, 2.5)), FACTS) == ""
+    assert implausible_positions(nobody_found(3), FACTS) == ""
+    assert implausible_positions(at((0, 0), (210, 260), (211, 0), (5, -1)), FACTS) == ""
+    assert implausible_positions(at((0, 0), (1, 2.5)), FACTS) == ""
 
 
 def test_legs_below_the_image_say_nothing():
     legs = [(100, 50)] * 11 + [(100, 300)] * 12
-    assert implausible_places(at(*legs), FACTS) == ""
+    assert implausible_positions(at(*legs), FACTS) == ""
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from pose_format.pose_header import PoseHeaderComponent, PoseHeaderDimensions
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
 
 from extract.interchange import pose_files
-from extract.interchange.imported import ImportFormat, ImportItem
-from extract.interchange.pose_files import KNOWN_POINTS, PoseFiles
+from extract.interchange.imported import ImportItem
+from extract.interchange.pose_files import KNOWN_POINTS, open_pose_files
 from extract.pose.mediapipe_estimator import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
@@ -35,21 +35,21 @@ def numbered(num_frames, num_people, num_points, dimensions=2):
 
 
 def read(path):
-    (item,) = PoseFiles(path, folder_fps=25.0).items()
-    return PoseFiles(path, folder_fps=25.0).read(item)
+    files = open_pose_files(path, folder_fps=25.0)
+    return files.read(*files.items)
 
 
 def component(name, points, point_format="XYC"):
     return PoseHeaderComponent(name, list(points), [], [], point_format)
 
 
-def test_it_is_an_import_format(tmp_path):
-    source = PoseFiles(tmp_path, folder_fps=30.0)
-    assert isinstance(source, ImportFormat)
-    assert source.provenance.imported_from.format == "pose"
-    assert source.provenance.recorded_settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
-    with pytest.raises(UsageError):
-        source.items()
+def test_the_provenance_names_the_format(tmp_path):
+    with pytest.raises(UsageError, match=r"no \.pose files"):
+        open_pose_files(tmp_path, folder_fps=30.0)
+    (tmp_path / "a.pose").touch()
+    provenance = open_pose_files(tmp_path, folder_fps=30.0).provenance
+    assert provenance.imported_from.format == "pose"
+    assert provenance.recorded_settings["frames"] == {"max_frames": None, "folder_fps": 30.0}
 
 
 def test_whole_body_files_are_read_as_they_are(tmp_path):
@@ -147,7 +147,7 @@ def whole(tmp_path):
 def refused(path, content, reason):
     path.write_bytes(content)
     with pytest.raises(ImportedFileError, match=reason):
-        PoseFiles(path, folder_fps=25.0).read(ImportItem("x", path))
+        open_pose_files(path, folder_fps=25.0).read(ImportItem("x", path))
 
 
 def test_damaged_files_are_refused(tmp_path, whole):
@@ -158,7 +158,7 @@ def test_damaged_files_are_refused(tmp_path, whole):
     for version in (0.0, 0.3, 1e30, float("nan"), float("inf")):
         refused(path, struct.pack("<f", version) + content[4:], "is no .pose file of version")
     with pytest.raises(ImportedFileError, match="No such file"):
-        PoseFiles(tmp_path, folder_fps=25.0).read(ImportItem("y", tmp_path / "y.pose"))
+        open_pose_files(path, folder_fps=25.0).read(ImportItem("y", tmp_path / "y.pose"))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from extract.interchange.coco_wholebody import MmposePredictions
-from extract.interchange.imported import ImportFormat, VideoFacts
+from extract.interchange.coco_wholebody import open_predictions
+from extract.interchange.imported import VideoFacts
 from seds_core.errors import ImportedFileError
 
 
@@ -25,9 +25,8 @@ def frames(first, *people):
 
 def read(tmp_path, content):
     (tmp_path / "clip.json").write_text(json.dumps(content))
-    source = MmposePredictions(tmp_path, lambda _: VideoFacts(640, 360, 25.0), folder_fps=25.0)
-    assert isinstance(source, ImportFormat)
-    (item,) = source.items()
+    source = open_predictions(tmp_path, lambda _: VideoFacts(640, 360, 25.0), folder_fps=25.0)
+    (item,) = source.items
     assert item.video_id == "clip"
     return source.read(item)
 

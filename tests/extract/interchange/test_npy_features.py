@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from extract.interchange.imported import ImportFormat, ImportItem, VideoFacts
-from extract.interchange.npy_features import NpyFeatures
+from extract.interchange.imported import ImportItem, VideoFacts
+from extract.interchange.npy_features import open_npy
 from extract.settings import RgbSettings
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.layout import row_arrays
@@ -38,17 +38,16 @@ def opened(source, text=EVEN, **settings):
     path = source.parent / "map.csv"
     path.write_text(text)
     rgb = RgbSettings(**settings)
-    return NpyFeatures(source, path, lambda _: FACTS, rgb, folder_fps=25.0)
+    return open_npy(source, path, lambda _: FACTS, rgb, folder_fps=25.0)
 
 
 def read(features, video_id):
-    return features.read(next(i for i in features.items() if i.video_id == video_id))
+    return features.read(next(i for i in features.items if i.video_id == video_id))
 
 
 def test_ids_are_names_or_paths_as_the_map_has_them(source):
     features = opened(source)
-    assert isinstance(features, ImportFormat)
-    found = {item.video_id: item.path.relative_to(source).as_posix() for item in features.items()}
+    found = {item.video_id: item.path.relative_to(source).as_posix() for item in features.items}
     assert found == {"a": "train/a.npy", "gone": "gone.npy", "x/b": "x/b.npy"}
 
 
@@ -116,16 +115,14 @@ def test_features_need_no_size(source):
         raise LookupError(video_id)
 
     (source.parent / "map.csv").write_text(EVEN)
-    features = NpyFeatures(
-        source, source.parent / "map.csv", unknown, RgbSettings(), folder_fps=12.5
-    )
+    features = open_npy(source, source.parent / "map.csv", unknown, RgbSettings(), folder_fps=12.5)
     video = read(features, "a")
     assert (video.width, video.height, video.fps) == (0, 0, 12.5)
 
 
 def test_a_map_is_needed(source):
     with pytest.raises(UsageError, match=r"give --frame-map FILE, a CSV file .* video_id, clip"):
-        NpyFeatures(source, None, lambda _: FACTS, RgbSettings(), folder_fps=25.0)
+        open_npy(source, None, lambda _: FACTS, RgbSettings(), folder_fps=25.0)
 
 
 def test_settings_that_the_map_contradicts_are_refused(source):
@@ -138,7 +135,7 @@ def test_settings_that_the_map_contradicts_are_refused(source):
 def test_two_files_of_one_video_are_refused(source):
     np.save(source / "a.npy", random(2))
     with pytest.raises(UsageError, match=r"a\.npy are both of the video 'a'"):
-        opened(source).items()
+        opened(source)
 
 
 def test_videos_that_are_not_in_both_are_failures(source):
@@ -201,4 +198,4 @@ def test_the_width_is_that_of_the_first_good_file(source):
     assert opened(source).provenance.feature_dim == 6
     (source / "x" / "b.npy").write_bytes(b"")
     with pytest.raises(UsageError, match=r"none of the \.npy files"):
-        _ = opened(source).provenance
+        opened(source)

@@ -5,14 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.interchange.keypoint_video import frame_number, stack_frames
+from extract.interchange.imported import VideoFacts
+from extract.interchange.keypoint_video import frame_number, video_of_frames
 from seds_core.errors import ImportedFileError
 
 VIDEO = Path("video")
+FACTS = VideoFacts(210, 260, 25.0)
 
 
 def person(value, confidence=0.5):
-    keypoints = np.full((133, 3), value, np.float32)
+    keypoints = np.full((133, 3), 10 * value, np.float32)
     keypoints[:, 2] = confidence
     return keypoints
 
@@ -33,10 +35,11 @@ def test_a_name_without_a_number_is_refused(name):
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_numbers_count_from_0_or_1_and_gaps_are_frames_with_nobody(first):
-    signer = stack_frames(VIDEO, {first + 3: [person(2)], first: [person(1)], first + 1: []})
-    keypoints = signer.keypoints
-    assert signer.num_people == 1
-    assert keypoints[:, 0, 0].tolist()[0::3] == [1, 2]
+    frames = {first + 3: [person(2)], first: [person(1)], first + 1: []}
+    video = video_of_frames(VIDEO, frames, FACTS)
+    keypoints = video.rows["keypoints"]
+    assert video.num_people == 1
+    assert keypoints[:, 0, 0].tolist()[0::3] == [10, 20]
     for gap in (1, 2):
         assert np.isnan(keypoints[gap, :, :2]).all()
         assert (keypoints[gap, :, 2] == 0).all()
@@ -49,9 +52,9 @@ def test_the_signer_of_the_whole_video_is_taken_wherever_a_frame_lists_them():
         1: [person(2, 0.3), person(1, 0.6)],
         2: [person(1, 0.4)],
     }
-    signer = stack_frames(VIDEO, frames)
-    assert signer.keypoints[:, 0, 0].tolist() == [1, 1, 1]
-    assert signer.num_people == 2
+    video = video_of_frames(VIDEO, frames, FACTS)
+    assert video.rows["keypoints"][:, 0, 0].tolist() == [10, 10, 10]
+    assert video.num_people == 2
 
 
 @pytest.mark.parametrize(
@@ -65,4 +68,4 @@ def test_the_signer_of_the_whole_video_is_taken_wherever_a_frame_lists_them():
 )
 def test_numbers_that_cannot_be_a_videos_frames_are_refused(numbers, reason):
     with pytest.raises(ImportedFileError, match=reason):
-        stack_frames(VIDEO, {number: [person(1)] for number in numbers})
+        video_of_frames(VIDEO, {number: [person(1)] for number in numbers}, FACTS)

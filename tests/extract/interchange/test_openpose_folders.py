@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from extract.interchange.imported import ImportFormat, VideoFacts
-from extract.interchange.openpose import BODY_PLACES, OpenPoseFolders
+from extract.interchange.imported import VideoFacts
+from extract.interchange.openpose import BODY_INDICES, open_openpose
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
@@ -39,17 +39,17 @@ def write_frames(source, frames, clip=CLIP):
 
 
 def folders(source):
-    return OpenPoseFolders(source, lambda _: VideoFacts(1280, 720, 24.0), folder_fps=25.0)
+    return open_openpose(source, lambda _: VideoFacts(1280, 720, 24.0), folder_fps=25.0)
 
 
 def read(source):
-    (item,) = folders(source).items()
+    (item,) = folders(source).items
     assert item.video_id == CLIP
     return folders(source).read(item)
 
 
-def test_it_is_an_import_format(tmp_path):
-    assert isinstance(folders(tmp_path), ImportFormat)
+def test_the_provenance_names_the_format(tmp_path):
+    (tmp_path / CLIP).mkdir()
     assert folders(tmp_path).provenance.imported_from.format == "openpose"
 
 
@@ -108,8 +108,8 @@ def test_points_of_the_18_point_body_are_those_that_openpose_names():
     )
     order = names.split()
     wanted = "nose leye reye lear rear lsho rsho lelb relb lwri rwri lhip rhip lkne rkne lank rank"
-    assert BODY_PLACES[18][:17].tolist() == [order.index(name) for name in wanted.split()]
-    assert (BODY_PLACES[18][17:] == -1).all()
+    assert BODY_INDICES[18][:17].tolist() == [order.index(name) for name in wanted.split()]
+    assert (BODY_INDICES[18][17:] == -1).all()
 
 
 @pytest.mark.parametrize("nobody", [{}, {"person_id": [-1]}, {"keypoints": [1, 2, 3]}])
@@ -165,6 +165,6 @@ def test_folders_that_are_no_videos_are_refused(tmp_path):
 def test_a_source_without_folders_is_an_error(tmp_path):
     (tmp_path / ".cache").mkdir()
     with pytest.raises(UsageError, match="holds no folders"):
-        folders(tmp_path).items()
+        folders(tmp_path)
     with pytest.raises(UsageError, match="is no folder"):
-        folders(tmp_path / "nowhere").items()
+        folders(tmp_path / "nowhere")

@@ -7,7 +7,7 @@ import pytest
 from hostile_pickles import Calls
 from published_folders import write_pickle
 
-from extract.interchange.published_files import PublishedFiles, VideoNames, entry
+from extract.interchange.published_files import PublishedFiles, entry, ids_by_name
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.untrusted_pickles import UnsafePickleError
@@ -32,13 +32,13 @@ def test_without_an_index_a_file_is_its_own_video(source):
 
 
 def test_an_index_knows_videos_by_path_by_name_and_by_alias(source):
-    names = VideoNames.of([indexed("train/a"), indexed("b"), indexed("-x_0-front", "clip.1")])
+    names = ids_by_name([indexed("train/a"), indexed("b"), indexed("-x_0-front", "clip.1")])
     items = PublishedFiles(source, names).items()
     assert [item.video_id for item in items] == ["-x_0-front", "train/a", "b"]
 
 
 def test_a_file_of_no_known_video_fails_when_it_is_read(source):
-    files = PublishedFiles(source, VideoNames.of([indexed("a"), indexed("b")]))
+    files = PublishedFiles(source, ids_by_name([indexed("a"), indexed("b")]))
     unknown = files.items()[0]
     with pytest.raises(ImportedFileError, match=r"is called 'clip\.1', nor has it as its alias"):
         files.read(unknown)
@@ -48,7 +48,7 @@ def test_two_files_of_one_video_are_named(source):
     write_pickle(source, "dev/a", {})
     with pytest.raises(UsageError, match=r"dev/a\.pkl and .*train/a\.pkl are both of .* 'a'"):
         PublishedFiles(source, None).items()
-    names = VideoNames.of([indexed("a", "clip.1"), indexed("b")])
+    names = ids_by_name([indexed("a", "clip.1"), indexed("b")])
     (source / "dev/a.pkl").unlink()
     with pytest.raises(UsageError, match="are both of the video 'a'"):
         PublishedFiles(source, names).items()
@@ -56,12 +56,12 @@ def test_two_files_of_one_video_are_named(source):
 
 def test_an_alias_of_two_videos_is_refused():
     with pytest.raises(UsageError, match="'a' and 'b' the same alias 'x'"):
-        VideoNames.of([indexed("a", "x"), indexed("b", "x")])
+        ids_by_name([indexed("a", "x"), indexed("b", "x")])
 
 
 def test_an_id_comes_before_an_alias():
-    names = VideoNames.of([indexed("a", "b"), indexed("b")])
-    assert names.id_of(Path("b.pkl")) == "b"
+    ids = ids_by_name([indexed("a", "b"), indexed("b")])
+    assert ids == {"a": "a", "b": "b"}
 
 
 def test_a_folder_without_pickles(tmp_path):

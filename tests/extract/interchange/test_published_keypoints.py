@@ -6,27 +6,27 @@ import numpy as np
 import pytest
 from published_folders import image_names, keypoints, write_keypoints, write_pickle
 
-from extract.interchange.imported import ImportFormat, KnownFacts
+from extract.interchange.imported import KnownFacts
 from extract.interchange.published_files import PublishedFiles
-from extract.interchange.published_keypoints import PublishedKeypoints
+from extract.interchange.published_keypoints import open_published_keypoints
 from seds_core.errors import ImportedFileError, UsageError
 
 
 def published(source, size=(256, 256)):
     facts = KnownFacts(size, 24.0, 25.0, {})
-    return PublishedKeypoints.open(PublishedFiles(source, None), facts, size, 24.0)
+    files = PublishedFiles(source, None)
+    return open_published_keypoints(files, facts, image_size=size, folder_fps=24.0)
 
 
 def read(source, video_id):
     form = published(source)
-    (item,) = [item for item in form.items() if item.video_id == video_id]
+    (item,) = [item for item in form.items if item.video_id == video_id]
     return form.read(item)
 
 
 def test_every_frame_is_a_row_to_the_bit(tmp_path):
     path = write_keypoints(tmp_path, "a", 5)
     form = published(tmp_path)
-    assert isinstance(form, ImportFormat)
     video = read(tmp_path, "a")
     assert video.rows["keypoints"].tobytes() == keypoints(5, seed=5).tobytes()
     assert (video.num_frames, video.frame_step, video.fps) == (5, 1, 24.0)
@@ -113,7 +113,7 @@ def test_an_unknown_size_is_a_failure_that_says_how_to_give_it(tmp_path):
     write_keypoints(tmp_path, "a", 2)
     form = published(tmp_path, size=None)
     with pytest.raises(ImportedFileError, match="--image-size"):
-        form.read(form.items()[0])
+        form.read(form.items[0])
 
 
 def test_fractions_are_a_failure(tmp_path):

@@ -16,28 +16,20 @@ from extract.interchange.import_command import (
 )
 from extract.interchange.imported import ImportedVideo, ImportItem
 from seds_core.errors import ImportedFileError
-from seds_core.store.provenance import ImportedFrom, Provenance, TimelineRules
 from seds_core.store.staging import FailedVideo
 
 
 class Files:
     """Files that take the longer the earlier they come; some cannot be read."""
 
-    provenance = Provenance.imported(
-        Path("a"), ImportedFrom(format="test"), timeline=TimelineRules(max_frames=None)
-    )
-
     def __init__(self, folder, *, count=12, problems=()):
         self.problems = dict(problems)
         self.begun = []
         self.together = self.most_together = 0
         self._lock = threading.Lock()
-        self._items = [ImportItem(f"{number:02}", folder / f"{number}") for number in range(count)]
-        for item in self._items:
+        self.items = [ImportItem(f"{number:02}", folder / f"{number}") for number in range(count)]
+        for item in self.items:
             item.path.write_text(item.video_id)
-
-    def items(self):
-        return self._items
 
     def read(self, item):
         with self._lock:
@@ -64,8 +56,8 @@ def test_order_is_kept_and_failures_stand_in_their_places(tmp_path):
         "05": OSError("no such disk"),
     }
     files = Files(tmp_path, problems=problems)
-    videos = list(read_ahead(files.items(), files))
-    assert ids(videos) == [item.video_id for item in files.items()]
+    videos = list(read_ahead(files.items, files.read))
+    assert ids(videos) == [item.video_id for item in files.items]
     failed = {v.video_id: (v.path, v.reason) for v in videos if isinstance(v, FailedVideo)}
     assert failed == {
         "03": (str(tmp_path / "3"), "is empty"),
@@ -80,7 +72,7 @@ def test_order_is_kept_and_failures_stand_in_their_places(tmp_path):
 
 def test_no_more_is_read_than_may_wait(tmp_path):
     files = Files(tmp_path, count=40)
-    with closing(read_ahead(files.items(), files)) as videos:
+    with closing(read_ahead(files.items, files.read)) as videos:
         assert ids(islice(videos, 2)) == ["00", "01"]
         time.sleep(0.2)
         assert sorted(files.begun) == [f"{number:02}" for number in range(2 + MAX_AHEAD)]
@@ -89,7 +81,7 @@ def test_no_more_is_read_than_may_wait(tmp_path):
 
 def test_closing_awaits_what_is_being_read_and_reads_nothing_else(tmp_path):
     files = Files(tmp_path, count=40)
-    with closing(read_ahead(files.items(), files)) as videos:
+    with closing(read_ahead(files.items, files.read)) as videos:
         next(videos)
     assert files.together == 0
     assert len(files.begun) <= 1 + MAX_AHEAD
@@ -100,7 +92,7 @@ def test_closing_awaits_what_is_being_read_and_reads_nothing_else(tmp_path):
 
 def test_a_fault_of_ours_comes_out_when_it_is_its_turn(tmp_path):
     files = Files(tmp_path, problems={"02": AssertionError("a fault")})
-    videos = read_ahead(files.items(), files)
+    videos = read_ahead(files.items, files.read)
     assert ids(islice(videos, 2)) == ["00", "01"]
     with pytest.raises(AssertionError, match="a fault"):
         next(videos)
@@ -109,5 +101,5 @@ def test_a_fault_of_ours_comes_out_when_it_is_its_turn(tmp_path):
 def test_a_missing_file_fails_alone(tmp_path):
     files = Files(tmp_path, count=3)
     Path(tmp_path / "1").unlink()
-    videos = list(read_ahead(files.items(), files))
+    videos = list(read_ahead(files.items, files.read))
     assert [isinstance(video, FailedVideo) for video in videos] == [False, True, False]

@@ -3,7 +3,7 @@
 import pytest
 from video_files import numbered_frames, write_video
 
-from extract.interchange.imported import FactsSource, KnownFacts, VideoFacts
+from extract.interchange.imported import KnownFacts, VideoFacts
 from extract.videos.listing import ListedVideo
 from extract.videos.part import Crop, VideoPart
 
@@ -16,7 +16,6 @@ def video(tmp_path):
 def test_a_size_that_was_given_comes_first_and_no_file_is_opened(tmp_path):
     videos = {"a": ListedVideo("a", tmp_path / "none.mp4")}
     facts = KnownFacts((210, 260), None, 25.0, videos)
-    assert isinstance(facts, FactsSource)
     assert facts("a") == facts("b") == VideoFacts(210, 260, 25.0)
     assert KnownFacts((210, 260), 24.0, 25.0, {})("a").fps == 24.0
 

@@ -9,12 +9,12 @@ from shared_data import shared_path
 
 from extract.interchange.export import write_pose_file
 from extract.interchange.imported import ImportItem
-from extract.interchange.pose_files import PoseFiles
+from extract.interchange.pose_files import open_pose_files
 from seds_core.errors import UsageError
 
 
 def read_again(path):
-    return PoseFiles(path.parent, folder_fps=25.0).read(ImportItem(path.stem, path))
+    return open_pose_files(path.parent, folder_fps=25.0).read(ImportItem(path.stem, path))
 
 
 def random_keypoints(num_frames):
