@@ -1,6 +1,7 @@
-"""Whether two training runs are the same to the last bit."""
+"""Whether two training runs are the same to the last bit, and how far a running one is."""
 
 import json
+import time
 
 import torch
 
@@ -15,6 +16,16 @@ def metric_lines(run_dir, kind="step"):
 
 def losses(run_dir):
     return [line["loss"] for line in metric_lines(run_dir)]
+
+
+def wait_for_step(run_dir, step, *running):
+    """Waits until a run has logged a step; fails if one of its processes ends before."""
+    metrics = RunFolder(run_dir).metrics
+    deadline = time.monotonic() + 300
+    while not metrics.exists() or f'"step": {step},' not in metrics.read_text():
+        assert all(process.poll() is None for process in running), running[0].communicate()[1]
+        assert time.monotonic() < deadline, f"step {step} never came"
+        time.sleep(0.01)
 
 
 def assert_same_run(one, other):

@@ -9,9 +9,8 @@ import time
 import pytest
 import small_training
 from process_group import start_two_processes
+from run_comparison import wait_for_step
 from sessions import end_of, members, start_session, ten_seconds
-
-from train.checkpoints.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -29,15 +28,6 @@ def start(small_folder):
         for pid in members(process.pid):
             os.kill(pid, signal.SIGKILL)
         process.communicate()
-
-
-def wait_for_step(folder, step, *running):
-    metrics = RunFolder(folder / "runs" / "run").metrics
-    deadline = time.monotonic() + 300
-    while not metrics.exists() or f'"step": {step},' not in metrics.read_text():
-        assert all(process.poll() is None for process in running), running[0].communicate()[1]
-        assert time.monotonic() < deadline, f"step {step} never came"
-        time.sleep(0.01)
 
 
 def error_of(process):
@@ -69,7 +59,7 @@ def test_an_error_in_the_main_process(start):
 
 def test_ctrl_c_twice_does_not_wait_for_the_step(start, small_folder):
     process = start("--stand-still")
-    wait_for_step(small_folder, 4, process)
+    wait_for_step(small_folder / "runs" / "run", 4, process)
     while not (small_folder / "standing").exists():  # before that, the first Ctrl-C ends the run
         assert process.poll() is None
         time.sleep(0.01)
@@ -81,7 +71,7 @@ def test_ctrl_c_twice_does_not_wait_for_the_step(start, small_folder):
 
 def test_nothing_is_left_of_a_killed_run_and_it_can_be_resumed(start, small_folder):
     process = start("--stand-still")
-    wait_for_step(small_folder, 4, process)
+    wait_for_step(small_folder / "runs" / "run", 4, process)
     assert len(members(process.pid)) >= 4  # main, fork server, two readers
     second = start("--resume")
     assert "is going on in another process" in error_of(second)
@@ -93,7 +83,7 @@ def test_nothing_is_left_of_a_killed_run_and_it_can_be_resumed(start, small_fold
 
 def test_a_reading_process_that_is_killed_is_told(start, small_folder):
     process = start("--slowly")
-    wait_for_step(small_folder, 1, process)
+    wait_for_step(small_folder / "runs" / "run", 1, process)
     oldest, *_, newest = sorted(members(process.pid))
     assert newest != oldest == process.pid
     os.kill(newest, signal.SIGKILL)
@@ -105,7 +95,7 @@ def test_a_reading_process_that_is_killed_is_told(start, small_folder):
 
 def test_a_job_that_is_told_to_stop_saves(start, small_folder):
     process = start("--slowly")
-    wait_for_step(small_folder, 1, process)
+    wait_for_step(small_folder / "runs" / "run", 1, process)
     os.killpg(process.pid, signal.SIGTERM)  # as a cluster does
     assert end_of(process) == 143
     told = process.stderr.read()
@@ -116,7 +106,7 @@ def test_a_job_that_is_told_to_stop_saves(start, small_folder):
 @pytest.mark.parametrize("lost", [0, 1])
 def test_the_loss_of_one_of_two_training_processes_ends_the_other(small_folder, lost):
     running = start_two_processes(small_training.__file__, small_folder, "run", "--slowly")
-    wait_for_step(small_folder, 1, *running)
+    wait_for_step(small_folder / "runs" / "run", 1, *running)
     running[lost].kill()
     other = running[1 - lost]
     told = other.communicate(timeout=ten_seconds())[1]
@@ -129,7 +119,7 @@ def test_the_loss_of_one_of_two_training_processes_ends_the_other(small_folder, 
 def test_a_training_process_that_computes_ends_with_the_others(small_folder):
     """Nothing of what it does would tell it."""
     running = start_two_processes(small_training.__file__, small_folder, "run", "--stand-still")
-    wait_for_step(small_folder, 4, *running)
+    wait_for_step(small_folder / "runs" / "run", 4, *running)
     running[1].kill()
     with pytest.raises(subprocess.TimeoutExpired):
         running[0].communicate(timeout=0.5)

@@ -1,3 +1,5 @@
+"""Batch norm in steps of several forward passes and runs of several processes."""
+
 import copy
 
 import pytest

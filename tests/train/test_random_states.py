@@ -1,3 +1,5 @@
+"""Random numbers can be had again: after a checkpoint, and in any order of reading."""
+
 import random
 
 import numpy as np
@@ -5,6 +7,8 @@ import torch
 
 from train.random_states import (
     DropoutState,
+    dealing_generator,
+    example_generator,
     random_states,
     restore_random_states,
     seed_all,
@@ -41,3 +45,19 @@ def test_dropout_can_be_had_again():
     first = torch.rand(3)
     state.restore(CPU)
     assert torch.equal(torch.rand(3), first)
+
+
+def test_the_same_numbers_again():
+    assert example_generator(1, 2, 3).random() == example_generator(1, 2, 3).random()
+
+
+def test_other_numbers_for_everything_else():
+    generators = [
+        example_generator(seed, epoch, place)
+        for seed in (0, 1)
+        for epoch in (0, 1)
+        for place in (0, 1)
+    ]
+    generators += [dealing_generator(seed, epoch) for seed in (0, 1, 2) for epoch in (0, 1)]
+    drawn = [generator.random() for generator in generators]
+    assert len(set(drawn)) == len(drawn)

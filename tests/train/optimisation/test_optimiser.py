@@ -1,13 +1,95 @@
+"""The published optimiser, its parameter groups and its schedule."""
+
 import copy
+import math
 
 import numpy as np
 import pytest
 import torch
 from shared_data import golden_path
+from torch import nn
+from training_stand_in import StandInModel
 
 from train.optimisation import published_adam as module
-from train.optimisation.optimiser import rate_share, set_rates
+from train.optimisation.optimiser import (
+    build_optimiser,
+    current_rates,
+    parameter_groups,
+    rate_share,
+    set_rates,
+)
 from train.optimisation.published_adam import PublishedAdam, pieces
+from train.settings import LearningRates, OptimisationSettings
+
+RATES = LearningRates(text=1.0, streams=2.0, pose_encoder=3.0, fusion=4.0)
+
+
+def group_of(groups, parameter):
+    (found,) = [g for g in groups if any(p is parameter for p in g["params"])]
+    return found
+
+
+def test_every_part_has_its_rate():
+    model = StandInModel()
+    groups = parameter_groups(model, RATES, 0.5)
+    rates = {name: group_of(groups, p)["lr"] for name, p in model.named_parameters()}
+    assert {name.split(".")[0]: rate for name, rate in rates.items()} == {
+        "text": 1.0,
+        "logit_scale": 2.0,
+        "pose_stream": 2.0,
+        "rgb_stream": 2.0,
+        "pose_encoder": 3.0,
+        "fusion": 4.0,
+    }
+
+
+def test_biases_do_not_decay():
+    model = StandInModel()
+    groups = parameter_groups(model, RATES, 0.5)
+    for name, parameter in model.named_parameters():
+        decay = 0.0 if name.endswith("bias") else 0.5
+        assert group_of(groups, parameter)["weight_decay"] == decay, name
+
+
+def test_frozen_parameters_are_left_out():
+    model = StandInModel()
+    model.text.requires_grad_(False)
+    groups = parameter_groups(model, RATES, 0.5)
+    assert {g["rate"] for g in groups} == {"streams", "pose_encoder", "fusion"}
+    assert sum(len(g["params"]) for g in groups) == sum(p.requires_grad for p in model.parameters())
+
+
+def test_a_part_that_nobody_knows_is_an_error():
+    with pytest.raises(KeyError, match="decoder"):
+        parameter_groups(nn.ModuleDict({"decoder": nn.Linear(1, 1)}), RATES, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("published", PublishedAdam), ("adamw", torch.optim.AdamW)]
+)
+def test_rates_follow_the_schedule(name, kind):
+    settings = OptimisationSettings(optimiser=name, learning_rates=RATES)
+    optimiser = build_optimiser(StandInModel(), settings)
+    assert isinstance(optimiser, kind)
+    set_rates(optimiser, 0.5)
+    assert current_rates(optimiser) == {
+        "text": 0.5,
+        "streams": 1.0,
+        "pose_encoder": 1.5,
+        "fusion": 2.0,
+    }
+
+
+def test_rates_rise_linearly_and_then_follow_a_cosine_of_all_steps():
+    shares = [rate_share(step, 40, 0.1) for step in range(41)]
+    assert shares[:4] == pytest.approx([0.0, 0.25, 0.5, 0.75])
+    expected = [0.5 * (1 + math.cos(math.pi * step / 40)) for step in range(4, 41)]
+    assert shares[4:] == pytest.approx(expected)
+
+
+def test_without_warm_up_the_first_step_has_the_highest_rate():
+    assert rate_share(0, 10, 0.0) == 1.0
+
 
 SETTINGS = {"betas": (0.9, 0.98), "epsilon": 1e-6, "clip_norm": 1.0}
 

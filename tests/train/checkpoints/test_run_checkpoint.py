@@ -1,3 +1,5 @@
+"""A checkpoint file is whole or refused."""
+
 from dataclasses import replace
 
 import pytest
