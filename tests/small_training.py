@@ -76,14 +76,14 @@ def main():
     import torch
 
     from train.cli import main as seds_train
-    from train.training import checkpoint_keeper
+    from train.training import loop
     from train.training.step import TrainingStep
 
     torch.set_num_threads(1)
     folder, name, *options = sys.argv[1:]
     take_step = TrainingStep.__call__
     if "--save-every-step" in options:
-        checkpoint_keeper.SAVE_EVERY_MINUTES = 0.0
+        loop.SAVE_EVERY_MINUTES = 0.0
 
     def step(self, batch, number):
         if "--slowly" in options:

@@ -40,13 +40,13 @@ Init = Annotated[
     list[Path] | None,
     typer.Option(help="Weights to begin with: an earlier run's, published ones. Repeatable."),
 ]
-Freeze = Annotated[Literal["text"] | None, typer.Option(help="Leave this part as it is.")]
+Freeze = Annotated[Literal["text"] | None, typer.Option(help="Part that is not trained.")]
 Runs = Annotated[Path, typer.Option(help="Folder of all runs.")]
 Name = Annotated[
     str | None,
     typer.Option(help="Folder of this run.", show_default="PIPELINE-STAGE-seedSEED"),
 ]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]
 Workers = Annotated[
     int | None, typer.Option(help="Processes that read ahead.", show_default="the pipeline's")
@@ -55,7 +55,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data and model; t
 
 
 def main() -> None:
-    """The program."""
+    """Runs the program."""
     run(app, "train", _settings)
 
 
@@ -85,7 +85,7 @@ def seds_train(
     workers: Workers = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Stores become a retrieval model: trains one stage and keeps its run in a folder.
+    """Trains one stage of a retrieval model on stores, and keeps its run in a folder.
 
     [bold]Examples[/]
 
@@ -101,6 +101,7 @@ def seds_train(
 
     torchrun --nproc-per-node 4 -m train --stage fusion --pipeline how2sign
     """
+    # The options belong to training alone; ``seds-train check`` passes through here as well.
     if context.invoked_subcommand is not None:
         return
     if stage is None:
@@ -132,7 +133,7 @@ def check(
     rgb: Annotated[Path, typer.Option(help="Store of RGB features.")],
     pose: Annotated[Path, typer.Option(help="Store of keypoints.")],
 ) -> None:
-    """Whether two stores fit each other, and how many videos both of them hold.
+    """Checks whether two stores fit each other, and counts the videos that both hold.
 
     [bold]Example[/]
 

@@ -69,7 +69,8 @@ class Processes:
         """Replaces each tensor with its sum over the processes."""
         if self.size == 1:
             return
-        for bucket in _buckets(tensors):  # few large operations, not one a parameter
+        # A few large operations instead of one a parameter; the same buckets in all processes.
+        for bucket in _buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
             with _naming_the_lost():
                 dist.all_reduce(flat)
@@ -123,6 +124,7 @@ def joined_processes(device: str) -> Iterator[Processes]:
     if size == 1:
         yield Processes(0, 1, own)
         return
+    # NCCL talks through the current device, so it is chosen before the group is joined.
     if own.type == "cuda":
         torch.cuda.set_device(own)
     dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
@@ -169,6 +171,7 @@ def _end_with_the_others(processes: Processes, has_left: threading.Event) -> Non
 
 @contextmanager
 def _naming_the_lost() -> Iterator[None]:
+    # Both backends raise a plain RuntimeError when the other end of a connection is gone.
     try:
         yield
     except RuntimeError as error:

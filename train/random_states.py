@@ -46,6 +46,8 @@ def random_states(device: torch.device) -> dict[str, Any]:
     """Returns every global generator's state as tuples, numbers and tensors."""
     name, keys, *rest = np.random.get_state()
     dropout = DropoutState.now(device)
+    # As tensors and numbers, because a checkpoint is read without running code; NumPy's state would
+    # be an array. ``rest`` holds a normal number that is already drawn.
     return {
         "python": random.getstate(),
         "numpy": (name, torch.from_numpy(np.asarray(keys, np.int64)), *rest),

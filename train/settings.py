@@ -7,7 +7,7 @@ features, clip length, clip slots, image sizes) is read from them and is no sett
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from seds_core.pipeline_file import Settings
 from seds_core.store.provenance import HandRules
@@ -37,7 +37,7 @@ class TextSettings(Settings):
     max_words: Annotated[int, Field(ge=3, le=77)] = 32
     """Tokens of a sentence at most, start and end included."""
 
-    width: Annotated[int, Field(ge=64)] = 512
+    width: Annotated[int, Field(ge=64, multiple_of=64)] = 512
     """For ``clip``: features inside the transformer, 64 for each head; only 512 has pretrained
     weights."""
 
@@ -46,12 +46,6 @@ class TextSettings(Settings):
 
     frozen: bool = False
     """Does not train the pretrained encoder; ``--freeze text`` does the same."""
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> "TextSettings":
-        if self.width % 64:
-            raise ValueError(f"text.width must be a multiple of 64, found {self.width}")
-        return self
 
 
 class PoseEncoderSettings(Settings):
@@ -70,7 +64,7 @@ class PoseEncoderSettings(Settings):
 class StreamSettings(Settings):
     """The transformer of each stream."""
 
-    width: Annotated[int, Field(ge=64)] = 768
+    width: Annotated[int, Field(ge=64, multiple_of=64)] = 768
     """Features inside; heads have 64 each."""
 
     layers: Count = 12
@@ -79,12 +73,6 @@ class StreamSettings(Settings):
     initial: Literal["clip", "random"] = "clip"
     """``clip``: the image transformer of the weights that the text encoder uses, where it is CLIP's
     and sizes agree; otherwise random, with a warning."""
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> "StreamSettings":
-        if self.width % 64:
-            raise ValueError(f"streams.width must be a multiple of 64, found {self.width}")
-        return self
 
 
 class CgafSettings(Settings):

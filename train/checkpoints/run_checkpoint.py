@@ -78,6 +78,8 @@ def write_checkpoint(path: Path, checkpoint: RunCheckpoint) -> None:
     with partial.open("w+b") as file:
         torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, file)
         seal(file)
+        # On the disk before it gets its name: after a power failure the name must not stand for
+        # half a file.
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)

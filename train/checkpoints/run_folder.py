@@ -209,7 +209,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
-            return None  # git is not installed, either
+            return None  # no checkout, or no git
         found.append(done.stdout.strip())
     commit, changes = found
     return {"commit": commit, "is_changed": bool(changes)}
@@ -260,6 +260,7 @@ class RunFolder:
         """
         self.check(resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
+        # Without a time limit to wait for, and held by the process, whichever thread lets it go.
         lock = FileLock(self.lock, timeout=0, thread_local=False)
         try:
             lock.acquire()
@@ -291,6 +292,7 @@ class RunFolder:
         identity.training_videos.write(self.training_videos)
         of_data = {name: values[name] for name in ("provenance", "layout", "training_videos")}
         _replace(self.provenance, _json(of_data))
+        # This file grows with every start; the others are written anew.
         starts = json.loads(self.environment.read_text()) if self.environment.exists() else []
         _replace(self.environment, _json([*starts, environment]))
 

@@ -33,6 +33,8 @@ def parameter_groups(
     left out. ``highest`` keeps a group's highest rate while ``lr`` follows the schedule, and
     ``rate`` names it.
     """
+    # The order of groups is that of their first parameters. Checkpoints hold the optimiser's state
+    # by the index of a parameter in it, so it must not change.
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in trained_parameters(model):
         key = (RATE_OF_PART[part_of(name)], "bias" not in name)

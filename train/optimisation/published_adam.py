@@ -57,35 +57,35 @@ class PublishedAdam(Optimizer):
         loss = None if closure is None else closure()
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
-            if parameters:
-                self._step_group(parameters, group)
+            if not parameters:
+                continue
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            shorten_each(gradients, group["clip_norm"])
+            # The moments of a parameter begin at zero with its first gradient.
+            for parameter in parameters:
+                state = self.state[parameter]
+                if not state:
+                    state["mean"] = torch.zeros_like(parameter)
+                    state["square"] = torch.zeros_like(parameter)
+            means = [self.state[parameter]["mean"] for parameter in parameters]
+            squares = [self.state[parameter]["square"] for parameter in parameters]
+            on_cpu = parameters[0].device.type == "cpu"
+            size = CACHED_NUMBERS if on_cpu else LAUNCHED_NUMBERS
+            for piece in pieces((parameters, gradients, means, squares), size):
+                _step_piece(piece, group)
         return loss
-
-    def _step_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        shorten_each(gradients, group["clip_norm"])
-        # The moments of a parameter begin at zero with its first gradient.
-        for parameter in parameters:
-            state = self.state[parameter]
-            if not state:
-                state["mean"] = torch.zeros_like(parameter)
-                state["square"] = torch.zeros_like(parameter)
-        means = [self.state[parameter]["mean"] for parameter in parameters]
-        squares = [self.state[parameter]["square"] for parameter in parameters]
-        on_cpu = parameters[0].device.type == "cpu"
-        size = CACHED_NUMBERS if on_cpu else LAUNCHED_NUMBERS
-        for piece in pieces((parameters, gradients, means, squares), size):
-            _step_piece(piece, group)
 
 
 def _step_piece(piece: Columns, group: dict[str, Any]) -> None:
     """Applies the class's formula to gradients that were shortened already."""
     parameters, gradients, means, squares = piece
     beta1, beta2 = group["betas"]
+    # ``foreach`` operations take all tensors of the piece at once.
     torch._foreach_mul_(means, beta1)
     torch._foreach_add_(means, gradients, alpha=1 - beta1)
     torch._foreach_mul_(squares, beta2)
     torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+    # The root of the squares as they are: there is no bias correction.
     roots = torch._foreach_sqrt(squares)
     torch._foreach_add_(roots, group["eps"])
     updates = torch._foreach_div(means, roots)

@@ -96,6 +96,7 @@ class _View(RunObserver):
     def __init__(self, length: RunLength, console: Console) -> None:
         self._length = length
         self._console = console
+        # Both are shown with every step that follows.
         self._num_skipped = 0
         self._validation: ValidationRecord | None = None
 
@@ -238,6 +239,7 @@ class RunLog(RunObserver):
     def _write(self, kind: str, step: int, epoch: int, values: dict[str, Any]) -> None:
         finite = _without_infinities(values)
         line = {"kind": kind, "step": step, "epoch": epoch, **finite}
+        # Flushed line by line: other programs follow the file, and a killed run loses no line.
         self._lines.write(json.dumps(line) + "\n")
         self._lines.flush()
         for name, value in _numbers(finite):

@@ -1,10 +1,12 @@
-"""Everything that a run is made of, from its settings, before its first step."""
+"""Everything that a run is made of before its first step, and the table that shows it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markup import escape
+from rich.table import Table
+from torch import nn
 
 from seds_core.console import messages, warn
 from seds_core.errors import UsageError
@@ -16,11 +18,11 @@ from train.data.retrieval_data import RetrievalData, SplitError, SplitVideos, op
 from train.data.sampler import EpochBatches
 from train.model.normalisation import synchronise
 from train.model.retrieval_model import RetrievalModel
-from train.optimisation.optimiser import build_optimiser
+from train.optimisation.optimiser import RATE_OF_PART, build_optimiser, part_of
 from train.precision import loss_scaler
 from train.processes import Processes
 from train.random_states import seed_all
-from train.settings import Stage, TrainSettings
+from train.settings import LearningRates, Stage, TrainSettings
 from train.text.kept_encoder import as_kept
 from train.text.text_encoder import (
     TokenisedSentences,
@@ -81,14 +83,14 @@ def prepare(
     weights come from its checkpoint later. Raises ``UsageError`` for what does not fit, and
     ``UnavailableError`` for weights that cannot be had. Shows warnings.
     """
-    where = settings.data
-    if where.index is None:
+    sources = settings.data
+    if sources.index is None:
         raise UsageError("no index is named: give --index FILE, or set data.index in the pipeline")
-    data = open_data(settings, stage, index=where.index, rgb=where.rgb, pose=where.pose)
+    data = open_data(settings, stage, index=sources.index, rgb=sources.rgb, pose=sources.pose)
     for warning in data.warnings:
         warn(escape(warning))
-    training = data.split(where.train_split)
-    validation = _validation_videos(data, where.validation_split)
+    training = data.split(sources.train_split)
+    validation = _validation_videos(data, sources.validation_split)
 
     # A resumed run reads the text encoder that it keeps: the original may be gone.
     text = as_kept(settings.text, resumed.text_encoder) if resumed else settings.text
@@ -100,7 +102,7 @@ def prepare(
         tuple(video.text for video in training),
         settings.optimisation.batch_size,
         seed,
-        where.same_sentence,
+        sources.same_sentence,
         rank=processes.rank,
         num_processes=processes.size,
     )
@@ -111,7 +113,7 @@ def prepare(
         settings=settings.augmentation,
         sampler=sampler,
         seed=seed,
-        workers=where.workers,
+        workers=sources.workers,
         pin_memory=processes.device.type == "cuda",
     )
     length = RunLength(settings.optimisation.epochs, sampler.num_steps)
@@ -179,6 +181,7 @@ def initial_model(
         for line in report.details():
             messages.print(f"  {line}", markup=False)
 
+    # The same seed gives the same model, but not across machines to the last bit.
     processes.copy_from_first([*model.parameters(), *model.buffers()])
     model.train()
     if settings.text.frozen:
@@ -211,6 +214,7 @@ def build_model(
             parameter.requires_grad_(False)  # noqa: FBT003 - torch's signature
     if settings.optimisation.gradient_checkpointing:
         model.use_gradient_checkpointing()
+    # Batch statistics of all processes' videos, as in one large batch; only GPUs can do that.
     if processes.size > 1 and processes.device.type == "cuda":
         synchronise(model)
     return model.to(processes.device)
@@ -232,6 +236,63 @@ def training_step(
     optimiser = build_optimiser(model, optimisation)
     scaler = loss_scaler(processes.device, optimisation.precision)
     return TrainingStep(gradient_pass, optimiser, scaler, optimisation, total_steps)
+
+
+def plan_table(run: PreparedRun) -> Table:
+    """Returns videos, steps, arithmetic, and each part's parameters with their learning rate."""
+    settings, length, processes = run.settings.optimisation, run.length, run.processes
+    size = min(settings.batch_size, len(run.training))
+    size -= size % processes.size
+    batch = f"{size:,} videos"
+    if processes.size > 1:
+        batch += f", {size // processes.size:,} in each of {processes.size} processes"
+    if settings.micro_batch is not None:
+        batch += f", {settings.micro_batch:,} encoded at once"
+    rows = {
+        "training videos": _split_text(run.settings.data.train_split, run.training),
+        "validation videos": _split_text(run.settings.data.validation_split, run.validation),
+        "steps": f"{length.steps:,}: {length.epochs:,} epochs of {length.steps_per_epoch:,}",
+        "batch": batch,
+        "device": f"{processes.device}, {arithmetic_text(run.settings)}",
+        "optimiser": f"{settings.optimiser}, seed {run.identity.seed}",
+        **parameter_rows(run.model, settings.learning_rates),
+    }
+    table = Table(title=f"Stage {run.identity.stage}", title_justify="left", show_header=False)
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    return table
+
+
+def parameter_rows(model: nn.Module, rates: LearningRates) -> dict[str, str]:
+    """Returns part of the model -> how many parameters it has and how fast they learn, in words."""
+    counts: dict[str, list[int]] = {}  # part -> trained and frozen
+    for name, parameter in model.named_parameters():
+        counts.setdefault(part_of(name), [0, 0])[not parameter.requires_grad] += parameter.numel()
+    rows = {}
+    for part, (trained, frozen) in counts.items():
+        rate = getattr(rates, RATE_OF_PART[part])
+        texts = [f"{trained:,} parameters, learning rate {rate:g}"] * (trained > 0)
+        texts += [f"{frozen:,} frozen"] * (frozen > 0)
+        rows[part] = ", ".join(texts)
+    total = sum(map(sum, counts.values()))
+    return rows | {"in all": f"{total:,} parameters"}
+
+
+def arithmetic_text(settings: TrainSettings) -> str:
+    """Returns the arithmetic of training and validation: ``bfloat16, validation in float32``."""
+    training, evaluation = settings.optimisation.precision, settings.evaluation.precision
+    words: list[str] = [training]
+    words += [f"validation in {evaluation}"] * (evaluation != training)
+    words += ["float32 as TF32"] * settings.arithmetic.tf32
+    words += ["deterministic"] * settings.arithmetic.deterministic
+    return ", ".join(words)
+
+
+def _split_text(name: str, videos: SplitVideos) -> str:
+    if not videos:
+        return f"none in '{name}'"
+    sentences = {video.text for video in videos}
+    return f"{len(videos):,} of {len(sentences):,} sentences ('{name}')"
 
 
 class UntrainableError(UsageError):

@@ -26,12 +26,16 @@ from train.processes import Processes, joined_processes
 from train.settings import Stage, TrainSettings
 from train.text.kept_encoder import keep_text_encoder
 from train.text.text_encoder import Tokenizer
-from train.training.checkpoint_keeper import CheckpointKeeper
 from train.training.gradients import micro_batches
-from train.training.loop import TrainingLoop, noted_stop_requests
+from train.training.loop import CheckpointKeeper, TrainingLoop, noted_stop_requests
 from train.training.observers import LivePanel, PlainLines, RunLog, RunObserver, UnusableVideos
-from train.training.plan import plan_table
-from train.training.preparation import PreparedRun, UntrainableError, prepare, refuse_settings
+from train.training.preparation import (
+    PreparedRun,
+    UntrainableError,
+    plan_table,
+    prepare,
+    refuse_settings,
+)
 
 LARGEST_SEED = 2**63 - 1
 
@@ -74,6 +78,7 @@ def train(
             "--resume goes on with the run's own weights, and --init begins with others: give one "
             "of the two"
         )
+    # The pipeline's settings, with what the call replaces; from here on nothing else decides.
     settings = read_section(pipelines, pipeline, "train", TrainSettings)
     options = {"index": index, "rgb": rgb_choice(rgb, mix), "pose": pose, "workers": workers}
     settings = with_changes(settings, "data", options)
@@ -87,7 +92,7 @@ def train(
         processes = stack.enter_context(joined_processes(device))
         if not dry_run:
             stack.enter_context(_held(folder, processes, resume=resume))
-        use_arithmetic(settings.arithmetic)
+        use_arithmetic(settings.arithmetic)  # before anything is computed on a GPU
         resumed = folder if resume else None
         run = prepare(stage, settings, seed, processes, init=init, resumed=resumed)
         stack.enter_context(closing(run.batches))
@@ -117,6 +122,7 @@ def _held(folder: RunFolder, processes: Processes, *, resume: bool) -> Iterator[
 def try_a_batch(run: PreparedRun) -> None:
     """Sends the first batch through model and losses as a step would, and prints the loss."""
     gradient_pass = run.step.gradient_pass
+    # In micro-batches as in training: each video has batch statistics of those encoded with it.
     batch = on_device(next(run.batches.epoch(0)), run.processes.device)
     refuse_unusable(batch.signs, run.video_ids(0, 0))
     with torch.no_grad(), frozen_statistics(run.model):
@@ -139,6 +145,7 @@ def _carry_out(run: PreparedRun, folder: RunFolder, init: Sequence[Path], *, res
     position, best_score = keeper.restore() if resume else (Position(), None)
     if processes.is_first:
         folder.begin(run.identity, environment(processes.device, processes.size, init))
+        # Runs of earlier versions kept no text encoder; resuming them adds it.
         if not (resume and folder.text_encoder.exists()):
             keep_text_encoder(settings.text, folder.text_encoder)
     if not resume:
@@ -151,6 +158,7 @@ def _carry_out(run: PreparedRun, folder: RunFolder, init: Sequence[Path], *, res
             # The log drops what an earlier start wrote after the checkpoint that was just read.
             view = LivePanel(run.length) if messages.is_terminal else PlainLines(run.length)
             observers = (RunLog(folder, position.step), view, UnusableVideos())
+        # Closed in their order, however the loop ends: the view makes room for the last warning.
         for observer in reversed(observers):
             ending.callback(observer.close)
         loop = TrainingLoop(
@@ -198,6 +206,7 @@ def validation_scores(
 
     The first process computes it; all of them call this at the same time and get it.
     """
+    # Each process has seen other videos; the first one evaluates, and all save, their mean.
     average_running_statistics(model, processes)
     scores = {}
     if processes.is_first:

@@ -9,8 +9,7 @@ from training_stand_in import random_batch
 from train.checkpoints.run_checkpoint import Position
 from train.data.loading import TrainingBatches
 from train.processes import Processes
-from train.training.checkpoint_keeper import CheckpointKeeper
-from train.training.loop import StopRequest, TrainingLoop, noted_stop_requests
+from train.training.loop import CheckpointKeeper, StopRequest, TrainingLoop, noted_stop_requests
 from train.training.observers import RunLength, RunObserver
 from train.training.step import StepReport, TrainingStep
 

@@ -19,32 +19,23 @@ from train.checkpoints.run_checkpoint import Position, read_checkpoint
 from train.checkpoints.run_folder import RunFolder
 from train.evaluation import scoring
 from train.model.retrieval_model import RetrievalModel
-from train.optimisation.optimiser import build_optimiser
-from train.precision import loss_scaler
 from train.processes import Processes
-from train.settings import (
-    LearningRates,
-    LossSettings,
-    OptimisationSettings,
-    SimilaritySettings,
-    TrainSettings,
-)
+from train.settings import LearningRates, TrainSettings
 from train.text.text_encoder import as_tokens
 from train.training import preparation
 from train.training import run as run_module
-from train.training.checkpoint_keeper import CheckpointKeeper
-from train.training.gradients import GradientPass
-from train.training.plan import parameter_rows
+from train.training.loop import CheckpointKeeper
 from train.training.preparation import (
     UntrainableError,
     build_model,
     initial_model,
+    parameter_rows,
     prepare,
     refuse_sentences,
     refuse_settings,
+    training_step,
 )
 from train.training.run import train, validation_scores
-from train.training.step import TrainingStep
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 SMALL = {
@@ -174,11 +165,7 @@ def two():
 def test_running_statistics_are_averaged_before_they_are_saved(two, small_folder):
     model, processes = two
     run = prepare_rgb(small_folder, Processes(0, 1, CPU))
-    settings = OptimisationSettings()
-    gradient_pass = GradientPass(model, processes, SimilaritySettings(), LossSettings())
-    step = TrainingStep(
-        gradient_pass, build_optimiser(model, settings), loss_scaler(CPU, "float32"), settings, 9
-    )
+    step = training_step(model, run.settings, processes, 9)
     folder = RunFolder(small_folder)
     CheckpointKeeper(folder, run.identity, step, processes).save(Position(), None)
     saved = read_checkpoint(folder.last).model["pose_encoder.1.running_mean"]
@@ -210,12 +197,10 @@ def _gpu_without_one(monkeypatch):
     ("processes", "is_synchronised"),
     [(OneOfTwo(0, 2, GPU), True), (Processes(0, 1, GPU), False), (OneOfTwo(0, 2, CPU), False)],
 )
-def test_batch_statistics_are_those_of_all_processes_on_gpus(
-    small_folder, processes, is_synchronised
-):
-    settings = small_settings(small_folder)
-    layout = preparation.ClipLayout(5, 4, 6)
-    model = preparation.build_model(settings, "fusion", layout, processes, with_weights=False)
+def test_batch_statistics_are_those_of_all_processes_on_gpus(processes, is_synchronised):
+    settings = TrainSettings.model_validate(SMALL)
+    layout = ClipLayout(5, 4, 6)
+    model = build_model(settings, "fusion", layout, processes, with_weights=False)
     norms = [part for part in model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     assert {isinstance(norm, nn.SyncBatchNorm) for norm in norms} == {is_synchronised}
 
