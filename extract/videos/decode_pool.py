@@ -99,11 +99,16 @@ class WorkerProcess:
         """Gives a free process its next video and returns the number of the job."""
         self._num_jobs += 1
         self._is_decoding = True
-        self._send(job)
+        self.send(job)
         return self._num_jobs
 
+    def send(self, message: ToWorker) -> None:
+        """Sends a message; a lost process is noticed when it is listened to."""
+        with suppress(OSError):
+            self._connection.send(message)
+
     def receive(self) -> AboutVideo:
-        """The next message about the oldest video that has not been read to its end.
+        """Returns the next message about the oldest video that has not been read to its end.
 
         Raises :class:`WorkerLostError` when the process crashed in it, or hangs and was killed.
         """
@@ -128,14 +133,6 @@ class WorkerProcess:
         """The frames of a chunk, where they lie: they change once the chunk is given back."""
         return self._memory.frames(chunk.offset, *chunk.shape)
 
-    def give_back(self) -> None:
-        """Gives the memory of the oldest chunk back."""
-        self._send(GiveBack())
-
-    def cancel(self, number: int) -> None:
-        """Tells the process that the rest of a video is not wanted."""
-        self._send(Cancel(number))
-
     def abandon(self) -> None:
         """Ends the process from any thread; the one that listens to it will find it lost."""
         self._process.kill()
@@ -149,10 +146,6 @@ class WorkerProcess:
             multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]
         self._connection.close()
         self._lost = self._lost or why
-
-    def _send(self, message: ToWorker) -> None:
-        with suppress(OSError):  # a lost process is noticed when it is listened to
-            self._connection.send(message)
 
     def _listen(self) -> None:
         while not self._lost and self._connection.poll():
@@ -198,7 +191,7 @@ class RemoteVideo(Iterator[DecodeEvent]):
         if self._is_over:
             raise StopIteration
         if self._holds_chunk:
-            self._worker.give_back()
+            self._worker.send(GiveBack())
         try:
             message = self._worker.receive()
         except WorkerLostError as lost:
@@ -217,7 +210,7 @@ class RemoteVideo(Iterator[DecodeEvent]):
     def close(self) -> None:
         """Stops decoding, so that the worker is free for another video."""
         if not self._is_over:
-            self._worker.cancel(self._number)
+            self._worker.send(Cancel(self._number))
         with suppress(VideoError, FrameCountChanged, RuntimeError):
             for _ in self:
                 pass

@@ -101,6 +101,7 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
     try:
         source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part, memory.progress)
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)
+        # The reader may plan its work before the first frame is there.
         yield VideoOpened(source.properties, step)
         # Size and time are taken before the content is read: a file that is replaced meanwhile
         # then differs from what is noted, and is extracted again.
@@ -109,6 +110,7 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
         num_frames = yield from _chunks(source, job, step, memory)
     except OSError as error:  # the disk, not the video: files that vanish, stale network mounts
         raise VideoError(job.path, f"cannot be read: {error}") from error
+    # The container may promise a frame or two too many; that matters where it changes the step.
     if timeline_step(num_frames, job.max_frames) != step:
         raise FrameCountChanged(num_frames)
     yield VideoEnded(num_frames, SourceIdentity(size_bytes, mtime_ns, digest))
@@ -130,6 +132,7 @@ def _chunks(
                 chunk = memory.new_chunk(job.chunk_frames, height, width)
             _fit_into(chunk[num_filled], frame)
             num_filled += 1
+            # The memory decides how many frames a chunk has: fewer than asked for if they are huge.
             if num_filled == len(chunk):
                 yield FrameChunk(first, chunk)
                 first, num_filled, chunk = first + num_filled, 0, None

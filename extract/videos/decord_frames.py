@@ -24,7 +24,7 @@ import cv2  # noqa: F401 - has to be loaded before decord
 import decord
 from decord import DECORDError
 
-from extract.videos.frame import Frame, Picture
+from extract.videos.frame import UPRIGHT, Frame, Picture
 from extract.videos.pyav_file import ContainerFacts
 from extract.videos.recording import FrameTimes
 
@@ -45,7 +45,7 @@ class DecordGaveUpError(Exception):
 
 def suits(facts: ContainerFacts, picture: Picture, times: FrameTimes) -> bool:
     """Whether decord gives the frames of such a file as PyAV does, and in bounded memory."""
-    orientation = picture.orientation
+    is_mirrored = picture.orientation.is_mirrored
     applies_rotation = facts.format_name.startswith("mov")
     return (
         facts.format_name in _EXACT_FORMATS
@@ -58,8 +58,8 @@ def suits(facts: ContainerFacts, picture: Picture, times: FrameTimes) -> bool:
         and picture.square_width == picture.width
         and not picture.width % 2
         and not picture.height % 2
-        and not orientation.is_mirrored
-        and (orientation.rotation == 0 or applies_rotation)
+        and not is_mirrored
+        and (picture.orientation == UPRIGHT or applies_rotation)
     )
 
 

@@ -124,6 +124,7 @@ def walk(
 
 def each_once(files: Iterable[WalkedFile]) -> tuple[list[WalkedFile], list[WalkedFile]]:
     """Returns every file under the name that counts, and the other names of files; both by path."""
+    # The best name of a file comes first, and stays.
     by_real_path: dict[str, WalkedFile] = {}
     others = []
     for file in sorted(files, key=lambda file: file.rank):
@@ -141,6 +142,7 @@ def spelled_on_disk(path: Path) -> Path:
     if str(path).isascii() or os.path.lexists(path) or path == path.parent:
         return path
     folder = spelled_on_disk(path.parent)
+    # The folder's time is part of the key, so that what is new in it is seen.
     try:
         names = _names_by_spelling(folder, folder.stat().st_mtime_ns)
     except OSError:
@@ -184,10 +186,12 @@ def _step(pattern: tuple[str, ...], positions: frozenset[int], name: str) -> fro
     is_hidden = _is_hidden(name)
     after = set()
     for position in positions:
+        # At the pattern's end nothing is asked for below.
         part = pattern[position] if position < len(pattern) else ""
         if part == "**":
             after |= set() if is_hidden else {position}
         elif fnmatchcase(letters, part):
+            # A wildcard does not mean hidden names; they have to be spelled, at least their dot.
             spelled = part.startswith(".") if name.startswith(".") else part == letters
             after |= {position + 1} if spelled or not is_hidden else set()
     return _reached(pattern, after)

@@ -63,15 +63,8 @@ class Orientation:
         """Whether left and right of the scene are exchanged, as in the selfies of some cameras."""
         return self.is_transposed ^ self.reverses_columns ^ self.reverses_rows
 
-    @property
-    def rotation(self) -> int:
-        """Degrees counter-clockwise that frames are turned by, after mirroring left and right."""
-        if self.is_transposed:
-            return 90 if self.reverses_rows ^ self.is_mirrored else 270
-        return 180 if self.reverses_rows else 0
-
     def __call__(self, frame: UInt8[np.ndarray, "_ _ channel=3"]) -> Frame:
-        """A stored frame, upright."""
+        """Turns a stored frame upright."""
         if self.is_transposed:
             frame = frame.swapaxes(0, 1)
         rows = slice(None, None, -1 if self.reverses_rows else 1)
@@ -90,6 +83,7 @@ def orientation_of(display_matrix: bytes) -> Orientation:
     (p, q) is shown at x = a p + c q and y = b p + d q, of a matrix that begins with a b u, c d v.
     """
     a, b, _, c, d, *_ = (int(number) for number in np.frombuffer(display_matrix, np.int32))
+    # Rows lie along columns where the matrix exchanges x and y more than it keeps them.
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(is_transposed=True, reverses_columns=c < 0, reverses_rows=b < 0)
     return Orientation(reverses_columns=a < 0, reverses_rows=d < 0)

@@ -68,6 +68,7 @@ def frame_names(names: Iterable[str]) -> FrameNames:
         parts = _DIGITS.split(name)
         return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
+    # The form that most names have is that of the series.
     images = sorted(filter(is_image, names), key=natural_key)
     forms = Counter(map(_form, images))
     form, count = forms.most_common(1)[0] if forms else ("", 0)
@@ -95,6 +96,7 @@ def frame_notes(names: FrameNames) -> tuple[str, ...]:
     steps = Counter(after - before for before, after in pairwise(numbers))
     twice = [before for before, after in pairwise(numbers) if after == before]
     del steps[0]
+    # A gap is measured in usual steps: of every fifth frame none is missing.
     usual = min(steps, key=lambda step: (-steps[step], step), default=1)
     gaps = [(before, round((after - before) / usual) - 1) for before, after in pairwise(numbers)]
     missing = [

@@ -95,7 +95,7 @@ class VideoFile:
         decord fills up missing frames with copies of the last one. So a frame that equals the one
         before is held back until another one follows it; copies at the end are never handed out.
         """
-        path, size = self.recording.path, self.recording.picture.size
+        path, size = self.recording.facts.path, self.recording.picture.size
         # A few rows tell most frames apart, at a sixteenth of the cost.
         few_rows = slice(None, None, 16)
         # The last frame that was handed out, and its copies that are held back. These are entries

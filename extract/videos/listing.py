@@ -222,6 +222,7 @@ def _with_ids_of_their_own(found: _Found) -> tuple[ListedVideo, ...]:
             f"{first_names(pairs, _EXAMPLES, separator='; ')}. Name the folder above all of them, "
             "or give ids of your own with --index"
         )
+    # Files of one id in one folder, such as a.mp4 and a.webm, cost only themselves.
     listed = []
     for first, *others in by_id.values():
         if others:

@@ -228,6 +228,7 @@ def frame_bounds(part: VideoPart, fps: float, edges: Edges | None = None) -> tup
     and indices write times.
     """
     start, end = part.start or 0.0, part.end
+    # At an even rate this is the arithmetic of the published clips, to the bit.
     if edges is None:
         return math.floor(start * fps), None if end is None else math.ceil(end * fps)
     first = int(np.searchsorted(edges, start + _MILLISECOND, side="right")) - 1
@@ -241,6 +242,7 @@ def part_frames(
 
     Raises ``VideoError`` for a part that begins after the end or is too short.
     """
+    # A whole recording is never too short, nor is a crop of one.
     if not part.has_times:
         return range(num_frames)
     first, last = frame_bounds(part, fps, edges)

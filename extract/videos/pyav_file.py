@@ -23,14 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from extract.videos.frame import (
-    UPRIGHT,
-    Frame,
-    Picture,
-    Progress,
-    orientation_of,
-    unwatched,
-)
+from extract.videos.frame import UPRIGHT, Frame, Picture, Progress, orientation_of, unwatched
 from extract.videos.packet_count import PacketCount
 from extract.videos.part import MAX_PIXELS, VideoError, over_size_limit
 

@@ -212,11 +212,6 @@ class Recording:
     times: FrameTimes
     damage: str | None
 
-    @property
-    def path(self) -> Path:
-        """The video file."""
-        return self.facts.path
-
     def properties(self, decoder: Decoder) -> VideoProperties:
         """Describes the whole of it, as a decoder reads it."""
         notes, picture = [], self.picture
@@ -258,11 +253,11 @@ class Recording:
         times = self.times
         fps, edges = times.fps, None if times.rate else times.edges
         if self.damage is None:
-            return part_frames(part, self.path, fps, times.num_frames, edges)
+            return part_frames(part, self.facts.path, fps, times.num_frames, edges)
         _, last = frame_bounds(part, fps, edges)
         if last is None or last >= times.num_sure:
-            raise VideoError(self.path, self.damage)
-        return part_frames(part, self.path, fps, times.num_sure, edges)
+            raise VideoError(self.facts.path, self.damage)
+        return part_frames(part, self.facts.path, fps, times.num_sure, edges)
 
 
 # Parts of a few recordings come in turn; an hour at 50 frames a second takes 1.5 MB.

@@ -26,7 +26,7 @@ class RecentValues(Generic[Value]):
     def __init__(self, capacity: int) -> None:
         """At most ``capacity`` values are remembered."""
         self._capacity = capacity
-        # Least recently used first.
+        # The least recently used value is first.
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
         # Imports read in several threads; two of them may learn the same value at the same time.
         self._lock = Lock()
@@ -74,13 +74,13 @@ class SourceIdentity:
 class QuickIdentity:
     """What can be told of a source without reading it.
 
-    A folder's time says more than that of its newest file: its nanoseconds are a digest of the
-    files' names, order, sizes and times, which tell when two files were exchanged or renamed.
+    A folder's time is that of its newest file, but for the nanoseconds: they are a digest of all
+    files' names, order, sizes and times, which change when two files are exchanged or renamed.
     """
 
     size_bytes: int
     mtime_ns: int
-    """Time of the last change in ns; of a folder to the second, followed by the digest."""
+    """Time of the last change in ns, with a folder's digest."""
     latest_ns: int
     """Time of the last change in ns, which is all that older stores have of a folder."""
 
@@ -125,6 +125,7 @@ def content_hash(
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     is_folder = path.is_dir()
     for file in files_in(path) if is_folder else [path]:
+        # Names and sizes keep files apart whose bytes follow each other.
         if is_folder:
             name = file.relative_to(path).as_posix()
             digest.update(f"{name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))

@@ -178,8 +178,8 @@ def write_streams(path, *sizes, default=None):
         if default is not None:
             streams[default].disposition = Disposition.default
         for time in range(COUNT):
-            for place, stream in enumerate(streams):
-                number = numbered_frame(1000 * place + time, stream.width, stream.height)
+            for index, stream in enumerate(streams):
+                number = numbered_frame(1000 * index + time, stream.width, stream.height)
                 frame = av.VideoFrame.from_ndarray(number, format="rgb24")
                 frame.pts, frame.time_base = time, Fraction(1, 25)
                 container.mux(stream.encode(frame))

@@ -113,7 +113,7 @@ def test_a_wrong_count_is_told_and_the_video_can_be_decoded_again(pool, videos):
     assert results == [list(range(0, count, -(-count // 30))) for count in COUNTS[:4]]
 
 
-def test_videos_that_nobody_reads_are_passed_over(pool, videos):
+def test_videos_that_are_not_read_are_passed_over(pool, videos):
     stream = pool.stream(jobs(videos, chunk_frames=8))
     for video in stream:
         if video.job.video_id == "2":

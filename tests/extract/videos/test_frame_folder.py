@@ -94,7 +94,7 @@ def test_16_bit_grey_of_an_older_pillow(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("mode", "dtype"), [("I", np.int32), ("F", np.float32)])
-def test_values_whose_range_nobody_knows_are_refused(tmp_path, mode, dtype):
+def test_values_of_an_unknown_range_are_refused(tmp_path, mode, dtype):
     folder = tmp_path / "video"
     folder.mkdir()
     Image.fromarray(np.full((4, 4), 1000, dtype)).save(folder / "0.png", "TIFF")

@@ -28,7 +28,7 @@ FACTS = ContainerFacts(
 
 def packets_at(shown, decoded=None, keyframes=(0,), **how):
     """Packets in the order of storing, by their times; decoding is one frame ahead by default."""
-    decoded = [40 * place - 80 for place in range(len(shown))] if decoded is None else decoded
+    decoded = [40 * index - 80 for index in range(len(shown))] if decoded is None else decoded
     return FramePackets(
         np.array([NO_TIME if time is None else time for time in shown], np.int64),
         np.array([NO_TIME if time is None else time for time in decoded], np.int64),
@@ -39,8 +39,8 @@ def packets_at(shown, decoded=None, keyframes=(0,), **how):
 
 def packets(stored, keyframes=(0,)):
     """Packets in the order of storing, by the numbers of their frames."""
-    places = [place for place, number in enumerate(stored) if number in keyframes]
-    return packets_at([40 * number for number in stored], keyframes=places)
+    indices = [index for index, number in enumerate(stored) if number in keyframes]
+    return packets_at([40 * number for number in stored], keyframes=indices)
 
 
 def times_of(packets, first_shown=0, facts=FACTS, **how):

@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from extract.videos.folder_walk import walk
-from extract.videos.listing import (
-    ListedVideo,
-    VideoListError,
-    find_videos,
-    videos_of_index,
-)
+from extract.videos.listing import ListedVideo, VideoListError, find_videos, videos_of_index
 from extract.videos.part import WHOLE, Crop, VideoPart
 
 

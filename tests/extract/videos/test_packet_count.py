@@ -8,14 +8,7 @@ import av
 import pytest
 from field_pictures import write_field_pictures
 from shared_data import shared_path
-from video_damage import (
-    blank,
-    claim_frames,
-    copy_packets,
-    cut_off,
-    hide_vp8_frame,
-    show_only,
-)
+from video_damage import blank, claim_frames, copy_packets, cut_off, hide_vp8_frame, show_only
 from video_files import numbered_video, read_number
 
 from extract.videos.frame_source import RecordingPart, VideoFile
@@ -132,7 +125,7 @@ def check(path):
 def stored_keyframes(path):
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-    return [place for place, packet in enumerate(packets) if packet.is_keyframe]
+    return [index for index, packet in enumerate(packets) if packet.is_keyframe]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])

@@ -62,9 +62,8 @@ def test_may_be_read_twice(tmp_path):
 def test_rotation_is_applied_once(tmp_path, suffix, rotation):
     lying = [np.rot90(frame, -rotation // 90) for frame in numbered_frames(5)]
     path = write_video(tmp_path / f"v.{suffix}", lying, rotation=rotation)
-    video = VideoFile(path)
-    assert (video.properties.width, video.properties.height) == (128, 96)
-    assert video.recording.picture.orientation.rotation == rotation
+    properties = VideoFile(path).properties
+    assert (properties.width, properties.height) == (128, 96)
     assert numbers(path) == list(range(5))
 
 

@@ -82,7 +82,7 @@ def test_workers_end_when_their_parent_is_killed(start):
 
 def test_workers_that_are_stuck_end_when_their_parent_is_killed(start):
     program, pids = start(60)
-    program.send_signal(signal.SIGSTOP)  # nobody reads: the workers wait for memory or messages
+    program.send_signal(signal.SIGSTOP)  # its workers wait for memory or messages
     program.kill()
     assert all_end(pids)
 

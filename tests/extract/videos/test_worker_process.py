@@ -11,13 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from video_damage import blank, repeat
-from video_files import (
-    numbered_frame,
-    numbered_frames,
-    numbered_video,
-    read_number,
-    write_video,
-)
+from video_files import numbered_frame, numbered_frames, numbered_video, read_number, write_video
 
 from extract.videos import decode_pool
 from extract.videos.decode_pool import RemoteVideo, WorkerLostError, WorkerProcess
