@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 from published_folders import write_features, write_pickle
-from small_stores import POSE, pose_video, write_store
+from small_stores import POSE, pose_video, signer, write_store
 
-from extract.interchange.published_features import open_published_features
+from extract.interchange.published_features import (
+    open_published_features,
+    planned_clips,
+    unknown_clips,
+)
 from extract.interchange.published_files import PublishedFiles
 from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
+from seds_core.clip_plan import plan_clips
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.layout import row_arrays
+from seds_core.store.reader import VideoNotInStoreError
 
 SETTINGS = ExtractSettings.model_validate({"rgb": {"frames": "hands", "max_clips": 10}})
 
@@ -138,3 +144,48 @@ def test_other_contents_say_what_is_wrong(source, value, reason):
     write_features(source, "b", 3)
     with pytest.raises(ImportedFileError, match=reason):
         read(features(source), "a")
+
+
+@pytest.fixture
+def pose_without_two_hands(tmp_path):
+    """A video of 30 frames with nobody in frames 3 and 4."""
+    keypoints = signer(30, np.random.default_rng(0))
+    keypoints[3:5, :, 2] = 0
+    return write_store(tmp_path / "pose.zarr", POSE, [pose_video("a", 30, keypoints)])
+
+
+def planned(pose_without_two_hands, frames, video_id="a", **rgb):
+    settings = ExtractSettings.model_validate({"rgb": {"frames": frames, **rgb}})
+    return planned_clips(KeptFrames.open(pose_without_two_hands, "custom"), settings, video_id)
+
+
+def test_clips_of_frames_with_hands_name_every_frame(pose_without_two_hands):
+    clips = planned(pose_without_two_hands, "hands", max_clips=5)
+    kept = [number for number in range(30) if number not in (3, 4)]
+    starts = np.linspace(0, 12, 5, dtype=int)
+    assert clips.rows["frames"].tolist() == [kept[start : start + 16] for start in starts]
+    assert clips.rows["first_frame"].tolist() == [kept[start] for start in starts]
+    assert clips.rows["frame_step"].tolist() == [0] * 5
+    assert (clips.num_frames, clips.frame_step) == (30, 1)
+    assert (clips.fps, clips.width, clips.height) == (25.0, 320, 240)
+
+
+def test_clips_of_all_frames_are_evenly_spaced(pose_without_two_hands):
+    clips = planned(pose_without_two_hands, "all")
+    plan = plan_clips(30, max_frames=300, clip_length=16, max_clips=64)
+    assert clips.rows.keys() == {"first_frame", "frame_step"}
+    assert clips.rows["first_frame"].tolist() == plan.first_frames.tolist()
+    assert clips.rows["frame_step"].tolist() == [1] * 15
+
+
+@pytest.mark.parametrize("frames", ["all", "hands"])
+def test_a_video_without_keypoints_is_named(pose_without_two_hands, frames):
+    with pytest.raises(VideoNotInStoreError, match="has no video 'b'"):
+        planned(pose_without_two_hands, frames, "b")
+
+
+def test_unknown_frames_are_minus_one():
+    clips = unknown_clips(3)
+    assert clips.rows["first_frame"].tolist() == [-1] * 3
+    assert clips.rows["frame_step"].tolist() == [0] * 3
+    assert (clips.num_frames, clips.fps, clips.width) == (0, 0.0, 0)

@@ -1,4 +1,4 @@
-"""Crops of an index whose videos show a bright rectangle that a stand-in detector finds."""
+"""Videos without a crop get a square around their signer, in a new index."""
 
 import json
 
@@ -8,6 +8,7 @@ import torch
 from video_files import write_video
 
 from extract.interchange import signer_boxes
+from extract.interchange.signer_boxes import signer_square, write_cropped_index
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
 from extract.videos.listing import videos_of_index
 from extract.videos.part import Crop, VideoPart
@@ -156,3 +157,82 @@ def test_what_makes_no_sense_is_refused(run, change, message):
 def test_a_folder_that_is_missing_is_named_before_the_work(run, folder):
     with pytest.raises(UsageError, match=r"folder .*/missing does not exist"):
         run("early,recording.mkv,0,0.9,,", out=folder / "missing" / "cropped.csv")
+
+
+def square(*boxes, margin=0.0, width=1280, height=720):
+    return signer_square(np.array(boxes, np.float32), margin, width, height)
+
+
+def test_is_as_large_as_the_longer_side_around_the_middle():
+    assert square([400, 100, 600, 500]) == Crop(300, 100, 400, 400)
+    assert square([400, 100, 800, 300]) == Crop(400, 0, 400, 400)
+
+
+def test_a_margin_is_added_on_both_ends():
+    assert square([400, 200, 600, 500], margin=0.2) == Crop(290, 140, 420, 420)
+
+
+def test_the_median_box_counts():
+    usual, wrong = [400, 100, 600, 500], [0, 0, 1280, 720]
+    assert square(usual, usual, wrong) == square(usual)
+    assert square([300, 100, 500, 500], usual, [500, 100, 700, 500]) == square(usual)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ([-20, 300, 80, 500], Crop(0, 300, 200, 200)),
+        ([1200, 600, 1280, 720], Crop(1160, 600, 120, 120)),
+        ([500, 0, 900, 720], Crop(340, 0, 720, 720)),
+        ([0, 0, 1280, 720], Crop(280, 0, 720, 720)),
+        ([10.2, 10.2, 10.3, 10.3], Crop(10, 10, 1, 1)),
+    ],
+)
+def test_lies_inside_the_frame(box, expected):
+    assert square(box) == expected
+
+
+def test_a_frame_on_its_side():
+    assert square([100, 500, 400, 1100], width=720, height=1280) == Crop(0, 500, 600, 600)
+
+
+INDEX = (
+    "\ufeffvideo_id,signer,path,crop,text\n"
+    'a,1,videos/a.mp4,,"Hello, you"\n'
+    'b,2,videos/b.mp4,"1,2,3,4",\n'
+    "c,3,/far/c.mp4,,ünï\n"
+)
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "index.csv"
+    path.write_text(INDEX, encoding="utf-8")
+    return path
+
+
+def test_only_crops_and_sizes_are_filled_in(source, tmp_path):
+    target = tmp_path / "cropped.csv"
+    write_cropped_index(source, target, {"a": Crop(10, 0, 700, 700)}, 256)
+    assert target.read_text(encoding="utf-8").splitlines() == [
+        "video_id,signer,path,crop,text,size",
+        'a,1,videos/a.mp4,"10,0,700,700","Hello, you",256x256',
+        'b,2,videos/b.mp4,"1,2,3,4",,',
+        "c,3,/far/c.mp4,,ünï,",
+    ]
+    assert source.read_text(encoding="utf-8") == INDEX
+
+
+def test_may_replace_the_index_and_keeps_sizes(source):
+    write_cropped_index(source, source, {"a": Crop(0, 0, 9, 9)}, 256)
+    write_cropped_index(source, source, {"a": Crop(1, 1, 8, 8)}, 64)
+    assert 'a,1,videos/a.mp4,"1,1,8,8","Hello, you",256x256' in source.read_text(encoding="utf-8")
+    assert list(source.parent.iterdir()) == [source]
+
+
+def test_paths_stay_right_in_another_folder(source, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "cropped.csv"
+    write_cropped_index(source, target, {}, 256)
+    paths = [line.split(",")[2] for line in target.read_text(encoding="utf-8").splitlines()[1:]]
+    assert paths == [f"{tmp_path}/videos/a.mp4", f"{tmp_path}/videos/b.mp4", "/far/c.mp4"]

@@ -1,12 +1,16 @@
-"""Exports that go through, that fail in part, and that are repeated."""
+"""Exports that go through, that fail in part, that are repeated, and the files they write."""
 
 import json
 import os
 import pickle
+import pickletools
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from finished_videos import RGB, finished
+from pose_format import Pose
 from published_folders import (
     export_store,
     image_names,
@@ -17,11 +21,23 @@ from published_folders import (
     write_keypoints,
     write_pickle,
 )
+from shared_data import shared_path
 from small_stores import POSE, pose_video, write_store
 
 from extract.interchange import export
+from extract.interchange.export import (
+    portable,
+    published_features,
+    published_keypoints,
+    write_pose_file,
+)
+from extract.interchange.imported import ImportItem
+from extract.interchange.keypoint_video import nobody_found
+from extract.interchange.pose_files import open_pose_files
 from seds_core.errors import UsageError
+from seds_core.store.provenance import ImportedFrom
 from seds_core.store.reader import StoreReader
+from seds_core.untrusted_pickles import parse_pickle
 
 
 @pytest.fixture
@@ -138,3 +154,110 @@ def test_a_stopped_export_says_so(pose, tmp_path, monkeypatch):
 def test_the_summary_for_people(pose, tmp_path, capsys):
     assert export_store(pose, tmp_path / "out") == 0
     assert "files written" in capsys.readouterr().out
+
+
+IMPORTED = replace(
+    POSE,
+    imported_from=ImportedFrom(format="test", frame_names="%06d.jpg", first_number=0),
+)
+
+
+def test_rows_of_our_own_store_are_all_written():
+    points = np.concatenate([keypoints(2), nobody_found(1)])
+    exported = published_keypoints(points, np.array([0, 2, 4], np.int32), POSE)
+    assert exported["img_list"] == image_names([1, 3, 5])
+    assert exported["keypoints"] is points
+
+
+def test_frames_left_out_of_imported_files_are_left_out_again():
+    points = nobody_found(6)
+    points[[1, 3]] = keypoints(2)
+    points[4, 7, 2] = -0.0  # somebody's zero: not a frame left out
+    exported = published_keypoints(points, np.arange(6, dtype=np.int32), IMPORTED)
+    assert exported["img_list"] == [f"{number:06d}.jpg" for number in (1, 3, 4, 5)]
+    assert exported["keypoints"].tobytes() == points[[1, 3, 4, 5]].tobytes()
+
+
+@pytest.mark.parametrize("value", [keypoints(1), keypoints(400), np.ones((2, 8), np.float16)])
+def test_pickles_name_what_every_numpy_knows(value):
+    content = portable(pickle.dumps({"a": value, "list": ["x"] * 3}, protocol=4))
+    texts = [argument for _, argument, _ in pickletools.genops(content)]
+    assert "numpy.core.multiarray" in texts
+    assert "numpy._core.multiarray" not in texts
+    for read in (pickle.loads, lambda content: parse_pickle(content, Path("x"))):
+        found = read(content)
+        assert found["list"] == ["x"] * 3
+        assert found["a"].dtype == value.dtype
+        np.testing.assert_array_equal(found["a"], value)
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    path = tmp_path / "a.pkl"
+    export.write_pickle(path, published_features("a", np.ones((2, 8), np.float32)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pkl"]
+    found = pickle.loads(path.read_bytes())
+    assert found["name"] == "a"
+    np.testing.assert_array_equal(found["feature"], np.ones((2, 8)))
+
+
+def read_again(path):
+    return open_pose_files(path.parent, folder_fps=25.0).read(ImportItem(path.stem, path))
+
+
+def random_keypoints(num_frames):
+    keypoints = np.random.default_rng(0).normal(100, 50, (num_frames, 133, 3)).astype(np.float32)
+    keypoints[..., 2] = np.abs(keypoints[..., 2]) / 200
+    return keypoints
+
+
+def test_every_bit_comes_back(tmp_path):
+    keypoints = random_keypoints(5)
+    keypoints[0] = np.nan, np.nan, 0.0  # nobody
+    keypoints[1, 3] = 0.0, -0.0, 0.0
+    keypoints[2, 4] = 12.5, -7.25, 0.0  # a place without confidence
+    keypoints[3, 5, 0] = np.uint32(0x7FC00123).view(np.float32)  # an unusual NaN
+    keypoints[3, 5, 2] = -0.0
+    keypoints[4, 6] = np.float32(1e-42), np.float32(3e38), np.float32(1e-45)
+    path = tmp_path / "a.pose"
+    write_pose_file(path, keypoints, 30000 / 1001, (1280, 720))
+    video = read_again(path)
+    assert video.rows["keypoints"].tobytes() == keypoints.tobytes()
+    assert video.rows["person_found"].tolist() == [False, True, True, True, True]
+    assert (video.width, video.height) == (1280, 720)
+    assert video.fps == np.float32(30000 / 1001)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_library_sees_names_and_masks_what_was_not_found(tmp_path):
+    keypoints = random_keypoints(2)
+    keypoints[1, 91:112] = np.nan, np.nan, 0.0
+    path = tmp_path / "a.pose"
+    write_pose_file(path, keypoints, 25.0, (210, 260))
+    pose = Pose.read(path.read_bytes())
+    assert [part.name for part in pose.header.components] == [
+        "BODY", "FACE", "LEFT_HAND", "RIGHT_HAND"
+    ]  # fmt: skip
+    wrist = pose.header.get_point_index("LEFT_HAND", "hand_0")
+    assert pose.body.data[0, 0, wrist].tolist() == keypoints[0, 91, :2].tolist()
+    assert pose.body.data[1, 0, wrist].mask.all()
+    assert not pose.body.data.mask[:, :, :91].any()
+
+
+@pytest.mark.parametrize("size", [(0, 10), (10, 65_536)])
+def test_sizes_that_the_format_cannot_name_are_refused(tmp_path, size):
+    with pytest.raises(UsageError, match=r"a\.pose: \.pose files are of 1 to 65535 pixels"):
+        write_pose_file(tmp_path / "a.pose", random_keypoints(1), 25.0, size)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("data_set", "size"), [("karsl70", (256, 256)), ("asl78", (640, 640))])
+def test_real_keypoints_come_back(tmp_path, data_set, size):
+    files = sorted(shared_path(f"realsigns/{data_set}/keypoints").glob("*.pkl"))[::40]
+    for file in files:
+        with file.open("rb") as stream:
+            keypoints = np.asarray(pickle.load(stream)["keypoints"], np.float32)
+        path = tmp_path / f"{file.stem}.pose"
+        write_pose_file(path, keypoints, 25.0, size)
+        assert read_again(path).rows["keypoints"].tobytes() == keypoints.tobytes()
+    assert files

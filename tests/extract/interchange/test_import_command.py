@@ -6,10 +6,15 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
+from finished_videos import finished
 from hostile_pickles import Calls
 from published_folders import (
     export_store,
@@ -20,10 +25,23 @@ from published_folders import (
     write_pickle,
 )
 from shared_data import REPOSITORY, shared_path
+from small_stores import POSE, pose_video, write_store
 
-from seds_core.errors import UsageError
+from extract.interchange.import_command import (
+    MAX_AHEAD,
+    READERS,
+    ReadVideo,
+    has_changed,
+    open_format,
+    read_ahead,
+)
+from extract.interchange.imported import ImportedVideo, ImportItem, content_hash, quick_identity
+from extract.run.existing_store import compare
+from extract.settings import ExtractSettings
+from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader
+from seds_core.store.reader import StoreReader, VideoEntry
+from seds_core.store.staging import FailedVideo
 
 
 @pytest.fixture
@@ -180,7 +198,7 @@ def wait_for_event(process, event, count):
 
 
 def test_a_stopped_import_keeps_what_is_finished(run, source, tmp_path):
-    with started(source, tmp_path / "pose.zarr", 0.5) as process:
+    with started(source, tmp_path / "pose.zarr", 2) as process:
         wait_for_event(process, "finished", 2)
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
@@ -249,3 +267,208 @@ def test_every_video_has_its_own_size_and_frame_rate(tmp_path, capsys):
         properties = open_frames(folder / f"videos/{name}.mp4", 25.0).properties
         assert (entry.width, entry.height) == (properties.width, properties.height)
         assert (entry.fps, entry.num_frames) == (properties.fps, properties.num_frames)
+
+
+@pytest.fixture
+def item(tmp_path):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"abc")
+    return ImportItem("a", path)
+
+
+def entry_of(item):
+    size_bytes, mtime_ns = quick_identity(item.path)
+    values = vars(finished(item.video_id).source) | {
+        "size_bytes": size_bytes,
+        "mtime_ns": mtime_ns,
+        "content_hash": content_hash(item.path),
+    }
+    return VideoEntry(**values, first_row=0, num_rows=1, rows_checksum=0)
+
+
+def test_missing_changed_and_there(item, tmp_path):
+    other = ImportItem("b", tmp_path / "b.pkl")
+    gone = ImportItem("c", tmp_path / "c.pkl")
+    plan = compare([item, other, gone], {"a": entry_of(item), "c": entry_of(item)}, has_changed)
+    assert plan.missing == (other,)
+    assert plan.changed == (gone,)
+    assert plan.todo == (other, gone)
+    assert plan.num_there == 1
+
+
+def test_a_touched_file_is_the_same_and_one_of_equal_size_may_not_be(item):
+    entry = entry_of(item)
+    os.utime(item.path, ns=(1, 1))
+    assert not has_changed(item, entry)
+    item.path.write_bytes(b"abd")
+    assert has_changed(item, entry)
+    item.path.write_bytes(b"abcd")
+    assert has_changed(item, entry)
+
+
+def test_an_id_is_known_however_it_is_spelled(item):
+    spelled = ImportItem("u\u0308", item.path)
+    assert compare([spelled], {"\u00fc": entry_of(item)}, has_changed).num_there == 1
+
+
+class Files:
+    """Files that take the longer the earlier they come; some cannot be read."""
+
+    def __init__(self, folder, *, count=12, problems=()):
+        self.problems = dict(problems)
+        self.begun = []
+        self.together = self.most_together = 0
+        self._lock = threading.Lock()
+        self.items = [ImportItem(f"{number:02}", folder / f"{number}") for number in range(count)]
+        for item in self.items:
+            item.path.write_text(item.video_id)
+
+    def read(self, item):
+        with self._lock:
+            self.begun.append(item.video_id)
+            self.together += 1
+            self.most_together = max(self.together, self.most_together)
+        time.sleep(0.02 / (1 + int(item.video_id)))
+        with self._lock:
+            self.together -= 1
+        if item.video_id in self.problems:
+            raise self.problems[item.video_id]
+        return ImportedVideo({}, 7, 1, 25.0, 0, 0, content_hash=item.video_id, num_rounded=3)
+
+
+def ids(videos):
+    return [
+        v.video_id if isinstance(v, FailedVideo) else v.finished.source.video_id for v in videos
+    ]
+
+
+def test_order_is_kept_and_failures_stand_in_their_places(tmp_path):
+    problems = {
+        "03": ImportedFileError(tmp_path / "3", "is empty"),
+        "05": OSError("no such disk"),
+    }
+    files = Files(tmp_path, problems=problems)
+    videos = list(read_ahead(files.items, files.read))
+    assert ids(videos) == [item.video_id for item in files.items]
+    failed = {v.video_id: (v.path, v.reason) for v in videos if isinstance(v, FailedVideo)}
+    assert failed == {
+        "03": (str(tmp_path / "3"), "is empty"),
+        "05": (str(tmp_path / "5"), "cannot be read: no such disk"),
+    }
+    (first, *_) = videos
+    assert isinstance(first, ReadVideo)
+    assert (first.num_rounded, first.finished.source.content_hash) == (3, "00")
+    assert (first.finished.source.size_bytes, first.finished.source.duration) == (2, 7 / 25)
+    assert files.most_together == READERS
+
+
+def test_no_more_is_read_than_may_wait(tmp_path):
+    files = Files(tmp_path, count=40)
+    with closing(read_ahead(files.items, files.read)) as videos:
+        assert ids(islice(videos, 2)) == ["00", "01"]
+        time.sleep(0.2)
+        assert sorted(files.begun) == [f"{number:02}" for number in range(2 + MAX_AHEAD)]
+    assert len(files.begun) == 2 + MAX_AHEAD
+
+
+def test_closing_awaits_what_is_being_read_and_reads_nothing_else(tmp_path):
+    files = Files(tmp_path, count=40)
+    with closing(read_ahead(files.items, files.read)) as videos:
+        next(videos)
+    assert files.together == 0
+    assert len(files.begun) <= 1 + MAX_AHEAD
+    num_begun = len(files.begun)
+    time.sleep(0.05)
+    assert len(files.begun) == num_begun
+
+
+def test_a_fault_of_ours_comes_out_when_it_is_its_turn(tmp_path):
+    files = Files(tmp_path, problems={"02": AssertionError("a fault")})
+    videos = read_ahead(files.items, files.read)
+    assert ids(islice(videos, 2)) == ["00", "01"]
+    with pytest.raises(AssertionError, match="a fault"):
+        next(videos)
+
+
+def test_a_missing_file_fails_alone(tmp_path):
+    files = Files(tmp_path, count=3)
+    Path(tmp_path / "1").unlink()
+    videos = list(read_ahead(files.items, files.read))
+    assert [isinstance(video, FailedVideo) for video in videos] == [False, True, False]
+
+
+SETTINGS = ExtractSettings.model_validate(
+    {"frames": {"folder_fps": 30.0}, "imports": {"image_size": (210, 260)}}
+)
+
+
+def make(form, every_format, settings=SETTINGS, **options):
+    return open_format(form, every_format, settings, **options)
+
+
+@pytest.fixture
+def every_format(tmp_path):
+    """Folders with a file of every format in them, each of the video a."""
+    folder = tmp_path / "source"
+    write_keypoints(folder / "keypoints", "a", 3)
+    write_features(folder / "features", "a", 15)
+    np.save(folder / "a.npy", np.ones((1, 8), np.float32))
+    (folder / "coco").mkdir()
+    (folder / "coco" / "a.json").write_text("[]")
+    return folder
+
+
+def test_every_format_can_be_made(every_format, tmp_path):
+    frame_map = tmp_path / "frames.csv"
+    frame_map.write_text("video_id,clip,num_frames,first_frame,frame_step\na,0,20,0,1\n")
+    (every_format / "a.pose").touch()
+    opened = {
+        "published-keypoints": make("published-keypoints", every_format / "keypoints"),
+        "published-features": make("published-features", every_format / "features"),
+        "npy": make("npy", every_format, frame_map=frame_map),
+        "pose": make("pose", every_format),
+        "openpose": make("openpose", every_format),
+        "coco-wholebody": make("coco-wholebody", every_format / "coco"),
+    }
+    for name, files in opened.items():
+        assert files.provenance.imported_from.format == name
+        assert files.provenance.kind == ("rgb" if name in ("npy", "published-features") else "pose")
+
+
+def test_an_option_comes_before_the_pipeline(every_format):
+    def facts_of(settings=SETTINGS, **options):
+        files = make("published-keypoints", every_format / "keypoints", settings, **options)
+        video = files.read(*files.items)
+        return video.width, video.height, video.fps, files.provenance.timeline.folder_fps
+
+    assert facts_of() == (210, 260, 30.0, 30.0)
+    assert facts_of(image_size=(264, 248), fps=24.0) == (264, 248, 24.0, 24.0)
+    slow = ExtractSettings.model_validate({"imports": {"image_size": (280, 280), "fps": 12.0}})
+    assert facts_of(slow) == (280, 280, 12.0, 12.0)
+
+
+def test_an_index_gives_names(tmp_path):
+    index = tmp_path / "index.csv"
+    index.write_text("video_id,path,alias\na,a.mp4,published name\n")
+    write_keypoints(tmp_path, "published name", 3)
+    (item,) = make("published-keypoints", tmp_path, index=index).items
+    assert item.video_id == "a"
+
+
+def test_a_pose_store_plans_the_clips(every_format, tmp_path):
+    pose = write_store(tmp_path / "pose.zarr", POSE, [pose_video("a", 30)])
+    settings = ExtractSettings.model_validate({"rgb": {"frames": "hands"}})
+    form = make("published-features", every_format / "features", settings, pose=pose)
+    assert form.read(*form.items).rows["frames"].shape == (15, 16)
+
+
+def test_options_that_decide_nothing_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="--pose is for published-features, not for npy"):
+        make("npy", tmp_path, pose=tmp_path)
+    with pytest.raises(UsageError, match="--frame-map is for npy, not for pose"):
+        make("pose", tmp_path, frame_map=tmp_path)
+
+
+def test_a_source_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="none does not exist"):
+        make("pose", tmp_path / "none")

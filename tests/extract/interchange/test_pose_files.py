@@ -2,6 +2,7 @@
 
 import struct
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,13 @@ from pose_format.utils.cocowholebody133_header import cocowholebody_components
 
 from extract.interchange import pose_files
 from extract.interchange.imported import ImportItem
-from extract.interchange.pose_files import KNOWN_POINTS, open_pose_files
+from extract.interchange.pose_files import (
+    HAND_POINTS,
+    HOLISTIC_POINTS,
+    KNOWN_POINTS,
+    keypoint_indices,
+    open_pose_files,
+)
 from extract.pose.mediapipe_estimator import BODY_POINTS, FACE_MESH_POINTS, POSE_NAMES
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
@@ -217,3 +224,75 @@ def test_nan_with_confidence_is_refused(tmp_path):
     data[1, 0, 4, 0] = np.nan
     write(path, cocowholebody_components(), data, confidence)
     refused(path, path.read_bytes(), "NaN or infinite")
+
+
+FILE = Path("a.pose")
+
+
+def test_whole_body_points_stand_in_their_own_order():
+    assert keypoint_indices(FILE, cocowholebody_components()).tolist() == list(range(133))
+
+
+def test_points_count_through_all_components_and_missing_ones_have_no_place():
+    parts = [
+        component("POSE_WORLD_LANDMARKS", ["NOSE", "LEFT_SHOULDER"], "XYZC"),
+        component("LEFT_HAND_LANDMARKS", reversed(HAND_POINTS), "XYZC"),
+        component("POSE_LANDMARKS", ["RIGHT_WRIST", "NOSE"], "XYZC"),
+    ]
+    places = keypoint_indices(FILE, parts)
+    assert places[LEFT_HAND].tolist() == list(range(22, 1, -1))
+    assert (places[10], places[0]) == (23, 24)
+    assert np.flatnonzero(places >= 0).tolist() == [0, 10, *range(91, 112)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([], "has the components none; known are those of COCO-WholeBody .BODY, FACE"),
+        ([component("SKELETON", ["a"])], "has the components SKELETON; known .*OpenPose"),
+        (
+            [component("BODY", ["nose"]), component("POSE_LANDMARKS", ["NOSE"])],
+            "has the components BODY, POSE_LANDMARKS; known",
+        ),
+        ([component("BODY", ["pelvis"])], "none of its points' names"),
+        ([component("POSE_WORLD_LANDMARKS", ["NOSE"], "XYZC")], "none of its points' names"),
+        ([component("BODY", ["nose"], "XY")], "has the coordinates 'XY' in BODY"),
+        ([component("BODY", ["nose"], "CYX")], "has the coordinates 'CYX' in BODY"),
+    ],
+)
+def test_unknown_points_are_named(parts, reason):
+    with pytest.raises(ImportedFileError, match=reason):
+        keypoint_indices(FILE, parts)
+
+
+def test_every_keypoint_has_a_point():
+    assert len(HOLISTIC_POINTS) == 133
+    assert len(set(HAND_POINTS)) == 21
+
+
+@pytest.mark.parametrize(
+    ("keypoint", "component", "point"),
+    [
+        (0, "POSE_LANDMARKS", "NOSE"),
+        (5, "POSE_LANDMARKS", "LEFT_SHOULDER"),
+        (10, "POSE_LANDMARKS", "RIGHT_WRIST"),
+        (17, "POSE_LANDMARKS", "LEFT_FOOT_INDEX"),
+        (18, "POSE_LANDMARKS", "LEFT_FOOT_INDEX"),
+        (22, "POSE_LANDMARKS", "RIGHT_HEEL"),
+        (23, "FACE_LANDMARKS", str(FACE_MESH_POINTS[0])),
+        (90, "FACE_LANDMARKS", str(FACE_MESH_POINTS[67])),
+        (91, "LEFT_HAND_LANDMARKS", "WRIST"),
+        (95, "LEFT_HAND_LANDMARKS", "THUMB_TIP"),
+        (99, "LEFT_HAND_LANDMARKS", "INDEX_FINGER_TIP"),
+        (132, "RIGHT_HAND_LANDMARKS", "PINKY_TIP"),
+    ],
+)
+def test_points(keypoint, component, point):
+    assert HOLISTIC_POINTS[keypoint] == (component, point)
+
+
+def test_names_are_mediapipes_own():
+    solutions = pytest.importorskip("mediapipe").solutions.holistic
+    assert list(HAND_POINTS) == [point.name for point in solutions.HandLandmark]
+    body = {point.name for point in solutions.PoseLandmark}
+    assert {p for c, p in HOLISTIC_POINTS if c == "POSE_LANDMARKS"} <= body

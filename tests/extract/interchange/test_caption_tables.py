@@ -1,3 +1,5 @@
+"""A table of the user's own, as CSV or JSON, becomes captions."""
+
 import json
 
 import pytest

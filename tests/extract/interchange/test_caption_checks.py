@@ -1,3 +1,5 @@
+"""Which captions an index gets, which videos validate, what is said of sentences."""
+
 from pathlib import Path
 
 import pytest
@@ -5,10 +7,71 @@ import pytest
 from extract.interchange.caption_checks import (
     empty_splits,
     fixed_position,
+    long_captions,
     normalised,
+    shared_sentences,
     with_validation,
+    without_duplicates,
+    without_empty,
 )
+from extract.interchange.captions import Candidate, Caption
 from seds_core.dataset_index import IndexedVideo
+
+
+def caption_of(video_id, split="train", text="Hi", origin="x, line 2"):
+    return Caption(video_id, split, text, origin, (Candidate(video_id),))
+
+
+def test_empty_captions_are_left_out_and_named():
+    kept, findings = without_empty([caption_of("a"), caption_of("b", text="")])
+    assert [c.video_id for c in kept] == ["a"]
+    assert findings[0].names == ("b (x, line 2)",)
+    assert without_empty(kept) == (kept, ())
+
+
+def test_the_first_of_two_is_kept_and_both_are_named():
+    first = caption_of("a", text="one", origin="f, line 2")
+    second = caption_of("a", origin="f, line 9")
+    kept, (finding,) = without_duplicates([first, caption_of("b"), second])
+    assert kept == (first, caption_of("b"))
+    assert finding.kind == "duplicate_id"
+    assert finding.names == ("a (f, line 2; again in f, line 9)",)
+
+
+def test_what_is_evaluated_on_does_not_train():
+    captions = [
+        caption_of("a"),
+        caption_of("a", "dev"),
+        caption_of("b", "dev"),
+        caption_of("b", "test"),
+    ]
+    kept, (finding,) = without_duplicates(captions)
+    assert [(c.video_id, c.split) for c in kept] == [("a", "dev"), ("b", "test")]
+    assert len(finding.names) == 2
+
+
+def video(video_id, split, text):
+    return IndexedVideo(video_id, Path(video_id), split, text)
+
+
+def test_start_and_end_count_as_tokens():
+    videos = [video("a", "test", "rain " * 30), video("b", "test", "rain " * 31)]
+    (finding,) = long_captions(videos, 32)
+    assert finding.names == ("b (33 tokens)",)
+    assert not list(long_captions(videos, 33))
+
+
+def test_sentences_of_two_splits_are_named_once():
+    videos = [
+        video("a", "train", "Good evening"), video("b", "train", "Rain"),
+        video("c", "test", "good  EVENING"), video("d", "test", "good  EVENING"),
+        video("e", "dev", "Rain"), video("f", "test", "Snow"),
+    ]  # fmt: skip
+    findings = [(f.kind, f.text[:17], f.names) for f in shared_sentences(videos)]
+    assert findings == [
+        ("shared_sentence", "sentences of test", ("good  EVENING",)),
+        ("shared_sentence", "sentences of dev ", ("Rain",)),
+    ]
 
 
 def caption(number, sentence, split="train"):
