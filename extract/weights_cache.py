@@ -11,7 +11,6 @@ import tempfile
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -39,7 +38,7 @@ def cached_download(
     expected_bytes: int | None = None,
     sha256_prefix: str | None = None,
 ) -> Path:
-    """The verified local copy of ``url``, downloaded when the cache does not hold it yet.
+    """Returns the verified local copy of ``url``, downloaded when the cache does not hold it yet.
 
     Raises :class:`WeightsUnavailable` when the address cannot be reached or the file is not the
     published one; the message names the path where a copy may be put by hand.
@@ -89,27 +88,23 @@ def _download(url: str, target: Path) -> None:
     ):
         length = response.headers.get("Content-Length")
         total = int(length) if length else None
-        received = _copy_with_progress(response, file, total, target.name)
+        received = 0
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        progress = Progress(*columns, TransferSpeedColumn(), console=messages, transient=True)
+        with progress:
+            task = progress.add_task(target.name, total=total)
+            while block := response.read(_BLOCK_BYTES):
+                file.write(block)
+                received += len(block)
+                progress.update(task, completed=received)
     if total is not None and received != total:
         raise OSError(f"the connection ended after {received:,} of {total:,} bytes")
-
-
-def _copy_with_progress(source: BinaryIO, target: BinaryIO, total: int | None, name: str) -> int:
-    received = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TransferSpeedColumn(), console=messages, transient=True) as progress:
-        task = progress.add_task(name, total=total)
-        while block := source.read(_BLOCK_BYTES):
-            target.write(block)
-            received += len(block)
-            progress.update(task, completed=received)
-    return received
 
 
 def _verify(
     path: Path, home: Path, url: str, expected_bytes: int | None, sha256_prefix: str | None
 ) -> None:
-    """Refuse a file of the wrong size or content; ``home`` is where a good copy belongs."""
+    """Refuses a file of the wrong size or content; ``home`` is where a good copy belongs."""
     problem = None
     size = path.stat().st_size
     if expected_bytes is not None and size != expected_bytes:

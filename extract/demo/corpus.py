@@ -1,7 +1,12 @@
-"""Plans a corpus of drawn signers and writes it as videos, an index and true keypoints."""
+"""Plans a corpus of drawn signers and writes it as videos, an index and true keypoints.
+
+The demo stands beside the pipeline: nothing that extracts or trains imports it. A sentence of the
+invented :mod:`language` becomes the :mod:`motion` of a sampled :mod:`signer`, whose
+:mod:`skeleton` is posed in the picture and drawn by the :mod:`renderer`.
+"""
 
 import csv
-import os
+import io
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,6 +25,7 @@ from extract.videos.video_writing import write_video
 from seds_core.console import track
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import Settings
+from seds_core.store.files import whole_file, write_whole
 
 INDEX_COLUMNS = ("video_id", "split", "text", "signer", "glosses", "path")
 
@@ -60,6 +66,11 @@ class PlannedVideo:
     def signer(self) -> str:
         """The signer's name in the index."""
         return f"signer{self.signer_seed}"
+
+    @property
+    def path(self) -> str:
+        """Where the video lies in the corpus's folder."""
+        return f"videos/{self.video_id}.mp4"
 
 
 def plan_corpus(settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
@@ -105,7 +116,7 @@ def render_video(
 
 
 def read_settings(folder: Path) -> SyntheticCorpus:
-    """The settings of a corpus that was written; raises ``UsageError`` where there is none."""
+    """Reads the settings of a written corpus; raises ``UsageError`` where there is none."""
     try:
         text = (folder / DRAWN_CORPUS_FILE).read_text(encoding="utf-8")
     except OSError:
@@ -118,62 +129,32 @@ def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo,
 
     Raises ``UsageError`` when the folder holds a corpus of other settings.
     """
-    _claim(folder, settings)
-    plan = plan_corpus(settings)
-    for planned in track(plan, "drawing videos"):
-        video, truth = _video_path(folder, planned), folder / "truth" / f"{planned.video_id}.npy"
-        if video.exists() and truth.exists():
-            continue
-        frames, keypoints = render_video(planned)
-        _write_truth(truth, keypoints)
-        write_video(video, frames, FRAME_RATE)
-    _write_index(folder / "index.csv", plan)
-    return plan
-
-
-def _claim(folder: Path, settings: SyntheticCorpus) -> None:
-    """Makes the folders, and sees to it that they never hold two corpora at once."""
     for name in ("videos", "truth"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    # The settings claim the folder, so that it never holds videos of two corpora.
     path, wanted = folder / DRAWN_CORPUS_FILE, settings.model_dump_json(indent=2)
     if path.exists() and path.read_text(encoding="utf-8") != wanted:
-        message = (
+        raise UsageError(
             f"{folder} holds a corpus of other settings (see {path}); "
             "name another folder, or delete this one"
         )
-        raise UsageError(message)
-    _replace_text(path, wanted)
-
-
-def _video_path(folder: Path, planned: PlannedVideo) -> Path:
-    return folder / "videos" / f"{planned.video_id}.mp4"
-
-
-def _write_truth(
-    path: Path, keypoints: Float32[np.ndarray, "frame keypoint=133 coordinate=3"]
-) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with unfinished.open("wb") as file:
-        np.save(file, keypoints)
-    unfinished.replace(path)
-
-
-def _write_index(path: Path, plan: tuple[PlannedVideo, ...]) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(INDEX_COLUMNS)
-        for planned in plan:
-            sentence = planned.sentence
-            glosses, path_in_folder = " ".join(sentence.glosses), f"videos/{planned.video_id}.mp4"
-            writer.writerow(
-                (planned.video_id, planned.split, sentence.text, planned.signer, glosses,
-                 path_in_folder)
-            )  # fmt: skip
-    unfinished.replace(path)
-
-
-def _replace_text(path: Path, text: str) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, wanted.encode())
+    plan = plan_corpus(settings)
+    for planned in track(plan, "drawing videos"):
+        video, truth = folder / planned.path, folder / "truth" / f"{planned.video_id}.npy"
+        if video.exists() and truth.exists():
+            continue
+        frames, keypoints = render_video(planned)
+        with whole_file(truth) as file:
+            np.save(file, keypoints)
+        write_video(video, frames, FRAME_RATE)
+    index = io.StringIO(newline="")
+    writer = csv.writer(index)
+    writer.writerow(INDEX_COLUMNS)
+    for planned in plan:
+        text, glosses = planned.sentence.text, " ".join(planned.sentence.glosses)
+        writer.writerow(
+            (planned.video_id, planned.split, text, planned.signer, glosses, planned.path)
+        )
+    write_whole(folder / "index.csv", index.getvalue().encode())
+    return plan

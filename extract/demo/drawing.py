@@ -135,12 +135,12 @@ def _draw_pattern(
             stroke(image, ends, look.cloth_detail, max(1, round(0.035 * unit)))
     elif look.pattern == "buttons":
         stroke(image, np.array([neck, middle]), shaded(look.cloth, 0.75), 1)
-        for share in np.linspace(0.3, 0.95, 4):
-            button = neck + share * (middle - neck)
+        for fraction in np.linspace(0.3, 0.95, 4):
+            button = neck + fraction * (middle - neck)
             fill_convex(image, ellipse(button, 0.025 * unit, 0.025 * unit), look.cloth_detail)
     elif look.pattern == "print":
-        place = neck + 0.5 * (middle - neck)
-        fill_convex(image, ellipse(place, 0.24 * unit, 0.18 * unit), look.cloth_detail)
+        chest = neck + 0.5 * (middle - neck)
+        fill_convex(image, ellipse(chest, 0.24 * unit, 0.18 * unit), look.cloth_detail)
 
 
 def draw_hair_behind(image: Image, skull: Outline, face: Outline, look: Look) -> None:
@@ -168,17 +168,19 @@ def draw_head(image: Image, face: Outline, skull: Outline, look: Look) -> None:
     fill(image, outline, look.skin)
     stroke(image, outline, shaded(look.skin, _OUTLINE_SHADE), 1, is_closed=True)
     if look.has_beard:
-        _draw_beard(image, face, look)
+        jaw = face[parts.JAW][2:15]
+        nose, mouth = face[33], face[parts.OUTER_LIPS].mean(axis=0)
+        upper = mouth + 0.72 * (jaw[::-1] - mouth) * (1, 0.35) + 0.3 * (nose - mouth)
+        fill(image, np.concatenate([jaw, upper]), shaded(look.hair, 1.1))
     _draw_features(image, face, width, look)
     if look.hair_style != "none":
-        _draw_fringe(image, face, skull, look)
-
-
-def _draw_beard(image: Image, face: Outline, look: Look) -> None:
-    jaw = face[parts.JAW][2:15]
-    nose, mouth = face[33], face[parts.OUTER_LIPS].mean(axis=0)
-    upper = mouth + 0.72 * (jaw[::-1] - mouth) * (1, 0.35) + 0.3 * (nose - mouth)
-    fill(image, np.concatenate([jaw, upper]), shaded(look.hair, 1.1))
+        # Hair on the skull down to the forehead.
+        brows = 0.5 * (face[19] + face[24])
+        top = skull[len(skull) // 2]
+        hairline = skull[::-1] + 0.55 * (brows - skull[::-1]) * (0.35, 1.0)
+        hairline[:, 1] = np.maximum(hairline[:, 1], top[1] + 0.3 * (brows - top)[1])
+        grown = skull + 0.06 * (skull - brows)
+        fill(image, np.concatenate([grown, hairline[1:-1]]), look.hair)
 
 
 def _draw_features(image: Image, face: Outline, width: float, look: Look) -> None:
@@ -200,16 +202,6 @@ def _draw_features(image: Image, face: Outline, width: float, look: Look) -> Non
         for eye in (parts.RIGHT_EYE, parts.LEFT_EYE):
             rim = ellipse(face[eye].mean(axis=0), 0.3 * width, 0.24 * width)
             stroke(image, rim, _DARK, 1, is_closed=True)
-
-
-def _draw_fringe(image: Image, face: Outline, skull: Outline, look: Look) -> None:
-    """Hair on the skull down to the forehead."""
-    brows = 0.5 * (face[19] + face[24])
-    top = skull[len(skull) // 2]
-    hairline = skull[::-1] + 0.55 * (brows - skull[::-1]) * (0.35, 1.0)
-    hairline[:, 1] = np.maximum(hairline[:, 1], top[1] + 0.3 * (brows - top)[1])
-    grown = skull + 0.06 * (skull - brows)
-    fill(image, np.concatenate([grown, hairline[1:-1]]), look.hair)
 
 
 def draw_arm_bone(
@@ -242,10 +234,10 @@ def _tapered(
     part: tuple[float, float],
     extra: float,
 ) -> Outline:
-    """The part of a bone between two shares of its length, widened by ``extra`` pixels."""
-    shares = np.array(part)
-    middle = points[bone] + shares[:, None] * (points[bone + 1] - points[bone])
-    size = radii[bone] + shares * (radii[bone + 1] - radii[bone]) + extra
+    """The part of a bone between two fractions of its length, widened by ``extra`` pixels."""
+    fractions = np.array(part)
+    middle = points[bone] + fractions[:, None] * (points[bone + 1] - points[bone])
+    size = radii[bone] + fractions * (radii[bone + 1] - radii[bone]) + extra
     return capsules(middle[:1], middle[1:], size[:1], size[1:])[0]
 
 
@@ -286,10 +278,11 @@ def draw_hand(
     outlines = _bones(points, radius, _OUTLINE_PIXELS)
     bone_depths = 0.5 * (depths[_BEGINS] + depths[_ENDS])
     palm_depth = depths[_PALM_JOINTS].mean()
+    # Far bones first; the palm is drawn between those behind it and those before it.
     order = np.argsort(bone_depths)
     num_behind = int(np.searchsorted(bone_depths[order], palm_depth - 1e-6))
-    for place, bone in enumerate(order):
-        if place == num_behind:
+    for num_drawn, bone in enumerate(order):
+        if num_drawn == num_behind:
             _draw_palm(image, points, radius, skin)
         shade = 1 + 0.45 * float(np.clip(bone_depths[bone] - palm_depth, -0.25, 0.2))
         fill_convex(image, outlines[bone], shaded(skin, _HAND_OUTLINE_SHADE))

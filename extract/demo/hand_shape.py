@@ -147,13 +147,8 @@ def orientation(fingers: str, palm: str) -> Float64[np.ndarray, "coordinate=4"]:
     normal = direction(palm)
     normal = normal - (normal @ along) * along
     normal /= np.linalg.norm(normal)
-    return _quaternion(np.stack([np.cross(along, normal), along, normal], axis=1))
-
-
-def _quaternion(
-    matrix: Float64[np.ndarray, "coordinate=3 coordinate=3"],
-) -> Float64[np.ndarray, "coordinate=4"]:
-    """The eigenvector of Bar-Itzhack's symmetric matrix (J. Guidance 23(6), 2000)."""
+    matrix = np.stack([np.cross(along, normal), along, normal], axis=1)
+    # The eigenvector of Bar-Itzhack's symmetric matrix (J. Guidance 23(6), 2000).
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = matrix
     symmetric = np.array(
         [

@@ -198,7 +198,7 @@ _VERBS = {
 }
 
 _GOING = _Verb("go", "goes", "went")
-_PLACES = {"SCHOOL": "to school", "HOUSE": "home"}
+_TARGETS = {"SCHOOL": "to school", "HOUSE": "home"}
 _QUALITIES = {"GOOD": "good", "TIRED": "tired", "HAPPY": "happy"}
 
 _TIMES: dict[str, tuple[str, Tense]] = {
@@ -209,7 +209,7 @@ _TIMES: dict[str, tuple[str, Tense]] = {
 
 
 def choose_sentences(number: int, seed: int) -> tuple[Sentence, ...]:
-    """``number`` different sentences, the same ones for the same seed.
+    """Chooses ``number`` different sentences, the same ones for the same seed.
 
     Raises ValueError when the grammar has fewer.
     """
@@ -218,17 +218,13 @@ def choose_sentences(number: int, seed: int) -> tuple[Sentence, ...]:
         message = f"The grammar has {len(sentences)} sentences, but {number} are asked for."
         raise ValueError(message)
     order = np.random.Generator(np.random.PCG64([seed, 8])).permutation(len(sentences))
-    return tuple(sentences[place] for place in order[:number])
+    return tuple(sentences[index] for index in order[:number])
 
 
 def all_sentences() -> tuple[Sentence, ...]:
     """Everything that the grammar makes: every caption and every gloss sequence only once."""
-    return (*_actions(), *_journeys(), *_states())
-
-
-def _actions() -> tuple[Sentence, ...]:
-    """Somebody does something with a thing: now, at a time, or not."""
     sentences = []
+    # A person does something with a thing: now, not, or at a time.
     for (subject, who), (gloss, verb) in product(_SUBJECTS.items(), _VERBS.items()):
         for thing in verb.objects:
             what = _OBJECTS[thing]
@@ -240,23 +236,13 @@ def _actions() -> tuple[Sentence, ...]:
                 Sentence(f"{when} {who} {_conjugate(verb, who, tense)} {what}", (time, *signed))
                 for time, (when, tense) in _TIMES.items()
             ]
-    return tuple(sentences)
-
-
-def _journeys() -> tuple[Sentence, ...]:
-    return tuple(
-        Sentence(
-            f"{when} {who} {_conjugate(_GOING, who, tense)} {where}", (time, subject, place, "GO")
-        )
-        for (subject, who), (place, where), (time, (when, tense)) in product(
-            _SUBJECTS.items(), _PLACES.items(), _TIMES.items()
-        )
-    )
-
-
-def _states() -> tuple[Sentence, ...]:
-    """Somebody is, or is not, something."""
-    sentences = []
+    # A person goes somewhere, at a time.
+    for (subject, who), (target, where), (time, (when, tense)) in product(
+        _SUBJECTS.items(), _TARGETS.items(), _TIMES.items()
+    ):
+        text = f"{when} {who} {_conjugate(_GOING, who, tense)} {where}"
+        sentences.append(Sentence(text, (time, subject, target, "GO")))
+    # A person is, or is not, something.
     for (subject, who), (gloss, how) in product(_SUBJECTS.items(), _QUALITIES.items()):
         being = {"I": "am", "you": "are"}.get(who, "is")
         sentences.append(Sentence(f"{who} {being} {how}", (subject, gloss)))

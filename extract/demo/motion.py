@@ -68,9 +68,12 @@ def hand_track(
 ) -> HandTrack:
     """The track of the signing hand or of the other one, from rest to rest.
 
-    ``jitter`` shifts the places of all glosses, ``amplitude`` scales them.
+    ``jitter`` shifts the positions of all glosses, ``amplitude`` scales them.
     """
-    rest = _Key(_rest_place(signer), _REST_FORM)
+    habits = signer.habits
+    rest = _Key(np.array([habits.rest_out, habits.rest_down, 0.36]), _REST_FORM)
+    # Two keys a gloss, its begin and its end; the hand eases from one key to the next, except
+    # within strokes, which have a pace of their own.
     keys, moments = [rest, rest], [-1.0, max(strokes[0].begin - MOVE_SECONDS, 0.0)]
     offset = np.zeros((len(times), 3))
     progress_of: dict[int, Float64[np.ndarray, " frame"]] = {}
@@ -107,10 +110,6 @@ def _place(name: str, signer: Signer, amplitude: float) -> Float64[np.ndarray, "
         return np.array(offset) - (0, head_centre_height(signer.proportions), 0)
     out, down, forward = offset
     return np.array([out * amplitude, down + signer.habits.lift, forward * amplitude])
-
-
-def _rest_place(signer: Signer) -> Float64[np.ndarray, "coordinate=3"]:
-    return np.array([signer.habits.rest_out, signer.habits.rest_down, 0.36])
 
 
 def _progress(gloss: Gloss, phase: Float64[np.ndarray, " frame"]) -> Float64[np.ndarray, " frame"]:
@@ -152,15 +151,12 @@ def _interpolate(
     blend = _ease((times - moments[before]) / np.maximum(np.diff(moments)[before], 1e-6))
     for first_key, progress in progress_of.items():
         blend = np.where(before == first_key, progress, blend)
+    turns = np.stack([orientation(key.form.fingers, key.form.palm) for key in keys])
     return HandTrack(
         centre=_blend(np.stack([key.centre for key in keys]), before, blend) + offset,
-        turn=_blend(_key_turns(keys), before, blend),
+        turn=_blend(align_signs(turns), before, blend),
         angles=_blend(np.stack([HAND_SHAPES[key.form.shape] for key in keys]), before, blend),
     )
-
-
-def _key_turns(keys: list[_Key]) -> Float64[np.ndarray, "_ coordinate=4"]:
-    return align_signs(np.stack([orientation(key.form.fingers, key.form.palm) for key in keys]))
 
 
 def _blend(
@@ -210,13 +206,18 @@ def sign(glosses: tuple[str, ...], signer: Signer, take_seed: int) -> Motion:
         for hand in (0, 1)
     ]
     habits = signer.habits
+    # The mouth opens once for each syllable of a gloss.
+    opening = np.zeros_like(times)
+    for stroke in strokes:
+        opening += np.sin(np.pi * stroke.gloss.mouthings * stroke.phase(times)) ** 2
+    # The draws follow one another as the fields do: their order decides the motion.
     return Motion(
         signing_hand=tracks[0],
         other_hand=tracks[1],
         sway=_wander(times, 2, habits.sway, rng),
         head_turn=_wander(times, 3, habits.head_motion, rng),
-        mouth_open=_mouthing(strokes, times) * habits.mouthing,
-        eye_open=_blinking(times, rng),
+        mouth_open=opening * habits.mouthing,
+        eye_open=1 - np.exp(-(((times - rng.uniform(0, 3)) / 0.09) ** 2)),  # one blink
         brow_raise=_wander(times, 1, 0.5, rng)[:, 0],
     )
 
@@ -244,20 +245,3 @@ def _wander(
     starts = rng.uniform(0, 2 * np.pi, (channels, 3))
     waves = np.sin(2 * np.pi * rates * times[:, None, None] + starts)
     return amount * waves.mean(axis=-1) * 1.7
-
-
-def _mouthing(
-    strokes: list[Stroke], times: Float64[np.ndarray, " frame"]
-) -> Float64[np.ndarray, " frame"]:
-    """The mouth opens once for each syllable of a gloss."""
-    opening = np.zeros_like(times)
-    for stroke in strokes:
-        opening += np.sin(np.pi * stroke.gloss.mouthings * stroke.phase(times)) ** 2
-    return opening
-
-
-def _blinking(
-    times: Float64[np.ndarray, " frame"], rng: np.random.Generator
-) -> Float64[np.ndarray, " frame"]:
-    moment = rng.uniform(0, 3)
-    return 1 - np.exp(-(((times - moment) / 0.09) ** 2))

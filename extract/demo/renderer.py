@@ -26,7 +26,13 @@ _KINDS = ("plain", "gradient", "clutter", "window", "texture")
 def draw_backdrop(rng: np.random.Generator, width: int, height: int) -> Image:
     """A random background of one of five kinds."""
     kind = _KINDS[rng.integers(len(_KINDS))]
-    image = _gradient(rng, width, height, strength=0.0 if kind == "plain" else 1.0)
+    # Every background begins as a gradient between four corners, which are equal for a plain one.
+    strength = 0.0 if kind == "plain" else 1.0
+    base = rng.uniform(30, 240) + rng.uniform(-40, 40, 3)
+    corners = base + strength * rng.uniform(-50, 50, (2, 2, 3))
+    small = np.clip(corners, 0, 255).astype(np.uint8)
+    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    image = np.ascontiguousarray(image)
     if kind == "clutter":
         _add_clutter(image, rng, int(rng.integers(6, 26)))
     elif kind == "window":
@@ -35,13 +41,6 @@ def draw_backdrop(rng: np.random.Generator, width: int, height: int) -> Image:
     elif kind == "texture":
         image = _with_texture(image, rng)
     return cv2.blur(image, (3, 3)) if rng.random() < 0.5 else image
-
-
-def _gradient(rng: np.random.Generator, width: int, height: int, strength: float) -> Image:
-    base = rng.uniform(30, 240) + rng.uniform(-40, 40, 3)
-    corners = base + strength * rng.uniform(-50, 50, (2, 2, 3))
-    small = np.clip(corners, 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _add_clutter(image: Image, rng: np.random.Generator, number: int) -> None:
@@ -113,25 +112,19 @@ def sample_effects(rng: np.random.Generator, width: int, height: int) -> CameraE
     noise_level = max(rng.normal(1.5, 2.0), 0.0)
     shape = (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3)
     noise = np.round(noise_level * rng.standard_normal(shape, dtype=np.float32))
-    return CameraEffects(
-        light=_light(rng, width, height),
-        noise=noise.astype(np.int16),
-        blur=max(rng.uniform(-0.6, 0.9), 0.0),
-        seed=int(rng.integers(1 << 16)),
-    )
-
-
-def _light(
-    rng: np.random.Generator, width: int, height: int
-) -> Float32[np.ndarray, "height width channel=3"]:
-    """The factor on every pixel."""
+    # The light: darker towards the corners and to one side, with a cast of colour.
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None]
     vignette = 1 - rng.uniform(0, 0.35) * np.clip(x * x + y * y - 0.4, 0, None)
     angle = rng.uniform(0, 2 * np.pi)
     side = 1 + rng.uniform(0, 0.3) * (np.cos(angle) * x + 0.5 * np.sin(angle) * y)
     cast = rng.uniform(0.9, 1.1, 3) * rng.uniform(0.7, 1.2)
-    return ((vignette * side)[..., None] * cast).astype(np.float32)
+    return CameraEffects(
+        light=((vignette * side)[..., None] * cast).astype(np.float32),
+        noise=noise.astype(np.int16),
+        blur=max(rng.uniform(-0.6, 0.9), 0.0),
+        seed=int(rng.integers(1 << 16)),
+    )
 
 
 _LEFT_ARM, _RIGHT_ARM = [5, 7, 9], [6, 8, 10]
@@ -145,7 +138,7 @@ class SignedVideo:
     def __init__(
         self, glosses: tuple[str, ...], signer: Signer, take_seed: int, width: int, height: int
     ) -> None:
-        """Plans motion and scene; nothing is drawn yet."""
+        """Plans motion and scene, each with a seed of its own; nothing is drawn yet."""
         self._signer = signer
         motion = sign(glosses, signer, take_seed)
         self.posed = pose_signer(motion, signer, take_seed, width, height)
@@ -155,7 +148,6 @@ class SignedVideo:
         self._effects: CameraEffects = sample_effects(camera, width, height)
 
     def __len__(self) -> int:
-        """Number of frames."""
         return len(self.posed.body)
 
     def frame(self, number: int) -> Image:
@@ -179,20 +171,18 @@ def draw_signer(image: Image, posed: PosedVideo, frame: int, signer: Signer) -> 
     ]
     for _, arm, _ in sides:
         draw_arm_bone(image, arm, 0, unit, thickness, look)
+    # The hand that is nearer to the camera is drawn over the other.
     for hand, arm, side in sorted(sides, key=lambda one: one[0][:, 2].mean()):
         draw_arm_bone(image, arm, 1, unit, thickness, look)
+        # The palm faces the camera or not by the sense in which thumb side and fingers turn.
+        (wrist_x, wrist_y), (index_x, index_y), (little_x, little_y) = hand[[0, 5, 17], :2]
+        turn = (index_x - wrist_x) * (little_y - wrist_y)
+        turn -= (index_y - wrist_y) * (little_x - wrist_x)
         draw_hand(
             image,
             hand,
             proportions.hand * unit,
             proportions.finger_thickness,
             look.skin,
-            shows_palm=_shows_palm(hand, side),
+            shows_palm=bool(side * turn > 0),
         )
-
-
-def _shows_palm(hand: np.ndarray, side: int) -> bool:
-    """Whether the palm faces the camera: the sense in which thumb side and fingers turn."""
-    (wrist_x, wrist_y), (index_x, index_y), (little_x, little_y) = hand[[0, 5, 17], :2]
-    turn = (index_x - wrist_x) * (little_y - wrist_y) - (index_y - wrist_y) * (little_x - wrist_x)
-    return bool(side * turn > 0)

@@ -40,6 +40,23 @@ class Proportions:
     arm_thickness: float
     finger_thickness: float
 
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "Proportions":
+        """Draws one; the order of the draws decides who is drawn."""
+        return cls(
+            shoulders=rng.uniform(0.88, 1.1),
+            torso=rng.uniform(1.22, 1.45),
+            hips=rng.uniform(0.62, 0.9),
+            upper_arm=rng.uniform(0.76, 0.9),
+            forearm=rng.uniform(0.66, 0.78),
+            hand=rng.uniform(0.5, 0.6),
+            neck=rng.uniform(0.14, 0.22),
+            head_width=rng.uniform(0.48, 0.57),
+            head_height=rng.uniform(0.66, 0.76),
+            arm_thickness=rng.uniform(0.85, 1.2),
+            finger_thickness=rng.uniform(0.88, 1.15),
+        )
+
 
 @dataclass(frozen=True)
 class Look:
@@ -58,10 +75,30 @@ class Look:
     has_glasses: bool
     has_beard: bool
 
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "Look":
+        """Draws one; the order of the draws decides who is drawn."""
+        skin = _near(_SKIN_TONES[rng.integers(len(_SKIN_TONES))], 10.0, rng)
+        red, green, blue = skin
+        return cls(
+            skin=skin,
+            hair=_near(_HAIR_COLOURS[rng.integers(len(_HAIR_COLOURS))], 12.0, rng),
+            hair_style=("none", "short", "short", "long", "long", "bun")[rng.integers(6)],
+            cloth=_any_colour(rng),
+            cloth_detail=_any_colour(rng),
+            pattern=("plain", "plain", "stripes", "buttons", "print")[rng.integers(5)],
+            sleeve=(0.45, 0.65, 1.1, 1.95, 1.95, 1.95)[rng.integers(6)] + rng.uniform(-0.1, 0.04),
+            neckline=rng.uniform(0.06, 0.3),
+            lips=(min(red * 0.9 + 12, 255), green * 0.62, blue * 0.64),
+            brow_thickness=rng.uniform(0.8, 1.6),
+            has_glasses=bool(rng.random() < 0.2),
+            has_beard=bool(rng.random() < 0.15),
+        )
+
 
 @dataclass(frozen=True)
 class Habits:
-    """How somebody signs; ``pace`` and ``amplitude`` are factors, angles are radians."""
+    """How a person signs; ``pace`` and ``amplitude`` are factors, angles are radians."""
 
     is_left_handed: bool
     pace: float
@@ -73,6 +110,21 @@ class Habits:
     rest_out: float
     rest_down: float
 
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "Habits":
+        """Draws one; the order of the draws decides who is drawn."""
+        return cls(
+            is_left_handed=bool(rng.random() < 0.2),
+            pace=rng.uniform(0.85, 1.2),
+            amplitude=rng.uniform(0.85, 1.15),
+            lift=rng.uniform(-0.06, 0.06),
+            sway=rng.uniform(0.01, 0.045),
+            head_motion=rng.uniform(0.03, 0.14),
+            mouthing=rng.uniform(0.4, 1.0),
+            rest_out=rng.uniform(0.1, 0.5),
+            rest_down=rng.uniform(0.98, 1.18),
+        )
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -81,6 +133,18 @@ class Framing:
     unit: float
     centre_offset: float
     top_margin: float
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, proportions: Proportions) -> "Framing":
+        """Most pictures end near the hips; some are wider or closer."""
+        top_margin = rng.uniform(0.06, 0.18)
+        head_and_torso = proportions.neck + proportions.head_height + proportions.torso
+        shown = head_and_torso * rng.uniform(0.93, 1.2)
+        return cls(
+            unit=(1 - top_margin) / shown,
+            centre_offset=rng.uniform(-0.07, 0.07),
+            top_margin=top_margin,
+        )
 
 
 @dataclass(frozen=True)
@@ -97,80 +161,19 @@ class Signer:
 def sample_signer(seed: int) -> Signer:
     """The signer of this seed; the same seed always gives the same person."""
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
-    proportions = _sample_proportions(rng)
+    proportions = Proportions.sample(rng)
     return Signer(
         seed=seed,
         proportions=proportions,
-        look=_sample_look(rng),
-        habits=_sample_habits(rng),
-        framing=_sample_framing(rng, proportions),
+        look=Look.sample(rng),
+        habits=Habits.sample(rng),
+        framing=Framing.sample(rng, proportions),
     )
 
 
 def head_centre_height(proportions: Proportions) -> float:
     """Height of the head's centre over the shoulder line."""
     return proportions.neck + 0.5 * proportions.head_height
-
-
-def _sample_proportions(rng: np.random.Generator) -> Proportions:
-    return Proportions(
-        shoulders=rng.uniform(0.88, 1.1),
-        torso=rng.uniform(1.22, 1.45),
-        hips=rng.uniform(0.62, 0.9),
-        upper_arm=rng.uniform(0.76, 0.9),
-        forearm=rng.uniform(0.66, 0.78),
-        hand=rng.uniform(0.5, 0.6),
-        neck=rng.uniform(0.14, 0.22),
-        head_width=rng.uniform(0.48, 0.57),
-        head_height=rng.uniform(0.66, 0.76),
-        arm_thickness=rng.uniform(0.85, 1.2),
-        finger_thickness=rng.uniform(0.88, 1.15),
-    )
-
-
-def _sample_look(rng: np.random.Generator) -> Look:
-    skin = _near(_SKIN_TONES[rng.integers(len(_SKIN_TONES))], 10.0, rng)
-    red, green, blue = skin
-    return Look(
-        skin=skin,
-        hair=_near(_HAIR_COLOURS[rng.integers(len(_HAIR_COLOURS))], 12.0, rng),
-        hair_style=("none", "short", "short", "long", "long", "bun")[rng.integers(6)],
-        cloth=_any_colour(rng),
-        cloth_detail=_any_colour(rng),
-        pattern=("plain", "plain", "stripes", "buttons", "print")[rng.integers(5)],
-        sleeve=(0.45, 0.65, 1.1, 1.95, 1.95, 1.95)[rng.integers(6)] + rng.uniform(-0.1, 0.04),
-        neckline=rng.uniform(0.06, 0.3),
-        lips=(min(red * 0.9 + 12, 255), green * 0.62, blue * 0.64),
-        brow_thickness=rng.uniform(0.8, 1.6),
-        has_glasses=bool(rng.random() < 0.2),
-        has_beard=bool(rng.random() < 0.15),
-    )
-
-
-def _sample_habits(rng: np.random.Generator) -> Habits:
-    return Habits(
-        is_left_handed=bool(rng.random() < 0.2),
-        pace=rng.uniform(0.85, 1.2),
-        amplitude=rng.uniform(0.85, 1.15),
-        lift=rng.uniform(-0.06, 0.06),
-        sway=rng.uniform(0.01, 0.045),
-        head_motion=rng.uniform(0.03, 0.14),
-        mouthing=rng.uniform(0.4, 1.0),
-        rest_out=rng.uniform(0.1, 0.5),
-        rest_down=rng.uniform(0.98, 1.18),
-    )
-
-
-def _sample_framing(rng: np.random.Generator, proportions: Proportions) -> Framing:
-    """Most pictures end near the hips; some are wider or closer."""
-    top_margin = rng.uniform(0.06, 0.18)
-    head_and_torso = proportions.neck + proportions.head_height + proportions.torso
-    shown = head_and_torso * rng.uniform(0.93, 1.2)
-    return Framing(
-        unit=(1 - top_margin) / shown,
-        centre_offset=rng.uniform(-0.07, 0.07),
-        top_margin=top_margin,
-    )
 
 
 def _near(colour: Colour, spread: float, rng: np.random.Generator) -> Colour:
@@ -185,10 +188,10 @@ def _any_colour(rng: np.random.Generator) -> Colour:
 
 
 _POLE = np.array([0.45, 1.0, -0.45])
-"""Where an elbow would rather be: down, outward and a little to the back."""
+"""The direction that an elbow prefers: down, outward and a little to the back."""
 
 _LONGEST_REACH = 0.995
-"""Share of the arm's length that it stretches to at most."""
+"""Fraction of the arm's length that it stretches to at most."""
 
 
 def bend_arm(
@@ -208,6 +211,7 @@ def bend_arm(
     reach = np.clip(distance, shortest, _LONGEST_REACH * (upper + lower))
     along = (upper**2 - lower**2 + reach**2) / (2 * reach)
     height = np.sqrt(np.maximum(upper**2 - along**2, 0))
+    # Of all elbows at these distances, the one that lies most in the preferred direction.
     sideways = _POLE - (axis @ _POLE)[:, None] * axis
     sideways /= np.maximum(np.linalg.norm(sideways, axis=1, keepdims=True), 1e-9)
     return shoulder + along * axis + height * sideways, shoulder + reach * axis
@@ -243,8 +247,18 @@ def face_points(
 ) -> Float64[np.ndarray, "frame joint=68 coordinate=3"]:
     """Facial points of every frame in the head's own axes; the chin follows the mouth."""
     points = np.empty((len(mouth_open), 68, 3))
-    points[:, JAW] = _jaw(mouth_open)
-    points[:, RIGHT_BROW] = _brow(brow_raise)
+    # The jaw is a half ellipse from ear to ear; the chin drops as the mouth opens.
+    angle = np.linspace(0, np.pi, 17)
+    height = np.sin(angle) ** 0.85
+    points[:, JAW, 0] = -np.cos(angle) * (1 - 0.12 * np.sin(angle) ** 2)
+    points[:, JAW, 1] = -0.02 + (1.0 + 0.05 * mouth_open[:, None] - 0.02) * height
+    points[:, JAW, 2] = 0.1 + 0.5 * height
+    # One brow mirrors the other.
+    points[:, RIGHT_BROW, 0] = np.linspace(-0.72, -0.17, 5)
+    points[:, RIGHT_BROW, 1] = (
+        np.array([-0.22, -0.30, -0.33, -0.31, -0.27]) - 0.05 * brow_raise[:, None]
+    )
+    points[:, RIGHT_BROW, 2] = (0.7, 0.85, 0.95, 1.0, 1.0)
     points[:, LEFT_BROW] = points[:, RIGHT_BROW][:, ::-1] * (-1, 1, 1)
     points[:, NOSE_BRIDGE] = np.column_stack(
         [np.zeros(4), np.linspace(-0.12, 0.24, 4), np.linspace(0.95, 1.28, 4)]
@@ -267,29 +281,6 @@ def skull_points() -> Float64[np.ndarray, "joint=15 coordinate=3"]:
     return np.column_stack(
         [np.cos(angle), -0.06 - 0.94 * np.sin(angle) ** 0.8, np.zeros(NUM_SKULL_POINTS)]
     )
-
-
-def _jaw(mouth_open: Float64[np.ndarray, " frame"]) -> Float64[np.ndarray, "frame 17 3"]:
-    angle = np.linspace(0, np.pi, 17)
-    across = -np.cos(angle) * (1 - 0.12 * np.sin(angle) ** 2)
-    height = np.sin(angle) ** 0.85
-    drop = 1.0 + 0.05 * mouth_open[:, None]
-    return np.stack(
-        [
-            np.broadcast_to(across, (len(mouth_open), 17)),
-            -0.02 + (drop - 0.02) * height,
-            np.broadcast_to(0.1 + 0.5 * height, (len(mouth_open), 17)),
-        ],
-        axis=-1,
-    )
-
-
-def _brow(brow_raise: Float64[np.ndarray, " frame"]) -> Float64[np.ndarray, "frame 5 3"]:
-    brow = np.empty((len(brow_raise), 5, 3))
-    brow[..., 0] = np.linspace(-0.72, -0.17, 5)
-    brow[..., 1] = np.array([-0.22, -0.30, -0.33, -0.31, -0.27]) - 0.05 * brow_raise[:, None]
-    brow[..., 2] = (0.7, 0.85, 0.95, 1.0, 1.0)
-    return brow
 
 
 def _lips(

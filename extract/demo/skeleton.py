@@ -58,6 +58,19 @@ class _Camera:
     centre_x: float
     shoulder_y: float
 
+    @classmethod
+    def of(cls, signer: Signer, take_seed: int, width: int, height: int) -> "_Camera":
+        rng = np.random.Generator(np.random.PCG64([signer.seed, take_seed, 3]))
+        framing, proportions = signer.framing, signer.proportions
+        unit = framing.unit * height * rng.uniform(0.98, 1.02)
+        above_shoulders = proportions.neck + proportions.head_height
+        return cls(
+            unit=unit,
+            centre_x=0.5 * width + (framing.centre_offset + rng.normal(0, 0.01)) * height,
+            shoulder_y=(framing.top_margin + rng.normal(0, 0.006)) * height
+            + above_shoulders * unit,
+        )
+
     def project(
         self, points: Float64[np.ndarray, "frame joint coordinate=3"]
     ) -> Float64[np.ndarray, "frame joint coordinate=3"]:
@@ -76,21 +89,26 @@ def pose_signer(
     motion: Motion, signer: Signer, take_seed: int, width: int, height: int
 ) -> PosedVideo:
     """Poses a whole video; ``take_seed`` moves the camera a little."""
-    camera = _camera(signer, take_seed, width, height)
+    camera = _Camera.of(signer, take_seed, width, height)
     proportions = signer.proportions
     face, skull = _head(motion, proportions)
+    # Which side signs is the signer's habit; the picture shows the signer's left on its right.
     right_track, left_track = motion.signing_hand, motion.other_hand
     if signer.habits.is_left_handed:
         right_track, left_track = left_track, right_track
     right_arm, right_hand = _arm_and_hand(right_track, motion, proportions, side=-1)
     left_arm, left_hand = _arm_and_hand(left_track, motion, proportions, side=1)
+    # COCO's 17 body points; knees and ankles stay at zero, below the picture.
     body = np.zeros((len(face), 17, 3))
     body[:, 0] = face[:, NOSE_TIP]
     body[:, 1] = face[:, LEFT_EYE].mean(axis=1)
     body[:, 2] = face[:, RIGHT_EYE].mean(axis=1)
     body[:, 3], body[:, 4] = skull[:, 0], skull[:, -1]
     body[:, 5:11:2], body[:, 6:11:2] = left_arm, right_arm
-    body[:, 11:13] = _hips(motion, proportions)
+    # The hips follow the swaying head and shoulders a little.
+    body[:, 11:13, 0] = (0.5 * proportions.hips, -0.5 * proportions.hips)
+    body[:, 11:13, 0] += 0.2 * motion.sway[:, :1]
+    body[:, 11:13, 1] = proportions.torso
     return PosedVideo(
         body=camera.project(body),
         face=camera.project(face),
@@ -130,18 +148,6 @@ def signer_heights(posed: PosedVideo) -> Float64[np.ndarray, " frame"]:
     top = np.maximum(posed.skull[..., 1].min(axis=1), 0)
     lowest = posed.body[:, 11:13, 1].max(axis=1) + CLOTHES_BELOW_HIPS * posed.unit
     return np.minimum(lowest, posed.height - 1) - top
-
-
-def _camera(signer: Signer, take_seed: int, width: int, height: int) -> _Camera:
-    rng = np.random.Generator(np.random.PCG64([signer.seed, take_seed, 3]))
-    framing, proportions = signer.framing, signer.proportions
-    unit = framing.unit * height * rng.uniform(0.98, 1.02)
-    above_shoulders = proportions.neck + proportions.head_height
-    return _Camera(
-        unit=unit,
-        centre_x=0.5 * width + (framing.centre_offset + rng.normal(0, 0.01)) * height,
-        shoulder_y=(framing.top_margin + rng.normal(0, 0.006)) * height + above_shoulders * unit,
-    )
 
 
 def _head(
@@ -184,12 +190,3 @@ def _arm_and_hand(
     arm = np.stack([shoulder, elbow, wrist], axis=1)
     shift = motion.sway[:, None, :1] * (1, 0, 0)
     return arm * (side, 1, 1) + shift, hand * (side, 1, 1) + shift
-
-
-def _hips(motion: Motion, proportions: Proportions) -> Float64[np.ndarray, "frame 2 coordinate=3"]:
-    """Left hip, right hip."""
-    hips = np.zeros((len(motion.sway), 2, 3))
-    hips[..., 0] = (0.5 * proportions.hips, -0.5 * proportions.hips)
-    hips[..., 0] += 0.2 * motion.sway[:, :1]
-    hips[..., 1] = proportions.torso
-    return hips

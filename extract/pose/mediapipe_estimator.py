@@ -117,8 +117,25 @@ class MediaPipeEstimator:
 
     def __init__(self) -> None:
         """Raises ``UnavailableError`` with the install command when MediaPipe is missing."""
-        self._holistic = _started()
-        self._is_fresh = False
+        try:
+            from mediapipe.python.solutions.holistic import Holistic  # noqa: PLC0415
+
+            with _native_messages_dropped():
+                holistic = Holistic(static_image_mode=False, model_complexity=_COMPLEXITY)
+                holistic.process(np.zeros((64, 64, 3), np.uint8))  # Waits for its start.
+        except ImportError as error:
+            raise UnavailableError(f"{MISSING_MEDIAPIPE} ({error})") from error
+        except Exception as error:  # protobuf's, of another version than MediaPipe was built with
+            found = ", ".join(
+                f"{name} {value}" for name, value in software_versions(_BOUND).items()
+            )
+            raise UnavailableError(
+                f"MediaPipe does not start with the packages installed here ({found}): "
+                f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]} "
+                f"Install what it needs: {INSTALL_MEDIAPIPE}"
+            ) from error
+        self._holistic = holistic
+        self._is_fresh = False  # whether a video has started of which no frame was seen
 
     def start_video(self) -> None:
         """Forgets the person followed so far."""
@@ -131,32 +148,31 @@ class MediaPipeEstimator:
     ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
         """The keypoints of every frame: MediaPipe follows the video and does all its work here."""
         del boxes
-        return [self._keypoints(np.ascontiguousarray(frame)) for frame in frames]
+        keypoints = []
+        for frame in frames:
+            image = np.ascontiguousarray(frame)
+            if self._is_fresh:
+                self._is_fresh = False
+                with _native_messages_dropped():
+                    self._holistic.reset()
+                    found = self._holistic.process(image)
+            else:
+                found = self._holistic.process(image)
+            height, width, _ = frame.shape
+            parts = (
+                found.pose_landmarks,
+                found.left_hand_landmarks,
+                found.right_hand_landmarks,
+                found.face_landmarks,
+            )
+            keypoints.append(whole_body_keypoints(*(_pixels(p, width, height) for p in parts)))
+        return keypoints
 
     def keypoints(
         self, prepared: Sequence[Float32[np.ndarray, "keypoint=133 coordinate=3"]]
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
         """What :meth:`prepared` found, as one array."""
         return np.stack(list(prepared)) if prepared else missing_keypoints(0)
-
-    def _keypoints(
-        self, frame: UInt8[np.ndarray, "height width channel=3"]
-    ) -> Float32[np.ndarray, "keypoint=133 coordinate=3"]:
-        if self._is_fresh:
-            self._is_fresh = False
-            with _native_messages_dropped():
-                self._holistic.reset()
-                found = self._holistic.process(frame)
-        else:
-            found = self._holistic.process(frame)
-        height, width, _ = frame.shape
-        parts = (
-            found.pose_landmarks,
-            found.left_hand_landmarks,
-            found.right_hand_landmarks,
-            found.face_landmarks,
-        )
-        return whole_body_keypoints(*(_pixels(part, width, height) for part in parts))
 
 
 def describe_mediapipe() -> WeightsRecord:
@@ -167,6 +183,10 @@ def describe_mediapipe() -> WeightsRecord:
         raise UnavailableError(MISSING_MEDIAPIPE) from error
     config = f"mediapipe {package.version} holistic, complexity {_COMPLEXITY}"
     folder = Path(str(package.locate_file("mediapipe/modules")))
+    # Of the models that the package carries; it may add those of other complexities later.
+    of_others = ("_lite.tflite", "_heavy.tflite")
+    paths = [p for p in sorted(folder.rglob("*.tflite")) if not p.name.endswith(of_others)]
+    content = "".join(f"{path.name} {file_sha256(path)}\n" for path in paths)
     return WeightsRecord(
         name="mediapipe",
         config=config,
@@ -174,35 +194,8 @@ def describe_mediapipe() -> WeightsRecord:
         sha256="",
         is_random=False,
         config_sha256="",
-        model_sha256=_sha256(folder),
+        model_sha256=hashlib.sha256(content.encode()).hexdigest(),
     )
-
-
-def _sha256(folder: Path) -> str:
-    """Of the models that the package carries; those of other complexities may be added later."""
-    of_others = ("_lite.tflite", "_heavy.tflite")
-    paths = [p for p in sorted(folder.rglob("*.tflite")) if not p.name.endswith(of_others)]
-    content = "".join(f"{path.name} {file_sha256(path)}\n" for path in paths)
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _started() -> Any:  # noqa: ANN401 - MediaPipe's Holistic
-    try:
-        from mediapipe.python.solutions.holistic import Holistic  # noqa: PLC0415
-
-        with _native_messages_dropped():
-            holistic = Holistic(static_image_mode=False, model_complexity=_COMPLEXITY)
-            holistic.process(np.zeros((64, 64, 3), np.uint8))  # Waits for its start.
-    except ImportError as error:
-        raise UnavailableError(f"{MISSING_MEDIAPIPE} ({error})") from error
-    except Exception as error:  # protobuf's, of another version than MediaPipe was built with
-        found = ", ".join(f"{name} {value}" for name, value in software_versions(_BOUND).items())
-        raise UnavailableError(
-            f"MediaPipe does not start with the packages installed here ({found}): "
-            f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]} "
-            f"Install what it needs: {INSTALL_MEDIAPIPE}"
-        ) from error
-    return holistic
 
 
 def _pixels(

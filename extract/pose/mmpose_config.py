@@ -37,6 +37,7 @@ class TopdownConfig:
     @property
     def sha256(self) -> str:
         """Of everything in it that decides keypoints, wherever the file lies."""
+        # The digest stands in stores: what goes into it, and how, cannot change.
         content = {
             "scope": self.scope,
             "custom_imports": self.config.get("custom_imports"),
@@ -49,14 +50,22 @@ class TopdownConfig:
 
 
 def read_config(source: PoseModelSource, *, flip_test: bool) -> TopdownConfig:
-    """The config of a model; ``UsageError`` says what is wrong with a user's own."""
-    config = _loaded(source)
+    """Reads the config of a model; ``UsageError`` says what is wrong with a user's own."""
+    from mmengine.config import Config  # noqa: PLC0415 - takes a second
+
+    try:
+        config: Any = Config.fromfile(source.config)
+    except Exception as error:  # a config is a program: it may fail in any way whatever
+        raise UsageError(
+            f"{source.config} cannot be read as an MMPose config ({type(error).__name__}: {error})"
+        ) from error
     model: Any = config.get("model")
     if not isinstance(model, dict) or model.get("type") != "TopdownPoseEstimator":
         raise UsageError(f"{source.config} is not the config of a top-down pose estimator")
     for part in ("backbone", "head"):
         if not isinstance(model.get(part), dict):
             raise UsageError(f"{source.config}: its model has no {part}")
+    # What is only for training, or would be downloaded, does not belong to the model that is run.
     model["train_cfg"] = None
     model["backbone"].pop("init_cfg", None)  # Weights of the backbone alone, from the internet.
     model["backbone"].pop("_scope_", None)  # Would look for mmdet.
@@ -72,28 +81,21 @@ def read_config(source: PoseModelSource, *, flip_test: bool) -> TopdownConfig:
 
 
 def describe_model(source: PoseModelSource, config: TopdownConfig) -> WeightsRecord:
-    """What a store remembers of a model; fetches its weights, but builds no network."""
+    """Describes a model for a store; fetches its weights, but builds no network."""
     is_random = source.checkpoint == RANDOM
+    # Configs of MMPose's own are named by a path that does not depend on where it is installed.
+    parts = source.config.parts
+    is_mmposes = ".mim" in parts
+    path = "/".join(parts[parts.index(".mim") + 1 :]) if is_mmposes else str(source.config)
     return WeightsRecord(
         name=source.name,
-        config=_short_path(source.config),
+        config=path,
         source=source.checkpoint,
         sha256="" if is_random else file_sha256(model_weights(source)),
         is_random=is_random,
         config_sha256=config.sha256,
         model_sha256="",
     )
-
-
-def _loaded(source: PoseModelSource) -> Any:  # noqa: ANN401 - mmengine's Config
-    from mmengine.config import Config  # noqa: PLC0415
-
-    try:
-        return Config.fromfile(source.config)
-    except Exception as error:  # a config is a program: it may fail in any way whatever
-        raise UsageError(
-            f"{source.config} cannot be read as an MMPose config ({type(error).__name__}: {error})"
-        ) from error
 
 
 def _keypoints_described(config: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -120,9 +122,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return getattr(value, "__qualname__", None) or repr(value)
-
-
-def _short_path(config: Path) -> str:
-    """A path that does not depend on where MMPose is installed."""
-    parts = config.parts
-    return "/".join(parts[parts.index(".mim") + 1 :]) if ".mim" in parts else str(config)

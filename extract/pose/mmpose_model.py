@@ -10,9 +10,10 @@ import importlib
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -68,7 +69,14 @@ def _import_or_explain(name: str) -> None:
 @contextmanager
 def _placeholders_for_what_is_missing() -> Iterator[None]:
     """Puts placeholder modules into ``sys.modules``, only where nothing real can be imported."""
-    missing = [name for name in _PLACEHOLDERS if not _is_importable(name)]
+    missing = []
+    for name in _PLACEHOLDERS:
+        # Only importing tells: mmcv-lite ships the source of mmcv.ops without its compiled part,
+        # and mmdet stops with an AssertionError beside an mmcv that is too new for it.
+        try:
+            importlib.import_module(name)
+        except (ImportError, AssertionError):
+            missing.append(name)
     placed = {name: _placeholder(name, _PLACEHOLDERS[name]) for name in missing}
     sys.modules.update(placed)
     try:
@@ -79,35 +87,19 @@ def _placeholders_for_what_is_missing() -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _is_importable(name: str) -> bool:
-    """Whether the real module works here.
-
-    Only importing tells: mmcv-lite ships the source of ``mmcv.ops`` without its compiled part, and
-    mmdet stops with an AssertionError beside an mmcv that is too new for it.
-    """
-    try:
-        importlib.import_module(name)
-    except (ImportError, AssertionError):
-        return False
-    return True
-
-
 def _placeholder(name: str, attributes: tuple[str, ...]) -> ModuleType:
     module = ModuleType(name, "Stands in while mmpose is imported.")
+    package = "mmcv" if name.startswith("mmcv") else "mmdet"
+
+    # Says what is missing if a model that needs it is built after all.
+    def refuse(*_arguments: object, full_name: str, **_named: object) -> object:
+        raise ImportError(
+            f"{full_name} is needed by this model: install the full {package} package."
+        )
+
     for attribute in attributes:
-        setattr(module, attribute, _refusal(f"{name}.{attribute}"))
+        setattr(module, attribute, partial(refuse, full_name=f"{name}.{attribute}"))
     return module
-
-
-def _refusal(full_name: str) -> Callable[..., object]:
-    """A stand-in that says what is missing if a model that needs it is built after all."""
-
-    def refuse(*_arguments: object, **_named: object) -> object:
-        package = "mmcv" if full_name.startswith("mmcv") else "mmdet"
-        message = f"{full_name} is needed by this model: install the full {package} package."
-        raise ImportError(message)
-
-    return refuse
 
 
 _HARMLESS: tuple[tuple[str, type[Warning]], ...] = (
@@ -145,17 +137,22 @@ class MMPoseModel:
 def load_mmpose_model(
     source: PoseModelSource, device: torch.device, *, flip_test: bool
 ) -> MMPoseModel:
-    """The model of ``source`` on ``device``.
+    """Builds the model of ``source`` on ``device``.
 
     Raises ``UsageError`` for a config that is no 133-keypoint top-down model, and for weights that
     do not fit it, listing what is missing or too much.
     """
     config = read_config(source, flip_test=flip_test)
     import_mmpose()
+    from mmpose.apis.inference import dataset_meta_from_config  # noqa: PLC0415
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: PLC0415
+
     with known_warnings_silenced():
         network = _build(config)
-        dataset_meta = _dataset_meta_of_config(config.config)
+        whole_body = {"from_file": "configs/_base_/datasets/coco_wholebody.py"}
+        dataset_meta = dataset_meta_from_config(config.config) or parse_pose_metainfo(whole_body)
     if source.checkpoint != RANDOM:
+        # The weights' file knows best which keypoints it finds.
         dataset_meta = _load_weights(network, model_weights(source)) or dataset_meta
     provenance = describe_model(source, config)
     return MMPoseModel(network.to(device).eval(), config.pipeline, dataset_meta, provenance)
@@ -204,11 +201,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return not value.dtype.hasobject
     return value is None or isinstance(value, str | int | float | bool | np.generic)
-
-
-def _dataset_meta_of_config(config: Any) -> dict[str, Any]:  # noqa: ANN401 - mmengine's Config
-    from mmpose.apis.inference import dataset_meta_from_config  # noqa: PLC0415
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: PLC0415
-
-    whole_body = {"from_file": "configs/_base_/datasets/coco_wholebody.py"}
-    return dataset_meta_from_config(config) or parse_pose_metainfo(whole_body)

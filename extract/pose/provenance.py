@@ -1,11 +1,13 @@
-"""What decides the keypoints of a run: which model a name means, its files, its settings."""
+"""What decides the keypoints of a run: which model a name means, its files, its settings.
+
+Loads without torch and MMPose, so that a finished run is recognised at once.
+"""
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import urlparse
 
 import yaml
@@ -63,7 +65,7 @@ class PoseModelSource:
 
 
 def find_model(name: str, checkpoint: str | None = None) -> PoseModelSource:
-    """The model called ``name``: an alias, a name in MMPose's lists, ``demo`` or a config's path.
+    """Finds a model: by an alias, a name in MMPose's lists, ``demo`` or a config's path.
 
     ``checkpoint`` replaces the published weights; a config's path cannot do without. Raises
     ``UsageError`` for an unknown name, with the nearest known one.
@@ -74,17 +76,30 @@ def find_model(name: str, checkpoint: str | None = None) -> PoseModelSource:
         published = folder / "demo_wholebody.pth"
         return PoseModelSource(name, folder / "pose_config.py", checkpoint or str(published))
     if name.endswith(".py"):
-        return _model_of_config_file(Path(name), checkpoint)
+        config = Path(name)
+        if not config.is_file():
+            raise UsageError(f"there is no config file {config}")
+        if checkpoint is None:
+            raise UsageError(
+                f"the config {config} needs a checkpoint: the path or address of its weights, or "
+                f"'{RANDOM}' for untrained ones"
+            )
+        return PoseModelSource(config.stem, config, checkpoint)
     listed = published_models()
     full_name = ALIASES.get(name, name)
     if full_name not in listed:
-        raise UsageError(_unknown_model(name, [DEMO, *ALIASES, *listed]))
+        close = get_close_matches(name, [DEMO, *ALIASES, *listed], n=1)
+        hint = f"Did you mean '{close[0]}'? " if close else ""
+        raise UsageError(
+            f"there is no pose model '{name}'. {hint}Known are {', '.join([DEMO, *ALIASES])}, "
+            "every whole-body model in MMPose's own lists, and the path of a config file (.py)"
+        )
     source = listed[full_name]
     return PoseModelSource(name, source.config, checkpoint or source.checkpoint)
 
 
 def model_weights(source: PoseModelSource) -> Path:
-    """The file of a model's weights, downloaded if need be.
+    """Finds the file of a model's weights, downloaded if need be.
 
     Raises ``WeightsUnavailable``, which names the way that needs no download.
     """
@@ -143,35 +158,22 @@ def local_checkpoint(checkpoint: str) -> Path:
     return path
 
 
-def _model_of_config_file(path: Path, checkpoint: str | None) -> PoseModelSource:
-    if not path.is_file():
-        raise UsageError(f"there is no config file {path}")
-    if checkpoint is None:
-        raise UsageError(
-            f"the config {path} needs a checkpoint: the path or address of its weights, or "
-            f"'{RANDOM}' for untrained ones"
-        )
-    return PoseModelSource(path.stem, path, checkpoint)
-
-
-def _unknown_model(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    return (
-        f"there is no pose model '{name}'. {hint}Known are {', '.join([DEMO, *ALIASES])}, every "
-        "whole-body model in MMPose's own lists, and the path of a config file (.py)"
-    )
-
-
 def pose_provenance(
     settings: ExtractSettings, model: WeightsRecord, device: DeviceKind
 ) -> Provenance:
     """What a store remembers of keypoints that ``model`` finds; fetches the detector's weights."""
+    # The files that give the boxes decide keypoints too, if boxes are asked for.
+    table = settings.pose.person_box_file
+    if settings.pose.person_box == "detector":
+        weights = detector_weights(settings.pose.person_detector.network)
+        model = replace(model, person_detector_sha256=file_sha256(weights))
+    elif table is not None:
+        model = replace(model, person_box_file_sha256=file_sha256(table))
     return Provenance.extracted(
         settings.model_dump(
             mode="json", include={"frames", "pose"}, exclude={"pose": {"batch_size"}}
         ),
-        replace(model, **_files_of_boxes(settings.pose)),
+        model,
         device=device,
         decoding=DECODING_RULES,
     )
@@ -190,11 +192,3 @@ def describe_pose_model(settings: PoseSettings) -> WeightsRecord:
 
     source = find_model(settings.model, settings.checkpoint)
     return describe_model(source, read_config(source, flip_test=settings.flip_test))
-
-
-def _files_of_boxes(settings: PoseSettings) -> dict[str, Any]:
-    if settings.person_box == "detector":
-        weights = detector_weights(settings.person_detector.network)
-        return {"person_detector_sha256": file_sha256(weights)}
-    table = settings.person_box_file
-    return {"person_box_file_sha256": file_sha256(table)} if table else {}
