@@ -30,7 +30,7 @@ from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 from train.batches import PoseBatch, SignBatch, TrainingBatch, tensors_of
 from train.data.collation import FRAMES_AFTER_A_VIDEO
-from train.data.loading import TrainingBatches, training_batches
+from train.data.loading import TrainingBatches
 from train.data.retrieval_data import RetrievalData, open_data
 from train.data.sampler import EpochBatches
 from train.settings import AugmentationSettings, TrainSettings
@@ -159,7 +159,7 @@ def our_loader(
     """As a training run makes it, without processes of its own."""
     settings = AugmentationSettings()
     split = data.split("train")
-    return training_batches(
+    return TrainingBatches(
         data, split, tokenizer, settings=settings, sampler=sampler, seed=0, workers=0
     )
 

@@ -7,7 +7,7 @@ from seds_core.clip_plan import clip_starts
 from train.batches import TextBatch, TrainingBatch
 from train.data.collation import collate_signs
 from train.data.encoder_input import ENCODER_SIZE, PoseInput
-from train.data.sign_reader import PoseExample, SignExample
+from train.data.sign_reader import SignExample
 from train.text.openai_clip import up_to_end
 
 START, END = 49_406, 49_407
@@ -36,4 +36,4 @@ def _example(layout, num_frames, made):
     starts = clip_starts(num_frames, layout.clip_length, layout.num_slots).astype(np.int64)
     rgb = made.normal(size=(len(starts), layout.rgb_dim)).astype(np.float32)
     pose = PoseInput(points(21), points(21), points(7), seen, seen)
-    return SignExample(PoseExample(pose, starts), rgb)
+    return SignExample(pose, starts, rgb)

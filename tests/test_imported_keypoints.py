@@ -7,8 +7,7 @@ from shared_data import golden_path
 
 from seds_core.store.reader import StoreReader
 from train.batches import ClipLayout
-from train.data.sign_reader import SignReader
-from train.data.store_rows import StoreRows, locate
+from train.data.sign_reader import SignReader, StoreRows, locate
 from train.settings import KeypointSettings
 
 RULES = {
@@ -41,8 +40,8 @@ def test_golden_input_through_an_imported_store(case, tmp_path, capsys):
 
     rows = StoreRows.of(StoreReader(store))
     settings = KeypointSettings(rules=RULES[case], frames="hands")
-    frames = SignReader(None, rows, ClipLayout(64, 16, None), settings).read_frames(
-        rows, locate("video", [rows])
+    frames = SignReader((), rows, ClipLayout(64, 16, None), settings).read_keypoints(
+        locate("video", [rows])
     )
     assert frames.num_frames == len(case_arrays["kept"])
     for part in ("right", "left", "body"):

@@ -1,9 +1,13 @@
-"""The batches of a training run and of an evaluation."""
+"""The batches of a training run and of an evaluation, read ahead of their use by processes.
+
+The processes have no part in what the batches are: all that is random in an example comes from its
+key.
+"""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import cycle, islice
 from typing import Any, Generic, TypeVar
@@ -11,26 +15,13 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from train.batches import SignBatch, TrainingBatch, map_tensors
-from train.data.collation import (
-    ExampleKey,
-    ExampleReader,
-    SignBatchReader,
-    TrainingBatchReader,
-    tokenised,
-)
+from train.data.collation import ExampleKey, read_signs, read_training_batch, tokenised
 from train.data.reading_process import ReadingProcess
 from train.data.retrieval_data import RetrievalData, SplitVideos
 from train.data.sampler import EpochBatches
-from train.data.sign_reader import SignReader
-from train.data.store_rows import LocatedVideo
+from train.data.sign_reader import LocatedVideo
 from train.settings import AugmentationSettings
 from train.text.text_encoder import Tokenizer
-
-# FROM train/data/keyed_loader.py
-# Reads batches ahead of their use, in processes of its own.
-#
-# These have no part in what the batches are: all that is random in an example comes from its key.
-
 
 BATCHES_AHEAD = 2
 """Batches that each process keeps ready."""
@@ -40,7 +31,7 @@ Batch = TypeVar("Batch")
 
 
 class KeyedLoader(Generic[Key, Batch]):
-    """Reads batches; its processes live until it is closed. One pass at a time."""
+    """Reads batches, one pass at a time; its processes live until it is closed."""
 
     def __init__(
         self,
@@ -52,8 +43,9 @@ class KeyedLoader(Generic[Key, Batch]):
     ) -> None:
         """Starts nothing yet.
 
-        ``read`` is sent to ``workers`` processes, or called here where there are none; ``finish``
-        makes a batch of what it gives, here. Pinned memory needs a CUDA device.
+        ``read`` is sent to ``workers`` processes, or called in this one if there are none;
+        ``finish`` turns its results into batches in this process. Pinned memory needs a CUDA
+        device.
         """
         self._read = read
         self._finish = finish
@@ -61,20 +53,28 @@ class KeyedLoader(Generic[Key, Batch]):
         self._pin_memory = pin_memory
         self._workers: list[ReadingProcess] = []
         self._thread: ThreadPoolExecutor | None = None
+        # The processes that owe a batch, in the order of the batches; one may owe several.
         self._asked: deque[ReadingProcess] = deque()
+        # The next batch, which the thread receives, finishes and pins.
         self._coming: Future[Batch] | None = None
 
     def batches(self, keys: Iterable[list[Key]]) -> Iterator[Batch]:
-        """One batch for each list of keys. A pass that was not read to its end is over with it.
+        """Yields one batch for each list of keys. An unfinished earlier pass ends with it.
 
-        Raises what reading raises, wherever it is done, and ``UnavailableError`` for a process
-        that was ended by somebody else.
+        Raises what reading raises, in whichever process, and ``UnavailableError`` for a process
+        that was killed from outside.
         """
         requests = iter(keys)
         if not self._num_workers:
             yield from (self._finished(self._read(request)) for request in requests)
             return
-        thread = self._start()
+        if self._thread is None:
+            self._workers = [ReadingProcess(self._read) for _ in range(self._num_workers)]
+            self._thread = ThreadPoolExecutor(1, "batches")
+            if self._pin_memory:
+                # A thread has a current CUDA device of its own.
+                self._thread.submit(torch.cuda.set_device, torch.cuda.current_device())
+        thread = self._thread
         self._drop_the_rest()
         ahead = islice(requests, BATCHES_AHEAD * self._num_workers)
         for worker, request in zip(cycle(self._workers), ahead, strict=False):
@@ -89,7 +89,7 @@ class KeyedLoader(Generic[Key, Batch]):
             yield batch
 
     def close(self) -> None:
-        """Ends the processes, whatever they do. A later pass starts others."""
+        """Ends the processes, whatever they are doing. A later pass starts new ones."""
         for worker in self._workers:
             worker.kill()
         if self._thread is not None:
@@ -99,24 +99,17 @@ class KeyedLoader(Generic[Key, Batch]):
         self._workers, self._thread, self._coming = [], None, None
         self._asked.clear()
 
-    def _start(self) -> ThreadPoolExecutor:
-        if self._thread is None:
-            device = torch.cuda.current_device() if self._pin_memory else None
-            self._workers = [ReadingProcess(self._read) for _ in range(self._num_workers)]
-            self._thread = ThreadPoolExecutor(1, "batches", _use, (device,))
-        return self._thread
-
     def _drop_the_rest(self) -> None:
-        """Of a pass that was not read to its end."""
+        """Discards what is left of a pass that was not read to its end."""
         if self._coming is not None:
             wait([self._coming])
             self._coming = None
         while self._asked:
-            with suppress(Exception):  # nobody wants it any more
+            with suppress(Exception):  # An error has no reader any more.
                 self._asked.popleft().answer()
 
     def _receive(self, requests: Iterator[list[Key]]) -> Batch:
-        """The oldest batch that was asked for; its process is asked for another at once."""
+        """Takes the oldest batch that was asked for, and asks its process for another at once."""
         worker = self._asked.popleft()
         found = worker.answer()
         for request in islice(requests, 1):
@@ -129,100 +122,52 @@ class KeyedLoader(Generic[Key, Batch]):
         return map_tensors(torch.Tensor.pin_memory, batch) if self._pin_memory else batch
 
 
-def _use(device: int | None) -> None:
-    """A thread has a current CUDA device of its own."""
-    if device is not None:
-        torch.cuda.set_device(device)
-
-
 class TrainingBatches:
-    """The batches of one training process, epoch by epoch; made by :func:`training_batches`.
+    """The batches of one training process, epoch by epoch.
 
-    Whoever is done with them closes them: their processes end with it.
+    They are the same for any number of workers, which live until the batches are closed.
     """
 
     def __init__(
         self,
-        loader: KeyedLoader[ExampleKey, TrainingBatch],
-        sampler: EpochBatches,
-        reader: SignReader,
+        data: RetrievalData,
         split: SplitVideos,
+        tokenizer: Tokenizer,
+        *,
+        settings: AugmentationSettings,
+        sampler: EpochBatches,
+        seed: int,
+        workers: int,
+        pin_memory: bool = False,
     ) -> None:
-        """Reads nothing yet."""
-        self._loader = loader
+        """Reads nothing yet.
+
+        ``sampler`` must have been made of the sentences of this split. ``pin_memory`` makes copies
+        to a CUDA device faster, and needs one.
+        """
+        read = partial(read_training_batch, data.reader, settings, seed)
+        finish = partial(tokenised, tokenizer=tokenizer)
+        self._loader = KeyedLoader[ExampleKey, TrainingBatch](
+            read, finish, workers, pin_memory=pin_memory
+        )
         self._sampler = sampler
-        self._reader = reader
+        self._reader = data.reader
         self._split = split
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainingBatch]:
-        """The batches of an epoch, from a step on. Raises what :meth:`KeyedLoader.batches` does."""
+        """Yields an epoch's batches from a step on. Raises like :meth:`KeyedLoader.batches`."""
         batches = self._sampler.batches(epoch, first_step=first_step)
-        return self._loader.batches([self._key(epoch, p) for p in batch] for batch in batches)
-
-    def close(self) -> None:
-        """Ends the processes that read ahead."""
-        self._loader.close()
-
-    def _key(self, epoch: int, place: int) -> ExampleKey:
-        video = self._split[place]
-        return ExampleKey(epoch, place, self._reader.locate(video.video_id), video.text)
-
-
-class SignBatches:
-    """The videos of a split in order, as often as they are asked for; made by
-    :func:`sign_batches`. To be closed like :class:`TrainingBatches`."""
-
-    def __init__(
-        self,
-        loader: KeyedLoader[LocatedVideo, SignBatch],
-        reader: SignReader,
-        split: SplitVideos,
-        batch_size: int,
-    ) -> None:
-        """Reads nothing yet."""
-        self._loader = loader
-        self._reader = reader
-        self._split = split
-        self._batch_size = batch_size
-
-    def __len__(self) -> int:
-        """Number of batches."""
-        return -(-len(self._split) // self._batch_size)
-
-    def __iter__(self) -> Iterator[SignBatch]:
-        """The batches, from the first one on."""
-        size, locate = self._batch_size, self._reader.locate
         return self._loader.batches(
-            [locate(video.video_id) for video in self._split[start : start + size]]
-            for start in range(0, len(self._split), size)
+            [self._key(epoch, position) for position in batch] for batch in batches
         )
 
     def close(self) -> None:
         """Ends the processes that read ahead."""
         self._loader.close()
 
-
-def training_batches(
-    data: RetrievalData,
-    split: SplitVideos,
-    tokenizer: Tokenizer,
-    *,
-    settings: AugmentationSettings,
-    sampler: EpochBatches,
-    seed: int,
-    workers: int,
-    pin_memory: bool = False,
-) -> TrainingBatches:
-    """Batches of a split's examples; the same ones for any number of workers.
-
-    ``sampler`` must have been made of the sentences of this split. ``pin_memory`` makes copies to
-    a CUDA device faster, and needs one.
-    """
-    read = TrainingBatchReader(ExampleReader(data.reader, settings, seed), data.layout)
-    loader: KeyedLoader[ExampleKey, TrainingBatch] = KeyedLoader(
-        read, partial(tokenised, tokenizer=tokenizer), workers, pin_memory=pin_memory
-    )
-    return TrainingBatches(loader, sampler, data.reader, split)
+    def _key(self, epoch: int, position: int) -> ExampleKey:
+        video = self._split[position]
+        return ExampleKey(epoch, position, self._reader.locate(video.video_id), video.text)
 
 
 def sign_batches(
@@ -232,13 +177,16 @@ def sign_batches(
     workers: int,
     *,
     pin_memory: bool = False,
-) -> SignBatches:
-    """All videos of a split in its order; the last batch may be smaller."""
-    loader: KeyedLoader[LocatedVideo, SignBatch] = KeyedLoader(
-        SignBatchReader(data.reader, data.layout), _as_read, workers, pin_memory=pin_memory
+) -> Generator[SignBatch, None, None]:
+    """Yields all videos of a split in its order; the last batch may be smaller.
+
+    Closing the generator ends the processes that read ahead.
+    """
+    loader = KeyedLoader[LocatedVideo, SignBatch](
+        partial(read_signs, data.reader), lambda batch: batch, workers, pin_memory=pin_memory
     )
-    return SignBatches(loader, data.reader, split, batch_size)
-
-
-def _as_read(batch: SignBatch) -> SignBatch:
-    return batch
+    with closing(loader):
+        yield from loader.batches(
+            [data.reader.locate(video.video_id) for video in split[start : start + batch_size]]
+            for start in range(0, len(split), batch_size)
+        )

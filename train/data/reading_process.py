@@ -1,7 +1,7 @@
-"""A process that reads ahead, as the main process sees it, and what it does there.
+"""A process that reads ahead: both its side and the main process's.
 
-It owns nothing that could be left in disorder, so it is ended by killing it. Signals to a whole job
-(Ctrl-C, a cluster's SIGTERM) are for the main process to answer: it still saves its state.
+It owns nothing that could be left half done, so it is ended by killing it. Signals to a whole job
+(Ctrl-C, a cluster's SIGTERM) are left to the main process, which still saves its state.
 """
 
 import multiprocessing
@@ -22,7 +22,7 @@ import torch
 from seds_core.errors import UnavailableError
 
 PRELOADED = ["train.data.loading", "train.cli", "train.evaluation.cli"]
-"""What reading needs, and what a new process imports because the program began with it."""
+"""What reading needs, and what a new process imports anyway because the program began with it."""
 
 _JOIN_SECONDS = 5.0
 _SIGNALS_OF_A_JOB = {signal.SIGINT, signal.SIGTERM}
@@ -30,7 +30,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 
 
 class LostReaderError(UnavailableError):
-    """A reading process was ended by somebody else."""
+    """A reading process ended, but this process did not end it."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ class ReadingProcess:
     """Answers requests in their order; several may wait. One thread at a time may talk to it."""
 
     def __init__(self, read: Callable[[Any], Any]) -> None:
-        """Starts the process, which gets ``read``: that must be small and can be pickled."""
+        """Starts the process and sends it ``read``, which must be small and picklable."""
         _start_fork_server()
         self._connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, read), daemon=True)
         self._process.start()
         theirs.close()
-        # Whoever forgets to close: the interpreter's exit would join the process for ever.
+        # Without a close, the interpreter would wait for the process for ever when it exits.
         self._finalizer = Finalize(self, self._process.kill, exitpriority=1)
 
     @property
     def pid(self) -> int | None:
-        """Number of the process."""
+        """Id of the process."""
         return self._process.pid
 
     def ask(self, request: Any) -> None:  # noqa: ANN401 - whatever pickle takes
@@ -64,25 +64,25 @@ class ReadingProcess:
             raise self._lost() from None
 
     def answer(self) -> Any:  # noqa: ANN401 - what the process has read
-        """The answer to the oldest request.
+        """Waits for the answer to the oldest request.
 
         Raises what reading raised there, and :class:`LostReaderError`.
         """
         try:
             found = self._connection.recv()
-        except (EOFError, OSError):  # also when tensors are fetched from a process that is no more
+        except (EOFError, OSError):  # also when tensors are fetched from a process that has ended
             raise self._lost() from None
         if isinstance(found, _Failure):
             raise found.error
         return found
 
     def kill(self) -> None:
-        """Ends the process at once; a thread that waits for its answer is told that it is lost."""
+        """Ends the process at once; in a thread that waits for its answer, it counts as lost."""
         self._finalizer()
         self._process.join(_JOIN_SECONDS)
 
     def close(self) -> None:
-        """Gives up the connection of a killed process."""
+        """Closes the connection to a killed process."""
         self._connection.close()
 
     def _lost(self) -> LostReaderError:
@@ -94,9 +94,9 @@ class ReadingProcess:
 
 
 def _start_fork_server() -> None:
-    """Workers are forks of a fresh process that has loaded the libraries and has no threads.
+    """Makes workers forks of a fresh process that has loaded the libraries and has no threads.
 
-    A fork of the training process would take over locks that its threads hold; an entirely new
+    A fork of the training process would inherit locks that its threads hold; an entirely new
     process would take seconds to load torch. All of them inherit blocked signals.
     """
     _CONTEXT.set_forkserver_preload(PRELOADED)
@@ -109,9 +109,9 @@ def _start_fork_server() -> None:
 
 
 def _serve(connection: "Connection[Any, Any]", read: Callable[[Any], Any]) -> None:
-    """The life of a reading process."""
+    """Runs in the reading process: answers requests until the connection is closed."""
     threading.Thread(target=_end_with_the_main_process, daemon=True).start()
-    # Locks that libraries make here have no name then, which would outlive a killed process.
+    # Locks that libraries create here then have no names, which would outlive a killed process.
     multiprocessing.set_start_method("fork", force=True)
     torch.set_num_threads(1)
     try:
@@ -142,7 +142,7 @@ def _sendable(error: Exception) -> Exception:
 
 
 def _end_with_the_main_process() -> None:
-    """The parent of this process is the fork server, whose death would come after its own."""
+    """Ends this process with the main one: its parent, the fork server, would end only later."""
     main = multiprocessing.parent_process()
     assert main is not None
     main.join()

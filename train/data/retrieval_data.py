@@ -1,7 +1,6 @@
-"""A data set for retrieval: which videos have sentences and rows, and how they are read."""
+"""A data set for retrieval: the videos that have a sentence and rows, and their reader."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,11 +8,9 @@ from typing import Any, TypeAlias
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError, first_names
 from train.batches import ClipLayout
-from train.data.encoder_input import PoseInput
 from train.data.rgb_stores import RgbChoice
-from train.data.sign_reader import SignReader
-from train.data.stage_stores import StageStores, open_stage_stores
-from train.data.store_rows import StoreRows
+from train.data.sign_reader import SignReader, StoreRows
+from train.data.stage_stores import open_stage_stores
 from train.settings import Stage, TrainSettings
 
 SplitVideos: TypeAlias = tuple[IndexedVideo, ...]
@@ -39,7 +36,7 @@ class RetrievalData:
     """Of the stores; only what JSON can hold."""
 
     def split(self, name: str) -> SplitVideos:
-        """The usable videos of a split; raises :class:`SplitError` when there are none."""
+        """Returns the usable videos of a split; raises :class:`SplitError` if there are none."""
         videos = tuple(video for video in self.videos if video.split == name)
         if videos:
             return videos
@@ -54,48 +51,48 @@ class RetrievalData:
 def open_data(
     settings: TrainSettings, stage: Stage, *, index: Path, rgb: RgbChoice | None, pose: Path | None
 ) -> RetrievalData:
-    """Opens what a stage needs and holds it against the pipeline.
+    """Opens what a stage needs and compares it with the pipeline.
 
     Raises ``UsageError`` for an index or stores that cannot be used, naming what differs.
     """
     stores = open_stage_stores(stage, settings.keypoints, rgb=rgb, pose=pose)
     listed = read_index(index)
-    usable = tuple(video for video in listed if video.text and video.video_id in stores.video_ids)
+    warnings = list(stores.warnings)
+    without = {
+        "usable rows in the stores": [v for v in listed if v.video_id not in stores.video_ids],
+        "a sentence": [v for v in listed if not v.text],
+    }
+    for lacking, videos in without.items():
+        if videos:
+            names = first_names([video.video_id for video in videos])
+            warnings.append(
+                f"videos of the index without {lacking}, left out: {len(videos):,} ({names})"
+            )
+    # Small arrays are read at once; the clips of several RGB stores are those of the first.
+    rgb_rows: tuple[StoreRows, ...] = ()
+    if stores.rgb is not None:
+        first, *others = stores.rgb.stores
+        rgb_rows = (StoreRows.of(first, "first_frame"), *map(StoreRows.of, others))
     return RetrievalData(
         index=index,
-        videos=usable,
+        videos=tuple(v for v in listed if v.text and v.video_id in stores.video_ids),
         layout=stores.layout,
         reader=SignReader(
-            rgb=stores.rgb.rows("first_frame") if stores.rgb else None,
+            rgb=rgb_rows,
             pose=StoreRows.of(stores.pose, "frame") if stores.pose else None,
             layout=stores.layout,
             keypoints=stores.keypoints,
+            mix=stores.rgb.mix if stores.rgb else (),
             names_clip_frames=bool(stores.rgb and stores.rgb.clips.provenance.clip_frames),
         ),
-        warnings=(*stores.warnings, *_left_out(listed, stores)),
+        warnings=tuple(warnings),
         provenance=stores.provenance,
     )
 
 
-def _left_out(listed: Sequence[IndexedVideo], stores: StageStores) -> Iterator[str]:
-    """What must be said about videos of the index that are not used."""
-    missing = [video.video_id for video in listed if video.video_id not in stores.video_ids]
-    if missing:
-        yield (
-            "videos of the index without usable rows in the stores, left out: "
-            f"{len(missing):,} ({first_names(missing)})"
-        )
-    silent = [video.video_id for video in listed if not video.text]
-    if silent:
-        yield (
-            "videos of the index without a sentence, left out: "
-            f"{len(silent):,} ({first_names(silent)})"
-        )
-
-
 @dataclass(frozen=True)
 class UnseenHands:
-    """Numbers of videos; the model sees zeros in place of what cannot be used."""
+    """Numbers of videos; the model sees zeros where a hand cannot be used."""
 
     num_videos: int
     without_right: int
@@ -105,7 +102,6 @@ class UnseenHands:
     """Counted in both of the above, too."""
 
     def __str__(self) -> str:
-        """The report in one sentence."""
         return (
             f"of {self.num_videos:,} videos, {self.without_right:,} never show a usable right "
             f"hand, {self.without_left:,} a left one, {self.without_both:,} neither"
@@ -114,16 +110,13 @@ class UnseenHands:
 
 def count_unseen_hands(data: RetrievalData, split: SplitVideos) -> UnseenHands:
     """Reads the keypoints of all videos of a split. Raises ``UsageError`` without a pose store."""
-    pose = data.reader.pose
-    if pose is None:
-        raise UsageError("hands can only be counted in a stage that uses a pose store")
     reader = data.reader
-    return count(reader.read_frames(pose, reader.locate(video.video_id)) for video in split)
-
-
-def count(videos: Iterable[PoseInput]) -> UnseenHands:
-    """Counts videos that were read already."""
-    seen = [(video.right_is_usable.any(), video.left_is_usable.any()) for video in videos]
+    if reader.pose is None:
+        raise UsageError("hands can only be counted in a stage that uses a pose store")
+    seen = []
+    for video in split:
+        pose = reader.read_keypoints(reader.locate(video.video_id))
+        seen.append((pose.right_is_usable.any(), pose.left_is_usable.any()))
     return UnseenHands(
         num_videos=len(seen),
         without_right=sum(not right for right, _ in seen),

@@ -1,4 +1,8 @@
-"""One or several RGB stores, and which of their features a run takes."""
+"""The RGB stores of a run: one, or several whose features are mixed.
+
+CiCo adds up the features of two video networks, 0.8 or 0.9 times one and the rest the other (arXiv
+2303.12793, section 3.2).
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,16 +18,8 @@ from pydantic import ValidationError
 from seds_core.errors import UsageError
 from seds_core.store.layout import StoreKind
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader, VideoRows
-from train.data.store_rows import MixedRows, StoreRows
+from seds_core.store.reader import StoreReader
 from train.settings import MixedStore
-
-# FROM train/rgb_choice.py
-# Which RGB features a model sees: those of one store, or a mix of several, as CiCo has it.
-#
-# CiCo adds up the features of two video networks, 0.8 or 0.9 times one and the rest the other
-# (arXiv 2303.12793, section 3.2).
-
 
 RgbChoice: TypeAlias = Path | tuple[MixedStore, ...]
 """One store, or several with their weights."""
@@ -32,13 +28,13 @@ _SUM_TOLERANCE = 1e-6
 
 
 class MixError(UsageError):
-    """Stores and weights that make no mix; the message says what to change."""
+    """Stores and weights that do not fit together; the message says what to change."""
 
 
 def rgb_choice(rgb: Sequence[Path], mix: Sequence[float]) -> RgbChoice | None:
-    """What the command line names: ``--rgb`` and ``--mix``, each as often as it is given.
+    """Returns the choice that all ``--rgb`` and ``--mix`` of a command line make together.
 
-    ``None`` where no store is named, and the pipeline decides. Raises :class:`MixError`.
+    ``None`` without a store: then the pipeline decides. Raises :class:`MixError`.
     """
     if len(rgb) <= 1 and not mix:
         return rgb[0] if rgb else None
@@ -69,10 +65,6 @@ def _listed(weights: Sequence[float]) -> str:
     return ", ".join(f"{weight:g}" for weight in weights) or "none"
 
 
-RgbRows = StoreRows | MixedRows
-"""Where a reader finds the rows of RGB features."""
-
-
 @dataclass(frozen=True)
 class RgbStores:
     """Opened stores whose clips are made by the same rules, and a weight for each."""
@@ -94,7 +86,7 @@ class RgbStores:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What must be told before anything is trained: marks of the stores, unusable videos."""
+        """What the user must know before training: marks of the stores, unusable videos."""
         marks = [store.provenance.warning for store in self.stores]
         counts = Counter(self._faults.values()) if len(self.stores) > 1 else {}
         return (
@@ -114,40 +106,47 @@ class RgbStores:
             for number, (store, weight) in enumerate(zip(self.stores, self.mix, strict=True), 1)
         }  # fmt: skip
 
-    def rows(self, *in_memory: str) -> RgbRows:
-        """How their rows are read; the arrays named are read at once."""
-        first, *others = self.stores
-        if not others:
-            return StoreRows.of(first, *in_memory)
-        parts = (StoreRows.of(first, *in_memory), *map(StoreRows.of, others))
-        return MixedRows(parts, self.mix)
-
     @cached_property
     def _faults(self) -> dict[str, str]:
-        """Video -> why it cannot be mixed; ``""`` where it can."""
-        faults = {video_id: "" for store in self.stores for video_id in store.videos}
+        """Video -> why its features cannot be mixed; ``""`` where they can."""
         first_frames = [first_frames_of(store) for store in self.stores]
-        for video_id in faults:
-            entries = [
-                store.videos.rows(video_id) if video_id in store.videos else None
-                for store in self.stores
-            ]
-            faults[video_id] = _fault(entries, first_frames)
+        faults: dict[str, str] = {}
+        for video_id in (video_id for store in self.stores for video_id in store.videos):
+            if not all(video_id in store.videos for store in self.stores):
+                faults[video_id] = "are in some of the mixed stores only and are left out"
+                continue
+            entries = [store.videos.rows(video_id) for store in self.stores]
+            first, *others = (
+                frames[entry.first_row : entry.first_row + entry.num_rows]
+                for entry, frames in zip(entries, first_frames, strict=True)
+            )
+            same = all(np.array_equal(first, other) for other in others)
+            faults[video_id] = (
+                "" if same else "have other clips in the mixed stores and are left out"
+            )
         return faults
 
 
 def open_rgb(choice: RgbChoice) -> RgbStores:
     """Opens what a pipeline or the command line names.
 
-    Raises :class:`~train.data.rgb_stores.MixError` for weights that do not sum to 1, and
+    Raises :class:`MixError` for weights that do not sum to 1, and
     :class:`StoreMismatchError` for another kind of store and for two with other rules for clips.
     """
     if isinstance(choice, Path):
         return RgbStores((open_store("rgb", choice),), (1.0,))
     check_mix(choice)
     stores = tuple(open_store("rgb", part.store) for part in choice)
-    for other in stores[1:]:
-        _refuse_other_clips(stores[0], other)
+    first, *others = stores
+    for other in others:
+        ours, theirs = _clip_rules(first), _clip_rules(other)
+        differing = [f"{n}: {ours[n]} / {theirs[n]}" for n in ours if ours[n] != theirs[n]]
+        if differing:
+            raise StoreMismatchError(
+                f"the features of {first.path} and {other.path} cannot be mixed, because they were "
+                f"made otherwise (first / second): {'; '.join(differing)}. Extract one of them "
+                "again with the other's settings"
+            )
     return RgbStores(stores, tuple(part.mix for part in choice))
 
 
@@ -162,21 +161,8 @@ def open_store(kind: StoreKind, path: Path) -> StoreReader:
 
 
 def first_frames_of(store: StoreReader) -> Int32[np.ndarray, " row"]:
-    """Frame that each clip of a store begins with; -1 where that is not known."""
+    """Reads the frame that each clip of a store begins with; -1 where that is not known."""
     return store.arrays.read_rows("first_frame", 0, store.num_rows)
-
-
-def _refuse_other_clips(first: StoreReader, other: StoreReader) -> None:
-    ours, theirs = _clip_rules(first), _clip_rules(other)
-    differing = [
-        f"{name}: {ours[name]} / {theirs[name]}" for name in ours if ours[name] != theirs[name]
-    ]
-    if differing:
-        raise StoreMismatchError(
-            f"the features of {first.path} and {other.path} cannot be mixed, because they were "
-            f"made otherwise (first / second): {'; '.join(differing)}. Extract one of them again "
-            "with the other's settings"
-        )
 
 
 def _clip_rules(store: StoreReader) -> dict[str, object]:
@@ -191,16 +177,3 @@ def _clip_rules(store: StoreReader) -> dict[str, object]:
         "rgb.hand_rules": clips.hand_rules,
         "feature_dim": store.provenance.feature_dim,
     }
-
-
-def _fault(entries: list[VideoRows | None], first_frames: list[np.ndarray]) -> str:
-    """Why the rows of one video cannot be mixed; ``""`` when they can."""
-    there = [entry for entry in entries if entry is not None]
-    if len(there) < len(entries):
-        return "are in some of the mixed stores only and are left out"
-    first, *others = (
-        frames[entry.first_row : entry.first_row + entry.num_rows]
-        for entry, frames in zip(there, first_frames, strict=True)
-    )
-    same = all(np.array_equal(first, other) for other in others)
-    return "" if same else "have other clips in the mixed stores and are left out"

@@ -16,8 +16,8 @@ SameSentence = Literal["together", "apart"]
 class EpochBatches:
     """The batches of every epoch, as one of several training processes sees them.
 
-    An epoch is a permutation of the split, cut into batches. What is left at its end and fills no
-    batch is left out of this epoch, unless the split is smaller than one batch: then that batch
+    An epoch is a permutation of the split, cut into batches. Videos at its end that do not fill a
+    batch are left out of this epoch, unless the split is smaller than one batch: then that batch
     holds all of it, as far as it can be dealt evenly to the processes.
     """
 
@@ -51,14 +51,18 @@ class EpochBatches:
         return max(1, len(self.sentences) // self.batch_size)
 
     def batches(self, epoch: int, *, first_step: int = 0) -> list[list[int]]:
-        """This process's share of each batch: places in the split, step by step.
+        """Returns this process's part of each batch: indices into the split, step by step.
 
         A resumed epoch starts at ``first_step`` and goes on as if it had never stopped.
         """
-        return [self._share(batch) for batch in self.global_batches(epoch)[first_step:]]
+        own = []
+        for batch in self.global_batches(epoch)[first_step:]:
+            size = len(batch) // self.num_processes
+            own.append(batch[self.rank * size : (self.rank + 1) * size])
+        return own
 
     def global_batches(self, epoch: int) -> list[list[int]]:
-        """The batches of all processes together."""
+        """Returns the batches of all processes together."""
         size = min(self.batch_size, len(self.sentences))
         size -= size % self.num_processes
         order = dealing_generator(self.seed, epoch).permutation(len(self.sentences))
@@ -67,22 +71,18 @@ class EpochBatches:
             dealt = spread(dealt, self.sentences, self.num_steps)
         return [dealt[start : start + size] for start in range(0, len(dealt), size)]
 
-    def _share(self, batch: Sequence[int]) -> list[int]:
-        size = len(batch) // self.num_processes
-        return list(batch[self.rank * size : (self.rank + 1) * size])
 
+def spread(indices: Sequence[int], sentences: Sequence[str], num_batches: int) -> list[int]:
+    """Reorders indices so that ``num_batches`` equal batches hold few videos of one sentence each.
 
-def spread(places: Sequence[int], sentences: Sequence[str], num_batches: int) -> list[int]:
-    """The places in another order: cut into ``num_batches`` equal batches, it has the videos of one
-    sentence in as many different batches as there can be.
-
-    Videos of a sentence follow each other and are dealt like cards, one to each batch in turn.
+    Videos of a sentence follow each other and are dealt like cards, one to each batch in turn, so
+    that they are in as many different batches as possible.
 
     >>> spread([0, 1, 2, 3], ["same", "same", "other", "last"], 2)
     [0, 2, 1, 3]
     """
     groups: dict[str, list[int]] = {}
-    for place in places:
-        groups.setdefault(sentences[place], []).append(place)
-    cards = [place for group in groups.values() for place in group]
+    for index in indices:
+        groups.setdefault(sentences[index], []).append(index)
+    cards = [index for group in groups.values() for index in group]
     return np.reshape(cards, (-1, num_batches)).T.ravel().tolist()

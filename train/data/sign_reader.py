@@ -1,20 +1,25 @@
-"""Reads one video from the stores, as the model's streams see it."""
+"""Reads one video from the stores, as the model's streams see it, in any process."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+import torch
+from jaxtyping import Float32, Int32, Int64
+from torch import Tensor
 
-from seds_core.clip_plan import clip_starts, timeline_step
-from seds_core.errors import UsageError, first_names
+from seds_core.clip_plan import clip_frames, clip_starts, places_of, timeline_frames, timeline_step
+from seds_core.errors import UsageError
+from seds_core.store.arrays import StoreArrays
 from seds_core.store.files import DamagedStoreError
 from seds_core.store.provenance import StoreMismatchError
-from train.batches import ClipLayout, SignBatch
-from train.data.encoder_input import PoseInput, PoseTimeline, at_least, read_timeline
-from train.data.rgb_stores import RgbRows
-from train.data.store_rows import LocatedVideo, StoreRows, locate
+from seds_core.store.reader import StoreReader, VideoRows, VideoTable
+from train.batches import ClipLayout
+from train.data.encoder_input import PoseInput, at_frames, at_least, encoder_input
 from train.settings import KeypointSettings
 
 
@@ -22,142 +27,195 @@ class UnreadableVideoError(UsageError):
     """Rows that are damaged, or that the system cannot read; the message names the video."""
 
 
-@dataclass(frozen=True)
-class PoseExample:
-    """The keypoints of a video, and where its clips begin in them."""
+class LocatedVideo(NamedTuple):
+    """All that a process must be told to read a video: it needs no tables of videos."""
 
-    frames: PoseInput
-    clip_starts: Int64[np.ndarray, " clip"]
+    video_id: str
+    rows: Mapping[Path, VideoRows]
+    """Store -> which of its rows are the video's."""
+
+
+@dataclass(frozen=True)
+class StoreRows:
+    """The rows of a store as they were when it was opened.
+
+    It may be sent to another process: the table of videos stays behind, and arrays in memory are
+    shared. Each process opens the store for itself, at its first read; rows that were committed
+    once never change.
+    """
+
+    path: Path
+    videos: VideoTable | None
+    """``None`` in another process."""
+    in_memory: dict[str, Tensor]
+    """Small arrays that were read whole: every read of the store has its cost, however small."""
+
+    @classmethod
+    def of(cls, store: StoreReader, *in_memory: str) -> "StoreRows":
+        """All videos of an opened store; reads the named arrays at once."""
+        arrays = {
+            name: torch.from_numpy(store.arrays.read_rows(name, 0, store.num_rows))
+            for name in in_memory
+        }
+        return cls(store.path, store.videos, arrays)
+
+    def entry(self, video: LocatedVideo) -> VideoRows:
+        """Returns what is known of a video's rows."""
+        return video.rows[self.path]
+
+    def read(self, video: LocatedVideo, array: str) -> np.ndarray:
+        """Reads the video's rows of one array."""
+        entry = self.entry(video)
+        first, stop = entry.first_row, entry.first_row + entry.num_rows
+        if array in self.in_memory:
+            return self.in_memory[array][first:stop].numpy()
+        return self._arrays.read_rows(array, first, stop)
+
+    @cached_property
+    def _arrays(self) -> StoreArrays:
+        return StoreArrays(self.path)
+
+    def __reduce__(self) -> tuple[type["StoreRows"], tuple[object, ...]]:
+        # The opened store and its table stay behind; torch shares the tensors.
+        return StoreRows, (self.path, None, self.in_memory)
+
+
+def locate(video_id: str, stores: Iterable[StoreRows]) -> LocatedVideo:
+    """Finds a video's rows, in the process that opened the stores."""
+    rows = {store.path: store.videos.rows(video_id) for store in stores if store.videos is not None}
+    return LocatedVideo(video_id, rows)
+
+
+def mixed_features(
+    features: list[np.ndarray], mix: tuple[float, ...]
+) -> Float32[np.ndarray, "clip rgb"]:
+    """Sums weight times features, in float32. CiCo (arXiv 2303.12793), section 3.2."""
+    weighted = (
+        np.float32(weight) * part.astype(np.float32)
+        for weight, part in zip(mix, features, strict=True)
+    )
+    return reduce(np.add, weighted)
 
 
 @dataclass(frozen=True)
 class SignExample:
     """One video with the streams that are used; both have the same clips."""
 
-    pose: PoseExample | None
+    pose: PoseInput | None
+    clip_starts: Int64[np.ndarray, " clip"] | None
+    """Where the clips begin in ``pose``; ``None`` without it."""
     rgb: Float32[np.ndarray, "clip rgb"] | None
 
     @property
     def num_clips(self) -> int:
         """Clips of the video."""
-        if self.pose is not None:
-            return len(self.pose.clip_starts)
-        assert self.rgb is not None, "a video has at least one stream"
-        return len(self.rgb)
+        clips = self.rgb if self.clip_starts is None else self.clip_starts
+        assert clips is not None, "a video has at least one stream"
+        return len(clips)
 
 
 @dataclass(frozen=True)
 class SignReader:
-    """Where videos are read from; it may be sent to another process."""
+    """Reads videos from the stores of a stage; it may be sent to another process."""
 
-    rgb: RgbRows | None
-    """Decides the clips where it is there."""
+    rgb: tuple[StoreRows, ...]
+    """Stores of features, the first of which decides the clips; several are mixed."""
     pose: StoreRows | None
     layout: ClipLayout
     keypoints: KeypointSettings
+    mix: tuple[float, ...] = (1.0,)
+    """A weight for each store of features."""
     names_clip_frames: bool = False
     """Whether the RGB store names every frame of its clips, which are not evenly spaced."""
 
     def locate(self, video_id: str) -> LocatedVideo:
-        """Where a video lies in the stores; only the process that opened them knows."""
-        used = [store for store in (self.rgb, self.pose) if store is not None]
-        return locate(video_id, (part for store in used for part in store.stores))
+        """Finds a video in the stores, in the process that opened them."""
+        return locate(video_id, self.rgb if self.pose is None else (*self.rgb, self.pose))
 
     def read(self, video: LocatedVideo) -> SignExample:
-        """A video that the stores hold.
+        """Reads a video that the stores hold.
 
         Raises ``StoreMismatchError`` when its clips do not lie within its keypoints, and
         :class:`UnreadableVideoError` for rows that cannot be read.
         """
         with _naming(video):
-            pose = None if self.pose is None else self._read_pose(self.pose, video)
-            return SignExample(pose, self._read_features(video))
+            pose = starts = rgb = None
+            if self.pose is not None:
+                pose, numbers = self._read_timeline(self.pose, video)
+                starts = self._clip_starts(numbers, self.pose, video)
+                pose = at_least(pose, self.layout.clip_length)
+            if self.rgb and self.layout.rgb_dim is not None:
+                parts = [store.read(video, "features") for store in self.rgb]
+                one_store = parts[0].astype(np.float32, copy=False)
+                rgb = one_store if len(parts) == 1 else mixed_features(parts, self.mix)
+            return SignExample(pose, starts, rgb)
 
-    def read_frames(self, pose: StoreRows, video: LocatedVideo) -> PoseInput:
-        """The video's timeline before any frame is repeated."""
+    def read_keypoints(self, video: LocatedVideo) -> PoseInput:
+        """Reads the video's timeline, however short it is; only with a pose store."""
+        assert self.pose is not None
         with _naming(video):
-            return self._read_timeline(pose, video).frames
+            return self._read_timeline(self.pose, video)[0]
 
-    def _read_pose(self, pose: StoreRows, video: LocatedVideo) -> PoseExample:
-        timeline = self._read_timeline(pose, video)
-        starts = self._clip_starts(timeline, video)
+    def _read_timeline(
+        self, pose: StoreRows, video: LocatedVideo
+    ) -> tuple[PoseInput, Int32[np.ndarray, " frame"]]:
+        """Every k-th frame of a video, as published only those with a hand, and their numbers.
+
+        Raises :class:`StoreMismatchError` when the store lacks one of them.
+        """
+        entry = pose.entry(video)
+        if self.rgb and self.keypoints.frames == "all":
+            step = self.rgb[0].entry(video).frame_step
+        else:
+            step = timeline_step(entry.num_frames, self.keypoints.max_frames)
+        numbers = timeline_frames(entry.num_frames, step)
+        rows = places_of(numbers, pose.read(video, "frame"))
+        if rows is None:
+            raise StoreMismatchError(
+                f"{pose.path} lacks keypoints of the video '{video.video_id}': every {step}. of "
+                f"its {entry.num_frames} frames is needed; extract its poses again"
+            )
+        keypoints = pose.read(video, "keypoints")
+        if len(rows) < len(keypoints):
+            keypoints = keypoints[rows]
+        frames = encoder_input(keypoints, (entry.width, entry.height), self.keypoints.rules)
+        if self.keypoints.frames == "all":
+            return frames, numbers
+        kept = np.flatnonzero(frames.has_hand)
+        return at_frames(frames, kept), numbers[kept]
+
+    def _clip_starts(
+        self, numbers: Int32[np.ndarray, " frame"], pose: StoreRows, video: LocatedVideo
+    ) -> Int64[np.ndarray, " clip"]:
+        """Where the clips begin on a timeline of these frames."""
+        length = self.layout.clip_length
+        if not self.rgb:
+            return clip_starts(len(numbers), length, self.layout.num_slots).astype(np.int64)
+        clips = self.rgb[0]
+        starts = places_of(clips.read(video, "first_frame"), numbers)
+        # A timeline shorter than a clip repeats its last frame.
+        if starts is not None and starts.max() > max(0, len(numbers) - length):
+            starts = None
+        if starts is not None and self.names_clip_frames:
+            frames = clips.read(video, "frames")
+            expected = clip_frames(numbers, starts.astype(np.int32), frames.shape[1])
+            starts = starts if np.array_equal(frames, expected) else None
         if starts is None:
             raise StoreMismatchError(
                 f"the clips of the video '{video.video_id}' are not made of the frames that "
-                f"{pose.path} has of it: its timeline there has {timeline.frames.num_frames} "
-                f"frames, by the rules '{self.keypoints.rules}' for frames "
-                f"'{self.keypoints.frames}'; extract the features again with this pose store"
+                f"{pose.path} has of it: its timeline there has {len(numbers)} frames, by the "
+                f"rules '{self.keypoints.rules}' for frames '{self.keypoints.frames}'; extract "
+                "the features again with this pose store"
             )
-        return PoseExample(at_least(timeline.frames, self.layout.clip_length), starts)
-
-    def _read_timeline(self, pose: StoreRows, video: LocatedVideo) -> PoseTimeline:
-        if self.rgb is not None and self.keypoints.frames == "all":
-            step = self.rgb.entry(video).frame_step
-        else:
-            step = timeline_step(pose.entry(video).num_frames, self.keypoints.max_frames)
-        return read_timeline(pose, video, step, self.keypoints)
-
-    def _clip_starts(
-        self, timeline: PoseTimeline, video: LocatedVideo
-    ) -> Int64[np.ndarray, " clip"] | None:
-        """Where the clips begin on the timeline; ``None`` when they do not lie on it."""
-        length = self.layout.clip_length
-        if self.rgb is None:
-            starts = clip_starts(timeline.frames.num_frames, length, self.layout.num_slots)
-            return starts.astype(np.int64)
-        found = timeline.starts_of(self.rgb.read(video, "first_frame"), length)
-        if found is None or not self.names_clip_frames:
-            return found
-        return found if timeline.has_clips(self.rgb.read(video, "frames"), found) else None
-
-    def _read_features(self, video: LocatedVideo) -> Float32[np.ndarray, "clip rgb"] | None:
-        if self.rgb is None or self.layout.rgb_dim is None:
-            return None
-        return self.rgb.read(video, "features").astype(np.float32, copy=False)
+        return starts
 
 
 @contextmanager
 def _naming(video: LocatedVideo) -> Iterator[None]:
-    """Says which video it was whose rows could not be read."""
+    """Names the video whose rows cannot be read."""
     try:
         yield
     except (DamagedStoreError, OSError) as error:
         raise UnreadableVideoError(
             f"the video '{video.video_id}' cannot be read: {error}"
         ) from error
-
-
-NOT_FINITE = "hold numbers that are not finite"
-ADVICE = "extract these videos again, or leave them out of the index"
-
-_NAMES_SHOWN = 10
-
-
-class UnusableVideosError(UsageError):
-    """Videos whose stored numbers are not finite; the message names them."""
-
-
-def named(video_ids: Sequence[str]) -> str:
-    """Some ids, and how many they are where not all are named.
-
-    >>> named(["a", "b"])
-    "'a', 'b'"
-    """
-    return first_names([f"'{video_id}'" for video_id in video_ids], _NAMES_SHOWN)
-
-
-def refuse_unusable(batch: SignBatch, video_ids: Sequence[str]) -> None:
-    """Raises :class:`UnusableVideosError` if some of a batch's videos are not finite."""
-    if rows := batch.unusable_rows():
-        names = named([video_ids[row] for row in rows])
-        raise UnusableVideosError(f"the features of {names} {NOT_FINITE}: {ADVICE}")
-
-
-def usable_batches(batches: Iterable[SignBatch], video_ids: Sequence[str]) -> Iterator[SignBatch]:
-    """The batches, which are all of these videos in their order; raises like
-    :func:`refuse_unusable`."""
-    first = 0
-    for batch in batches:
-        refuse_unusable(batch, video_ids[first : first + batch.num_videos])
-        first += batch.num_videos
-        yield batch

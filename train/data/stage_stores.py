@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from seds_core.clip_plan import timeline_step
 from seds_core.errors import UsageError
-from seds_core.store.layout import StoreKind
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader, VideoTable
+from seds_core.store.reader import StoreReader
 from train.batches import ClipLayout
 from train.data.rgb_stores import RgbChoice, RgbStores, first_frames_of, open_rgb, open_store
 from train.settings import KeypointSettings, Stage
@@ -18,59 +16,29 @@ from train.settings import KeypointSettings, Stage
 
 @dataclass(frozen=True)
 class StorePair:
-    """Two stores whose rows share one timeline."""
+    """The videos of two stores whose rows share one timeline."""
 
-    rgb: StoreReader
-    pose: StoreReader
-
-    @cached_property
-    def video_ids(self) -> tuple[str, ...]:
-        """Videos that both stores hold, made from the same source, in the RGB store's order."""
-        both = (video_id for video_id in self.rgb.videos if video_id in self.pose.videos)
-        return tuple(video_id for video_id in both if video_id not in self.from_other_sources)
-
-    @cached_property
-    def from_other_sources(self) -> frozenset[str]:
-        """Videos whose source changed between the two extractions, or was read to another end:
-        their rows do not belong together."""
-        imported = any(store.provenance.imported_from for store in (self.rgb, self.pose))
-        same = _same_length if imported else _same_content
-        return frozenset(
-            video_id
-            for video_id in self.rgb.videos.keys() & self.pose.videos.keys()
-            if not same(video_id, self.rgb.videos, self.pose.videos)
-        )
-
-    @property
-    def only_in_one(self) -> frozenset[str]:
-        """Videos that one of the stores lacks."""
-        return frozenset(self.rgb.videos.keys() ^ self.pose.videos.keys())
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What must be told before anything is trained: marks of the stores, unusable videos."""
-        marks = [store.provenance.warning for store in (self.rgb, self.pose)]
-        counts = [
-            (len(self.only_in_one), "videos are in one store only and are left out"),
-            (
-                len(self.from_other_sources),
-                "videos changed between the extractions and are left out",
-            ),
-        ]
-        return (
-            *(mark for mark in marks if mark),
-            *(f"{count:,} {text}" for count, text in counts if count),
-        )
+    video_ids: tuple[str, ...]
+    """Videos that both stores hold, made from the same source, in the RGB store's order."""
+    only_in_one: frozenset[str]
+    """Videos that one of the stores lacks."""
+    from_other_sources: frozenset[str]
+    """Videos whose source changed between the two extractions, or was read to another end: their
+    rows do not belong together."""
+    warnings: tuple[str, ...]
+    """What the user must know before training: marks of the stores, unusable videos."""
 
 
 def open_pair(rgb_path: Path, pose_path: Path) -> StorePair:
-    """Opens two stores that fit each other. Raises like :func:`pair_stores`, and for another kind
-    of store."""
+    """Opens two stores and compares them.
+
+    Raises like :func:`pair_stores`, and for a store of another kind.
+    """
     return pair_stores(open_store("rgb", rgb_path), open_store("pose", pose_path))
 
 
 def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
-    """Holds two stores against each other.
+    """Finds the videos whose rows in both stores belong together.
 
     Raises :class:`StoreMismatchError`, naming both, when it is not known which frames the clips
     are made of, and when the pose store leaves out frames of the clips' timeline.
@@ -81,8 +49,19 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
             f"{pose.path} cannot be matched with them: import the features again with --pose "
             f"{pose.path}, or train --stage rgb, which needs no keypoints"
         )
-    pair = StorePair(rgb, pose)
-    lacking = first_without_rows(pair.video_ids, pose, lambda video: clip_timeline_step(rgb, video))
+
+    # Imported rows tell at most how long their video was.
+    is_imported = any(store.provenance.imported_from for store in (rgb, pose))
+    columns = ("num_frames",) if is_imported else ("content_hash", "num_frames")
+    from_other_sources = set()
+    for video_id in rgb.videos.keys() & pose.videos.keys():
+        ours, theirs = (store.videos.values_of(video_id, columns) for store in (rgb, pose))
+        is_unknown = is_imported and min(ours[0], theirs[0]) < 1
+        if ours != theirs and not is_unknown:
+            from_other_sources.add(video_id)
+
+    usable = tuple(v for v in rgb.videos if v in pose.videos and v not in from_other_sources)
+    lacking = first_without_rows(usable, pose, lambda video: clip_timeline_step(rgb, video))
     if lacking is not None:
         rules = [store.provenance.timeline.recorded() for store in (rgb, pose)]
         raise StoreMismatchError(
@@ -90,12 +69,21 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
             f"{rules[1]}, and lacks frames of the video '{lacking}' that are needed; extract one "
             "of them again with the other's pipeline"
         )
-    return pair
+
+    only_in_one = frozenset(rgb.videos.keys() ^ pose.videos.keys())
+    warnings = [store.provenance.warning for store in (rgb, pose)]
+    if only_in_one:
+        warnings.append(f"{len(only_in_one):,} videos are in one store only and are left out")
+    if from_other_sources:
+        changed = f"{len(from_other_sources):,} videos changed between the extractions"
+        warnings.append(f"{changed} and are left out")
+    return StorePair(
+        usable, only_in_one, frozenset(from_other_sources), tuple(filter(None, warnings))
+    )
 
 
 def clip_timeline_step(rgb: StoreReader, video_id: str) -> int:
-    """Frames of a video from one frame of its clips' timeline to the next, before any is dropped
-    for want of a hand."""
+    """Returns the k of a clip timeline of every k-th frame, before frames without hands go."""
     entry = rgb.videos.rows(video_id)
     if rgb.provenance.clips.drops_frames:
         return timeline_step(entry.num_frames, rgb.provenance.timeline.max_frames)
@@ -105,19 +93,8 @@ def clip_timeline_step(rgb: StoreReader, video_id: str) -> int:
 def first_without_rows(
     video_ids: Iterable[str], pose: StoreReader, step: Callable[[str], int]
 ) -> str | None:
-    """The first video of whose every ``step(video)``-th frame there are not always keypoints."""
+    """Returns the first video that lacks keypoints of one of every ``step(video)``-th frame."""
     return next((v for v in video_ids if step(v) % pose.videos.rows(v).frame_step), None)
-
-
-def _same_content(video_id: str, first: VideoTable, second: VideoTable) -> bool:
-    columns = ("content_hash", "num_frames")
-    return first.values_of(video_id, columns) == second.values_of(video_id, columns)
-
-
-def _same_length(video_id: str, first: VideoTable, second: VideoTable) -> bool:
-    """For imported rows, of whose video nothing else is known; sometimes not even that."""
-    lengths = {table.rows(video_id).num_frames for table in (first, second)}
-    return len(lengths) == 1 or min(lengths) < 1
 
 
 class StageStoresError(UsageError):
@@ -149,7 +126,7 @@ class StageStores:
 def open_stage_stores(
     stage: Stage, settings: KeypointSettings, *, rgb: RgbChoice | None, pose: Path | None
 ) -> StageStores:
-    """The stores of a stage.
+    """Opens the stores of a stage.
 
     ``rgb`` does not look at the pose store. ``pose`` takes its clips from the RGB store where one
     is given, so that the model fits a later fusion; without one the settings decide.
@@ -157,41 +134,34 @@ def open_stage_stores(
     Raises :class:`StageStoresError` for a store that is missing or does not fit the settings, and
     ``StoreMismatchError`` for two that do not fit each other.
     """
-    if stage == "rgb":
-        return _rgb_only(rgb, settings)
-    if pose is None:
-        raise _missing("pose", stage)
-    pose_store = open_store("pose", pose)
-    if rgb is None and stage == "fusion":
-        raise _missing("rgb", stage)
+    for kind, named in (("pose", pose), ("rgb", rgb)):
+        if named is None and stage in (kind, "fusion"):
+            raise StageStoresError(
+                f"stage {stage} needs a store of kind {kind}, and none is named: give --{kind} "
+                f"STORE, or set data.{kind} in the pipeline"
+            )
+    pose_store = None if stage == "rgb" or pose is None else open_store("pose", pose)
     if rgb is None:
+        assert pose_store is not None
         return _pose_only(pose_store, settings)
+
     stores = open_rgb(rgb)
     _refuse_other_frames(settings, stores.clips)
-    pair = pair_stores(stores.clips, pose_store)
-    return StageStores(
-        stores,
-        pose_store,
-        stores.video_ids.intersection(pair.video_ids),
-        _layout_of(stores.clips, with_features=stage == "fusion"),
-        _with_max_frames(settings, stores.clips),
-        tuple(dict.fromkeys((*stores.warnings, *pair.warnings))),
-    )
-
-
-def _rgb_only(rgb: RgbChoice | None, settings: KeypointSettings) -> StageStores:
-    if rgb is None:
-        raise _missing("rgb", "rgb")
-    stores = open_rgb(rgb)
-    _refuse_other_frames(settings, stores.clips)
-    layout = _layout_of(stores.clips, with_features=True)
-    return StageStores(stores, None, stores.video_ids, layout, settings, stores.warnings)
+    video_ids, warnings = stores.video_ids, stores.warnings
+    if pose_store is not None:
+        pair = pair_stores(stores.clips, pose_store)
+        video_ids = video_ids.intersection(pair.video_ids)
+        warnings = tuple(dict.fromkeys((*warnings, *pair.warnings)))
+        settings = _with_max_frames(settings, stores.clips)
+    layout = _layout_of(stores.clips, with_features=stage != "pose")
+    return StageStores(stores, pose_store, video_ids, layout, settings, warnings)
 
 
 def _pose_only(store: StoreReader, settings: KeypointSettings) -> StageStores:
     held, wanted = store.provenance.timeline.max_frames, settings.max_frames
     if held is not None and (wanted is None or wanted >= held):
-        settings = _with_max_frames(settings, store)  # more frames than there are cannot be had
+        # The store has no more frames.
+        settings = _with_max_frames(settings, store)
     lacking = first_without_rows(
         store.videos,
         store,
@@ -204,20 +174,12 @@ def _pose_only(store: StoreReader, settings: KeypointSettings) -> StageStores:
             f"keypoints.max_frames to {held}, or extract with frames.max_frames {wanted}"
         )
     layout = ClipLayout(settings.max_clips, settings.clip_length, None)
-    mark = store.provenance.warning
-    marks = (mark,) if mark else ()
-    return StageStores(None, store, frozenset(store.videos), layout, settings, marks)
-
-
-def _missing(kind: StoreKind, stage: Stage) -> StageStoresError:
-    return StageStoresError(
-        f"stage {stage} needs a store of kind {kind}, and none is named: give --{kind} STORE, "
-        f"or set data.{kind} in the pipeline"
-    )
+    warnings = tuple(filter(None, [store.provenance.warning]))
+    return StageStores(None, store, frozenset(store.videos), layout, settings, warnings)
 
 
 def _refuse_other_frames(settings: KeypointSettings, rgb: StoreReader) -> None:
-    """Both streams must leave out the same frames."""
+    """Raises :class:`StageStoresError` unless both streams leave out the same frames."""
     rules = rgb.provenance.clips.hand_rules
     match settings.frames, rgb.provenance.clips.drops_frames:
         case "hands", False:
@@ -246,7 +208,7 @@ def _with_max_frames(settings: KeypointSettings, store: StoreReader) -> Keypoint
 
 
 def _layout_of(store: StoreReader, *, with_features: bool) -> ClipLayout:
-    """As many slots as the RGB store's settings allow a video clips."""
+    """Returns as many slots as the RGB store's settings allow a video clips."""
     num_slots = store.provenance.clip_slots
     if num_slots is None:
         raise StageStoresError(

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from seds_core.console import progress_bar, track
 from train.batches import SignBatch, SignTokens, TextTokens, on_device
+from train.data.collation import usable_batches
 from train.data.loading import sign_batches
 from train.data.retrieval_data import RetrievalData, SplitVideos
-from train.data.sign_reader import usable_batches
 from train.evaluation.metrics import Gallery, SplitScores, build_gallery
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model.retrieval_model import RetrievalModel

@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from seds_core.console import messages, warn
 from train.checkpoints.run_folder import RunFolder
-from train.data.sign_reader import ADVICE, NOT_FINITE, named
+from train.data.collation import ADVICE, NOT_FINITE, named
 from train.training.step import StepReport
 
 

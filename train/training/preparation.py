@@ -13,7 +13,7 @@ from seds_core.errors import UsageError
 from train.batches import ClipLayout
 from train.checkpoints.import_weights import ImportReport, import_weights, start_streams
 from train.checkpoints.run_folder import RunFolder, RunIdentity, TrainingVideos
-from train.data.loading import TrainingBatches, training_batches
+from train.data.loading import TrainingBatches
 from train.data.retrieval_data import RetrievalData, SplitError, SplitVideos, open_data
 from train.data.sampler import EpochBatches
 from train.model.normalisation import synchronise
@@ -106,7 +106,7 @@ def prepare(
         rank=processes.rank,
         num_processes=processes.size,
     )
-    batches = training_batches(
+    batches = TrainingBatches(
         data,
         training,
         tokenizer,

@@ -15,9 +15,9 @@ from seds_core.pipeline_file import read_section, with_changes
 from train.batches import concatenated, on_device
 from train.checkpoints.run_checkpoint import Position
 from train.checkpoints.run_folder import RunFolder, RunFolderError, environment
+from train.data.collation import refuse_unusable
 from train.data.retrieval_data import RetrievalData, count_unseen_hands
 from train.data.rgb_stores import rgb_choice
-from train.data.sign_reader import refuse_unusable
 from train.evaluation.scoring import evaluate_split
 from train.model.normalisation import average_running_statistics, frozen_statistics
 from train.model.retrieval_model import RetrievalModel

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from seds_core.errors import UnavailableError
 from train.batches import TrainingBatch, on_device
-from train.data.sign_reader import ADVICE, NOT_FINITE
+from train.data.collation import ADVICE, NOT_FINITE
 from train.model.normalisation import restore_statistics, saved_statistics
 from train.optimisation.optimiser import current_rates, rate_share, set_rates, trained_parameters
 from train.settings import OptimisationSettings

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import pickle
 import time
@@ -10,7 +11,7 @@ from small_stores import RGB, SENTENCES, rgb_video, small_data_set, write_index,
 from word_tokenizer import WordTokenizer
 
 from train.batches import tensors_of
-from train.data.loading import sign_batches, training_batches
+from train.data.loading import TrainingBatches, sign_batches
 from train.data.retrieval_data import open_data
 from train.data.sampler import EpochBatches
 from train.data.sign_reader import UnreadableVideoError
@@ -26,7 +27,7 @@ def data(tmp_path_factory):
 
 def loader(data, workers, rank=0, num_processes=1):
     sampler = EpochBatches(tuple(SENTENCES[:6]), 2, seed=0, rank=rank, num_processes=num_processes)
-    return training_batches(
+    return TrainingBatches(
         data,
         data.split("train"),
         WordTokenizer(),
@@ -61,24 +62,21 @@ def test_reading_leaves_the_random_state_alone(data, workers):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_processes_read_their_share(data):
+def test_processes_read_their_part(data):
     whole = list(loader(data, 0).epoch(0))
     for rank in (0, 1):
-        for share, batch in zip(loader(data, 0, rank, 2).epoch(0), whole, strict=True):
-            assert share.signs.num_videos == 1
-            assert torch.equal(share.signs.rgb[0], batch.signs.rgb[rank])
-            assert torch.equal(share.text.input_ids[0], batch.text.input_ids[rank])
+        for part, batch in zip(loader(data, 0, rank, 2).epoch(0), whole, strict=True):
+            assert part.signs.num_videos == 1
+            assert torch.equal(part.signs.rgb[0], batch.signs.rgb[rank])
+            assert torch.equal(part.text.input_ids[0], batch.text.input_ids[rank])
 
 
 def test_evaluation_goes_through_a_split_in_order(data):
     videos = data.split("train")
-    batches = sign_batches(data, videos, batch_size=4, workers=0)
-    assert len(batches) == 2
-    for _ in range(2):
-        read = list(batches)
-        assert [batch.num_videos for batch in read] == [4, 2]
-        lengths = torch.cat([batch.rgb[:, 0, 0] for batch in read])
-        assert lengths.tolist() == [30, 9, 95, 21, 16, 40]
+    read = list(sign_batches(data, videos, batch_size=4, workers=0))
+    assert [batch.num_videos for batch in read] == [4, 2]
+    lengths = torch.cat([batch.rgb[:, 0, 0] for batch in read])
+    assert lengths.tolist() == [30, 9, 95, 21, 16, 40]
 
 
 def rgb_only(folder, num_videos):
@@ -96,8 +94,8 @@ def test_what_is_sent_to_a_worker_does_not_grow_with_the_data(tmp_path):
         folder = tmp_path / f"{num_videos:03}"
         folder.mkdir()
         reader = rgb_only(folder, num_videos).reader
-        (rows,) = reader.rgb.stores
-        bare = replace(reader, rgb=replace(rows, in_memory={}))
+        (rows,) = reader.rgb
+        bare = replace(reader, rgb=(replace(rows, in_memory={}),))
         sizes.append(len(pickle.dumps(bare)))
         assert len(pickle.dumps(reader.locate("video1"))) < 400
     assert sizes[0] == sizes[1] < 4_000
@@ -129,10 +127,11 @@ def test_reading_goes_on_after_an_error(data):
 
 
 def test_closing_ends_the_workers_within_a_pass(data):
+    others = set(multiprocessing.active_children())
     batches = sign_batches(data, data.split("train") * 4, batch_size=2, workers=2)
-    next(iter(batches))
-    pids = [worker.pid for worker in batches._loader._workers]
-    assert len(set(pids)) == 2
+    next(batches)
+    pids = [worker.pid for worker in set(multiprocessing.active_children()) - others]
+    assert len(pids) == 2
     batches.close()
     deadline = time.monotonic() + 10
     while any(os.path.exists(f"/proc/{pid}") for pid in pids):

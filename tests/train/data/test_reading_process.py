@@ -16,7 +16,7 @@ from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 from train.data.loading import KeyedLoader
 from train.data.reading_process import LostReaderError, ReadingProcess
-from train.data.store_rows import StoreRows
+from train.data.sign_reader import StoreRows
 
 
 @pytest.fixture

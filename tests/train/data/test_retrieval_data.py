@@ -1,11 +1,23 @@
+"""Splits, what is left out of them, and hands that are never seen."""
+
 import json
 import pickle
 
 import numpy as np
 import pytest
-from small_stores import RGB, rgb_video, small_data_set, write_index, write_store
+from small_stores import (
+    POSE,
+    RGB,
+    pose_video,
+    rgb_video,
+    signer,
+    small_data_set,
+    write_index,
+    write_store,
+)
 
-from train.data.retrieval_data import SplitError, open_data
+from seds_core.errors import UsageError
+from train.data.retrieval_data import SplitError, UnseenHands, count_unseen_hands, open_data
 from train.settings import TrainSettings
 
 
@@ -50,9 +62,37 @@ def test_another_process_reads_the_same(data):
     sent, video = pickle.loads(pickle.dumps((data.reader, data.reader.locate("c"))))
     here, there = data.reader.read(video), sent.read(video)
     np.testing.assert_array_equal(there.rgb, here.rgb)
-    np.testing.assert_array_equal(there.pose.frames.right, here.pose.frames.right)
+    np.testing.assert_array_equal(there.pose.right, here.pose.right)
 
 
 def test_provenance_can_be_written_down(data):
     assert json.loads(json.dumps(data.provenance)) == data.provenance
     assert data.provenance.keys() == {"rgb", "pose"}
+
+
+def video(video_id, hidden):
+    keypoints = signer(20, np.random.default_rng(0))
+    keypoints[:, hidden, 2] = 0
+    return pose_video(video_id, 20, keypoints)
+
+
+LEFT = [5, 7, 9, *range(91, 112)]
+RIGHT = [6, 8, 10, *range(112, 133)]
+
+
+def test_videos_without_a_hand_are_counted(tmp_path):
+    videos = [video("a", []), video("b", LEFT), video("c", RIGHT), video("d", LEFT + RIGHT)]
+    pose = write_store(tmp_path / "pose.zarr", POSE, videos)
+    index = write_index(tmp_path / "index.csv", [(v, "train", "hello") for v in "abcd"])
+    data = open_data(TrainSettings(), "pose", index=index, rgb=None, pose=pose)
+    counted = count_unseen_hands(data, data.split("train"))
+    assert counted == UnseenHands(num_videos=4, without_right=2, without_left=2, without_both=1)
+    assert str(counted) == (
+        "of 4 videos, 2 never show a usable right hand, 2 a left one, 1 neither"
+    )
+
+
+def test_a_stage_without_keypoints_has_no_hands_to_count(tmp_path):
+    data = open_data(TrainSettings(), "rgb", **small_data_set(tmp_path))
+    with pytest.raises(UsageError, match="pose store"):
+        count_unseen_hands(data, data.split("train"))

@@ -11,9 +11,9 @@ DIFFERENT = tuple(f"sentence {i}" for i in range(23))
 def test_every_video_at_most_once_in_full_batches():
     batches = EpochBatches(DIFFERENT, batch_size=5, seed=1).batches(0)
     assert [len(batch) for batch in batches] == [5] * 4
-    places = [place for batch in batches for place in batch]
-    assert len(set(places)) == 20
-    assert set(places) <= set(range(23))
+    positions = [position for batch in batches for position in batch]
+    assert len(set(positions)) == 20
+    assert set(positions) <= set(range(23))
 
 
 def test_order_depends_on_seed_and_epoch_alone():
@@ -65,9 +65,9 @@ def test_videos_of_a_sentence_are_kept_apart():
     batches = EpochBatches(sentences, 6, 0, "apart").batches(0)
     assert sorted(p for batch in batches for p in batch) == list(range(24))
     for batch in batches:
-        assert len({sentences[place] for place in batch}) == 6
+        assert len({sentences[position] for position in batch}) == 6
     together = EpochBatches(sentences, 6, 0, "together").batches(0)
-    assert any(len({sentences[place] for place in batch}) < 6 for batch in together)
+    assert any(len({sentences[position] for position in batch}) < 6 for batch in together)
 
 
 def test_too_many_videos_of_a_sentence_are_spread_evenly():

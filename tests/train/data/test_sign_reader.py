@@ -1,3 +1,6 @@
+"""Rows of stores become a video's streams."""
+
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -24,12 +27,54 @@ from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FinishedVideo
 from train.batches import ClipLayout
-from train.data.sign_reader import SignReader
-from train.data.store_rows import StoreRows, locate
+from train.data.sign_reader import SignReader, StoreRows, locate
 from train.settings import KeypointSettings
+
+
+def test_rows_of_a_video_here_and_in_another_process(tmp_path):
+    videos = {video_id: rgb_video(video_id, length) for video_id, length in LENGTHS.items()}
+    rows = StoreRows.of(StoreReader(write_store(tmp_path / "rgb.zarr", RGB, list(videos.values()))))
+    for video_id, video in videos.items():
+        np.testing.assert_array_equal(
+            rows.read(locate(video_id, [rows]), "features"), video.rows["features"]
+        )
+    sent = pickle.loads(pickle.dumps(rows))
+    assert sent.videos is None
+    assert "_arrays" in vars(rows)
+    assert "_arrays" not in vars(sent)
+    np.testing.assert_array_equal(
+        sent.read(locate("c", [rows]), "features"), videos["c"].rows["features"]
+    )
+
+
+def test_a_store_that_grows_stays_as_it_was(tmp_path):
+    path = write_store(tmp_path / "rgb.zarr", RGB, [rgb_video("a", 30)])
+    rows = StoreRows.of(StoreReader(path))
+    video = locate("a", [rows])
+    before = rows.read(video, "features")
+    write_store(path, RGB, [rgb_video("a", 21, content="c1")])
+    again = pickle.loads(pickle.dumps(rows))
+    np.testing.assert_array_equal(again.read(video, "features"), before)
+
+
+def test_arrays_in_memory_give_the_same_rows(tmp_path):
+    path = write_store(tmp_path / "rgb.zarr", RGB, [rgb_video(v, n) for v, n in LENGTHS.items()])
+    store = StoreReader(path)
+    held, read = StoreRows.of(store, "first_frame"), StoreRows.of(store)
+    for video_id in LENGTHS:
+        video = locate(video_id, [read])
+        expected = read.read(video, "first_frame")
+        np.testing.assert_array_equal(held.read(video, "first_frame"), expected)
+    assert "_arrays" not in vars(held)
+
 
 ALL = KeypointSettings()
 HANDS = KeypointSettings(frames="hands")
+
+
+def sign_reader(rgb, pose, layout, settings, **options):
+    """A reader of one store of features, of one of keypoints, or of both."""
+    return SignReader(() if rgb is None else (rgb,), pose, layout, settings, **options)
 
 
 @pytest.fixture(scope="module")
@@ -45,30 +90,30 @@ def stores(tmp_path_factory):
 
 @pytest.mark.parametrize("video_id", LENGTHS)
 def test_both_streams_have_the_clips_of_the_rgb_store(stores, video_id):
-    example = read(SignReader(*stores, ClipLayout(6, 16, 8), ALL), video_id)
+    example = read(sign_reader(*stores, ClipLayout(6, 16, 8), ALL), video_id)
     clips = plan(LENGTHS[video_id])
-    np.testing.assert_array_equal(example.pose.clip_starts, clips.starts)
+    np.testing.assert_array_equal(example.clip_starts, clips.starts)
     np.testing.assert_array_equal(example.rgb[:, 1], clips.first_frames)
-    assert example.pose.frames.num_frames == max(16, clips.num_timeline_frames)
+    assert example.pose.num_frames == max(16, clips.num_timeline_frames)
     assert example.num_clips == len(clips.starts)
 
 
 def test_a_stage_without_features_reads_none(stores):
-    example = read(SignReader(*stores, ClipLayout(6, 16, None), ALL), "c")
+    example = read(sign_reader(*stores, ClipLayout(6, 16, None), ALL), "c")
     assert example.rgb is None
-    np.testing.assert_array_equal(example.pose.clip_starts, plan(LENGTHS["c"]).starts)
+    np.testing.assert_array_equal(example.clip_starts, plan(LENGTHS["c"]).starts)
 
 
 def test_rgb_alone(stores):
-    example = read(SignReader(stores[0], None, ClipLayout(6, 16, 8), ALL), "c")
+    example = read(sign_reader(stores[0], None, ClipLayout(6, 16, 8), ALL), "c")
     assert example.pose is None
     assert example.num_clips == 6
 
 
 def test_pose_alone_plans_its_clips(stores):
-    example = read(SignReader(None, stores[1], ClipLayout(4, 20, None), ALL), "a")
-    assert example.pose.clip_starts.tolist() == [0, 3, 6, 10]  # 11 windows of 30 frames
-    assert example.pose.clip_starts.dtype == np.int64
+    example = read(sign_reader(None, stores[1], ClipLayout(4, 20, None), ALL), "a")
+    assert example.clip_starts.tolist() == [0, 3, 6, 10]  # 11 windows of 30 frames
+    assert example.clip_starts.dtype == np.int64
 
 
 def without_hands(num_frames, from_frame):
@@ -90,14 +135,12 @@ def without_hands(num_frames, from_frame):
 def test_frames_without_hands(tmp_path, from_frame, settings, num_frames, num_clips):
     video = pose_video("a", 30, without_hands(30, from_frame))
     pose = StoreRows.of(StoreReader(write_store(tmp_path / "pose.zarr", POSE, [video])))
-    example = read(SignReader(None, pose, ClipLayout(99, 16, None), settings), "a")
-    assert example.pose.frames.num_frames == num_frames
+    example = read(sign_reader(None, pose, ClipLayout(99, 16, None), settings), "a")
+    assert example.pose.num_frames == num_frames
     assert example.num_clips == num_clips
-    assert example.pose.frames.body.any() == (from_frame > 0)
+    assert example.pose.body.any() == (from_frame > 0)
     if settings is HANDS and from_frame == 5:
-        np.testing.assert_array_equal(
-            example.pose.frames.body[5:], example.pose.frames.body[[4] * 11]
-        )
+        np.testing.assert_array_equal(example.pose.body[5:], example.pose.body[[4] * 11])
 
 
 def test_half_precision_features_become_float32(tmp_path):
@@ -105,7 +148,7 @@ def test_half_precision_features_become_float32(tmp_path):
     video.rows["features"] = video.rows["features"].astype(np.float16)
     half = replace(RGB, feature_dtype="float16")
     rgb = StoreRows.of(StoreReader(write_store(tmp_path / "rgb.zarr", half, [video])))
-    example = read(SignReader(rgb, None, ClipLayout(6, 16, 8), ALL), "a")
+    example = read(sign_reader(rgb, None, ClipLayout(6, 16, 8), ALL), "a")
     assert example.rgb.dtype == np.float32
 
 
@@ -113,7 +156,7 @@ def test_clips_beyond_the_keypoints_are_refused(tmp_path, stores):
     short = pose_video("a", 30)
     short.rows.update({name: rows[:20] for name, rows in short.rows.items()})
     pose = StoreRows.of(StoreReader(write_store(tmp_path / "pose.zarr", POSE, [short])))
-    reader = SignReader(stores[0], pose, ClipLayout(6, 16, 8), ALL)
+    reader = sign_reader(stores[0], pose, ClipLayout(6, 16, 8), ALL)
     with pytest.raises(StoreMismatchError, match=r"lacks keypoints of the video 'a': every 1\. of"):
         read(reader, "a")
 
@@ -135,19 +178,19 @@ def hands_reader(folder, features, rgb_dim=8):
     rgb = rows_of(folder / "rgb.zarr", HANDS_RGB, features)
     pose = rows_of(folder / "pose.zarr", WHOLE_POSE, whole_pose_video("c", 95, RESTING))
     settings = KeypointSettings(frames="hands", max_frames=40)
-    return SignReader(rgb, pose, ClipLayout(6, 16, rgb_dim), settings, names_clip_frames=True)
+    return sign_reader(rgb, pose, ClipLayout(6, 16, rgb_dim), settings, names_clip_frames=True)
 
 
 def test_both_streams_leave_out_the_same_frames(tmp_path):
     features = hands_rgb_video("c", 95, RESTING)
     example = read(hands_reader(tmp_path, features), "c")
     kept = kept_frames(95, RESTING)
-    assert example.pose.frames.num_frames == len(kept) == 28
+    assert example.pose.num_frames == len(kept) == 28
     np.testing.assert_array_equal(
-        kept[example.pose.clip_starts[:, None] + np.arange(16)], features.rows["frames"]
+        kept[example.clip_starts[:, None] + np.arange(16)], features.rows["frames"]
     )
     np.testing.assert_array_equal(example.rgb, features.rows["features"])
-    assert example.pose.frames.has_hand.all()
+    assert example.pose.has_hand.all()
 
 
 def test_features_of_all_frames_take_every_kth_of_a_whole_pose_store(tmp_path):
@@ -156,11 +199,11 @@ def test_features_of_all_frames_take_every_kth_of_a_whole_pose_store(tmp_path):
     keypoints = whole.read(locate("c", [whole]), "keypoints")[::3]
     sparse = rows_of(tmp_path / "sparse.zarr", POSE, pose_video("c", 95, keypoints))
     of_whole, of_sparse = (
-        read(SignReader(rgb, pose, ClipLayout(6, 16, 8), ALL), "c").pose for pose in (whole, sparse)
+        read(sign_reader(rgb, pose, ClipLayout(6, 16, 8), ALL), "c") for pose in (whole, sparse)
     )
     np.testing.assert_array_equal(of_whole.clip_starts, of_sparse.clip_starts)
     for part in ("right", "left", "body"):
-        ours, theirs = (getattr(pose.frames, part) for pose in (of_whole, of_sparse))
+        ours, theirs = (getattr(example.pose, part) for example in (of_whole, of_sparse))
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -214,8 +257,8 @@ def test_a_whole_pose_store_gives_the_published_input(tmp_path, case):
     settings = KeypointSettings(frames="hands", rules=PUBLISHED_RULES[case])
     stores = open_stage_stores("pose", settings, rgb=None, pose=path)
     pose = StoreRows.of(stores.pose, "frame")
-    reader = SignReader(None, pose, stores.layout, stores.keypoints)
-    frames = read(reader, "a").pose.frames
+    reader = sign_reader(None, pose, stores.layout, stores.keypoints)
+    frames = read(reader, "a").pose
     num_kept = len(published["kept"])
     assert frames.num_frames == max(16, num_kept)
     for part in ("right", "left", "body"):

@@ -16,7 +16,7 @@ from seds_core.clip_plan import clip_starts
 from train.batches import ClipLayout, PoseBatch, SignBatch, TextBatch, concatenated
 from train.data.collation import collate_signs
 from train.data.encoder_input import at_least, encoder_input
-from train.data.sign_reader import PoseExample, SignExample
+from train.data.sign_reader import SignExample
 from train.model.retrieval_model import RetrievalModel, distinct_sentences
 from train.model.stream_transformer import StreamTransformer, quick_gelu
 from train.settings import StreamSettings, TrainSettings
@@ -230,7 +230,7 @@ def example(keypoints, size, seed):
         frames.num_frames, SMALL_LAYOUT.clip_length, SMALL_LAYOUT.num_slots
     ).astype(np.int64)
     features = np.random.default_rng(seed).normal(size=(len(starts), SMALL_LAYOUT.rgb_dim))
-    return SignExample(PoseExample(frames, starts), features.astype(np.float32))
+    return SignExample(frames, starts, features.astype(np.float32))
 
 
 @torch.no_grad()

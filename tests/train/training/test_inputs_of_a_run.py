@@ -59,7 +59,7 @@ def test_a_mix_is_trained_on_resumed_and_evaluated(small_folder):
 
     data = load(run_dir).data
     video = data.reader.locate("c")
-    plain = data.reader.rgb.parts[0].read(video, "features")
+    plain = data.reader.rgb[0].read(video, "features")
     expected = 0.75 * plain + 0.25 * (-2 * plain[:, ::-1])
     np.testing.assert_allclose(data.reader.read(video).rgb, expected, atol=1e-4, rtol=1e-5)
 
@@ -103,7 +103,7 @@ def test_clips_of_frames_with_hands_are_trained_on(small_folder):
     reader = load(small_folder / "runs" / "fusion").data.reader
     example = reader.read(reader.locate("c"))
     assert example.num_clips == len(example.rgb) == 6
-    assert example.pose.frames.has_hand.all()
+    assert example.pose.has_hand.all()
 
 
 WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})

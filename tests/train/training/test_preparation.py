@@ -212,7 +212,7 @@ def test_batches_for_a_gpu_are_pinned(small_folder, monkeypatch, device):
         raise Asked(pin_memory)
 
     run = prepare_rgb(small_folder, Processes(0, 1, CPU))
-    monkeypatch.setattr(preparation, "training_batches", asked)
+    monkeypatch.setattr(preparation, "TrainingBatches", asked)
     monkeypatch.setattr(scoring, "sign_batches", asked)
     with pytest.raises(Asked, match=str(device.type == "cuda")):
         prepare_rgb(small_folder, Processes(0, 1, device))
