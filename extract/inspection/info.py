@@ -12,6 +12,7 @@ from seds_core.store.staging import num_finished
 
 def describe(store: StoreReader) -> dict[str, Any]:
     """Counts, provenance and failures of a store, as plain values."""
+    # Of changed videos only the present entry counts; their old rows are told apart.
     entries = store.videos.values()
     files = [path for path in store.path.rglob("*") if path.is_file()]
     return {

@@ -160,7 +160,8 @@ class Annotation:
         if self.keypoints is not None:
             row = self.keypoints.at(frame_index)
             points = self.keypoints.keypoints[row].copy()
-            points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5  # pixel centres lie at half pixels
+            # Coordinates count from the centre of a pixel, scaling from its corner.
+            points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
             picture = draw_keypoints(picture, points)
             if not self.keypoints.person_found[row]:
                 label += " nobody found"
@@ -202,6 +203,7 @@ def draw_clip_bar(
     width = frame.shape[1]
     height = max(2, MIN_BAR_HEIGHT // len(first_frames))
     bar = np.full((height * len(first_frames), width, 3), 24, np.uint8)
+    # Each clip has a line and a hue of its own; the last pixel row of a line is a gap.
     for row, (first, end) in enumerate(zip(first_frames, end_frames, strict=True)):
         left, right = (round(int(frame) / num_frames * width) for frame in (first, end))
         brightness = 1.0 if first <= frame_index < end else 0.35
@@ -217,6 +219,7 @@ def write_label(picture: Frame, text: str) -> None:
     """Writes a line of text into the picture's top left corner, readable on any background."""
     scale = max(0.35, picture.shape[1] / 640)
     position = (4, round(30 * scale))
+    # White on a black outline.
     for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(
             picture, text, position, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA

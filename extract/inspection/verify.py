@@ -66,6 +66,7 @@ def verify_store(
         return Verification(0, 0, 0.0, tuple(problems))
     found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
     problems = [*dict.fromkeys([*problems, *(problem for problem in found if problem)])]
+    # Samples are for whole stores only.
     if problems:
         sample = 0  # damaged rows differ anyway
     differences = dict(_sample_differences(store, sample, device, pose_store)) if sample else {}
@@ -124,6 +125,7 @@ def _sample_differences(
             f"{store.path} cannot be extracted again in the same way (store / now):\n"
             + "\n".join(differences)
         )
+    # The same videos each time, so that two machines check the same ones.
     ids = sorted(store.videos)
     chosen = np.random.default_rng(SAMPLE_SEED).permutation(len(ids))[:sample]
     with DecodePool(num_workers=0, timeout_s=settings.run.decode_timeout) as pool:
@@ -150,6 +152,7 @@ def largest_difference(stored: dict[str, np.ndarray], again: dict[str, np.ndarra
         if first.shape != second.shape or not np.array_equal(np.isnan(first), np.isnan(second)):
             return float("inf")
         first, second = np.nan_to_num(first), np.nan_to_num(second)
+        # An array of zeros is compared absolutely.
         scale = np.abs(first).max(initial=0.0) or 1.0
         differences.append(float(np.abs(first - second).max(initial=0.0) / scale))
     return max(differences)

@@ -71,6 +71,7 @@ def extract(
     known = known_provenance(kind, settings, pose_store)
     is_complete = has_everything(store, listed.videos, known)
     if dry_run:
+        # Measures with the stream itself: the network is loaded in any case.
         from extract.run.estimate import estimate_run, print_estimate  # noqa: PLC0415
 
         print_estimate(estimate_run(listed.videos, *load(), store, settings), as_json=as_json)

@@ -49,6 +49,7 @@ def look_into(
     videos: Sequence[ListedVideo], stream: Stream, frames: FrameSettings, pool: DecodePool
 ) -> tuple[list[SeenVideo], dict[str, str]]:
     """What the videos are like, and by id why some of them cannot be opened."""
+    # The content hash is not wanted, which would read every file.
     jobs = [replace(decode_job(video, stream, frames), hash=False) for video in videos]
     listed = {video.video_id: video for video in videos}
     seen: list[SeenVideo] = []
@@ -86,6 +87,7 @@ def measure_stream(
             except (VideoError, UnusableRowsError) as error:
                 problems[one.video.video_id] = str(error)
                 continue
+            # Decoding goes on beside the network: only what the network waited for is its cost.
             waited = decoded.seconds_waited
             seconds = time.monotonic() - began - waited
             num_rows = len(next(iter(rows.values())))
@@ -120,6 +122,8 @@ def estimate_run(
             messages.print(f"{one.video.video_id}: {note}", markup=False)
     for video_id, problem in problems.items():
         messages.print(f"{video_id}: {problem}", markup=False)
+
+    # From here on, all videos cost what the measured one did.
     num_frames = sum(one.properties.num_frames for one in seen)
     num_rows = sum(one.num_rows for one in seen)
     counts = Counts(len(seen), num_frames, timeline_frames=num_rows, clips=num_rows)
@@ -195,6 +199,7 @@ def count(sample: VideoSample, settings: ExtractSettings) -> Counts:
         )
         for length in sample.lengths
     ]
+    # Videos that cannot be opened stand for others like them: they count as seen.
     scale = sample.num_videos / sample.num_seen
     return Counts(
         videos=round(scale * len(sample.lengths)),

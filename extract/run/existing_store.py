@@ -64,6 +64,7 @@ def source_changed(
     """
     try:
         now = look()
+        # As of an untouched file, and of a copy that kept its time.
         if now.fits(entry.size_bytes, entry.mtime_ns):
             return False
         return now.size_bytes != entry.size_bytes or read_hash() != entry.content_hash
@@ -114,7 +115,7 @@ def staged_videos(path: Path, made: Provenance) -> set[str]:
         try:
             staged = read_finished(record)
         except DamagedRecordError:
-            continue
+            continue  # the run drops it
         if made.accepts(staged.made):
             waiting.add(staged.video.source.video_id)
     return waiting
@@ -128,6 +129,7 @@ def fitted_to(path: Path, made: Provenance, *, mix_devices: bool) -> Provenance:
     otherwise.
     """
     store = StoreReader(path).provenance if path.exists() else None
+    # A store that has been told to mix devices remembers it.
     if mix_devices or (store and store.device == "any"):
         made = replace(made, device="any")
     if store:

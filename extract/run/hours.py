@@ -30,6 +30,7 @@ class GpuType:
     def peak(self, arithmetic: Arithmetic) -> float:
         """Operations a second; arithmetic that the GPU lacks is done in float32."""
         if arithmetic == "float16" or (arithmetic == "bfloat16" and self.has_bfloat16):
+            # Tensor cores multiply both at one rate.
             return self.float16
         return self.float32
 
@@ -107,6 +108,7 @@ class Disk:
 def disk(counts: Counts, raw_bytes: int | None, settings: ExtractSettings) -> Disk:
     """Bytes before compression: features hardly shrink, keypoints by a tenth."""
     rgb = settings.rgb
+    # Clips of frames with hands are not evenly spaced, so that their rows name every frame.
     rgb_rows = row_arrays(
         "rgb",
         feature_dim=FEATURE_DIMS[rgb.backbone],
@@ -148,6 +150,7 @@ class Work:
     @property
     def fraction_of_matrix_rate(self) -> float:
         """How well the network uses the machine: its operations a second over the matrix rate."""
+        # What stays on the CPU would not become faster with a faster network.
         seconds = self.seconds - self.host_seconds
         return self.operations / seconds / self.matrix_rate if seconds > 0 else 0.0
 
@@ -208,6 +211,7 @@ def stream_hours(
     """
     network = counts.rows(stream.kind) * sum(work.seconds for work in stream.works) / 3600
     decoding = counts.frames * stream.decode_seconds / 3600
+    # The run decodes beside the network: with cores of its own it costs only what is longer.
     spread = decoding / max(workers, 1)
     in_all = network + spread if shares_cores else max(network, spread)
     return StreamHours(network, decoding, in_all)
@@ -241,8 +245,10 @@ def network_hours(
 def seconds_on(gpu: GpuType, work: Work, arithmetic: Arithmetic) -> float:
     """Seconds a row: its operations at the expected fraction of the peak, and what stays on the
     CPU."""
+    # A network outside PyTorch, such as MediaPipe's, runs on no GPU.
     if not work.operations:
         return work.host_seconds
+    # A GPU is expected to be used as well as this machine is, up to a limit.
     rate = gpu.peak(arithmetic) * expected_fraction(work.fraction_of_matrix_rate, arithmetic)
     return work.operations / rate + work.host_seconds
 

@@ -219,6 +219,7 @@ class Computing:
     def __init__(self, stream: Stream, profile: RunProfile) -> None:
         self._stream = stream
         self._profile = profile
+        # It remembers how large a batch the memory allowed.
         self._batches = BatchedInference(stream.batch_size)
         # Pieces of the batch that is being filled, and the videos not given yet, in their order.
         self._waiting: list[tuple[VideoAtWork, Any]] = []
@@ -249,6 +250,7 @@ class Computing:
                 video.num_waiting += 1
                 if len(self._waiting) == self._stream.batch_size:
                     self._compute()
+            # Rows of the first reading belong to other frames.
             case Restarted():
                 self._drop(video)
                 video.parts.clear()
@@ -272,6 +274,7 @@ class Computing:
         try:
             self._add_rows(waiting)
         except Exception as error:
+            # Which video is to blame is found out by computing each without the others.
             videos = list(dict.fromkeys(video for video, _ in waiting))
             if len(videos) == 1:
                 videos[0].fail(error)
@@ -291,6 +294,7 @@ class Computing:
 
         with self._profile.spent("model"):
             rows = self._batches.run(waiting, compute)
+        # One piece's rows each; the pieces of a video wait in their order.
         for (video, _), part in zip(waiting, rows, strict=True):
             video.parts.append(part)
 

@@ -51,6 +51,8 @@ def run_plan(
     source = str(index or ", ".join(videos))
     if listed is not None and not listed.videos:
         raise UsageError(f"{source} names no video")
+
+    # Looking and measuring take a minute; what follows from them is arithmetic.
     machine, found, works = _measure(pipeline, settings, listed, source, sample, device)
     plan = make_plan(
         pipeline,
@@ -95,12 +97,15 @@ def _measure(
     rgb, pose = RgbStream.load(quick, str(device)), PoseStream.load(quick, str(device))
     videos: Sequence[ListedVideo]
     with tempfile.TemporaryDirectory(prefix="seds-plan-") as folder:
+        # Without videos of their own, the published lengths are counted and a drawn video of the
+        # data set's size and form is decoded.
         if listed is None:
             release = RELEASES.get(pipeline, ONE_HOUR)
             sample, videos = sample_of(release), (draw_sample(release, Path(folder)),)
         else:
             sample, videos = sample_videos(listed.videos, limit, pose, settings.frames, source)
         messages.print("measuring decoding and the networks on a few frames")
+        # Each stream has the decoder resize frames in its own way, so decoding is measured twice.
         decoded = decode_some(videos, rgb, settings.frames)
         of_rgb = StreamWork(
             "rgb", (measured.rgb_work(rgb, decoded.frames),), decoded.seconds_a_frame
@@ -127,6 +132,7 @@ def steps(
     """The commands from here to the score: with an index, extraction is the first."""
     release = RELEASES.get(pipeline, ONE_HOUR)
     used, made = index or Path(f"{pipeline}.csv"), []
+    # Without an index, the captions of the data set, or of a table of one's own, become one.
     if index is None:
         arguments = release.captions
         if videos:

@@ -96,6 +96,7 @@ def make_plan(
     """The plan that follows from what was found and measured; ``works`` are RGB's and pose's."""
     rgb, pose = works
     counts = count(sample, settings)
+    # More decoders than cores would only wait for each other.
     workers = max(1, min(settings.run.decode_workers, machine.cores))
     rgb_hours, pose_hours = (
         stream_hours(counts, stream, workers, shares_cores=machine.is_cpu) for stream in works
@@ -133,6 +134,7 @@ def plan_tables(plan: ExtractionPlan) -> Group:
 def as_values(plan: ExtractionPlan) -> dict[str, Any]:
     """The whole plan as values of JSON, with the assumptions that it rests on."""
     values = asdict(plan)
+    # Properties are not among the fields, and programs want them too.
     for stream in ("rgb", "pose"):
         work: StreamWork = getattr(plan, stream)
         for told, of_network in zip(values[stream]["works"], work.works, strict=True):
@@ -158,6 +160,7 @@ def _videos_table(plan: ExtractionPlan) -> Table:
         title_justify="left",
         show_header=False,
     )
+    # How much of the counts below was seen, and how much is extrapolated.
     broken = f", {sample.num_unreadable:,} cannot be opened" if sample.num_unreadable else ""
     num_seen = "all" if sample.is_whole else f"{sample.num_seen:,} of {sample.num_videos:,}"
     known = f" ({num_seen} looked into{broken})"
@@ -215,6 +218,7 @@ def _gpu_table(plan: ExtractionPlan) -> Table:
 
 def _notes(plan: ExtractionPlan) -> Text:
     most = ", ".join(f"{fraction:.0%} of {name}" for name, fraction in MOST_OF_PEAK.items())
+    # Both rates are measured, so that a fraction may come out above 1.
     reached = ", ".join(
         f"{work.name} {min(work.fraction_of_matrix_rate, 1):.0%}"
         for stream in (plan.rgb, plan.pose)

@@ -68,6 +68,7 @@ class RunProfile:
         """Notes the run's length; the decoding processes must have ended."""
         self.wall = time.monotonic() - self._began
         self.decode_cpu = _seconds_of_children() - self._children_before
+        # Without processes decoding runs in the reading thread, which waits for it.
         if not self.decode_workers:
             self.decode_cpu = self.frames
 
@@ -175,6 +176,7 @@ class RunReport:
 
     def broke(self, video_id: str, path: str, error: Exception) -> None:
         """The program failed at a video, for no fault of the video's."""
+        # The trace is told once: the next errors are mostly the same.
         is_first = not self.broken
         self.broken.append(video_id)
         reason = f"{type(error).__name__}: {error}"

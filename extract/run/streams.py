@@ -69,6 +69,7 @@ def extraction_device(name: str) -> "torch.device":
     Raises ``UsageError`` for one that is not there.
     """
     device = choose_device(name)
+    # Torch's switches hold for all threads of the process, so they are set before any network.
     use_exact_float32()
     return device
 

@@ -1,4 +1,4 @@
-"""The sheet and the film show the video that the stores say they hold."""
+"""What is drawn of a video's skeleton and clips, and the sheet and film that show it."""
 
 from dataclasses import replace
 
@@ -6,12 +6,24 @@ import cv2
 import numpy as np
 import pytest
 from finished_videos import RGB, finished
+from small_stores import CLIPS, rgb_video, write_store
+from small_stores import RGB as SMALL_RGB
 
-from extract.inspection.pictures import FILM_WIDTH, TILE_WIDTH, write_pictures
+from extract.inspection.pictures import (
+    BODY_COLOUR,
+    FILM_WIDTH,
+    TILE_WIDTH,
+    draw_clip_bar,
+    draw_keypoints,
+    read_annotation,
+    write_label,
+    write_pictures,
+)
 from extract.videos.frame_source import VideoFile
 from extract.videos.part import VideoError
 from extract.videos.video_writing import write_video
 from seds_core.errors import UsageError
+from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FinishedVideo
 from seds_core.store.writer import StoreWriter
 
@@ -83,3 +95,71 @@ def test_a_picture_that_cannot_be_written_is_an_error(stores, tmp_path):
     with pytest.raises(OSError, match=r"nowhere/sheet\.png"):
         written += write_pictures(stores, "a", tmp_path / "nowhere" / "sheet.png", with_film=False)
     assert written == []
+
+
+def grey_frame():
+    return np.full((100, 200, 3), 128, np.uint8)
+
+
+def shoulders(confidence):
+    keypoints = np.full((133, 3), np.nan, np.float32)
+    keypoints[:, 2] = 0
+    keypoints[5] = (150, 50, confidence)
+    keypoints[6] = (50, 50, confidence)
+    return keypoints
+
+
+def test_a_line_is_drawn_where_both_ends_are_sure():
+    picture = draw_keypoints(grey_frame(), shoulders(0.9))
+    assert tuple(picture[50, 100]) == BODY_COLOUR
+    assert tuple(picture[80, 100]) == (128, 128, 128)
+
+
+def test_weak_points_and_nobody_leave_the_frame_as_it_is():
+    for confidence in (0.05, 0.0):
+        np.testing.assert_array_equal(
+            draw_keypoints(grey_frame(), shoulders(confidence)), grey_frame()
+        )
+
+
+def test_the_clip_bar_is_bright_in_the_clips_of_the_frame():
+    starts = np.array([0, 50], np.int32)
+    picture = draw_clip_bar(grey_frame(), 10, 100, starts, starts + np.int32(50))
+    first, second = picture[100], picture[-2]
+    assert first[:99].max() > 200
+    assert first[101:].max() == 24
+    assert second[:100].max() in (24, 255)  # nothing but the mark of the present frame
+    assert 24 < second[101:].max() < 200
+
+
+def test_a_label_can_be_read_on_any_background():
+    picture = grey_frame()
+    write_label(picture, "frame 7")
+    assert picture.min() < 40
+    assert picture.max() > 215
+
+
+def clips_of(path):
+    return read_annotation([StoreReader(path)], "a").clips
+
+
+def test_evenly_spaced_clips_end_after_their_last_frame(tmp_path):
+    clips = clips_of(write_store(tmp_path / "rgb.zarr", SMALL_RGB, [rgb_video("a", 95)]))
+    np.testing.assert_array_equal(clips.end_frames - clips.first_frames, CLIPS.clip_length * 3)
+
+
+def test_clips_of_named_frames_end_after_the_last_of_these(tmp_path):
+    video = rgb_video("a", 40)
+    frames = video.rows["first_frame"][:, None] + 2 * np.arange(16, dtype=np.int32)
+    steps = np.zeros_like(video.rows["frame_step"])
+    video = replace(video, rows=video.rows | {"frames": frames, "frame_step": steps})
+    path = write_store(tmp_path / "rgb.zarr", replace(SMALL_RGB, clip_frames=16), [video])
+    clips = clips_of(path)
+    np.testing.assert_array_equal(clips.end_frames, clips.first_frames + 31)
+
+
+def test_clips_of_unknown_frames_are_not_drawn(tmp_path):
+    video = rgb_video("a", 40)
+    unknown = np.full_like(video.rows["first_frame"], -1)
+    video = replace(video, rows=video.rows | {"first_frame": unknown})
+    assert clips_of(write_store(tmp_path / "rgb.zarr", SMALL_RGB, [video])) is None
