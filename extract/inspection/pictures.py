@@ -164,7 +164,7 @@ class Annotation:
             points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
             picture = draw_keypoints(picture, points)
             if not self.keypoints.person_found[row]:
-                label += " nobody found"
+                label += " no person found"
         write_label(picture, label)
         if self.clips is None:
             return picture

@@ -1,4 +1,4 @@
-"""What a run or a plan expects: videos that are looked into, counted and decoded for their speed."""
+"""What a run or a plan expects: videos that are opened, counted and decoded for their speed."""
 
 from dataclasses import replace
 from itertools import pairwise
