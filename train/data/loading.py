@@ -161,6 +161,11 @@ class TrainingBatches:
             [self._key(epoch, position) for position in batch] for batch in batches
         )
 
+    def video_ids(self, epoch: int, step: int) -> list[str]:
+        """Returns the videos of the batch in an epoch's step, in their order."""
+        positions, *_ = self._sampler.batches(epoch, first_step=step)
+        return [self._split[position].video_id for position in positions]
+
     def close(self) -> None:
         """Ends the processes that read ahead."""
         self._loader.close()

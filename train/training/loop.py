@@ -179,8 +179,6 @@ class TrainingLoop:
     length: RunLength
     step: TrainingStep
     batches: TrainingBatches
-    video_ids: Callable[[int, int], Sequence[str]]
-    """Returns the videos of this process's batch in an epoch's step."""
     keeper: CheckpointKeeper
     validate: Callable[[], dict[str, float]] | None
     """Returns stream -> mean R@1 in percent; all processes call it together. ``None`` without
@@ -235,7 +233,7 @@ class TrainingLoop:
 
         unusable: tuple[str, ...] = ()
         if report.is_skipped:  # in all processes or in none
-            ids = self.video_ids(position.epoch, position.step_in_epoch)
+            ids = self.batches.video_ids(position.epoch, position.step_in_epoch)
             own = [ids[row] for row in report.unusable_rows]
             unusable = tuple(chain.from_iterable(self.processes.gather_values(own)))
 

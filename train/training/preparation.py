@@ -47,7 +47,6 @@ class PreparedRun:
     validation: SplitVideos
     """Empty where the index has none; the newest epoch is the best, then."""
     tokenizer: Tokenizer
-    sampler: EpochBatches
     batches: TrainingBatches
     length: RunLength
     step: TrainingStep
@@ -61,11 +60,6 @@ class PreparedRun:
     def model(self) -> RetrievalModel:
         """The model that is trained."""
         return self.step.gradient_pass.model
-
-    def video_ids(self, epoch: int, step: int) -> list[str]:
-        """Returns the videos of this process's batch in an epoch's step, in their order."""
-        indices, *_ = self.sampler.batches(epoch, first_step=step)
-        return [self.training[index].video_id for index in indices]
 
 
 def prepare(
@@ -126,7 +120,7 @@ def prepare(
         stage, seed, settings, data.layout, data.provenance, TrainingVideos.of(training)
     )
     return PreparedRun(
-        identity, processes, data, training, validation, tokenizer, sampler, batches, length, step
+        identity, processes, data, training, validation, tokenizer, batches, length, step
     )
 
 

@@ -124,7 +124,7 @@ def try_a_batch(run: PreparedRun) -> None:
     gradient_pass = run.step.gradient_pass
     # In micro-batches as in training: each video has batch statistics of those encoded with it.
     batch = on_device(next(run.batches.epoch(0)), run.processes.device)
-    refuse_unusable(batch.signs, run.video_ids(0, 0))
+    refuse_unusable(batch.signs, run.batches.video_ids(0, 0))
     with torch.no_grad(), frozen_statistics(run.model):
         pieces = micro_batches(batch, gradient_pass.micro_batch)
         losses = gradient_pass.losses(concatenated([gradient_pass.encode(p) for p in pieces]))
@@ -166,7 +166,6 @@ def _carry_out(run: PreparedRun, folder: RunFolder, init: Sequence[Path], *, res
             length=run.length,
             step=run.step,
             batches=run.batches,
-            video_ids=run.video_ids,
             keeper=keeper,
             validate=validate if run.validation else None,
             every_epochs=settings.evaluation.every_epochs,

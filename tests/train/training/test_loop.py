@@ -24,6 +24,9 @@ class Batches(TrainingBatches):
         self.asked.append((epoch, first_step))
         return iter([random_batch(2)] * (3 - first_step))
 
+    def video_ids(self, epoch, step):
+        return [f"{epoch}-{step}-{row}" for row in range(2)]
+
 
 class Step(TrainingStep):
     def __init__(self):
@@ -65,7 +68,6 @@ def loop(scores, cpu, **changes):
         "length": RunLength(epochs=3, steps_per_epoch=3),
         "step": Step(),
         "batches": Batches(),
-        "video_ids": lambda epoch, step: [f"{epoch}-{step}-{row}" for row in range(2)],
         "keeper": Keeper(),
         "validate": scores and (lambda: {"fusion": next(scores), "pose": 99.0}),
         "every_epochs": 1,
