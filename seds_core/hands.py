@@ -1,4 +1,10 @@
-"""Hands as the publication crops them, and which frames have hands that can be used."""
+"""In which frames of a video each hand can be used, and the square around it.
+
+SEDS (arXiv 2407.16394), as its published code has it, leaves out the frames in which neither hand
+can be used, so both stages must agree on them. A hand's own points decide its square where enough of
+them are seen; otherwise the arm, prolonged beyond its wrist. Confidences are those of the keypoint
+detector, 0 to 1; lengths are pixels of the video.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +14,6 @@ from jaxtyping import Bool, Float, Float64
 
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 from seds_core.store.provenance import HandRules
-
-# FROM seds_core/hand_rules.py
-# The published rules that say whether a hand can be used in a frame, as names and numbers.
-#
-# SEDS (arXiv 2407.16394), as its published code has it. Confidences are those of the
-# keypoint detector, 0 to 1; lengths are pixels of the video.
-
 
 LEFT_ARM = (5, 7, 9)
 """Left shoulder, elbow and wrist."""
@@ -51,17 +50,10 @@ def lowest_wrist(rules: HandRules, image_height: int) -> float:
     return float("inf") if margin is None else image_height - margin
 
 
-# FROM seds_core/hand_boxes.py
-# Finds the square around a hand in every frame of a video.
-#
-# A hand's own points decide where enough of them are seen; otherwise the arm, prolonged beyond its
-# wrist. The published rules: SEDS (arXiv 2407.16394).
-
-
 _POINTS_SCALE = 2.2  # side of the box, in units of the points' larger extent
 _BEYOND_WRIST = 0.33  # of the forearm's length
 _ARM_SCALE = 1.1
-_UPPER_ARM_SHARE = 0.9
+_UPPER_ARM_FRACTION = 0.9
 
 
 @dataclass(frozen=True)
@@ -129,19 +121,12 @@ def boxes_beyond_arm(
     shoulder, elbow, wrist = np.moveaxis(arm[..., :2], 1, 0)
     forearm = np.sqrt(((wrist - elbow) ** 2).sum(axis=1))
     upper_arm = np.sqrt(((elbow - shoulder) ** 2).sum(axis=1))
-    side = _ARM_SCALE * np.maximum(forearm, _UPPER_ARM_SHARE * upper_arm)
+    side = _ARM_SCALE * np.maximum(forearm, _UPPER_ARM_FRACTION * upper_arm)
     centre = wrist + _BEYOND_WRIST * (wrist - elbow)
     origin = np.maximum(centre - side[:, None] / 2, 0)
     side = np.minimum(side, (np.array(image_size) - origin).min(axis=1))
     is_usable = (arm[..., 2] >= ARM_CONFIDENCE).all(axis=1) & (side >= 1)
     return HandBoxes(np.trunc(origin), np.trunc(side), is_usable)
-
-
-# FROM seds_core/usable_hands.py
-# In which frames of a video each hand can be used, and the square around it.
-#
-# The publication leaves out the frames in which neither hand can (SEDS, arXiv 2407.16394), so both
-# stages must say the same.
 
 
 _LOOKED_AT = np.r_[0, LEFT_ARM, RIGHT_ARM, LEFT_HAND, RIGHT_HAND]

@@ -1,4 +1,20 @@
-"""Finished rows wait beside the store until they fill a pack: records of videos, claims, staging."""
+"""Which process works on which video, and the finished videos that wait to be packed.
+
+A finished or failed video is a record: a file that is whole or absent, so that a process that is
+killed loses only the video that it was working on. Records wait beside a store ``NAME``, in the
+folder ``NAME.staging``::
+
+    lock                  held for moments: to claim, to finish, to pack
+    alone                 held by an import, from its beginning to its end
+    writers/<writer>/     one folder a process; its file ``alive`` is locked as long as it lives
+        <key>             a claim: this process works on that video
+    finished/<number>-<key>.npz    finished videos, in the order of finishing
+    failed/<key>.json              failures of the present runs
+    quarantine/                    records that cannot be read, for the user to look at
+
+The operating system drops a dead process's locks, however it died, and then its claims are void.
+The last writer that leaves removes the folder where nothing waits in it.
+"""
 
 import hashlib
 import json
@@ -6,7 +22,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,13 +37,6 @@ from seds_core.console import warn
 from seds_core.errors import UsageError
 from seds_core.store.files import whole_file, write_whole
 from seds_core.store.provenance import Provenance
-
-# FROM seds_core/store/records.py
-# One finished or failed video as a file that is whole or absent.
-#
-# These records wait beside the store until they are packed into it, so that a process may be killed
-# at any moment and loses only the video that it was working on.
-
 
 @dataclass(frozen=True)
 class VideoSource:
@@ -115,10 +124,8 @@ def write_finished(path: Path, video: FinishedVideo, provenance: Provenance) -> 
 
 
 def read_finished(path: Path) -> StagedVideo:
-    """Reads what :func:`write_finished` wrote.
-
-    Raises :class:`DamagedRecordError` for anything else.
-    """
+    """Reads what :func:`write_finished` wrote; raises :class:`DamagedRecordError` for anything
+    else."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             rows = {name: arrays[name] for name in arrays.files}
@@ -135,15 +142,12 @@ def read_finished(path: Path) -> StagedVideo:
 
 
 def write_failed(path: Path, failure: FailedVideo) -> None:
-    """Writes a failure durably; ``path`` exists afterwards with all of it, or not at all."""
+    """Writes a record of a failure durably."""
     write_whole(path, json.dumps(asdict(failure)).encode())
 
 
 def read_failed(path: Path) -> FailedVideo:
-    """Reads what :func:`write_failed` wrote.
-
-    Raises :class:`DamagedRecordError` for anything else.
-    """
+    """Reads what :func:`write_failed` wrote; raises :class:`DamagedRecordError` for anything else."""
     try:
         fields = json.loads(path.read_bytes())
         if not all(isinstance(value, str) for value in fields.values()):
@@ -153,28 +157,10 @@ def read_failed(path: Path) -> FailedVideo:
         raise DamagedRecordError(f"{type(error).__name__}: {error}") from error
 
 
-# FROM seds_core/store/staging.py
-# Which process works on which video, and what waits to be packed into the store.
-#
-# Beside a store ``NAME`` lies the folder ``NAME.staging``::
-#
-#     lock                  held for moments: to claim, to finish, to pack
-#     alone                 held by an import, from its beginning to its end
-#     writers/<writer>/     one folder a process; its file ``alive`` is locked as long as it lives
-#         <key>             a claim: this process works on that video
-#     finished/<number>-<key>.npz    finished videos, in the order of finishing
-#     failed/<key>.json              failures of the present runs
-#     quarantine/                    records that cannot be read, for a person to look at
-#
-# The operating system drops a dead process's locks, however it died, and then its claims are void.
-# The folder may be deleted when no extraction runs, at the cost of what ``finished`` still holds.
-
-
 class StoreInUseError(UsageError):
-    """A store that another process is writing to in a way that lets nobody join."""
+    """A store that another process is writing to in a way that lets no other join."""
 
     def __init__(self, store_path: Path) -> None:
-        """The message names the store and what to do."""
         super().__init__(
             f"{store_path}: another import or extraction is writing to this store. "
             "Wait until it has ended, or give another --out."
@@ -205,18 +191,18 @@ def num_finished(store_path: Path) -> int:
 
 
 class Staging:
-    """One process's view of a staging folder. All but ``lock`` must be called under the lock."""
+    """One process's view of a staging folder.
+
+    All but ``lock``, ``alone`` and the context manager must be called under the lock.
+    """
 
     def __init__(self, store_path: Path) -> None:
-        """Joins the staging folder of a store, creating it when it is not there."""
         self._store_path = store_path
-        root = staging_folder(store_path)
+        self._root = root = staging_folder(store_path)
         self._writers = root / "writers"
         self._finished = root / "finished"
         self._failed = root / "failed"
         self._quarantine = root / "quarantine"
-        for folder in (self._writers, self._finished, self._failed):
-            folder.mkdir(parents=True, exist_ok=True)
         self._of_threads = RLock()  # one file lock serves all threads of a process at once
         self._lock = FileLock(root / "lock", thread_local=False)
         self._alone = FileLock(root / "alone", thread_local=False)
@@ -225,7 +211,7 @@ class Staging:
 
     def __enter__(self) -> "Staging":
         """Announces this process as a writer."""
-        with self.lock():  # so that nobody takes the folder for a dead writer's
+        with self.lock():  # so that no other process takes the folder for a dead writer's
             self._own.mkdir()
             self._alive.acquire()
         return self
@@ -235,6 +221,7 @@ class Staging:
         with self.lock():
             shutil.rmtree(self._own, ignore_errors=True)
             self._alive.release()
+            self._remove_if_empty()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -242,10 +229,40 @@ class Staging:
 
         Raises :class:`StoreInUseError` when another process is :meth:`alone` in it.
         """
-        with self._of_threads, self._lock:
-            if not self._alone.is_locked and _is_held(self._alone):
-                raise StoreInUseError(self._store_path)
-            yield
+        with self._of_threads:
+            self._acquire()
+            try:
+                if not self._alone.is_locked and _is_held(self._alone):
+                    raise StoreInUseError(self._store_path)
+                yield
+            finally:
+                self._lock.release()
+
+    def _acquire(self) -> None:
+        """Locks the folder, and makes it where the last writer has removed it."""
+        while True:
+            self._root.mkdir(parents=True, exist_ok=True)
+            # A lock on a deleted file counts for nothing: filelock then opens the path again, which
+            # fails where the folder is gone as well.
+            with suppress(FileNotFoundError):
+                self._lock.acquire()
+                break
+        for folder in (self._writers, self._finished, self._failed):
+            folder.mkdir(exist_ok=True)
+
+    def _remove_if_empty(self) -> None:
+        """Removes the folder where nothing waits in it and no other writer is at work."""
+        kept = [*self._finished.iterdir(), *self._failed.iterdir()]
+        if kept or self._quarantine.exists() or self._living_writers():
+            return
+        for folder in (self._writers, self._finished, self._failed):
+            folder.rmdir()
+        # The lock goes last: who waits for it finds out that its file is deleted. Where one of them
+        # has begun the folder anew meanwhile, it stays.
+        with suppress(OSError):
+            Path(self._alone.lock_file).unlink(missing_ok=True)
+            Path(self._lock.lock_file).unlink()
+            self._root.rmdir()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -260,7 +277,9 @@ class Staging:
         try:
             yield
         finally:
-            self._alone.release()
+            with self.lock():
+                self._alone.release()
+                self._remove_if_empty()
 
     def claim(self, video_id: str) -> None:
         """Says that this process works on a video."""
@@ -358,7 +377,7 @@ def _records(folder: Path) -> list[Path]:
 
 
 def _is_held(lock: FileLock) -> bool:
-    """Whether somebody else holds a lock."""
+    """Whether another process holds a lock."""
     try:
         lock.acquire(timeout=0)
     except Timeout:
