@@ -95,17 +95,17 @@ def clip_frames(
     >>> clip_frames(np.array([0, 4, 5], np.int32), np.array([1], np.int32), 4).tolist()
     [[4, 5, 5, 5]]
     """
-    places = starts[:, None] + np.arange(clip_length)
-    return frames[np.minimum(places, len(frames) - 1)]
+    positions = starts[:, None] + np.arange(clip_length)
+    return frames[np.minimum(positions, len(frames) - 1)]
 
 
-def places_of(
+def positions_of(
     wanted: Int32[np.ndarray, " frame"], held: Int32[np.ndarray, " row"]
 ) -> Int64[np.ndarray, " frame"] | None:
     """Where each of some frames stands among others, which ascend; ``None`` when one is not there.
 
     >>> held = np.array([0, 4, 5, 9], np.int32)
-    >>> places_of(np.array([4, 9], np.int32), held).tolist()
+    >>> positions_of(np.array([4, 9], np.int32), held).tolist()
     [1, 3]
     """
     return np.searchsorted(held, wanted) if np.isin(wanted, held).all() else None

@@ -1,9 +1,9 @@
 """In which frames of a video each hand can be used, and the square around it.
 
 SEDS (arXiv 2407.16394), as its published code has it, leaves out the frames in which neither hand
-can be used, so both stages must agree on them. A hand's own points decide its square where enough of
-them are seen; otherwise the arm, prolonged beyond its wrist. Confidences are those of the keypoint
-detector, 0 to 1; lengths are pixels of the video.
+can be used, so both stages must agree on them. A hand's own points decide its square where enough
+of them are seen; otherwise the arm, prolonged beyond its wrist. Confidences are those of the
+keypoint detector, 0 to 1; lengths are pixels of the video.
 """
 
 from collections.abc import Mapping

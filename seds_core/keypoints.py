@@ -1,4 +1,4 @@
-"""Names and places of the 133 COCO-WholeBody keypoints, the only order that a store holds.
+"""Names and positions of the 133 COCO-WholeBody keypoints, the only order that a store holds.
 
 Source: Jin et al., Whole-Body Human Pose Estimation in the Wild, ECCV 2020
 (https://github.com/jin-s13/COCO-WholeBody). "Left" is the signer's own left.

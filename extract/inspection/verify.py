@@ -172,9 +172,9 @@ def repair_and_print(store: Path, *, dry_run: bool) -> None:
         messages.print(f"to do again: {escape(video_id)}")
     would = "would be " if dry_run else ""
     results.print(
-        f"{len(damage.places):,} videos {would}dropped, {len(damage.files)} files {would}mended"
+        f"{len(damage.indexes):,} videos {would}dropped, {len(damage.files)} files {would}mended"
     )
     if damage.num_unlisted:
         results.print(f"{damage.num_unlisted} files of an earlier version {would}given a checksum")
-    if damage.places and not dry_run:
+    if damage.indexes and not dry_run:
         results.print("The command that made the store does the dropped videos again.")

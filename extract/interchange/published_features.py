@@ -98,10 +98,8 @@ def planned_clips(
             "frames": clips,
         }
     else:
-        if video_id not in store.videos:
-            raise VideoNotInStoreError(f"{store.path} has no video '{video_id}'")
         plan = plan_clips(
-            store.videos[video_id].num_frames,
+            store.entry(video_id).num_frames,
             max_frames=max_frames,
             clip_length=rgb.clip_length,
             max_clips=rgb.clip_limit,

@@ -25,7 +25,7 @@ from extract.weights_cache import (
 from seds_core.clip_plan import (
     clip_frames,
     clip_starts,
-    places_of,
+    positions_of,
     timeline_frames,
     timeline_length,
     timeline_step,
@@ -101,21 +101,17 @@ class KeptFrames:
         Raises ``VideoNotInStoreError`` for a video that the pose store lacks, or of which it lacks
         a frame that has to be looked at.
         """
-        if video_id not in self.pose.videos:
-            reason = self.pose.failures.get(video_id, {}).get("reason", "it was never extracted")
-            raise VideoNotInStoreError(f"{self.pose.path} has no video '{video_id}': {reason}")
-        entry = self.pose.videos[video_id]
+        entry = self.pose.entry(video_id)
         step = timeline_step(entry.num_frames, max_frames)
         frames = timeline_frames(entry.num_frames, step)
-        run = slice(entry.first_row, entry.first_row + entry.num_rows)
-        rows = places_of(frames, self._row_frames[run])
+        rows = positions_of(frames, self._row_frames[entry.rows])
         if rows is None:
             made_with = self.pose.provenance.timeline.max_frames
             raise VideoNotInStoreError(
                 f"{self.pose.path} lacks frames of the video '{video_id}': it was made with "
                 f"frames.max_frames {made_with}, and {max_frames} is asked; use the same for both"
             )
-        keypoints = self.pose.arrays.read_rows("keypoints", run.start, run.stop)[rows]
+        keypoints = self.pose.arrays.read_rows("keypoints", entry.rows.start, entry.rows.stop)[rows]
         hands = usable_hands(keypoints, (entry.width, entry.height), self.rules)
         return KeptTimeline(entry.num_frames, step, frames[hands.has_hand])
 

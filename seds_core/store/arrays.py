@@ -115,6 +115,12 @@ class StoreArrays:
             raise DamagedStoreError(self.path, what)
         return self._entries("rows", name, start, stop)
 
+    def read_all_rows(self, rows: slice) -> dict[str, np.ndarray]:
+        """Some rows of all row arrays: name -> values."""
+        return {
+            spec.name: self.read_rows(spec.name, rows.start, rows.stop) for spec in self.row_specs
+        }
+
     def read_video_column(self, name: str, stop: int) -> np.ndarray:
         """The first ``stop`` entries of one column of the table of videos.
 

@@ -56,7 +56,7 @@ class Commit:
     files: dict[str, FileChecksum] = field(default_factory=dict)
     """Name within the store -> what the file must be; files of earlier versions are missing."""
     dropped: tuple[int, ...] = ()
-    """Places of the table whose videos were damaged: they are no longer in the store."""
+    """Indexes of the table's entries whose videos were damaged: they are no longer in the store."""
 
 
 _Count = Annotated[int, Field(ge=0)]
@@ -118,8 +118,8 @@ def read_commit(store_path: Path) -> Commit:
         if found.feature_dtype not in ELEMENT_BYTES:
             raise ValueError(f"feature_dtype is {found.feature_dtype!r}")
     except ValidationError as error:
-        places = {".".join(map(str, problem["loc"])) for problem in error.errors()}
-        what = f"its zarr.json lacks or garbles {', '.join(sorted(places))}"
+        names = {".".join(map(str, problem["loc"])) for problem in error.errors()}
+        what = f"its zarr.json lacks or garbles {', '.join(sorted(names))}"
         raise DamagedRootError(store_path, what) from None
     except KeyError as missing:
         raise DamagedRootError(store_path, f"its zarr.json lacks {missing.args[0]}") from None
@@ -155,7 +155,7 @@ class StoreRoot:
     """What a store holds as of now, and whether its files are those that were committed."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the root; raises like :func:`read_commit`."""
+        """Raises like :func:`read_commit`."""
         self.path = path
         self._read: tuple[object, Commit] = (None, read_commit(path))
 
@@ -248,13 +248,18 @@ class StoreFiles:
     """The arrays of a store as files."""
 
     def __init__(self, root: StoreRoot) -> None:
-        """Looks at no file yet."""
         self._root = root
         self._opened: dict[str, ShardFiles | None] = {}
         self.specs = parts_of(root.known.provenance)
         """The arrays that belong to the store."""
         if "videos/entry_checksum/zarr.json" not in root.known.files:
             self.specs["videos"] = VIDEO_ARRAYS  # in stores of earlier versions
+
+    def each_spec(self) -> Iterator[tuple[Part, ArraySpec]]:
+        """The arrays one by one, with the part that each belongs to."""
+        for part, specs in self.specs.items():
+            for spec in specs:
+                yield part, spec
 
     def opened(self, part: Part, name: str) -> ShardFiles | None:
         """The files of an array; ``None`` when only Zarr can read it.
@@ -286,18 +291,17 @@ class StoreFiles:
                 yield number
 
     def needed(self) -> list[Path]:
-        """Files of the committed entries; without those of arrays that somebody stored anew."""
+        """Files of the committed entries, but not those of arrays that only Zarr can read."""
         needed = {self._root.path / name for name in self._root.commit.files}
-        for part, specs in self.specs.items():
-            for spec in specs:
-                needed.add(self._root.path / part / spec.name / "zarr.json")
-                try:
-                    files = self.opened(part, spec.name)
-                except DamagedStoreError:  # then its zarr.json is found to be damaged
-                    continue
-                if files:
-                    numbers = set(files.numbers(0, self.count(part))) - files.zeros
-                    needed |= {files.path(number) for number in numbers}
+        for part, spec in self.each_spec():
+            needed.add(self._root.path / part / spec.name / "zarr.json")
+            try:
+                files = self.opened(part, spec.name)
+            except DamagedStoreError:  # then its zarr.json is found to be damaged
+                continue
+            if files:
+                numbers = set(files.numbers(0, self.count(part))) - files.zeros
+                needed |= {files.path(number) for number in numbers}
         return sorted(needed)
 
     def count(self, part: Part) -> int:
@@ -321,7 +325,7 @@ class StoreFiles:
             return self._root.damage(path, thorough=thorough)
         name = path.relative_to(self._root.path)
         if name.name == "zarr.json":
-            specs = {f"{part}/{s.name}": (part, s) for part in self.specs for s in self.specs[part]}
+            specs = {f"{part}/{spec.name}": (part, spec) for part, spec in self.each_spec()}
             described = specs.get(name.parent.as_posix())
             return self.metadata_problem(*described) if described else None
         files = self.opened(*name.parts[:2])  # type: ignore[arg-type]
@@ -333,7 +337,7 @@ class StoreFiles:
         return None
 
     def metadata_problem(self, part: Part, spec: ArraySpec) -> str | None:
-        """Whether an array is described otherwise than the layout says, and how."""
+        """How the description of an array differs from the layout; ``None`` when it does not."""
         name = f"{part}/{spec.name}"
         folder = self._root.path / name
         if not (folder / "zarr.json").is_file():

@@ -1,4 +1,8 @@
-"""Files of a store: written to last, and checked against what was written."""
+"""Files that are written whole or not at all, and checked against what was written.
+
+A rename is atomic, but the disk may see it before the file's content, or not at all: both the file
+and its folder have to be synchronised before anything that relies on it is done.
+"""
 
 import json
 import os
@@ -12,13 +16,6 @@ from typing import BinaryIO, NamedTuple
 import google_crc32c
 
 from seds_core.errors import UsageError
-
-# FROM seds_core/store/durable.py
-# Files that are on the disk with all they hold, or not there: also after a power cut.
-#
-# A rename is atomic, but the disk may see it before the file's content, or not at all: both the file
-# and its folder have to be synchronised before anything that relies on it is done.
-
 
 SYNCING_THREADS = 32
 """File systems write in one go what several threads wait for: 80 files in the time of 10."""
@@ -53,7 +50,7 @@ def unfinished_path(path: Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Puts a file in the place of the one at ``path``, if there is one."""
+    """Writes a file, or replaces the one at ``path``."""
     with whole_file(path) as file:
         file.write(content)
 
@@ -88,14 +85,16 @@ def naming(path: Path) -> Iterator[None]:
 _BLOCK_BYTES = 2**20
 
 _REPLACING = "replacing.json"
-"""While files are replaced: what may lie in their places beside what was committed."""
+"""While files are replaced: what may be found under their names beside what was committed."""
 
 
 class DamagedStoreError(UsageError):
-    """A store that is not what was written; the message names it and says how to go on."""
+    """A store that is not what was written; the message names it and says how to go on.
+
+    ``what`` is wrong, as a clause.
+    """
 
     def __init__(self, store_path: Path, what: str) -> None:
-        """``what`` is wrong, as a clause."""
         self.store_path, self.what = store_path, what
         super().__init__(f"{store_path} is damaged: {what}. {self._advice()}")
 
@@ -107,7 +106,7 @@ class DamagedStoreError(UsageError):
         )
 
     def __reduce__(self) -> tuple[type["DamagedStoreError"], tuple[Path, str]]:
-        """For workers, which send their errors to another process."""
+        # For workers, which send their errors to another process.
         return type(self), (self.store_path, self.what)
 
 
@@ -147,7 +146,7 @@ class FileChecksum(NamedTuple):
 
 @dataclass(frozen=True)
 class Replacement:
-    """A file that is written, but not yet in its place."""
+    """A file that is written, but not yet under its name."""
 
     path: Path
     checksum: FileChecksum
@@ -171,7 +170,6 @@ class Replacements:
     _num_synced: int = 0
 
     def __enter__(self) -> "Replacements":
-        """Nothing is written yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -180,7 +178,7 @@ class Replacements:
             replacement.unfinished.unlink(missing_ok=True)
 
     def add(self, replacements: Iterable[Replacement]) -> None:
-        """Takes written files, which go to their places with the others."""
+        """Takes written files, which get their names with the others."""
         for replacement in replacements:  # which are written meanwhile
             self._written.append(replacement)
 
@@ -214,7 +212,7 @@ class Replacements:
 
 
 def read_replacing(store_path: Path) -> dict[str, tuple[FileChecksum, ...]]:
-    """What may be met in the places of files, beside what is committed."""
+    """What may be found under the names of files, beside what is committed."""
     try:
         listed = json.loads((store_path / _REPLACING).read_bytes())
         return {name: tuple(map(FileChecksum.parse, texts)) for name, texts in listed.items()}

@@ -25,6 +25,11 @@ class VideoEntry(VideoSource):
     num_rows: int
     rows_checksum: int
 
+    @property
+    def rows(self) -> slice:
+        """Where they lie."""
+        return slice(self.first_row, self.first_row + self.num_rows)
+
 
 def entry_checksums(columns: Mapping[str, Sequence[Any]]) -> list[int]:
     """CRC-32C of each entry of a table that is given as columns of plain values."""
@@ -42,13 +47,18 @@ class VideoRows(NamedTuple):
     width: int
     height: int
 
+    @property
+    def rows(self) -> slice:
+        """Where they lie."""
+        return slice(self.first_row, self.first_row + self.num_rows)
+
 
 class VideoTable(Mapping[str, VideoEntry]):
     """Video -> its entry, in the order of the table; of several entries the last one counts.
 
-    Columns are read when they are asked for, and entries put together when they are looked up:
-    whoever opens a store of a million videos does not hold as many Python objects. May be sent to
-    another process.
+    Columns are read when they are asked for, and entries put together when they are looked up, so
+    that opening a store of a million videos makes no million Python objects. May be sent to another
+    process.
     """
 
     def __init__(self, arrays: StoreArrays) -> None:
@@ -58,7 +68,7 @@ class VideoTable(Mapping[str, VideoEntry]):
         self._num_entries, dropped = commit.num_videos, frozenset(commit.dropped)
         self._columns: dict[str, np.ndarray] = {}
         names = enumerate(self._column("video_id"))
-        self._places = {name: place for place, name in names if place not in dropped}
+        self._indexes = {name: index for index, name in names if index not in dropped}
 
     def __getitem__(self, video_id: str) -> VideoEntry:
         """The entry; raises ``KeyError`` for a video that is not in the store."""
@@ -70,20 +80,17 @@ class VideoTable(Mapping[str, VideoEntry]):
 
     def values_of(self, video_id: str, columns: Sequence[str]) -> list[Any]:
         """What some columns say of a video, as plain Python values."""
-        place = self._places[video_id]
-        return [self._column(name).item(place) for name in columns]
+        index = self._indexes[video_id]
+        return [self._column(name).item(index) for name in columns]
 
     def __contains__(self, video_id: object) -> bool:
-        """Whether the store has the video."""
-        return video_id in self._places
+        return video_id in self._indexes
 
     def __iter__(self) -> Iterator[str]:
-        """The videos' ids."""
-        return iter(self._places)
+        return iter(self._indexes)
 
     def __len__(self) -> int:
-        """How many videos there are."""
-        return len(self._places)
+        return len(self._indexes)
 
     def _column(self, name: str) -> np.ndarray:
         """Read when it is asked for first: what was committed never changes."""
@@ -106,7 +113,7 @@ _ENTRY_COLUMNS = tuple(part.name for part in fields(VideoEntry))
 
 
 class VideoNotInStoreError(UsageError):
-    """A video whose rows were asked for and that has none; the message says why."""
+    """A video that is not in the store, or not with the rows asked for; the message says why."""
 
 
 class StoreReader:
@@ -140,26 +147,25 @@ class StoreReader:
         """Rows of earlier versions of videos whose source has changed since."""
         return self.num_rows - sum(entry.num_rows for entry in self.videos.values())
 
-    def rows(self, video_id: str) -> dict[str, np.ndarray]:
-        """All rows of a video: array name -> values, first axis ``row``.
+    def entry(self, video_id: str) -> VideoEntry:
+        """What the table says of a video.
 
         Raises :class:`VideoNotInStoreError` with the reason when the video is not in the store.
         """
         if video_id not in self.videos:
             reason = self.failures.get(video_id, {}).get("reason", "it was never extracted")
             raise VideoNotInStoreError(f"{self.path} has no video '{video_id}': {reason}")
+        return self.videos[video_id]
+
+    def rows(self, video_id: str) -> dict[str, np.ndarray]:
+        """All rows of a video: array name -> values, first axis ``row``; raises like
+        :meth:`entry`."""
+        entry = self.entry(video_id)
         try:
-            return self._rows(self.videos[video_id])
+            return self.arrays.read_all_rows(entry.rows)
         except DamagedStoreError as error:
             what = f"the rows of '{video_id}' cannot be read: {error.what}"
             raise DamagedStoreError(self.path, what) from error
-
-    def _rows(self, entry: VideoEntry) -> dict[str, np.ndarray]:
-        stop = entry.first_row + entry.num_rows
-        return {
-            spec.name: self.arrays.read_rows(spec.name, entry.first_row, stop)
-            for spec in self.arrays.row_specs
-        }
 
     def _refuse_lost_files(self) -> None:
         found = (
@@ -171,10 +177,9 @@ class StoreReader:
 
     def _refuse_lost_zeros(self) -> None:
         """Earlier versions wrote no file for a shard of zeros: whether these hold nothing else."""
-        for rows in self.arrays.files.shards_of_zeros():
+        for zeros in self.arrays.files.shards_of_zeros():
             for video_id, entry in self.videos.items():
-                is_in = (
-                    entry.first_row < rows.stop and rows.start < entry.first_row + entry.num_rows
-                )
-                if is_in and rows_checksum(self._rows(entry)) != entry.rows_checksum:
+                if entry.first_row >= zeros.stop or entry.rows.stop <= zeros.start:
+                    continue
+                if rows_checksum(self.arrays.read_all_rows(entry.rows)) != entry.rows_checksum:
                     raise DamagedStoreError(self.path, f"rows of '{video_id}' are missing")

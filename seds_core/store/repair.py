@@ -1,4 +1,9 @@
-"""Checks the bytes of a store, and drops exactly the damaged videos."""
+"""Checks the bytes of a store, drops exactly the damaged videos and makes its files whole again.
+
+What can be read stays to the bit. A chunk that cannot becomes zeros, and a video with a row in it
+is dropped, as is one whose rows or whose entry of the table are not what was written. Everything
+changes with one commit: a process may be killed at any moment.
+"""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -42,7 +47,22 @@ def files_without_checksum(arrays: StoreArrays) -> list[Path]:
 
 def structure_problems(store: StoreReader) -> list[str]:
     """What is wrong with the arrays and the table of videos; empty when nothing is."""
-    return [*_array_problems(store), *_entry_problems(store), *_row_run_problems(store)]
+    files = store.arrays.files
+    described = (files.metadata_problem(part, spec) for part, spec in files.each_spec())
+    problems = [problem for problem in described if problem]
+    for index in changed_entries(store.arrays):
+        problems.append(f"entry {index} of the table of videos is not what was written")
+    # Every video's rows must exist and belong to it alone.
+    previous: VideoEntry | None = None
+    for entry in sorted(store.videos.values(), key=lambda entry: entry.first_row):
+        if entry.num_rows < 1 or entry.rows.stop > store.num_rows:
+            problems.append(
+                f"'{entry.video_id}': rows {entry.first_row} + {entry.num_rows} do not exist"
+            )
+        if previous and previous.rows.stop > entry.first_row:
+            problems.append(f"'{entry.video_id}' and '{previous.video_id}' claim the same rows")
+        previous = entry
+    return problems
 
 
 def checksum_problem(store: StoreReader, video_id: str) -> str | None:
@@ -64,40 +84,8 @@ def changed_entries(arrays: StoreArrays) -> list[int]:
     names = [spec.name for spec in (*VIDEO_ARRAYS, ENTRY_CHECKSUM)]
     columns = {name: arrays.read_video_column(name, count).tolist() for name in names}
     written = zip(columns[ENTRY_CHECKSUM.name], entry_checksums(columns), strict=True)
-    changed = {place for place, (before, now) in enumerate(written) if before != now}
+    changed = {index for index, (before, now) in enumerate(written) if before != now}
     return sorted(changed - set(arrays.commit.dropped))
-
-
-def _array_problems(store: StoreReader) -> Iterator[str]:
-    files = store.arrays.files
-    for part, specs in files.specs.items():
-        for spec in specs:
-            if problem := files.metadata_problem(part, spec):
-                yield problem
-
-
-def _entry_problems(store: StoreReader) -> Iterator[str]:
-    for place in changed_entries(store.arrays):
-        yield f"entry {place} of the table of videos is not what was written"
-
-
-def _row_run_problems(store: StoreReader) -> Iterator[str]:
-    """Every video's rows must exist and belong to it alone."""
-    previous: VideoEntry | None = None
-    for entry in sorted(store.videos.values(), key=lambda entry: entry.first_row):
-        if entry.num_rows < 1 or entry.first_row + entry.num_rows > store.num_rows:
-            yield f"'{entry.video_id}': rows {entry.first_row} + {entry.num_rows} do not exist"
-        if previous and previous.first_row + previous.num_rows > entry.first_row:
-            yield f"'{entry.video_id}' and '{previous.video_id}' claim the same rows"
-        previous = entry
-
-
-# FROM seds_core/store/repair.py
-# Drops exactly the damaged videos of a store and makes its files whole again.
-#
-# What can be read stays to the bit. A chunk that cannot becomes zeros, and a video with a row in it
-# is dropped, as is one whose rows or whose entry of the table are not what was written. Everything
-# changes with one commit: a process may be killed at any moment.
 
 
 _REASON = "it was damaged in the store and 'repair' dropped it: the next run does it again"
@@ -109,7 +97,7 @@ class Damage:
 
     files: dict[Path, str]
     """Damaged files, and what is wrong with each."""
-    places: tuple[int, ...]
+    indexes: tuple[int, ...]
     """Of the table's entries to drop."""
     failures: Failures
     """Of the videos to drop, as far as their names are known."""
@@ -118,7 +106,7 @@ class Damage:
 
 
 Watch = Callable[[Sequence[int]], Iterable[int]]
-"""Gives the places of the table one by one, for a progress bar."""
+"""Passes on the indexes of the table's entries one by one, for a progress bar."""
 
 
 def find_damage(path: Path, *, watch: Watch = iter) -> Damage:
@@ -131,8 +119,8 @@ def find_damage(path: Path, *, watch: Watch = iter) -> Damage:
 def repair_store(path: Path, *, watch: Watch = iter) -> Damage:
     """Mends a store and gives what was wrong; all of its files have checksums afterwards.
 
-    Raises :class:`~seds_core.store.staging.StoreInUseError` while anybody writes to the store, and
-    like :class:`StoreArrays` where nothing can be mended because the root cannot be read.
+    Raises :class:`~seds_core.store.staging.StoreInUseError` while another process writes to the
+    store, and like :class:`StoreArrays` where the root cannot be read and nothing can be mended.
     """
     StoreArrays(path)  # before a folder is made beside what is no store
     with Staging(path).alone(), tempfile.TemporaryDirectory() as folder:
@@ -147,13 +135,12 @@ class _Repair:
         """``folder`` is for an empty store, whose arrays are described alike."""
         self._arrays = arrays
         self._template = StoreArrays.create(folder / "template.zarr", arrays.provenance)
-        for part, specs in arrays.files.specs.items():
-            for spec in specs:
-                self._open_array(part, spec)
+        for part, spec in arrays.files.each_spec():
+            self._open_array(part, spec)
         files = dict(damaged_files(arrays))
         self._table = _Table(arrays, files)
-        bad = self._table.places_of_bad_entries()
-        bad |= self._places_of_bad_rows(bad, watch)
+        bad = self._table.bad_entries()
+        bad |= self._with_bad_rows(bad, watch)
         bad |= self._table.superseded_by(bad)
         paths = {n: self._table.columns["path"][p] for n, p in self._table.named(bad).items()}
         failures = {n: asdict(FailedVideo.now(n, path, _REASON)) for n, path in paths.items()}
@@ -162,12 +149,12 @@ class _Repair:
         self.damage = Damage(files, tuple(sorted(bad)), failures, len(self._unlisted))
 
     def carry_out(self) -> None:
-        """Puts whole files in the places of the damaged ones and drops the videos."""
+        """Replaces the damaged files by whole ones and drops the videos."""
         before = self._arrays.commit
         listed = {self._arrays.root.name(path): FileChecksum.of(path) for path in self._unlisted}
         after = replace(
             before,
-            dropped=tuple(sorted({*before.dropped, *self.damage.places})),
+            dropped=tuple(sorted({*before.dropped, *self.damage.indexes})),
             failures=before.failures | self.damage.failures,
             files=before.files | listed,
         )
@@ -191,24 +178,20 @@ class _Repair:
             )
         self._arrays.files.use(part, spec.name, replace(files, folder=folder, trusts_indexes=True))
 
-    def _places_of_bad_rows(self, bad: set[int], watch: Watch) -> set[int]:
+    def _with_bad_rows(self, bad: set[int], watch: Watch) -> set[int]:
         current = self._table.current(bad)
-        return {place for place in watch(current) if not self._has_its_rows(place)}
+        return {index for index in watch(current) if not self._has_its_rows(index)}
 
-    def _has_its_rows(self, place: int) -> bool:
-        entry = self._table.entry(place)
-        stop = entry.first_row + entry.num_rows
+    def _has_its_rows(self, index: int) -> bool:
+        entry = self._table.entry(index)
         try:
-            rows = {
-                spec.name: self._arrays.read_rows(spec.name, entry.first_row, stop)
-                for spec in self._arrays.row_specs
-            }
+            rows = self._arrays.read_all_rows(entry.rows)
         except DamagedStoreError:
             return False
         return entry.num_rows > 0 and rows_checksum(rows) == entry.rows_checksum
 
     def _whole_file(self, path: Path) -> Replacement:
-        """Writes what goes in the place of a damaged file, beside it."""
+        """Writes what replaces a damaged file, beside it."""
         part, *names = path.relative_to(self._arrays.path).parts
         if path.name == "zarr.json":
             length = self._arrays.files.count(part) if names[1:] else None  # type: ignore[arg-type]
@@ -223,7 +206,7 @@ class _Repair:
 
 
 class _Table:
-    """The table of videos as far as it can be read; places are those of its entries."""
+    """The table of videos as far as it can be read; entries go by their index."""
 
     def __init__(self, arrays: StoreArrays, damaged: Collection[Path]) -> None:
         self.columns: dict[str, list[Any]] = {}
@@ -234,7 +217,7 @@ class _Table:
         self._known = set(range(arrays.files.count("videos"))) - set(arrays.commit.dropped)
         self._checksums = entry_checksums(self.columns)
 
-    def places_of_bad_entries(self) -> set[int]:
+    def bad_entries(self) -> set[int]:
         """Entries that are not what was written."""
         recorded = self.columns.get(ENTRY_CHECKSUM.name)
         others = {p for spec in VIDEO_ARRAYS for p in self._doubtful[spec.name]}
@@ -245,20 +228,20 @@ class _Table:
 
     def current(self, bad: set[int]) -> list[int]:
         """The sound entry that counts of each video."""
-        return sorted(place for place in self._latest(bad).values() if place not in bad)
+        return sorted(index for index in self._latest(bad).values() if index not in bad)
 
     def superseded_by(self, bad: set[int]) -> set[int]:
         """Earlier entries of videos whose present one is bad: they are not to come back."""
-        gone = {name for name, place in self._latest(bad).items() if place in bad}
+        gone = {name for name, index in self._latest(bad).items() if index in bad}
         return {p for p in self._known if self._name(p) in gone}
 
     def named(self, bad: set[int]) -> dict[str, int]:
-        """Name -> place of the bad entries whose names are certain."""
-        return {name: place for name, place in self._latest(bad).items() if place in bad}
+        """Name -> index of the bad entries whose names are certain."""
+        return {name: index for name, index in self._latest(bad).items() if index in bad}
 
-    def entry(self, place: int) -> VideoEntry:
+    def entry(self, index: int) -> VideoEntry:
         """An entry, which may hold anything if it is bad."""
-        return VideoEntry(**{spec.name: self.columns[spec.name][place] for spec in VIDEO_ARRAYS})
+        return VideoEntry(**{spec.name: self.columns[spec.name][index] for spec in VIDEO_ARRAYS})
 
     def written_checksums(self, files: ShardFiles, number: int) -> Replacement:
         """A new file of the entries' checksums."""
@@ -270,10 +253,10 @@ class _Table:
     def _latest(self, bad: set[int]) -> dict[str, int]:
         """Of several entries the last one counts; those without a certain name are left out."""
         nameless = bad & self._doubtful["video_id"]
-        return {self._name(place): place for place in sorted(self._known - nameless)}
+        return {self._name(index): index for index in sorted(self._known - nameless)}
 
-    def _name(self, place: int) -> str:
-        return video_id_of(self.columns["video_id"][place])
+    def _name(self, index: int) -> str:
+        return video_id_of(self.columns["video_id"][index])
 
 
 def _read_column(

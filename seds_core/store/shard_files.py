@@ -117,7 +117,7 @@ class ShardFiles:
         """Writes entries from ``start`` on, given as arrays of consecutive ones, to new files.
 
         Everything before ``start`` must have been committed; what lies behind the new entries in
-        the same shard is dropped. The files are whole, and to be put in the place of the present
+        the same shard is dropped. The files are whole, and to replace the present
         ones. Raises :class:`DamagedShardError` where entries that are to stay cannot be read.
         """
         stop = start + sum(map(len, runs))
@@ -136,9 +136,9 @@ class ShardFiles:
         Whether the others hold what was written is not known.
         """
         contents: list[bytes | None] = []
-        for place in range(self.shard // self.chunk):
+        for position in range(self.shard // self.chunk):
             try:
-                [content] = self._stored(number, range(place, place + 1))
+                [content] = self._stored(number, range(position, position + 1))
                 with _naming(self.path(number)):
                     self._decode(content)
                 contents.append(content)
@@ -166,23 +166,23 @@ class ShardFiles:
 
     def _read_shard(self, number: int, start: int, stop: int) -> Iterator[np.ndarray]:
         """Parts of one shard, which together are its entries ``start`` to ``stop``."""
-        places = range(start // self.chunk, -(-stop // self.chunk))
-        for place, content in zip(places, self._stored(number, places), strict=True):
-            first = place * self.chunk
+        positions = range(start // self.chunk, -(-stop // self.chunk))
+        for position, content in zip(positions, self._stored(number, positions), strict=True):
+            first = position * self.chunk
             with _naming(self.path(number)):
                 values = self._decode(content)
             yield values[max(start - first, 0) : stop - first]
 
     def write_shard(self, number: int, contents: Iterable[bytes]) -> Replacement:
-        """Writes a file of these chunks, empty ones being zeros, beside the shard's place."""
+        """Writes a file of these chunks, empty ones being zeros, beside the shard's path."""
         path = self.path(number)
         path.parent.mkdir(parents=True, exist_ok=True)
         index = np.full((self.shard // self.chunk, 2), NOT_STORED, "<u8")
         crc32c = 0
         with unfinished_file(path) as file:
-            for place, content in enumerate(contents):
+            for position, content in enumerate(contents):
                 if content:
-                    index[place] = file.tell(), len(content)
+                    index[position] = file.tell(), len(content)
                     file.write(content)
                     crc32c = google_crc32c.extend(crc32c, content)
             end = index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
@@ -190,15 +190,15 @@ class ShardFiles:
             crc32c = google_crc32c.extend(crc32c, end)
             return Replacement(path, FileChecksum(file.tell(), crc32c))
 
-    def _stored(self, number: int, places: range) -> Iterator[bytes]:
+    def _stored(self, number: int, positions: range) -> Iterator[bytes]:
         """Chunks of one shard as they lie in its file; those of zeros are empty."""
-        if not places or (number in self.zeros and not self.path(number).exists()):
-            yield from (b"" for _ in places)
+        if not positions or (number in self.zeros and not self.path(number).exists()):
+            yield from (b"" for _ in positions)
             return
         with self._opened(number) as file:
             index = self._index(file, number)
-            for place in places:
-                yield self._read_chunk(file, *index[place].tolist())
+            for position in positions:
+                yield self._read_chunk(file, *index[position].tolist())
 
     @contextmanager
     def _opened(self, number: int) -> Iterator[int]:

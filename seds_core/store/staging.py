@@ -38,6 +38,7 @@ from seds_core.errors import UsageError
 from seds_core.store.files import whole_file, write_whole
 from seds_core.store.provenance import Provenance
 
+
 @dataclass(frozen=True)
 class VideoSource:
     """What is known of a video beside its rows; the fields are columns of the store's table."""
@@ -147,7 +148,7 @@ def write_failed(path: Path, failure: FailedVideo) -> None:
 
 
 def read_failed(path: Path) -> FailedVideo:
-    """Reads what :func:`write_failed` wrote; raises :class:`DamagedRecordError` for anything else."""
+    """Reads what :func:`write_failed` wrote; raises like :func:`read_finished`."""
     try:
         fields = json.loads(path.read_bytes())
         if not all(isinstance(value, str) for value in fields.values()):

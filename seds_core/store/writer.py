@@ -1,4 +1,10 @@
-"""Writes videos into a store, alone or beside other processes; a whole import at once."""
+"""Writes videos into a store, in one way with two buffers.
+
+:class:`PackedStore` appends finished videos to the committed ones. A video of an extraction costs
+minutes and waits on the disk until a shard is full, made by whichever of several processes
+(:class:`StoreWriter`); one of an import costs a millisecond and waits in memory
+(:class:`BulkWriter`).
+"""
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Sequence
@@ -33,15 +39,17 @@ class PackedStore:
 
         Raises :class:`StoreMismatchError` when it was made with other settings or weights.
         """
-        self.arrays = _open_or_create(path, provenance)
+        if path.exists():
+            self.arrays = StoreReader(path).arrays  # which refuses a damaged store
+            self.arrays.provenance.refuse_others(path, provenance)
+            if provenance.device == "any" != self.arrays.provenance.device:
+                self.arrays.allow_any_device()
+        else:
+            self.arrays = StoreArrays.create(path, provenance)
         self._provenance = provenance
+        # The table as it was when it had so many entries: another process may add to it.
         self._num_entries = -1
         self._entries: dict[str, VideoEntry] = {}
-
-    @property
-    def num_rows(self) -> int:
-        """Committed rows, those of superseded videos among them."""
-        return self.arrays.committed[1]
 
     @property
     def num_entries(self) -> int:
@@ -86,8 +94,9 @@ class PackedStore:
                 )
         if not video.num_rows:
             raise ValueError(f"'{video_id}' has no rows")
+        # Whether the table can hold the name and the numbers.
         video_id.encode()
-        _video_columns([_entry_of(video, first_row=0, checksum=0)])  # whether the table can hold it
+        _video_columns([_entry_of(video, first_row=0, checksum=0)])
 
     def refusal(self, staged: StagedVideo) -> str | None:
         """Why a waiting video's rows are not such as are asked for; ``None`` when they are."""
@@ -104,7 +113,12 @@ class PackedStore:
         recorded = {name: latest[name] for name in sorted(latest.keys() - succeeded)}
         if not videos and recorded == self.arrays.failures:
             return
-        added = _entries_of(videos, first_row=self.num_rows)
+        with ThreadPoolExecutor(HASHING_THREADS) as pool:
+            checksums = list(pool.map(attrgetter("checksum"), videos))
+        added, first_row = [], self.arrays.committed[1]
+        for video, checksum in zip(videos, checksums, strict=True):
+            added.append(_entry_of(video, first_row=first_row, checksum=checksum))
+            first_row += video.num_rows
         known = self.entries()
         runs = {s.name: [v.rows[s.name] for v in videos] for s in self.arrays.row_specs}
         self.arrays.append(runs, _video_columns(added), recorded)
@@ -130,42 +144,22 @@ def pack_staged(store: PackedStore, staging: Staging) -> None:
         except (ValueError, TypeError, OverflowError) as error:
             staging.set_aside(path, str(error))
             continue
-        # A process may have died between packing and clearing: those are in already.
-        if not _is_packed(staged.video, entries):
-            videos.append(staged.video)
+        # A process may have died between packing and clearing: then its videos are in already.
+        source, entry = staged.video.source, entries.get(staged.video.source.video_id)
+        if entry and (entry.content_hash, entry.mtime_ns, entry.rows_checksum) == (
+            source.content_hash, source.mtime_ns, staged.video.checksum,
+        ):  # fmt: skip
+            continue
+        videos.append(staged.video)
     for refusal, count in refusals.items():
         warn(f"{count} finished videos that waited for the store are dropped: {refusal}")
     store.append(videos, [*store.failures, *staging.read_failed()])
     staging.clear()
 
 
-def _open_or_create(path: Path, provenance: Provenance) -> StoreArrays:
-    if not path.exists():
-        return StoreArrays.create(path, provenance)
-    arrays = StoreReader(path).arrays  # which refuses a damaged store
-    arrays.provenance.refuse_others(path, provenance)
-    if provenance.device == "any" != arrays.provenance.device:
-        arrays.allow_any_device()
-    return arrays
-
-
-def _entries_of(videos: Sequence[FinishedVideo], *, first_row: int) -> list[VideoEntry]:
-    """Table entries of videos whose rows follow each other from ``first_row`` on."""
-    with ThreadPoolExecutor(HASHING_THREADS) as pool:
-        checksums = pool.map(attrgetter("checksum"), videos)
-    entries = []
-    for video, checksum in zip(videos, checksums, strict=True):
-        entries.append(_entry_of(video, first_row=first_row, checksum=checksum))
-        first_row += video.num_rows
-    return entries
-
-
 def _entry_of(video: FinishedVideo, *, first_row: int, checksum: int) -> VideoEntry:
     entry = VideoEntry(
-        **vars(video.source),
-        first_row=first_row,
-        num_rows=video.num_rows,
-        rows_checksum=checksum,
+        **vars(video.source), first_row=first_row, num_rows=video.num_rows, rows_checksum=checksum
     )
     # Texts of a store are UTF-8; a path need not be.
     path = entry.path.encode(errors="surrogateescape").decode(errors="backslashreplace")
@@ -185,14 +179,13 @@ def _video_columns(entries: Sequence[VideoEntry]) -> dict[str, list[np.ndarray]]
     return {name: [values] for name, values in columns.items()}
 
 
-def _is_packed(video: FinishedVideo, entries: dict[str, VideoEntry]) -> bool:
-    entry = entries.get(video.source.video_id)
-    return (
-        entry is not None
-        and entry.content_hash == video.source.content_hash
-        and entry.mtime_ns == video.source.mtime_ns
-        and entry.rows_checksum == video.checksum
-    )
+def _staging_of(path: Path) -> Staging:
+    """The staging folder of a store that may not exist yet; raises for anything that is no store,
+    before a folder is made beside it."""
+    if path.exists():
+        read_commit(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Staging(path)
 
 
 class StoreWriter:
@@ -210,10 +203,7 @@ class StoreWriter:
         """
         self._pack_rows = pack_rows
         self._provenance = provenance
-        if path.exists():
-            read_commit(path)  # before a folder is made beside what is no store
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._staging = Staging(path)
+        self._staging = _staging_of(path)
         self._unpacked_rows = 0
         self._waiting: deque[str] = deque()
         with self._staging.lock():
@@ -225,7 +215,6 @@ class StoreWriter:
             self._known_attempts = {failure.attempt for failure in self._store.failures}
 
     def __enter__(self) -> "StoreWriter":
-        """Announces this process as a writer of the store."""
         self._staging.__enter__()
         return self
 
@@ -246,7 +235,7 @@ class StoreWriter:
         self._waiting = deque(video_ids)
 
     def claim(self) -> str | None:
-        """The next wanted video that nobody has done since and nobody works on, now ours.
+        """The next wanted video that no process has done since or works on; now this one does.
 
         ``None`` when there is none: every wanted video is done, failed, or in another living
         process's hands.
@@ -302,7 +291,7 @@ class StoreWriter:
             self._store.forget_failures(video_ids)
 
     def _has_failed(self, video_id: str) -> bool:
-        """Whether anybody has failed at a video since this writer was opened."""
+        """Whether any process has failed at a video since this writer was opened."""
         failure = self._staging.failure_of(video_id) or self._store.failure_of(video_id)
         return failure is not None and failure.attempt not in self._known_attempts
 
@@ -320,47 +309,40 @@ class StoreWriter:
 
 
 BULK_ROWS = 32_768
-"""Rows that wait in memory: two shards of RGB features, 128 MiB. The small
-arrays and the table are written again with every pack, so that one shard costs a third more."""
+"""Rows that wait in memory: two shards of RGB features, 128 MiB. The small arrays and the table are
+written again with every pack, so that one shard at a time would cost a third more."""
 
 
 class BulkWriter:
     """The only way into a store while it is open, for imports.
 
-    A video of an extraction is made durable at once, because making it again costs minutes; one
-    that is read from a file in a millisecond waits in memory until a shard is full, and a process
-    that is killed leaves the store as it was after the last full shard. Meanwhile the next videos
-    can be read: packing is another thread's work. Use as a context manager: leaving it packs what
-    waits.
+    A process that is killed leaves the store as it was after the last full shard. While a thread
+    packs, the next videos can be read. Use as a context manager: leaving it packs what waits.
     """
 
     def __init__(self, path: Path, provenance: Provenance, *, pack_rows: int = BULK_ROWS) -> None:
         """Opens the store, or creates it when it is not there; packs what an extraction has left.
 
-        Raises :class:`~seds_core.store.staging.StoreInUseError` while anybody else writes to the
+        Raises :class:`~seds_core.store.staging.StoreInUseError` while another process writes to the
         store, and :class:`~seds_core.store.provenance.StoreMismatchError` when it was made with
         other settings or weights.
         """
         self._pack_rows = pack_rows
         self._finished: list[FinishedVideo] = []
         self._failed: list[FailedVideo] = []
-        if path.exists():
-            read_commit(path)  # before a folder is made beside what is no store
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Staging(path)
+        staging = _staging_of(path)
         with ExitStack() as opening:
             opening.enter_context(staging.alone())
             self._store = PackedStore(path, provenance)
             pack_staged(self._store, staging)
             self.videos: dict[str, VideoEntry] = self._store.entries()
             """What was in the store when it was opened."""
-            self._rows_in_shard = self._store.num_rows % pack_rows
+            self._rows_in_shard = self._store.arrays.committed[1] % pack_rows
             self._packer = opening.enter_context(ThreadPoolExecutor(max_workers=1))
             self._packing: Future[None] | None = None
             self._open = opening.pop_all()
 
     def __enter__(self) -> "BulkWriter":
-        """The writer itself; it is open already."""
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from shared_data import golden_path
 
-from seds_core.clip_plan import clip_frames, clip_starts, places_of, plan_clips, timeline_frames
+from seds_core.clip_plan import clip_frames, clip_starts, positions_of, plan_clips, timeline_frames
 
 PUBLISHED = {"max_frames": 300, "clip_length": 16, "max_clips": 64}
 
@@ -51,8 +51,8 @@ def test_the_frames_of_clips_are_those_of_their_windows(num_frames):
 def test_places_are_those_of_a_search_one_by_one():
     held = np.array([2, 3, 7, 20], np.int32)
     for wanted in ([], [2], [20, 3], [2, 3, 7, 20]):
-        found = places_of(np.array(wanted, np.int32), held)
+        found = positions_of(np.array(wanted, np.int32), held)
         assert found.tolist() == [held.tolist().index(frame) for frame in wanted]
     for missing in ([0], [21], [2, 4], [-1]):
-        assert places_of(np.array(missing, np.int32), held) is None
-    assert places_of(np.array([-1], np.int32), held[:0]) is None
+        assert positions_of(np.array(missing, np.int32), held) is None
+    assert positions_of(np.array([-1], np.int32), held[:0]) is None

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32, Int32, Int64
 from torch import Tensor
 
-from seds_core.clip_plan import clip_frames, clip_starts, places_of, timeline_frames, timeline_step
+from seds_core.clip_plan import clip_frames, clip_starts, positions_of, timeline_frames, timeline_step
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.files import DamagedStoreError
@@ -169,7 +169,7 @@ class SignReader:
         else:
             step = timeline_step(entry.num_frames, self.keypoints.max_frames)
         numbers = timeline_frames(entry.num_frames, step)
-        rows = places_of(numbers, pose.read(video, "frame"))
+        rows = positions_of(numbers, pose.read(video, "frame"))
         if rows is None:
             raise StoreMismatchError(
                 f"{pose.path} lacks keypoints of the video '{video.video_id}': every {step}. of "
@@ -192,7 +192,7 @@ class SignReader:
         if not self.rgb:
             return clip_starts(len(numbers), length, self.layout.num_slots).astype(np.int64)
         clips = self.rgb[0]
-        starts = places_of(clips.read(video, "first_frame"), numbers)
+        starts = positions_of(clips.read(video, "first_frame"), numbers)
         # A timeline shorter than a clip repeats its last frame.
         if starts is not None and starts.max() > max(0, len(numbers) - length):
             starts = None

@@ -93,7 +93,7 @@ def test_exactly_the_damaged_videos_are_dropped_and_done_again(
             BulkWriter(path, RGB)
     found = find_damage(path)
     assert [p.relative_to(path).as_posix() for p in found.files] == [file]
-    assert repair_store(path).places == found.places
+    assert repair_store(path).indexes == found.indexes
     store = StoreReader(path)
     assert list(store.videos) == kept
     assert problems_of(path) == []
