@@ -4,7 +4,6 @@ The folder is ``$SEDS_CACHE``, by default ``~/.cache/seds``. A machine without i
 put the file where the error says, it is verified in the same way.
 """
 
-import hashlib
 import os
 import re
 import tempfile
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from seds_core.console import messages
 from seds_core.errors import UnavailableError
+from seds_core.files import file_sha256
 
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30
@@ -60,12 +60,6 @@ def cached_download(
         _verify(partial, path, url, expected_bytes, sha256_prefix)
         partial.replace(path)  # A reader sees the whole file or none.
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_prefix_in_name(file_name: str) -> str | None:

@@ -6,6 +6,7 @@ Relative paths start at the table's own folder.
 """
 
 import csv
+import io
 import os
 import re
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seds_core.errors import UsageError, first_names
+from seds_core.files import write_whole
 from seds_core.tables import Table, TableError, TableRow, WrongLine, open_table
 from seds_core.video_id import video_id_of
 
@@ -74,20 +76,19 @@ def write_index(path: Path, videos: Sequence[IndexedVideo]) -> None:
     them. Raises :class:`IndexFileError` where the file cannot be written.
     """
     others = dict.fromkeys(name for video in videos for name in video.other)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, (*COLUMNS, *others), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_line(video, path.parent) for video in videos)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, (*COLUMNS, *others), restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(_line(video, path.parent) for video in videos)
-        unfinished.replace(path)
+        write_whole(path, text.getvalue().encode(), durable=False)
     except OSError as error:
         raise IndexFileError(f"the index {path} cannot be written: {error.strerror}") from None
     except UnicodeEncodeError as error:
-        unfinished.unlink()
+        wrong = error.object[error.object.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
         raise IndexFileError(
-            f"the index {path} cannot be written: {error.object!a} is no UTF-8; rename it"
+            f"the index {path} cannot be written: {wrong!a} is no UTF-8; rename it"
         ) from None
 
 

@@ -24,8 +24,8 @@ from extract.pose.provenance import DRAWN_CORPUS_FILE
 from extract.videos.video_writing import write_video
 from seds_core.console import track
 from seds_core.errors import UsageError
+from seds_core.files import whole_file, write_whole
 from seds_core.pipeline_file import Settings
-from seds_core.store.files import whole_file, write_whole
 
 INDEX_COLUMNS = ("video_id", "split", "text", "signer", "glosses", "path")
 
@@ -138,14 +138,14 @@ def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo,
             f"{folder} holds a corpus of other settings (see {path}); "
             "name another folder, or delete this one"
         )
-    write_whole(path, wanted.encode())
+    write_whole(path, wanted.encode(), durable=False)
     plan = plan_corpus(settings)
     for planned in track(plan, "drawing videos"):
         video, truth = folder / planned.path, folder / "truth" / f"{planned.video_id}.npy"
         if video.exists() and truth.exists():
             continue
         frames, keypoints = render_video(planned)
-        with whole_file(truth) as file:
+        with whole_file(truth, durable=False) as file:
             np.save(file, keypoints)
         write_video(video, frames, FRAME_RATE)
     index = io.StringIO(newline="")
@@ -156,5 +156,5 @@ def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo,
         writer.writerow(
             (planned.video_id, planned.split, text, planned.signer, glosses, planned.path)
         )
-    write_whole(folder / "index.csv", index.getvalue().encode())
+    write_whole(folder / "index.csv", index.getvalue().encode(), durable=False)
     return plan

@@ -18,7 +18,7 @@ from extract.videos.part import VideoError, read_part_name
 from seds_core.console import fail, messages, results, track
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.files import DamagedStoreError
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.repair import (

@@ -23,6 +23,7 @@ from extract.run.command import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from seds_core.console import fail, messages, progress_bar, results
 from seds_core.errors import UsageError
+from seds_core.files import whole_file, write_whole
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
 
@@ -153,10 +154,8 @@ def write_pose_file(
     one_person = keypoints[:, None]
     # The library masks what has no confidence, and writes what is below the mask.
     body = NumPyPoseBody(fps, one_person[..., :2], one_person[..., 2])
-    unfinished = path.with_name(f"{path.name}.partial")
-    with unfinished.open("wb") as file:
+    with whole_file(path, durable=False) as file:
         Pose(header, body).write(file)
-    unfinished.replace(path)
 
 
 def published_keypoints(
@@ -195,9 +194,8 @@ _NUMPY_2_MODULE, _NUMPY_1_MODULE = "numpy._core.multiarray", "numpy.core.multiar
 
 def write_pickle(path: Path, value: dict[str, object]) -> None:
     """Writes a pickle that NumPy 1 and 2 can read."""
-    unfinished = path.with_name(f"{path.name}.partial")
-    unfinished.write_bytes(portable(pickle.dumps(value, protocol=_PICKLE_PROTOCOL)))
-    unfinished.replace(path)
+    content = portable(pickle.dumps(value, protocol=_PICKLE_PROTOCOL))
+    write_whole(path, content, durable=False)
 
 
 def portable(content: bytes) -> bytes:

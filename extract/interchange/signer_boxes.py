@@ -1,8 +1,8 @@
 """``seds-extract boxes``: finds the signers of videos, and writes an index that crops to them."""
 
 import csv
+import io
 import json
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +28,7 @@ from extract.videos.listing import videos_of_index
 from extract.videos.part import Crop, FrameCountChanged, VideoError
 from seds_core.console import messages, progress_bar, results
 from seds_core.errors import UsageError
+from seds_core.files import write_whole
 from seds_core.pipeline_file import read_section
 from seds_core.tables import TableRow, open_table
 from seds_core.video_id import video_id_of
@@ -158,12 +159,11 @@ def write_cropped_index(source: Path, target: Path, crops: Mapping[str, Crop], s
         if crop := crops.get(video_id_of(line["video_id"])):
             line["crop"], line["size"] = str(crop), line.get("size") or f"{size}x{size}"
     columns += [name for name in ("crop", "size") if name not in columns]
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(lines)
-    unfinished.rename(target)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_whole(target, text.getvalue().encode(), durable=False)
 
 
 def _print_summary(

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from extract.weights_cache import file_sha256
 from seds_core.errors import UnavailableError
+from seds_core.files import file_sha256
 from seds_core.keypoints import (
     BODY,
     BODY_NAMES,

@@ -12,8 +12,8 @@ from extract.pose.provenance import (
     PoseModelSource,
     model_weights,
 )
-from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
+from seds_core.files import file_sha256
 from seds_core.store.provenance import WeightsRecord
 
 

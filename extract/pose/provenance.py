@@ -14,13 +14,9 @@ import yaml
 
 from extract.settings import ExtractSettings, PoseSettings
 from extract.videos.frame import DECODING_RULES
-from extract.weights_cache import (
-    WeightsUnavailable,
-    cached_download,
-    file_sha256,
-    sha256_prefix_in_name,
-)
+from extract.weights_cache import WeightsUnavailable, cached_download, sha256_prefix_in_name
 from seds_core.errors import UnavailableError, UsageError
+from seds_core.files import file_sha256
 from seds_core.store.provenance import DeviceKind, Provenance, WeightsRecord
 
 DEMO = "demo"

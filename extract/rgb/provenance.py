@@ -16,12 +16,7 @@ from jaxtyping import Int32, UInt8
 
 from extract.settings import ExtractSettings
 from extract.videos.frame import DECODING_RULES
-from extract.weights_cache import (
-    WeightsUnavailable,
-    cached_download,
-    file_sha256,
-    sha256_prefix_in_name,
-)
+from extract.weights_cache import WeightsUnavailable, cached_download, sha256_prefix_in_name
 from seds_core.clip_plan import (
     clip_frames,
     clip_starts,
@@ -30,6 +25,7 @@ from seds_core.clip_plan import (
     timeline_length,
     timeline_step,
 )
+from seds_core.files import file_sha256
 from seds_core.hands import usable_hands
 from seds_core.store.provenance import (
     DeviceKind,

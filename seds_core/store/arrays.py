@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from seds_core.files import sync, sync_all
 from seds_core.store.commit import (
     Commit,
     Failures,
@@ -25,7 +26,7 @@ from seds_core.store.commit import (
     parts_of,
     write_commit,
 )
-from seds_core.store.files import DamagedStoreError, FileChecksum, Replacements, sync, sync_all
+from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
 from seds_core.store.layout import ArraySpec
 from seds_core.store.provenance import Provenance, StoreMismatchError, software_versions
 from seds_core.store.shard_files import DamagedShardError

@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal
 import google_crc32c
 from pydantic import BaseModel, Field, ValidationError
 
-from seds_core.store.files import (
+from seds_core.files import unfinished_file, write_whole
+from seds_core.store.file_checksums import (
     DamagedRootError,
     DamagedStoreError,
     FileChecksum,
     Replacement,
     read_replacing,
-    unfinished_file,
-    write_whole,
 )
 from seds_core.store.layout import (
     ELEMENT_BYTES,

@@ -10,7 +10,7 @@ import numpy as np
 
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.files import DamagedStoreError
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.provenance import Provenance
 from seds_core.store.staging import VideoSource, rows_checksum

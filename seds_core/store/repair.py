@@ -15,7 +15,7 @@ import numpy as np
 
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.commit import Failures, Part, described
-from seds_core.store.files import (
+from seds_core.store.file_checksums import (
     DamagedStoreError,
     FileChecksum,
     Replacement,

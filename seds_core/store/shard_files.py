@@ -27,7 +27,8 @@ import numpy as np
 from numcodecs import Blosc, VLenUTF8  # type: ignore[import-untyped]
 
 from seds_core.errors import UsageError
-from seds_core.store.files import FileChecksum, Replacement, unfinished_file
+from seds_core.files import unfinished_file
+from seds_core.store.file_checksums import FileChecksum, Replacement
 
 NOT_STORED = 2**64 - 1
 """Offset and length of a chunk that holds zeros only."""

@@ -35,7 +35,7 @@ from rich.markup import escape
 
 from seds_core.console import warn
 from seds_core.errors import UsageError
-from seds_core.store.files import whole_file, write_whole
+from seds_core.files import whole_file, write_whole
 from seds_core.store.provenance import Provenance
 
 

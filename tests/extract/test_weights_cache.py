@@ -10,9 +10,9 @@ from extract.weights_cache import (
     WeightsUnavailable,
     cache_dir,
     cached_download,
-    file_sha256,
     sha256_prefix_in_name,
 )
+from seds_core.files import file_sha256
 
 CONTENT = b"weights" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

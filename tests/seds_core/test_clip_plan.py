@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from shared_data import golden_path
 
-from seds_core.clip_plan import clip_frames, clip_starts, positions_of, plan_clips, timeline_frames
+from seds_core.clip_plan import clip_frames, clip_starts, plan_clips, positions_of, timeline_frames
 
 PUBLISHED = {"max_frames": 300, "clip_length": 16, "max_clips": 64}
 

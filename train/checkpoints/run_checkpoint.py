@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seds_core.errors import UsageError
+from seds_core.files import sync, unfinished_path, whole_file
 from seds_core.torch_files import damage_of, seal
 
 FORMAT_VERSION = 1
@@ -73,22 +74,14 @@ class RunCheckpoint:
 
 def write_checkpoint(path: Path, checkpoint: RunCheckpoint) -> None:
     """Writes or replaces a file; however the process ends, the old or the new one is whole."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)  # never through the second name of another file
-    with partial.open("w+b") as file:
+    with whole_file(path) as file:
         torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, file)
         seal(file)
-        # On the disk before it gets its name: after a power failure the name must not stand for
-        # half a file.
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    _sync_folder(path.parent)
 
 
 def link_checkpoint(path: Path, same: Path) -> bool:
     """Makes ``path`` a second name of the file ``same``; ``False`` where the file system cannot."""
-    partial = path.with_name(f"{path.name}.partial")
+    partial = unfinished_path(path)
     partial.unlink(missing_ok=True)
     try:
         os.link(same, partial)
@@ -96,7 +89,7 @@ def link_checkpoint(path: Path, same: Path) -> bool:
         return False
     os.replace(partial, path)
     partial.unlink(missing_ok=True)  # a rename does nothing where both are names of one file
-    _sync_folder(path.parent)
+    sync(path.parent)
     return True
 
 
@@ -154,12 +147,3 @@ def _damaged(path: Path, reason: str) -> str:
     name, advice = _OTHER_CHECKPOINT.get(path.name, (path.name, ""))
     other = path.with_name(name)
     return f"{text}, or {advice.format(other)}" if advice and other.exists() else text
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename outlive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

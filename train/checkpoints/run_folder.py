@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import re
 import subprocess
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError, first_names
+from seds_core.files import file_sha256, write_whole
 from seds_core.store.provenance import LATER_KEYS, software_versions
 from train.batches import ClipLayout
 from train.checkpoints.run_checkpoint import RunCheckpoint
@@ -55,7 +55,7 @@ class TrainingVideos:
 
     def write(self, path: Path) -> None:
         """Writes or replaces the list."""
-        _replace(path, self._text)
+        write_whole(path, self._text.encode())
 
     @cached_property
     def digest(self) -> str:
@@ -197,7 +197,7 @@ def environment(
         "processes": num_processes,
         "threads": torch.get_num_threads(),
         "source": git_state(Path(__file__).parent),
-        "weights": {str(path): _sha256(path) for path in weight_files},
+        "weights": {str(path): file_sha256(path) for path in weight_files},
     }
 
 
@@ -213,11 +213,6 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         found.append(done.stdout.strip())
     commit, changes = found
     return {"commit": commit, "is_changed": bool(changes)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class RunFolderError(UsageError):
@@ -288,20 +283,14 @@ class RunFolder:
         values = identity.as_values()
         head = {"stage": identity.stage, "seed": identity.seed}
         text = yaml.safe_dump(head | {"train": values["settings"]}, sort_keys=False)
-        _replace(self.settings, text)
+        write_whole(self.settings, text.encode())
         identity.training_videos.write(self.training_videos)
         of_data = {name: values[name] for name in ("provenance", "layout", "training_videos")}
-        _replace(self.provenance, _json(of_data))
+        write_whole(self.provenance, _json(of_data))
         # This file grows with every start; the others are written anew.
         starts = json.loads(self.environment.read_text()) if self.environment.exists() else []
-        _replace(self.environment, _json([*starts, environment]))
+        write_whole(self.environment, _json([*starts, environment]))
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _json(value: object) -> bytes:
+    return f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode()

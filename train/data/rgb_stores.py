@@ -117,8 +117,7 @@ class RgbStores:
                 continue
             entries = [store.videos.rows(video_id) for store in self.stores]
             first, *others = (
-                frames[entry.first_row : entry.first_row + entry.num_rows]
-                for entry, frames in zip(entries, first_frames, strict=True)
+                frames[entry.rows] for entry, frames in zip(entries, first_frames, strict=True)
             )
             same = all(np.array_equal(first, other) for other in others)
             faults[video_id] = (

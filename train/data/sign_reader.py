@@ -12,10 +12,16 @@ import torch
 from jaxtyping import Float32, Int32, Int64
 from torch import Tensor
 
-from seds_core.clip_plan import clip_frames, clip_starts, positions_of, timeline_frames, timeline_step
+from seds_core.clip_plan import (
+    clip_frames,
+    clip_starts,
+    positions_of,
+    timeline_frames,
+    timeline_step,
+)
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.files import DamagedStoreError
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoRows, VideoTable
 from train.batches import ClipLayout
@@ -65,11 +71,10 @@ class StoreRows:
 
     def read(self, video: LocatedVideo, array: str) -> np.ndarray:
         """Reads the video's rows of one array."""
-        entry = self.entry(video)
-        first, stop = entry.first_row, entry.first_row + entry.num_rows
+        rows = self.entry(video).rows
         if array in self.in_memory:
-            return self.in_memory[array][first:stop].numpy()
-        return self._arrays.read_rows(array, first, stop)
+            return self.in_memory[array][rows].numpy()
+        return self._arrays.read_rows(array, rows.start, rows.stop)
 
     @cached_property
     def _arrays(self) -> StoreArrays:

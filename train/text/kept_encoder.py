@@ -5,7 +5,6 @@
 CLIP are in the settings and its tokenizer is in a library: only its source is written.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seds_core.console import warn
+from seds_core.files import file_sha256
 from train.settings import TextSettings
 
 # Each encoder's libraries take seconds to import, so that only its own are.
@@ -102,6 +102,4 @@ def _openai_clip_source(settings: TextSettings) -> EncoderSource:
     if path is None:
         return EncoderSource("clip", settings.weights, None, None)
     commit = re.search(r"/snapshots/([0-9a-f]{40})/", path.as_posix())
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return EncoderSource("clip", settings.weights, commit and commit[1], sha256)
+    return EncoderSource("clip", settings.weights, commit and commit[1], file_sha256(path))

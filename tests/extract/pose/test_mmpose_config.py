@@ -17,8 +17,9 @@ from extract.pose.provenance import (
     published_models,
 )
 from extract.settings import ExtractSettings
-from extract.weights_cache import WeightsUnavailable, file_sha256, sha256_prefix_in_name
+from extract.weights_cache import WeightsUnavailable, sha256_prefix_in_name
 from seds_core.errors import UsageError
+from seds_core.files import file_sha256
 from seds_core.store.provenance import Provenance
 
 WHOLE = find_model("demo").config.read_text()

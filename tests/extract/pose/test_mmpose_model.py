@@ -21,8 +21,8 @@ from extract.pose.mmpose_model import (
     load_mmpose_model,
 )
 from extract.pose.provenance import PoseModelSource, find_model
-from extract.weights_cache import file_sha256
 from seds_core.errors import UsageError
+from seds_core.files import file_sha256
 
 pytestmark = pytest.mark.mmpose
 

@@ -119,7 +119,7 @@ def test_a_full_disk_says_which_file_it_was(tmp_path, monkeypatch):
             full_disk.setattr(os, "fsync", full)
             with pytest.raises(OSError, match=r"No space left.*s\.zarr\.staging/finished/0.*npz"):
                 writer.finish(video)
-    assert list((tmp_path / "s.zarr.staging" / "finished").iterdir()) == []
+    assert not (tmp_path / "s.zarr.staging").exists()
 
 
 def test_killed_at_any_step_of_a_pack_nothing_looks_damaged(tmp_path):

@@ -7,7 +7,7 @@ from finished_videos import RGB, finished, problems_of
 from stores_made_before import made_before
 
 from seds_core.errors import UsageError
-from seds_core.store.files import DamagedStoreError
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.reader import StoreReader
 from seds_core.store.repair import checksum_problem, structure_problems
 from seds_core.store.writer import StoreWriter

@@ -11,7 +11,7 @@ from stores_made_before import made_before
 
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.files import DamagedStoreError
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.reader import StoreReader
 from seds_core.store.repair import files_without_checksum, find_damage, repair_store
 from seds_core.store.staging import StoreInUseError, rows_checksum

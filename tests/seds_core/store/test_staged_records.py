@@ -13,10 +13,12 @@ from stores_made_before import made_before
 from seds_core.store import commit
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
+from seds_core.store.repair import repair_store
 from seds_core.store.staging import (
     FailedVideo,
     Staging,
     num_finished,
+    staging_folder,
     video_key,
     write_failed,
     write_finished,
@@ -214,6 +216,55 @@ def test_a_store_made_before_opens_verifies_and_goes_on(tmp_path, kind):
     for video_id, num_frames in {"a": 18, "b": 9, "c": 12, "d": 9}.items():
         for name, values in video(video_id, num_frames).rows.items():
             np.testing.assert_array_equal(after.rows(video_id)[name], values)
+
+
+def test_the_last_writer_that_leaves_removes_an_empty_staging_folder(path):
+    staging = staging_folder(path)
+    with StoreWriter(path, RGB) as first:
+        with StoreWriter(path, RGB):
+            pass
+        assert staging.exists()
+        first.want(["a"])
+        first.claim()
+        first.finish(finished("a"))
+    assert not staging.exists()
+    with BulkWriter(path, RGB) as writer:
+        assert staging.exists()
+        writer.add(finished("b"))
+    assert not staging.exists()
+    repair_store(path)
+    assert not staging.exists()
+    assert problems_of(path) == []
+
+
+def test_a_staging_folder_with_something_in_it_stays(path):
+    stage(path, ["a"])
+    with Staging(path):
+        pass
+    assert num_finished(path) == 1
+    (record,) = (staging_folder(path) / "finished").iterdir()
+    record.write_bytes(b"torn")
+    with StoreWriter(path, RGB):
+        pass
+    assert [p.name for p in (staging_folder(path) / "quarantine").iterdir()] == [record.name]
+
+
+def test_no_two_processes_are_inside_while_others_remove_the_folder(path):
+    """Each enters and leaves a hundred times, and the last one each time removes the folder."""
+    count = path.with_name("count")
+    count.write_text("0")
+    children = []
+    for _ in range(3):
+        if child := os.fork():
+            children.append(child)
+            continue
+        for _ in range(100):
+            with Staging(path) as staging, staging.lock():
+                count.write_text(str(int(count.read_text()) + 1))
+        os._exit(0)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+    assert count.read_text() == "300"
+    assert not staging_folder(path).exists()
 
 
 def test_two_processes_are_never_in_a_store_at_once(path):
