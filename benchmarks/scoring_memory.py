@@ -27,7 +27,7 @@ from torch import Tensor
 from train.batches import SignTokens, TextTokens, rows_of
 from train.evaluation import scoring
 from train.evaluation.ranks import rank_both_ways
-from train.evaluation.scoring import EncodedVideos, block_scores
+from train.evaluation.scoring import block_scores
 from train.settings import SimilaritySettings
 
 DIM, TOKENS, WORDS = 512, 65, 32
@@ -80,8 +80,8 @@ def main() -> None:
     scoring.block_scores = blocks
     settings = SimilaritySettings(padding=options.padding)
     start = time.perf_counter()
-    videos = EncodedVideos(options.size, batches)
-    scores = scoring.score_streams(videos, text, settings, device=torch.device("cpu"))
+    cpu = torch.device("cpu")
+    scores = scoring.score_streams(batches, options.size, text, settings, device=cpu)
     taken = time.perf_counter() - start
     peaks[f"scores: {', '.join(scores)}"] = largest_resident()
     for of_stream in scores.values():

@@ -1,4 +1,9 @@
-"""What a batch holds, and trees of tensors in general."""
+"""The values that travel from the data to the model and from the model to the losses.
+
+Masks are true where something is real. There are as many ``clip`` slots as the stores allow a video
+clips; the class token comes before them, so that ``token = 1 + clip``. The functions at the end
+work on any dataclass of tensors and of such dataclasses.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -11,61 +16,9 @@ from torch import Tensor
 Tree = TypeVar("Tree")
 
 
-def map_tensors(function: Callable[..., Tensor], first: Tree, *others: Tree) -> Tree:
-    """A dataclass like ``first`` whose tensors are ``function(first's, others' ...)``.
-
-    Fields that are ``None`` stay so; dataclasses inside are gone through as well.
-    """
-    return _map(function, first, *others)
-
-
-def tensors_of(tree: object) -> Iterator[Tensor]:
-    """All tensors in the order of the fields; those of two like dataclasses fit each other."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif is_dataclass(tree):
-        for part in fields(tree):
-            yield from tensors_of(getattr(tree, part.name))
-
-
-def rows_of(tree: Tree, rows: slice) -> Tree:
-    """Some rows of every tensor."""
-    return map_tensors(lambda tensor: tensor[rows], tree)
-
-
-def concatenated(trees: list[Tree]) -> Tree:
-    """The rows of all of them, one after the other."""
-    return map_tensors(lambda *parts: torch.cat(parts), *trees)
-
-
-def on_device(tree: Tree, device: torch.device) -> Tree:
-    """The same tensors on a device; copies from pinned memory do not wait."""
-    return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)
-
-
-def _map(function: Callable[..., Tensor], *trees: Any) -> Any:  # noqa: ANN401 - any dataclass
-    first = trees[0]
-    if isinstance(first, Tensor):
-        return function(*trees)
-    if not is_dataclass(first) or isinstance(first, type):
-        return first
-    changed = {
-        part.name: _map(function, *(getattr(tree, part.name) for tree in trees))
-        for part in fields(first)
-    }
-    return replace(first, **changed)
-
-
-# FROM train/batches.py
-# The values that travel from the data to the model and from the model to the losses.
-#
-# Masks are true where something is real. ``clip`` slots are as many as the stores allow a video;
-# the class token stands before them, so that ``token = 1 + clip``.
-
-
 @dataclass(frozen=True)
 class ClipLayout:
-    """Sizes that the stores decide and the model is built for."""
+    """Sizes that the stores determine and the model is built for."""
 
     num_slots: int
     """Clips that a video can have at most."""
@@ -91,7 +44,7 @@ class PoseBatch:
 
 @dataclass(frozen=True)
 class SignBatch:
-    """Some videos, with the streams that are used."""
+    """Some videos, with the streams that are used; ``None`` for the others."""
 
     clip_is_real: Bool[Tensor, "video clip"]
     pose: PoseBatch | None
@@ -100,11 +53,11 @@ class SignBatch:
 
     @property
     def num_videos(self) -> int:
-        """Videos in the batch."""
+        """Number of videos in the batch."""
         return self.clip_is_real.shape[0]
 
     def unusable_rows(self) -> list[int]:
-        """Videos with a number that is not finite."""
+        """Rows of the videos with a number that is not finite."""
         is_usable = torch.ones_like(self.clip_is_real[:, 0])
         for values in tensors_of(self):
             is_usable &= values.flatten(1).isfinite().all(dim=1)
@@ -113,7 +66,7 @@ class SignBatch:
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Some sentences as a tokenizer gave them."""
+    """Some sentences as tokens."""
 
     input_ids: Int64[Tensor, "text word"]
     word_is_real: Bool[Tensor, "text word"]
@@ -122,7 +75,7 @@ class TextBatch:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Videos, their sentences, and the sentences' augmented twins, row by row."""
+    """Videos, their sentences and the augmented sentences, row by row."""
 
     signs: SignBatch
     text: TextBatch
@@ -140,7 +93,7 @@ class SignTokens:
 
     @property
     def streams(self) -> dict[str, Tensor]:
-        """The streams that are there, by name."""
+        """Name -> tokens of the streams that are used."""
         named = {"fusion": self.fusion, "pose": self.pose, "rgb": self.rgb}
         return {name: tokens for name, tokens in named.items() if tokens is not None}
 
@@ -151,3 +104,45 @@ class TextTokens:
 
     words: Float[Tensor, "text word dim"]
     word_is_real: Bool[Tensor, "text word"]
+
+
+def map_tensors(function: Callable[..., Tensor], first: Tree, *others: Tree) -> Tree:
+    """Returns a dataclass like ``first`` with ``function(first's, others' ...)`` as tensors.
+
+    Fields that are ``None`` stay so; dataclasses inside are treated alike.
+    """
+
+    def mapped(*trees: Any) -> Any:  # noqa: ANN401 - any dataclass
+        if isinstance(trees[0], Tensor):
+            return function(*trees)
+        if not is_dataclass(trees[0]) or isinstance(trees[0], type):
+            return trees[0]
+        names = [part.name for part in fields(trees[0])]
+        return replace(trees[0], **{n: mapped(*(getattr(t, n) for t in trees)) for n in names})
+
+    result: Tree = mapped(first, *others)
+    return result
+
+
+def tensors_of(tree: object) -> Iterator[Tensor]:
+    """Yields all tensors in the order of the fields, the same for all trees of one structure."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif is_dataclass(tree):
+        for part in fields(tree):
+            yield from tensors_of(getattr(tree, part.name))
+
+
+def rows_of(tree: Tree, rows: slice) -> Tree:
+    """Takes some rows of every tensor."""
+    return map_tensors(lambda tensor: tensor[rows], tree)
+
+
+def concatenated(trees: list[Tree]) -> Tree:
+    """Puts the rows of all trees one after the other."""
+    return map_tensors(lambda *parts: torch.cat(parts), *trees)
+
+
+def on_device(tree: Tree, device: torch.device) -> Tree:
+    """Copies all tensors to a device; copies from pinned memory do not wait."""
+    return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)

@@ -41,6 +41,7 @@ def drop_clips(
 ) -> SignExample:
     """Drops clips, each with ``probability``; one always stays."""
     is_kept = generator.random(example.num_clips) >= probability
+    # Drawn in any case, so that later draws do not depend on the clips.
     is_kept[generator.integers(example.num_clips)] = True
     return example if is_kept.all() else keep_clips(example, is_kept)
 
@@ -176,6 +177,7 @@ def swap_two_words(sentence: str, probability: float, generator: np.random.Gener
     (Chinese, Japanese, Thai), characters are words; numbers and words of other scripts among them
     stay whole, and punctuation stays where it is. SEDS (arXiv 2407.16394).
     """
+    # In a script without blanks, ``separators`` are the texts before, between and after the words.
     words, separators = sentence.split(), None
     if len(words) < 2:
         units = list(_UNIT.finditer(sentence)) if _CHARACTER.search(sentence) else []

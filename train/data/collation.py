@@ -43,6 +43,7 @@ def read_example(
 
     What changes at random depends on seed, epoch and the video's position, and nothing else.
     """
+    # One generator for all changes: their order decides which numbers each of them gets.
     generator = example_generator(seed, key.epoch, key.position)
     signs = change_signs(reader.read(key.video), settings, generator)
     return signs, swap_two_words(key.sentence, settings.swap_words, generator)
@@ -96,6 +97,7 @@ def read_signs(reader: SignReader, videos: Sequence[LocatedVideo]) -> SignBatch:
 
 def collate_signs(examples: Sequence[SignExample], layout: ClipLayout) -> SignBatch:
     """Puts examples together in their order, each with ``layout.num_slots`` clip slots."""
+    # All examples have the same streams.
     num_clips = torch.tensor([example.num_clips for example in examples])
     poses = [example.pose for example in examples if example.pose is not None]
     starts = [example.clip_starts for example in examples if example.clip_starts is not None]

@@ -77,6 +77,7 @@ class KeyedLoader(Generic[Key, Batch]):
         thread = self._thread
         self._drop_the_rest()
         ahead = islice(requests, BATCHES_AHEAD * self._num_workers)
+        # Every process gets its first requests; each answer is then followed by another request.
         for worker, request in zip(cycle(self._workers), ahead, strict=False):
             worker.ask(request)
             self._asked.append(worker)
@@ -90,6 +91,7 @@ class KeyedLoader(Generic[Key, Batch]):
 
     def close(self) -> None:
         """Ends the processes, whatever they are doing. A later pass starts new ones."""
+        # Killed first: the thread may wait for one of their answers.
         for worker in self._workers:
             worker.kill()
         if self._thread is not None:

@@ -116,6 +116,7 @@ class RgbStores:
                 faults[video_id] = "are in some of the mixed stores only and are left out"
                 continue
             entries = [store.videos.rows(video_id) for store in self.stores]
+            # Clips are the same where their first frames are: the rules are the same already.
             first, *others = (
                 frames[entry.rows] for entry, frames in zip(entries, first_frames, strict=True)
             )
@@ -136,6 +137,7 @@ def open_rgb(choice: RgbChoice) -> RgbStores:
         return RgbStores((open_store("rgb", choice),), (1.0,))
     check_mix(choice)
     stores = tuple(open_store("rgb", part.store) for part in choice)
+    # The first store's clips are those of all.
     first, *others = stores
     for other in others:
         ours, theirs = _clip_rules(first), _clip_rules(other)

@@ -64,6 +64,7 @@ class EpochBatches:
     def global_batches(self, epoch: int) -> list[list[int]]:
         """Returns the batches of all processes together."""
         size = min(self.batch_size, len(self.sentences))
+        # The same number for every process, where the split is smaller than a batch too.
         size -= size % self.num_processes
         order = dealing_generator(self.seed, epoch).permutation(len(self.sentences))
         dealt = order[: self.num_steps * size].tolist()
@@ -81,6 +82,7 @@ def spread(indices: Sequence[int], sentences: Sequence[str], num_batches: int) -
     >>> spread([0, 1, 2, 3], ["same", "same", "other", "last"], 2)
     [0, 2, 1, 3]
     """
+    # Sentence -> its videos, in the order of the permutation.
     groups: dict[str, list[int]] = {}
     for index in indices:
         groups.setdefault(sentences[index], []).append(index)

@@ -170,6 +170,7 @@ class SignReader:
         """
         entry = pose.entry(video)
         if self.rgb and self.keypoints.frames == "all":
+            # The clips' timeline has no other frames.
             step = self.rgb[0].entry(video).frame_step
         else:
             step = timeline_step(entry.num_frames, self.keypoints.max_frames)

@@ -70,6 +70,7 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
             "of them again with the other's pipeline"
         )
 
+    # These videos are left out; nothing else is wrong with the stores.
     only_in_one = frozenset(rgb.videos.keys() ^ pose.videos.keys())
     warnings = [store.provenance.warning for store in (rgb, pose)]
     if only_in_one:
@@ -147,6 +148,7 @@ def open_stage_stores(
 
     stores = open_rgb(rgb)
     _refuse_other_frames(settings, stores.clips)
+    # The RGB store decides the clips, and with them the timeline and the model's sizes.
     video_ids, warnings = stores.video_ids, stores.warnings
     if pose_store is not None:
         pair = pair_stores(stores.clips, pose_store)

@@ -64,6 +64,7 @@ def evaluate(
     if len(set(runs)) < len(runs):
         raise UsageError("a run is named twice; its spread would look smaller than it is")
     on = choose_device(device)
+    # Wrong options are told before anything is loaded.
     stores = rgb_choice(rgb, mix)
 
     models: list[EvaluatedModel] = []

@@ -51,6 +51,7 @@ def refuse_other_stores(
     and provenance, and its weight in a mix; other keys are passed over. Raises
     :class:`OtherStoresError`, naming every setting that differs.
     """
+    # Where several RGB stores were mixed, as many must be mixed now, in the same order.
     names, own_names = _names(trained_on), _names(found)
     if names != own_names:
         raise OtherStoresError(
@@ -120,6 +121,7 @@ def load_run_model(
             f"{path} is made for the clips {checkpoint.layout}, "
             f"but the stores have {asdict(data.layout)}"
         )
+    # A run that keeps its text encoder needs no other folder; old runs look for it by its name.
     text = as_kept(settings.text, path.with_name(FOLDER_NAME))
     model = _build(settings.model_copy(update={"text": text}), stage, data)
     load_weights(model, checkpoint, path)

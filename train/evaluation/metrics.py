@@ -110,6 +110,7 @@ def bootstrap_intervals(
     """``k`` -> lower and upper end of R@k's interval in percent; all ``k`` see the same draws."""
     columns = list(hits.values())
     num_queries = len(columns[0])
+    # Row k of ``means`` holds R@k of every resample. The generator gives the same draws in blocks.
     generator = np.random.default_rng(seed)
     means = np.empty((len(columns), NUM_RESAMPLES))
     rows = max(1, DRAWS_AT_ONCE // num_queries)

@@ -59,6 +59,7 @@ def report(
     ``compare`` adds the scores of papers on the same data set, ``ranks`` is another file for the
     ranks of all queries, and ``as_json`` writes one JSON object in place of tables.
     """
+    # Results of runs are kept with them, before anything is printed that might fail.
     for model in models:
         if model.folder is not None:
             kept = model.folder / "evaluation" / model.scores.gallery.split
@@ -262,6 +263,7 @@ def comparison_table(comparison: dict[str, Any]) -> Table:
     ``comparison`` is what :func:`~train.evaluation.published.compare_with_published` returns.
     """
     ties, num_runs = comparison["ties"], comparison["num_runs"]
+    # What is not said in the columns: whose rule decides ties, how many runs, other training.
     repeat = "" if ties == "published" else "; --ties published repeats their rule"
     runs = "" if num_runs == 1 else f", mean ± deviation of {num_runs} runs"
     others = "".join(

@@ -10,7 +10,6 @@ sum_j s_ij e_ij / sum_j e_ij for every token, sum_i s_ij e_ij / sum_i e_ij for e
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -61,6 +60,8 @@ def evaluate_split(
     videos = data.split(split)
     gallery = gallery_of(split, videos)
     batch_size, precision = settings.evaluation.batch_size, settings.evaluation.precision
+    # Sentences are encoded first: videos are read, encoded and scored batch by batch only when
+    # ``score_streams`` asks for them.
     with closing(
         sign_batches(data, videos, batch_size, workers, pin_memory=device.type == "cuda")
     ) as batches:
@@ -69,7 +70,7 @@ def evaluate_split(
         text = encode_sentences(
             model, tokenizer, gallery.sentences, batch_size, device=device, precision=precision
         )
-        scores = score_streams(signs, text, settings.similarity, device=device)
+        scores = score_streams(signs, len(videos), text, settings.similarity, device=device)
     return SplitScores(gallery, scores)
 
 
@@ -81,15 +82,6 @@ def gallery_of(split: str, videos: SplitVideos) -> Gallery:
     )
 
 
-@dataclass(frozen=True)
-class EncodedVideos:
-    """Videos whose tokens are computed batch by batch, as they are iterated over, once."""
-
-    num_videos: int
-    batches: Iterator[SignTokens]
-    """Of unit length, in the order of the videos."""
-
-
 def encode_videos(
     model: RetrievalModel,
     batches: Iterable[SignBatch],
@@ -97,27 +89,23 @@ def encode_videos(
     *,
     device: torch.device,
     precision: Precision = "float32",
-) -> EncodedVideos:
-    """Encodes videos lazily; their tokens stay on the device.
+) -> Iterator[SignTokens]:
+    """Yields tokens of unit length on the device, batch by batch as they are asked for.
 
     Between two batches the model is as it was before, so that the caller works on the tokens in
     full precision.
     """
-
-    def encoded() -> Iterator[SignTokens]:
-        first = 0
-        with progress_bar() as progress:
-            task = progress.add_task("videos", total=num_videos, rates="")
-            for batch in batches:
-                with evaluating(model, device, precision):
-                    tokens = model.encode_signs(on_device(batch, device))
-                    units = {n: unit_length(v.float()) for n, v in tokens.streams.items()}
-                yield SignTokens(tokens.token_is_real, **units)
-                first += batch.num_videos
-                progress.update(task, completed=first)
-        assert first == num_videos, f"{first} of {num_videos} videos were encoded"
-
-    return EncodedVideos(num_videos, encoded())
+    done = 0
+    with progress_bar() as progress:
+        task = progress.add_task("videos", total=num_videos, rates="")
+        for batch in batches:
+            with evaluating(model, device, precision):
+                tokens = model.encode_signs(on_device(batch, device))
+                units = {n: unit_length(v.float()) for n, v in tokens.streams.items()}
+            yield SignTokens(tokens.token_is_real, **units)
+            done += batch.num_videos
+            progress.update(task, completed=done)
+    assert done == num_videos, f"{done} of {num_videos} videos were encoded"
 
 
 def encode_sentences(
@@ -159,7 +147,8 @@ def evaluating(model: nn.Module, device: torch.device, precision: Precision) -> 
 
 
 def score_streams(
-    signs: EncodedVideos,
+    batches: Iterable[SignTokens],
+    num_videos: int,
     text: TextTokens,
     settings: SimilaritySettings,
     *,
@@ -171,10 +160,10 @@ def score_streams(
     together. The sentences lie on the device. All tokens are of unit length.
     """
     text = on_device(text, device)
-    shape = signs.num_videos, len(text.words)
+    shape = num_videos, len(text.words)
     scores: dict[str, Float[np.ndarray, "video text"]] = {}
     first = 0
-    for batch in signs.batches:
+    for batch in batches:
         rows = slice(first, first + len(batch.token_is_real))
         for stream, tokens in batch.streams.items():
             if stream not in scores:  # Made once: a list of rows would need twice the memory.
@@ -205,6 +194,7 @@ def score_all_pairs(
     score = retrieval_score if settings.temperature < SMALLEST_TEMPERATURE else block_scores
     num_videos, num_texts = block_size(signs.shape[1] * words.shape[1], device)
     scores = torch.empty(len(signs), len(words), device=device)
+    # The videos stay on the device, the sentences pass by block after block.
     videos = [
         (rows, *_block(signs, token_is_real, rows, settings, device))
         for rows in torch.split(order_by_length(token_is_real, settings), num_videos)

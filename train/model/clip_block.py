@@ -57,13 +57,31 @@ def clip_means(
     of the block's norm are all frames of all slots.
     """
     if clip_length <= NUM_ENDS:
-        return _one_by_one(block, frames, clip_starts, clip_length)
+        # All outputs of such short clips depend on the padding: they are computed one by one.
+        offsets = torch.arange(clip_length, device=frames.device)
+        indices = clip_starts.clamp(min=0)[..., None] + offsets
+        of_video = torch.arange(len(frames), device=frames.device)[:, None, None]
+        clips = frames[of_video, indices] * (clip_starts >= 0)[..., None, None]
+        outputs = block(rearrange(clips, "b l t c -> (b l) c t"))
+        return reduce(outputs, "(b l) c t -> b l c", "mean", b=len(frames))
     line = clip_line(frames, clip_starts, clip_length)
     # Not on a GPU: how many frames remain would be known only after waiting for it.
     if not frames.is_cuda:
         line = without_repetition(line)
-    inside, at_ends = _outputs(block, line)
-    sums = sums_of_runs(inside, clip_length - NUM_ENDS)[line.starts] + at_ends.sum(dim=0)
+
+    # Outputs inside clips, from the line's third frame to its last but two, and below them the four
+    # end outputs of every clip.
+    branches = torch.cat([_wide_branch(block, line), _narrow_branch(block, line)], dim=1).relu_()
+    joined = linear(branches, block.join.weight.squeeze(-1), block.join.bias)
+    num_inside, length_inside = len(line.frames) - NUM_ENDS, clip_length - NUM_ENDS
+    # In the batch of the norm each output counts as often as clips, with their slots, hold it.
+    counts_inside = times_held(num_inside, line.starts, line.counts, length_inside)
+    counts = torch.cat([counts_inside, line.counts.repeat(NUM_ENDS)])
+    outputs = weighted_batch_norm(block.norm, joined, counts).relu_()
+
+    inside, at_ends = outputs[:num_inside], outputs[num_inside:]
+    sums = sums_of_runs(inside, length_inside)[line.starts]
+    sums = sums + rearrange(at_ends, "(e n) c -> e n c", e=NUM_ENDS).sum(dim=0)
     means = (sums / clip_length)[line.clip_of_row]
     return rearrange(means, "(b l) c -> b l c", b=len(frames))
 
@@ -76,6 +94,7 @@ def clip_line(
     """Puts the videos' frames, and zeros for slots without a clip, one after another."""
     num_videos, num_frames, dim = frames.shape
     line = torch.cat([frames.flatten(0, 1), frames.new_zeros(clip_length, dim)])
+    # Slots without a clip are clips of the zeros at the end.
     firsts = num_frames * torch.arange(num_videos, device=frames.device)[:, None]
     starts = torch.where(clip_starts < 0, num_videos * num_frames, firsts + clip_starts).flatten()
     clip_of_row = torch.arange(len(starts), device=frames.device)
@@ -94,6 +113,7 @@ def times_held(
     num_frames: int, starts: Int64[Tensor, " clip"], counts: Int64[Tensor, " clip"], length: int
 ) -> Int64[Tensor, " _frame"]:
     """Counts the runs of ``length`` frames that hold each frame, run r ``counts[r]`` times."""
+    # A run adds its count at its first frame and takes it away after its last.
     changes = counts.new_zeros(num_frames + 1)
     changes.index_add_(0, starts, counts).index_add_(0, starts + length, -counts)
     return changes.cumsum(0)[:-1]
@@ -132,21 +152,6 @@ def sums_of_runs(values: Float[Tensor, "_row dim"], length: int) -> Float[Tensor
     return sums[:-1] + values[length - 1 :] if length % 2 else sums
 
 
-def _outputs(
-    block: TemporalBlock, line: ClipLine
-) -> tuple[Float[Tensor, "_frame dim"], Float[Tensor, "_ clip dim"]]:
-    """The block's outputs inside clips, from the line's third frame to its last but two, and the
-    four end outputs of every clip.
-    """
-    branches = torch.cat([_wide_branch(block, line), _narrow_branch(block, line)], dim=1).relu_()
-    joined = linear(branches, block.join.weight.squeeze(-1), block.join.bias)
-    num_inside, length_inside = len(line.frames) - NUM_ENDS, line.clip_length - NUM_ENDS
-    counts_inside = times_held(num_inside, line.starts, line.counts, length_inside)
-    counts = torch.cat([counts_inside, line.counts.repeat(NUM_ENDS)])
-    outputs = weighted_batch_norm(block.norm, joined, counts).relu_()
-    return outputs[:num_inside], rearrange(outputs[num_inside:], "(e n) c -> e n c", e=NUM_ENDS)
-
-
 def _wide_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row dim"]:
     """Sums before the ReLU: those inside clips, then those at the clips' ends, first to last."""
     later, earlier = partial_sums(line.frames, *_taps(block.wide))
@@ -161,6 +166,7 @@ def _wide_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row di
 
 def _narrow_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row dim"]:
     """The same sums. Between the convolutions, row f is the line's frame f + 1."""
+    # Between the convolutions: the values inside clips, and each clip's first and last one.
     later, earlier = partial_sums(line.frames, *_taps(block.narrow_first))
     between = later[0].relu()
     first = later[1][line.starts].relu_()
@@ -169,6 +175,8 @@ def _narrow_branch(block: TemporalBlock, line: ClipLine) -> Float[Tensor, "_row 
     taps, bias = _taps(block.narrow_second)
     later, earlier = partial_sums(between, taps, bias)
     before, here, after = taps.unbind()
+    # What the second convolution sees at the ends are these values in place of the first two or
+    # last two of the line.
     at_ends = [
         later[2][line.starts] + linear(first, here),
         later[1][line.starts] + linear(first, before),
@@ -184,17 +192,3 @@ def _taps(
     """Weights tap by tap, and the bias."""
     assert convolution.bias is not None
     return rearrange(convolution.weight, "o i k -> k o i").contiguous(), convolution.bias
-
-
-def _one_by_one(
-    block: TemporalBlock,
-    frames: Float[Tensor, "video frame dim"],
-    clip_starts: Int64[Tensor, "video clip"],
-    clip_length: int,
-) -> Float[Tensor, "video clip dim"]:
-    """For clips so short that all of their outputs depend on the padding."""
-    indices = clip_starts.clamp(min=0)[..., None] + torch.arange(clip_length, device=frames.device)
-    of_video = torch.arange(len(frames), device=frames.device)[:, None, None]
-    clips = frames[of_video, indices] * (clip_starts >= 0)[..., None, None]
-    outputs = block(rearrange(clips, "b l t c -> (b l) c t"))
-    return reduce(outputs, "(b l) c t -> b l c", "mean", b=len(frames))

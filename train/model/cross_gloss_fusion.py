@@ -163,6 +163,7 @@ class CrossGlossFusion(nn.Module):
 
         Equation 12.
         """
+        # Real tokens come first in each video.
         num_real = token_is_real.sum(dim=-1)
         positions = sinusoidal_positions(*pose.shape[1:]).to(pose)
         of_pose, of_rgb = pose + positions, rgb + positions

@@ -76,20 +76,18 @@ def retrieval_losses(
     weights: LossSettings,
 ) -> Losses:
     """Weighted sum of the losses of the streams that the model has. Equation 19."""
-    words, twin = unit_length(text.words), unit_length(augmented.words)
+    words, other = unit_length(text.words), unit_length(augmented.words)
     streams = {name: unit_length(tokens) for name, tokens in signs.streams.items()}
     # Videos are compared with the sentences, and the augmented sentences with the videos.
-    parts = {
-        name: stream_loss(
-            direction_scores(
-                video_to_text, tokens, words, signs.token_is_real, text.word_is_real, similarity
-            ) * scale,
-            direction_scores(
-                text_to_video, tokens, twin, signs.token_is_real, augmented.word_is_real, similarity
-            ) * scale,
+    parts = {}
+    for name, tokens in streams.items():
+        to_text = direction_scores(
+            video_to_text, tokens, words, signs.token_is_real, text.word_is_real, similarity
         )
-        for name, tokens in streams.items()
-    }  # fmt: skip
+        to_video = direction_scores(
+            text_to_video, tokens, other, signs.token_is_real, augmented.word_is_real, similarity
+        )
+        parts[name] = stream_loss(to_text * scale, to_video * scale)
     if "fusion" in streams:
         parts["pose_rgb_matching"] = pose_rgb_matching_loss(
             streams["pose"], streams["rgb"], signs.token_is_real, scale, similarity

@@ -37,6 +37,7 @@ def weighted_batch_norm(
     if not norm.training:
         deviations, variance = values - norm.running_mean, norm.running_var
     else:
+        # Mean and variance as if row r were repeated counts[r] times.
         weights = counts.to(values.dtype)[:, None]
         total = _over_processes(norm, weights.sum())
         mean = _over_processes(norm, (weights * values).sum(dim=0)) / total
@@ -113,6 +114,7 @@ class Dropout(nn.Dropout):
 def random_mask(shape: torch.Size, probability: float) -> Bool[Tensor, "*_"]:
     """True with a probability below 1, from 32 bits of torch's generator a value."""
     count = shape.numel()
+    # Two 32-bit numbers from each 64-bit draw.
     pairs = torch.empty((count + 1) // 2, dtype=torch.int64).random_(-(2**63), None)
     smallest_dropped = round(probability * 2**32) - 2**31
     return (pairs.view(torch.int32)[:count] < smallest_dropped).view(shape)
@@ -144,6 +146,7 @@ def average_running_statistics(model: nn.Module, processes: Processes) -> None:
     """Averages running statistics over the processes, before they are used or saved."""
     if processes.size == 1:
         return
+    # Counts of batches are the same everywhere.
     statistics = [s for s in _statistics(model) if s.is_floating_point()]
     processes.sum_in_place(statistics)
     for statistic in statistics:
@@ -158,6 +161,7 @@ def micro_batch_momentum(model: nn.Module, number: int, count: int) -> Iterator[
     old statistics weigh 1 - m and those of every micro-batch m / count, as if they had been one.
     """
     norms = [norm for norm in _norms(model) if norm.momentum is not None]
+    # A norm without momentum averages all batches by itself, and is left alone.
     momenta = [norm.momentum or 0.0 for norm in norms]
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum / (count - (count - number - 1) * momentum)

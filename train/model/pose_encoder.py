@@ -63,6 +63,7 @@ class SkeletonEncoder(nn.Module):
     ) -> Float[Tensor, "video frame dim"]:
         """Returns one vector a frame, which depends on the 4 frames to each side."""
         num_videos, num_frames = points.shape[:2]
+        # Every frame of every video is a row of its own, up to the temporal blocks.
         flat = self.data_norm(rearrange(points, "b t v c -> (b t) (v c)"))
         features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", c=2))
         parts = largest_of_parts(features, self.joints_of_parts, self.sizes_of_parts)

@@ -54,6 +54,7 @@ class RetrievalModel(nn.Module):
 
     def encode_signs(self, signs: SignBatch) -> SignTokens:
         """Returns tokens of the stage's streams, not yet of unit length."""
+        # The class token comes before the clips, and is always real.
         token_is_real = nn.functional.pad(signs.clip_is_real, (1, 0), value=True)
         pose = rgb = fusion = None
         if self.pose_encoder is not None and self.pose_stream is not None:
@@ -72,14 +73,11 @@ class RetrievalModel(nn.Module):
         """Returns one vector for each position of each sentence, not yet of unit length."""
         return TextTokens(self.text(text), text.word_is_real)
 
-    def encode_twins(self, text: TextBatch, augmented: TextBatch) -> tuple[TextTokens, TextTokens]:
-        """Encodes sentences and their augmented twins, equal ones once unless there is dropout.
-
-        Half of the published augmented twins are the plain sentence, and sentences recur in data
-        sets.
-        """
+    def encode_texts(self, text: TextBatch, augmented: TextBatch) -> tuple[TextTokens, TextTokens]:
+        """Encodes sentences and augmented sentences, equal ones once unless there is dropout."""
         if self.text.is_random:
             return self.encode_text(text), self.encode_text(augmented)
+        # Half of the published augmented sentences are unchanged, and data sets repeat sentences.
         both = concatenated([text, augmented])
         sentences, sentence_of_row = distinct_sentences(both)
         words = self.encode_text(sentences).words.index_select(0, sentence_of_row)
@@ -97,6 +95,7 @@ class RetrievalModel(nn.Module):
 def distinct_sentences(text: TextBatch) -> tuple[TextBatch, Int64[Tensor, " row"]]:
     """Returns every sentence once, and the index of each row's sentence among them."""
     num_words = text.input_ids.shape[1]
+    # A sentence is its tokens and its mask together: padding may have the number of a word.
     rows = torch.cat([text.input_ids, text.word_is_real], dim=1)
     distinct, sentence_of_row = torch.unique(rows, dim=0, return_inverse=True)
     sentences = TextBatch(distinct[:, :num_words], distinct[:, num_words:].bool())

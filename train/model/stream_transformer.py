@@ -78,6 +78,7 @@ class StreamTransformer(nn.Module):
         """Returns the class token and one token a clip slot; no token attends to empty slots."""
         class_token = repeat(self.class_token, "d -> b 1 d", b=clips.shape[0])
         embedded = self.embed(clips)
+        # Under autocast the embedding has half precision, which the parameter has not.
         tokens = torch.cat([class_token.to(embedded.dtype), embedded], dim=1)
         tokens = self.norm_before(tokens + self.positions)
         for block in self.blocks:

@@ -45,6 +45,7 @@ def keep_text_encoder(settings: TextSettings, folder: Path) -> None:
         _openai_clip_source(settings) if settings.encoder == "clip" else _saved(settings, partial)
     )
     (partial / _SOURCE).write_text(json.dumps(asdict(source), indent=2) + "\n", encoding="utf-8")
+    # A kill between these two leaves no copy, and the encoder is looked for under its name.
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
 

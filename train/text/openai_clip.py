@@ -69,6 +69,7 @@ class OpenAIClipTokenizer:
 
     def __call__(self, sentences: Sequence[str]) -> TextBatch:
         """Returns token numbers; sentences that are too long lose words, evenly spread."""
+        # Padding is zeros, which are a word too: the mask alone tells them apart.
         input_ids = torch.zeros(len(sentences), self.max_words, dtype=torch.int64)
         for row, sentence in zip(input_ids, sentences, strict=True):
             tokens = [self._byte_pairs.sot_token_id, *self._byte_pairs.encode(sentence)]

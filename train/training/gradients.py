@@ -101,7 +101,7 @@ class GradientPass:
         with autocast(self.processes.device, self.precision):
             # Text first: finding equal sentences waits for the device, which has little to finish
             # yet.
-            text, augmented = self.model.encode_twins(batch.text, batch.augmented)
+            text, augmented = self.model.encode_texts(batch.text, batch.augmented)
             encoded = EncodedBatch(self.model.encode_signs(batch.signs), text, augmented)
         halves = (torch.float16, torch.bfloat16)
         return map_tensors(lambda t: t.float() if t.dtype in halves else t, encoded)

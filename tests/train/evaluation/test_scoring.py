@@ -8,7 +8,6 @@ from train.batches import SignTokens, TextTokens, concatenated, rows_of
 from train.evaluation import scoring
 from train.evaluation.scoring import (
     SMALLEST_TEMPERATURE,
-    EncodedVideos,
     block_scores,
     block_size,
     encode_sentences,
@@ -112,8 +111,7 @@ def test_every_stream_is_scored_by_itself_and_batch_by_batch(tokens):
     encoded = SignTokens(token_is_real, pose=signs, fusion=-signs)
     batches = (rows_of(encoded, rows) for rows in (slice(0, 4), slice(4, 5), slice(5, 11)))
     text = TextTokens(words, word_is_real)
-    videos = EncodedVideos(11, batches)
-    scores = score_streams(videos, text, SimilaritySettings(), device=CPU)
+    scores = score_streams(batches, 11, text, SimilaritySettings(), device=CPU)
     assert list(scores) == ["fusion", "pose"]
     for stream, tokens_of_stream in encoded.streams.items():
         alone = score_all_pairs(tokens_of_stream, *tokens[1:], SimilaritySettings(), device=CPU)
@@ -135,8 +133,7 @@ def test_a_batch_is_scored_before_the_next_is_asked_for(tokens, monkeypatch):
         return block_scores(*sides)
 
     monkeypatch.setattr(scoring, "block_scores", scored)
-    videos, text = EncodedVideos(3, batches()), TextTokens(words, word_is_real)
-    score_streams(videos, text, SimilaritySettings(), device=CPU)
+    score_streams(batches(), 3, TextTokens(words, word_is_real), SimilaritySettings(), device=CPU)
     assert events == ["asked 0", "scored", "asked 1", "scored", "asked 2", "scored"]
 
 
@@ -222,7 +219,7 @@ SENTENCES = ["a b", "rain", "x", "longer than eight", "sun"]
 
 def encoded(model, batches, **options):
     """All videos' tokens in one."""
-    return concatenated(list(encode_videos(model, batches, 7, device=CPU, **options).batches))
+    return concatenated(list(encode_videos(model, batches, 7, device=CPU, **options)))
 
 
 @pytest.fixture
@@ -260,7 +257,7 @@ def test_videos_are_encoded_once_and_in_order(counted, sign_batches):
 def test_between_batches_nothing_is_left_of_the_encoding(small_model, sign_batches):
     small_model.train()
     videos = encode_videos(small_model, sign_batches, 7, device=CPU, precision="bfloat16")
-    for tokens in videos.batches:
+    for tokens in videos:
         assert small_model.training
         assert not torch.is_inference_mode_enabled()
         product = tokens.rgb.clone() @ torch.ones(16, 1)

@@ -178,7 +178,7 @@ def gradients_of(text_model, tokens):
 
 def test_values_and_gradients_are_those_of_encoding_every_row(text_model):
     twins = in_float64(PLAIN), in_float64(TWINS)
-    once = text_model.encode_twins(*twins)
+    once = text_model.encode_texts(*twins)
     twice = [text_model.encode_text(text) for text in twins]
     for one, other in zip(once, twice, strict=True):
         torch.testing.assert_close(one.words, other.words, rtol=0, atol=1e-12)
@@ -197,13 +197,13 @@ def encoded_rows(text_model):
 
 
 def test_equal_sentences_are_encoded_once(text_model, encoded_rows):
-    text_model.encode_twins(PLAIN, TWINS)
+    text_model.encode_texts(PLAIN, TWINS)
     assert encoded_rows == [5]
 
 
 def test_an_encoder_with_dropout_encodes_every_row(text_model, encoded_rows, monkeypatch):
     monkeypatch.setattr(type(text_model.text), "is_random", True)
-    text_model.encode_twins(PLAIN, TWINS)
+    text_model.encode_texts(PLAIN, TWINS)
     assert encoded_rows == [4, 4]
 
 
