@@ -15,6 +15,57 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Precision = Literal["float32", "float16", "bfloat16"]
 
 
+class FrameSettings(Settings):
+    """Which frames of a video make its timeline; the same for both streams."""
+
+    max_frames: Annotated[int, Field(ge=16)] | None = 300
+    """A longer video keeps every k-th frame from frame 0, with the smallest k that leaves at most
+    this many; null keeps all frames. SEDS (arXiv 2407.16394), section 4.1."""
+
+    folder_fps: Annotated[float, Field(gt=0)] = 25.0
+    """Frame rate of videos that are folders of images."""
+
+
+class RgbSettings(Settings):
+    """The frozen video network and its clips."""
+
+    backbone: Literal["i3d", "s3d", "mvit_v2_s"] = "i3d"
+    """Inception I3D, or one of torchvision's video networks."""
+
+    weights: str = "kinetics400"
+    """Weights by name (i3d: bsl5k, kinetics400; torchvision's: kinetics400; any: random), or the
+    path of a file in the published bsl5k format."""
+
+    clip_length: Annotated[int, Field(ge=9)] = 16
+    """Timeline frames in a clip."""
+
+    clips: Literal["planned", "all"] = "planned"
+    """``planned``: at most ``max_clips``, spread evenly; ``all``: every window of the timeline."""
+
+    max_clips: Annotated[int, Field(ge=1)] = 64
+    """Clips of a video when they are planned."""
+
+    frames: Literal["all", "hands"] = "all"
+    """``all``: clips are windows over the timeline; ``hands``: frames in which no hand can be used
+    are left out first, as published. That needs ``--pose``, and the training pipeline's
+    ``keypoints.frames`` must say the same."""
+
+    hand_rules: HandRules = "custom"
+    """Which published rules say, for ``frames: hands``, whether a hand can be used; the training
+    pipeline's ``keypoints.rules`` must be the same."""
+
+    store_dtype: Literal["float32", "float16"] = "float32"
+    """Precision of the stored features."""
+
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Arithmetic of the network on a GPU; a CPU always computes in float32."""
+
+    @property
+    def clip_limit(self) -> int | None:
+        """Clips that a video may have; ``None`` for no limit."""
+        return self.max_clips if self.clips == "planned" else None
+
+
 class PersonDetectorSettings(Settings):
     """How ``person_box: detector`` finds the signer; the other modes do not read it."""
 
@@ -40,6 +91,7 @@ class PersonDetectorSettings(Settings):
     max_gap_frames: Annotated[int, Field(ge=0)] = 25
     """A box is kept for at most so many frames after its detection; then no person is found."""
 
+    # Between two looks of the detector, the box has to be kept.
     @model_validator(mode="after")
     def _gap_bridges_the_skipped_frames(self) -> "PersonDetectorSettings":
         if self.max_gap_frames < self.every_nth_frame - 1:
@@ -114,57 +166,6 @@ class ImportSettings(Settings):
     """Frame rate of the imported videos; ``null`` takes that of ``frames.folder_fps``."""
 
 
-class FrameSettings(Settings):
-    """Which frames of a video make its timeline; the same for both streams."""
-
-    max_frames: Annotated[int, Field(ge=16)] | None = 300
-    """A longer video keeps every k-th frame from frame 0, with the smallest k that leaves at most
-    this many; null keeps all frames. SEDS (arXiv 2407.16394), section 4.1."""
-
-    folder_fps: Annotated[float, Field(gt=0)] = 25.0
-    """Frame rate of videos that are folders of images."""
-
-
-class RgbSettings(Settings):
-    """The frozen video network and its clips."""
-
-    backbone: Literal["i3d", "s3d", "mvit_v2_s"] = "i3d"
-    """Inception I3D, or one of torchvision's video networks."""
-
-    weights: str = "kinetics400"
-    """Weights by name (i3d: bsl5k, kinetics400; torchvision's: kinetics400; any: random), or the
-    path of a file in the published bsl5k format."""
-
-    clip_length: Annotated[int, Field(ge=9)] = 16
-    """Timeline frames in a clip."""
-
-    clips: Literal["planned", "all"] = "planned"
-    """``planned``: at most ``max_clips``, spread evenly; ``all``: every window of the timeline."""
-
-    max_clips: Annotated[int, Field(ge=1)] = 64
-    """Clips of a video when they are planned."""
-
-    frames: Literal["all", "hands"] = "all"
-    """``all``: clips are windows over the timeline; ``hands``: frames in which no hand can be used
-    are left out first, as published. That needs ``--pose``, and the training pipeline's
-    ``keypoints.frames`` must say the same."""
-
-    hand_rules: HandRules = "custom"
-    """Which published rules say, for ``frames: hands``, whether a hand can be used; the training
-    pipeline's ``keypoints.rules`` must be the same."""
-
-    store_dtype: Literal["float32", "float16"] = "float32"
-    """Precision of the stored features."""
-
-    precision: Literal["float32", "float16", "bfloat16"] = "float32"
-    """Arithmetic of the network on a GPU; a CPU always computes in float32."""
-
-    @property
-    def clip_limit(self) -> int | None:
-        """Clips that a video may have; ``None`` for no limit."""
-        return self.max_clips if self.clips == "planned" else None
-
-
 class RunSettings(Settings):
     """How fast rows are made; nothing here changes more than their last bits."""
 
@@ -175,8 +176,8 @@ class RunSettings(Settings):
     """Seconds without a new frame after which a decoder counts as hung, and its video as failed."""
 
     rgb_batch: Annotated[int, Field(ge=1)] = 8
-    """Clips in one pass of the video network, which computes once what they share: 8 on a CPU, more
-    on a GPU."""
+    """Clips in one batch of the video network, which computes once what they share: 8 on a CPU,
+    more on a GPU."""
 
 
 class ExtractSettings(Settings):

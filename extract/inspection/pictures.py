@@ -18,7 +18,7 @@ from seds_core.keypoints import FACE, HAND_LINES, LEFT_HAND, RIGHT_HAND, UPPER_B
 from seds_core.store.reader import StoreReader
 
 Picture = UInt8[np.ndarray, "_ _ channel=3"]
-"""What is made of a frame; its size is its own."""
+"""A frame that was drawn upon, of any size."""
 
 Colour = tuple[int, int, int]
 
@@ -84,6 +84,7 @@ def write_contact_sheet(path: Path, annotation: "Annotation") -> None:
     Raises ``VideoError`` when the video cannot be read any more.
     """
     count = min(SHEET_FRAMES, annotation.num_frames)
+    # The video is read to its end: seeking would not hit frames exactly.
     wanted = np.linspace(0, annotation.num_frames - 1, count, dtype=int).tolist()
     tiles = [
         annotation.draw(frame, index, TILE_WIDTH)

@@ -32,7 +32,7 @@ from seds_core.store.repair import (
 
 SAMPLE_SEED = 0
 RELATIVE_TOLERANCE = 1e-3
-"""Of the largest value: another processor or library version rounds differently."""
+"""A fraction of the largest value: another processor or library version rounds differently."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,21 @@ class Verification:
     num_videos: int
     num_sampled: int
     largest_difference: float
-    """Of the sampled rows, relative to the largest value of their array."""
+    """Between sampled rows, relative to the largest value of their array."""
     problems: tuple[str, ...]
     num_without_checksum: int = 0
     """Files of an earlier version, of which only the rows have checksums."""
 
 
 def verify_store(
-    path: Path, *, sample: int, device: str, pose_store: Path | None = None
+    path: Path, *, sample: int = 0, device: str = "auto", pose_store: Path | None = None
 ) -> Verification:
     """Checks every byte of a store and extracts ``sample`` of its videos again.
 
     ``pose_store`` is the one that an RGB store of frames with hands was made with. Raises
     ``UsageError`` for what is no store or has lost its root.
     """
+    # Files first: whatever is missing or altered makes the rest doubtful.
     arrays = StoreArrays(path)
     problems = [problem for _, problem in damaged_files(arrays)]
     try:
@@ -66,9 +67,9 @@ def verify_store(
         return Verification(0, 0, 0.0, tuple(problems))
     found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
     problems = [*dict.fromkeys([*problems, *(problem for problem in found if problem)])]
-    # Samples are for whole stores only.
+    # Samples are for whole stores only: damaged rows differ anyway.
     if problems:
-        sample = 0  # damaged rows differ anyway
+        sample = 0
     differences = dict(_sample_differences(store, sample, device, pose_store)) if sample else {}
     problems += [
         f"'{video_id}': extracted again, its rows differ by {difference:.2g} of the largest value"
@@ -118,6 +119,7 @@ def _sample_differences(
             f"{store.path} was imported, so there is nothing to extract again: verify without "
             "--sample"
         )
+    # The stream is loaded as the store says it was made, not as a pipeline says today.
     settings = ExtractSettings.model_validate(store.provenance.recorded_settings)
     stream = load_stream(store.provenance.kind, settings, device, pose_store)
     if differences := store.provenance.differences(stream.provenance):
@@ -135,6 +137,7 @@ def _sample_differences(
             job = decode_job(video, stream, settings.frames)
             try:
                 rows = rows_of(stream, pool.decode(job))
+            # A video that was readable once counts as different in every row.
             except VideoError:
                 yield video_id, float("inf")
                 continue

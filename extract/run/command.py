@@ -71,7 +71,6 @@ def extract(
     known = known_provenance(kind, settings, pose_store)
     is_complete = has_everything(store, listed.videos, known)
     if dry_run:
-        # Measures with the stream itself: the network is loaded in any case.
         from extract.run.estimate import estimate_run, print_estimate  # noqa: PLC0415
 
         print_estimate(estimate_run(listed.videos, *load(), store, settings), as_json=as_json)
@@ -107,6 +106,7 @@ def _extract_missing(
         stream, made = load()  # while the decoders start
         times = RunProfile(run.decode_workers, loading=time.monotonic() - began)
         with StoreWriter(store, made) as writer:
+            # Another process may have finished videos meanwhile: compare with what there is now.
             found = compare(videos, writer.videos, video_changed)
             wanted = {video.video_id for video in found.todo}
             writer.forget_failures({video.video_id for video in videos} - wanted)
@@ -152,6 +152,7 @@ def stop_requests() -> Iterator[None]:
 
 def _warn_of_demo_model(kind: StoreKind, pose: PoseSettings, videos: VideoList) -> None:
     """The demo's keypoint model has only ever seen drawn signers."""
+    # Other detectors and models have seen people.
     if kind != "pose" or pose.detector != "mmpose" or pose.model != DEMO:
         return
     folders = {video.path.parent.parent for video in videos.videos}

@@ -253,7 +253,7 @@ class DecodedSample:
     """What decoding a few videos gave."""
 
     seconds_a_frame: float
-    """Of one process, for every frame of a video, on the timeline or not; opening included."""
+    """Of one process, for each frame of a video, on the timeline or not; with opening it."""
     frames: UInt8[np.ndarray, "frame height width channel=3"]
     """The first chunk, as the stream's networks get it."""
 

@@ -134,16 +134,16 @@ class Work:
 
     name: str
     seconds: float
-    """In all, on this machine."""
+    """Total on this machine."""
     host_seconds: float
-    """Of these, what remains on the CPU beside any GPU: crops, and points from heatmaps."""
+    """The part that stays on the CPU beside any GPU: crops, and points from heatmaps."""
     operations: float
     """Multiplications and additions of the network, counted by PyTorch; 0 for one that does not
     run in PyTorch, and so on no GPU."""
     arithmetic: Arithmetic
-    """In which a GPU does them under the pipeline's ``precision``."""
+    """What a GPU multiplies in under the pipeline's ``precision``."""
     reduced: Arithmetic
-    """In which a GPU does them under ``precision: float16``."""
+    """What a GPU multiplies in under ``precision: float16``."""
     matrix_rate: float
     """Operations a second of this machine when it multiplies large matrices."""
 
@@ -157,21 +157,21 @@ class Work:
 
 @dataclass(frozen=True)
 class StreamWork:
-    """Everything that a stream does, a row and a frame at a time."""
+    """What a stream does for one row and for one frame."""
 
     kind: StoreKind
     works: tuple[Work, ...]
     decode_seconds: float
-    """Of one process for one frame of a video, whether it is on the timeline or not."""
+    """One process takes so long for one frame of a video, on the timeline or not."""
 
     @property
     def rows_a_second(self) -> float:
-        """Of the networks on this machine, if frames are there."""
+        """Rows that the networks compute in a second on this machine, if frames are there."""
         return 1 / sum(work.seconds for work in self.works)
 
     @property
     def frames_decoded_a_second(self) -> float:
-        """By one process."""
+        """Frames that one process decodes in a second."""
         return 1 / self.decode_seconds
 
 

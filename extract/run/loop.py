@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """At what other processes are doing, while there is nothing else to do."""
 
 _BATCHES_AHEAD = 2
-"""Of the network, whose pieces wait to be computed."""
+"""Batches whose pieces are prepared ahead of the network."""
 
 _NO_MEMORY = (
     "no memory for it, not even in the smallest batch: end other programs that use the device, or "
@@ -83,6 +83,7 @@ def extract_videos(
             time.sleep(SECONDS_BETWEEN_LOOKS)
         num_done, held = report.num_done, report.in_other_hands
         events = read_videos(claimed(), stream, pool, profile)
+        # Room for the pieces of two batches, and for the start and end of a video.
         depth = _BATCHES_AHEAD * stream.batch_size + 2
         with (
             WritingThread() as writing,
@@ -180,6 +181,7 @@ def read_videos(
         else:
             properties, identity = decoded.properties, decoded.identity
             video.notes = properties.notes
+            # The store records the length that decoding counted, not what the container said.
             source = VideoSource(
                 video_id=decoded.job.video_id,
                 path=part_name(decoded.job.path.resolve(), decoded.job.part),
@@ -338,6 +340,7 @@ class _Keeping:
         else:
             self._do(partial(self._let_go, job, outcome))
             self._num_own_errors += 1
+            # An error at every video, such as a driver's, would only take hours to be told.
             if self._num_own_errors >= MAX_OWN_ERRORS:
                 raise outcome
 

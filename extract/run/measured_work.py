@@ -52,6 +52,7 @@ def measurable(settings: ExtractSettings, device: torch.device) -> ExtractSettin
     clips, frames = settings.run.rgb_batch, settings.pose.batch_size
     if device.type == "cpu":
         clips, frames = min(clips, CLIPS_ON_CPU), min(frames, FRAMES_ON_CPU)
+    # A detector or a file of boxes would find no one, or not these videos.
     without_box_file = settings.pose.model_copy(
         update={
             "person_box": "whole_frame", "person_box_file": None, "checkpoint": "random",
@@ -107,6 +108,7 @@ def detector_work(settings: PoseSettings, frames: Frames, device: torch.device) 
     network = empty_detector(settings.person_detector.network).to(device).eval()
     detect = TorchvisionPersonDetector(network, settings.person_detector.score_threshold, device)
     measured = measure(lambda: detect(frames[0]), device)
+    # It looks at every n-th frame only, so a frame costs an n-th of a look.
     step = settings.person_detector.every_nth_frame
     return _work(
         "person detector", measured, step, "float32", device, host_seconds=0.0, reduced="float32"
@@ -138,7 +140,7 @@ def _work(
 def _repeated(
     frames: UInt8[np.ndarray, "_ height width channel=3"], count: int
 ) -> UInt8[np.ndarray, "frame height width channel=3"]:
-    """So many frames, from the beginning again where there are fewer."""
+    """``count`` frames, from the beginning again where there are fewer."""
     return frames[np.arange(count) % len(frames)]
 
 
@@ -148,7 +150,7 @@ class Measured:
 
     seconds: float
     host_seconds: float
-    """Of the calling thread outside modules of PyTorch; what other programs take does not count."""
+    """Time that the calling thread worked outside PyTorch's modules, on this program alone."""
     operations: int
     """Multiplications and additions of convolutions, matrix products and attention."""
 
@@ -179,6 +181,7 @@ def _convolution_operations(
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Operations a second of the product of two large square matrices."""
+    # Large enough that the device is busy, small enough for a moment on a CPU.
     side = _MATRIX_SIDE[device.type]
     matrix = torch.ones(side, side, device=device, dtype=dtype)
     torch.mm(matrix, matrix)

@@ -1,17 +1,23 @@
-"""The published data sets that can be planned for before their videos are here."""
+"""The published data sets, and what to fetch and to type from their archives to a score."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from extract.pose.provenance import DEMO, RANDOM, find_model
 from extract.run.estimate import VideoSample
+from extract.settings import ExtractSettings
 from extract.videos.listing import ListedVideo
 from extract.videos.part import WHOLE, read_part
 from extract.videos.video_writing import write_video
+from seds_core.command_line import PIPELINE_FILE
+from seds_core.dataset_index import read_index
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,11 @@ class Release:
     """Pixels of a frame as it is decoded."""
     height: int
     suffix: str
-    """Of the video files, or of the images in a video's folder."""
+    """Suffix of the video files, or of the images in a video's folder."""
     crop: str = ""
     """What the index cuts out of a frame: left,top,width,height; it becomes 256 x 256."""
     raw_bytes: int | None = None
-    """Of the archives; ``None`` where it is not published."""
+    """Size of the archives; ``None`` where it is not published."""
     archives: tuple[str, ...] = ()
     """Files to download, by name."""
     captions: tuple[str, ...] = ("table", "captions.csv", "--videos", "my_videos")
@@ -104,7 +110,7 @@ ONE_HOUR = Release(
 """For pipelines without a published data set: multiply by the hours there are."""
 
 NUM_FRAMES = 96
-"""Of the video that is drawn to measure decoding."""
+"""Frames of the video that is drawn to measure decoding."""
 
 
 def sample_of(release: Release) -> VideoSample:
@@ -122,6 +128,7 @@ def sample_of(release: Release) -> VideoSample:
 def draw_sample(release: Release, folder: Path) -> ListedVideo:
     """Writes one video into ``folder``, as the data set's index would list it."""
     path = folder / "drawn.mp4" if release.suffix == ".mp4" else folder / "drawn"
+    # Decoding costs differ by format: a film where the set is films, else a folder of images.
     frames = moving_picture(NUM_FRAMES, release.height, release.width)
     if release.suffix == ".mp4":
         write_video(path, frames, release.fps)
@@ -138,6 +145,7 @@ def moving_picture(
 ) -> UInt8[np.ndarray, "frame height width channel=3"]:
     """A soft pattern that moves by two pixels a frame, with a camera's noise: about as much to
     decode as a person in front of a wall."""
+    # A flat picture would compress to nothing and decode too fast, noise alone too slowly.
     generator = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] / 40.0
     waves = (np.sin(x) * np.cos(y))[..., None] * np.array([60, 50, 40])
@@ -148,3 +156,81 @@ def moving_picture(
         for number in range(num_frames)
     ]
     return np.stack(frames)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command to type."""
+
+    purpose: str
+    command: str
+
+
+def steps(
+    pipeline: str,
+    settings: ExtractSettings,
+    *,
+    videos: Sequence[str] = (),
+    index: Path | None = None,
+    pipeline_file: Path = PIPELINE_FILE,
+) -> list[Step]:
+    """The commands from here to the score: with an index, extraction is the first."""
+    release = RELEASES.get(pipeline, ONE_HOUR)
+    used, made = index or Path(f"{pipeline}.csv"), []
+    # Without an index, the captions of the data set, or of a table of one's own, become one.
+    if index is None:
+        arguments = release.captions
+        if videos:
+            arguments = (*arguments[:-1], videos[0])
+        command = _line("seds-extract", "captions", *arguments, "--out", used)
+        made.append(Step("index of videos and sentences", command))
+    is_default = pipeline_file.resolve() == PIPELINE_FILE.resolve()
+    of_pipeline = ("--pipeline", pipeline, *(() if is_default else ("--pipelines", pipeline_file)))
+
+    # Where a data set is published as whole recordings, a crop shows the signer.
+    lacks_crops = release.crop and not (
+        index and any(video.other.get("crop") for video in read_index(index))
+    )
+    if lacks_crops:
+        cropped = used.with_name(f"{used.stem}-cropped.csv")
+        command = _line("seds-extract", "boxes", *of_pipeline, "--index", used, "--out", cropped)
+        made.append(Step("where the signers are", command))
+        used = cropped
+
+    options = (*of_pipeline, "--index", used)
+    pose, rgb = Path(f"stores/{pipeline}-pose.zarr"), Path(f"stores/{pipeline}-rgb.zarr")
+    # Features of frames with hands need the keypoints first, so pose stands before rgb.
+    only_hands = ("--pose", pose) if settings.rgb.frames == "hands" else ()
+    training = _line("seds-train", "--stage", "fusion", *options, "--rgb", rgb, "--pose", pose)
+    run = Path(f"runs/{pipeline}-fusion-seed42")
+    compare = ("--compare", "published") if pipeline in RELEASES else ()
+    return [
+        *made,
+        Step("keypoints", _line("seds-extract", "pose", *options, "--out", pose)),
+        Step("features", _line("seds-extract", "rgb", *options, "--out", rgb, *only_hands)),
+        Step("training", training),
+        Step("score", _line("seds-eval", "--run", run, *compare)),
+    ]
+
+
+def _line(*words: str | Path) -> str:
+    return shlex.join(map(str, words))
+
+
+def archives(pipeline: str) -> tuple[str, ...]:
+    """Files of the pipeline's data set to download, by name."""
+    return RELEASES[pipeline].archives if pipeline in RELEASES else ()
+
+
+def weights_files(settings: ExtractSettings) -> list[str]:
+    """The weights that the pipeline loads, by name."""
+    names = [f"weights '{settings.rgb.weights}' of {settings.rgb.backbone}"]
+    pose = settings.pose
+    # The demo model lies in the package, random weights nowhere, MediaPipe's within its own.
+    if pose.detector == "mmpose" and pose.model != DEMO and pose.checkpoint != RANDOM:
+        checkpoint = find_model(pose.model, pose.checkpoint).checkpoint
+        name = PurePosixPath(urlparse(checkpoint).path).name
+        names.append(f"{name} of {pose.model} (none with --detector mediapipe)")
+    if pose.person_box == "detector":
+        names.append(f"torchvision's {pose.person_detector.network}")
+    return names

@@ -34,7 +34,7 @@ class RunProfile:
 
     decode_workers: int
     loading: float = 0.0
-    """Until the network was ready, before the run."""
+    """Before the run, until the network was ready."""
     frames: float = 0.0
     """The reading thread waited for decoders."""
     prepare: float = 0.0
@@ -191,12 +191,14 @@ class RunReport:
 
     def failed_elsewhere(self, failure: FailedVideo) -> None:
         """One of the run's videos failed in another process, unless this one has reported it."""
+        # The store lists the failures of all processes.
         if failure not in self.failures:
             self.failures.append(failure)
 
     @property
     def exit_code(self) -> int:
         """The exit code of the command."""
+        # The first that holds decides: an error of the program comes before all else.
         if self.broken:
             return EXIT_ERROR
         if self.in_other_hands:
@@ -235,6 +237,7 @@ class RunReport:
         table = Table(
             title=f"Extracted into {summary['store']}", title_justify="left", show_header=False
         )
+        # A run with nothing to do may take no measurable time.
         seconds = max(summary["seconds"], 1e-9)
         table.add_row("videos extracted", f"{summary['finished']:,}")
         table.add_row("already there", f"{summary['already_there']:,}")
@@ -269,5 +272,6 @@ class RunReport:
 
     def _event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
         if self.as_json:
+            # A program that reads the events hears of each at once.
             sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
             sys.stdout.flush()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_stream(
-    kind: StoreKind, settings: ExtractSettings, device: str, pose_store: Path | None = None
+    kind: StoreKind, settings: ExtractSettings, device: str = "auto", pose_store: Path | None = None
 ) -> Stream:
     """The RGB or the pose stream on a device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 

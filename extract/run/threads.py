@@ -59,6 +59,7 @@ class Prefetch(Generic[Item]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # The thread may wait for room in the queue, and the generator for a decoder: end both.
         self._is_wanted = False
         if not self._has_ended:
             self._hurry()
@@ -80,6 +81,7 @@ class Prefetch(Generic[Item]):
         except BaseException as raised:  # it is raised again in the other thread
             error = raised
         finally:
+            # A generator must be closed by the thread that runs it.
             close = getattr(self._items, "close", None)
             if close is not None:
                 close()
@@ -87,6 +89,7 @@ class Prefetch(Generic[Item]):
 
     def _put(self, item: "Item | _End") -> bool:
         """Waits for room in the queue; returns whether the items are still wanted."""
+        # A full queue is looked at again, because nothing wakes a thread that waits for room.
         while self._is_wanted:
             try:
                 self._queue.put(item, timeout=_SECONDS_BETWEEN_LOOKS)
@@ -114,6 +117,7 @@ class WritingThread:
         trace: TracebackType | None,
     ) -> None:
         self._pool.shutdown()
+        # An error that is on its way is told, and not what writing raised after it.
         if error is None:
             self.finish()
 

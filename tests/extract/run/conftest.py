@@ -59,7 +59,8 @@ def works():
 @pytest.fixture
 def make(sample, works):
     """Makes a plan of the two."""
-    from extract.run.plan_report import Machine, Step, make_plan
+    from extract.run.plan import Machine, make_plan
+    from extract.run.releases import Step
     from extract.settings import ExtractSettings
 
     def make(settings=None, sample=sample, machine=None, is_drawn=False):

@@ -12,8 +12,8 @@ from rich.console import Console
 from video_files import numbered_video
 
 from extract.run import measured_work, releases
-from extract.run.plan import archives, run_plan, steps
-from extract.run.plan_report import Machine, as_values, plan_tables
+from extract.run.plan import Machine, as_values, plan_tables, run_plan
+from extract.run.releases import archives, steps
 from extract.settings import ExtractSettings, RgbSettings, RunSettings
 from seds_core.command_line import PIPELINE_FILE
 from seds_core.errors import UsageError
