@@ -34,18 +34,18 @@ import numpy as np
 from seds_core.errors import ImportedFileError
 
 MAX_FILE_BYTES = 1 << 30
+# Bytes that a byte of a gzipped file may hold; gzip itself allows a thousand.
 MAX_UNZIPPED = 50
-"""Bytes that a byte of a gzipped file may hold; gzip itself allows a thousand."""
+# Bytes that any gzipped file may hold.
 _SMALL = 1 << 20
-"""Bytes that any gzipped file may hold."""
+# Containers and arrays, and values that are referred to again.
 MAX_OBJECTS = 1_000_000
-"""Containers and arrays, and values that are referred to again."""
+# Values that wait to be put into a container.
 MAX_WAITING = 100_000
-"""Values that wait to be put into a container."""
+# Containers within containers.
 MAX_DEPTH = 32
-"""Containers within containers."""
+# Values in all containers, each counted as often as it is reached.
 MAX_VALUES = 10_000_000
-"""Values in all containers, each counted as often as it is reached."""
 
 
 class UnsafePickleError(ImportedFileError):
@@ -281,11 +281,11 @@ class PickleMachine:
         self._stack[-1] = target.build(state)
 
 
+# Operations that push their argument.
 _VALUES = frozenset(
     "BININT BININT1 BININT2 FLOAT BINFLOAT UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 "  # noqa: SIM905
     "STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8".split()
 )
-"""Operations that push their argument."""
 
 _OPERATIONS: dict[str, Callable[[PickleMachine, Any], object]] = {
     "NONE": lambda machine, _: machine.push(None),
@@ -329,8 +329,8 @@ def _key(value: Any) -> Any:  # noqa: ANN401
 # What follows are the functions that stand in the place of NumPy's and Python's. They take the same
 # arguments, check them, and never take more memory than the pickle's own bytes.
 
+# Booleans, integers, floats, complex numbers, bytes and text; never objects or records.
 _NUMBERS_AND_TEXT = re.compile(r"[biufcSU][0-9]{1,9}")
-"""Booleans, integers, floats, complex numbers, bytes and text; never objects or records."""
 _MAX_AXES = 32
 _MAX_LENGTH = 1 << 40
 
@@ -427,6 +427,7 @@ def _expect(is_as_expected: bool, what: str) -> None:  # noqa: FBT001 - like ass
         raise ValueError(f"{what}: not as NumPy writes it")
 
 
+# Module and name in a pickle, as NumPy 1 and 2 and Python write them -> what takes its place.
 CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _array_class,
     ("numpy", "dtype"): _dtype,
@@ -443,4 +444,3 @@ CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("builtins", "set"): _set,
     ("collections", "OrderedDict"): lambda: {},
 }
-"""Module and name in a pickle, as NumPy 1 and 2 and Python write them -> what takes its place."""

@@ -53,11 +53,20 @@ def with_validation(
     The choice depends on nothing but each sentence's words, or each video's id, so that it stays
     when others are added.
     """
-    train = [video for video in videos if video.split == "train"]
-    if not fraction or not train or any(video.split == "dev" for video in videos):
+    takes = defaultdict(list)
+    for video in videos:
+        if video.split == "train":
+            takes[normalised(video.text)].append(video.video_id)
+    if not fraction or not takes or any(video.split == "dev" for video in videos):
         return tuple(videos), ()
-    choose = _single_videos if keeps_sentences else _whole_sentences
-    chosen = choose(train, fraction)
+    # Of the candidates, sentences or ids, those that hash below the fraction move, or the lowest.
+    if keeps_sentences:
+        candidates = [n for names in takes.values() for n in sorted(names, key=fixed_position)[:-1]]
+    else:
+        candidates = list(takes) if len(takes) > 1 else []
+    low = {name for name in candidates if fixed_position(name) < fraction}
+    low = low or set(sorted(candidates, key=fixed_position)[:1])
+    chosen = low if keeps_sentences else {name for sentence in low for name in takes[sentence]}
     if not chosen:
         return tuple(videos), ()
     moved = tuple(
@@ -66,6 +75,7 @@ def with_validation(
         else video
         for video in videos
     )
+    # A table's own split was changed, which has to be seen; a release's was not made by the user.
     names = tuple(video.video_id for video in videos if video.video_id in chosen)
     if keeps_sentences:
         text = (
@@ -81,26 +91,6 @@ def with_validation(
     return moved, (Finding("note", text, names),)
 
 
-def _whole_sentences(train: Sequence[IndexedVideo], fraction: float) -> set[str]:
-    """The ids of all videos of some sentences."""
-    sentences = {normalised(video.text) for video in train}
-    if len(sentences) < 2:
-        return set()
-    chosen = {sentence for sentence in sentences if fixed_position(sentence) < fraction}
-    chosen = chosen or {min(sentences, key=fixed_position)}
-    return {video.video_id for video in train if normalised(video.text) in chosen}
-
-
-def _single_videos(train: Sequence[IndexedVideo], fraction: float) -> set[str]:
-    """The ids of some videos, which leave every sentence at least one."""
-    takes = defaultdict(list)
-    for video in train:
-        takes[normalised(video.text)].append(video.video_id)
-    spare = [name for names in takes.values() for name in sorted(names, key=fixed_position)[:-1]]
-    chosen = {name for name in spare if fixed_position(name) < fraction}
-    return chosen or ({min(spare, key=fixed_position)} if spare else set())
-
-
 def empty_splits(videos: Sequence[IndexedVideo]) -> Iterator[Finding]:
     """A finding where no video trains, or none validates."""
     present = {video.split for video in videos}
@@ -111,6 +101,7 @@ def empty_splits(videos: Sequence[IndexedVideo]) -> Iterator[Finding]:
 
 def long_captions(videos: Sequence[IndexedVideo], max_tokens: int) -> Iterator[Finding]:
     """A finding on sentences of more than ``max_tokens`` tokens of CLIP, start and end included."""
+    # Sentences repeat, so that each is tokenised once.
     byte_pairs = SimpleTokenizer()
     lengths = {text: len(byte_pairs.encode(text)) + 2 for text in {v.text for v in videos}}
     names = tuple(

@@ -6,9 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from extract.interchange.caption_tables import part_columns, seconds
 from extract.interchange.captions import (
     Candidate,
     Caption,
@@ -18,8 +16,10 @@ from extract.interchange.captions import (
     Record,
     ReleaseCaptions,
     find_files,
+    part_columns,
     read_records,
     read_text,
+    seconds,
     signer_of,
 )
 from seds_core.errors import ImportedFileError
@@ -51,6 +51,7 @@ def read_published(source: Path) -> ReleaseCaptions:
     for split, path in files.items():
         captions += _published_captions(path, split, problems)
     findings: list[Finding] = []
+    # A model must not be chosen by the videos that train it.
     trained = {caption.video_id for caption in captions if caption.split == "train"}
     repeated = tuple(c.video_id for c in captions if c.split == "dev" and c.video_id in trained)
     if repeated:
@@ -78,35 +79,32 @@ def _published_captions(path: Path, split: str, problems: LineProblems) -> list[
     for entry, value in entries.items():
         origin = f"{path.name}, entry '{entry}'"
         for video in value if isinstance(value, list) else [value]:
-            is_caption = isinstance(video, dict) and all(
+            if not isinstance(video, dict) or not all(
                 isinstance(video.get(key), str) for key in ("video_name", "text")
-            )
-            if is_caption:
-                captions.append(_published_caption(video, str(entry), split, origin))
-            else:
+            ):
                 problems.unreadable.append(
                     f"{origin}: expected a dictionary with the texts video_name and text"
                 )
+                continue
+            name = str(video["video_name"])
+            video_id = str(video.get("new_video_name", name))
+            captions.append(
+                Caption(
+                    video_id=video_id,
+                    split=split,
+                    text=video["text"].strip(),
+                    origin=origin,
+                    candidates=tuple(map(Candidate, dict.fromkeys((name, video_id)))),
+                    columns={
+                        "original_text": str(video.get("ori_text", "")).strip(),
+                        "language": "en",
+                        "signer": signer_of(video_id),
+                        "sentence_id": str(entry),
+                        "alias": name if name != video_id else "",
+                    },
+                )
+            )
     return captions
-
-
-def _published_caption(video: dict[str, Any], entry: str, split: str, origin: str) -> Caption:
-    name = str(video["video_name"])
-    video_id = str(video.get("new_video_name", name))
-    return Caption(
-        video_id=video_id,
-        split=split,
-        text=video["text"].strip(),
-        origin=origin,
-        candidates=tuple(map(Candidate, dict.fromkeys((name, video_id)))),
-        columns={
-            "original_text": str(video.get("ori_text", "")).strip(),
-            "language": "en",
-            "signer": signer_of(video_id),
-            "sentence_id": entry,
-            "alias": name if name != video_id else "",
-        },
-    )
 
 
 PHOENIX_FILES = {split: f"PHOENIX-2014-T.{split}.corpus.csv" for split in ("train", "dev", "test")}
@@ -141,6 +139,7 @@ def read_phoenix(source: Path) -> ReleaseCaptions:
         for split, path in files.items()
         for record in read_records(path, problems, PHOENIX_COLUMNS, unquoted="|")[0]
     ]
+    # The release's folder is found from its corpus files, whichever of its folders was named.
     release = next(iter(files.values())).absolute().parent.parent.parent
     frames = release / _PHOENIX_FRAMES
     videos = frames if frames.is_dir() else None
@@ -173,6 +172,7 @@ def read_csl_daily(source: Path) -> ReleaseCaptions:
             raise CaptionFileError(f"no {name} beside {next(iter(files.values()))}")
         columns = _CSL_DAILY_COLUMNS[key]
         records[key], _ = read_records(files[key], problems, columns, unquoted="|")
+    # A video needs both: a sentence of one file and a split of the other.
     splits = {record.fields["name"]: record.fields["split"] for record in records["splits"]}
     captions = tuple(
         Caption(
@@ -199,6 +199,7 @@ def read_csl_daily(source: Path) -> ReleaseCaptions:
     if without_split := tuple(sorted(known - splits.keys())):
         text = "videos of video_map.txt that split_1.txt lacks, left out"
         findings.append(Finding("without_split", text, without_split))
+    # Frames lie beside the folder of the labels, or below it where that was flattened.
     labels = files["captions"].absolute().parent
     frames = (top / name for top in (labels, labels.parent) for name in _CSL_DAILY_FRAMES)
     videos = next((folder for folder in frames if folder.is_dir()), None)
@@ -206,11 +207,11 @@ def read_csl_daily(source: Path) -> ReleaseCaptions:
 
 
 HOW2SIGN_FILES = {key: f"how2sign_realigned_{key}.csv" for key in ("train", "val", "test")}
+# In lower case; the release has them in capital letters.
 HOW2SIGN_COLUMNS = (
     "video_id", "video_name", "sentence_id", "sentence_name", "start_realigned", "end_realigned",
     "sentence",
 )  # fmt: skip
-"""In lower case; the release has them in capital letters."""
 _HOW2SIGN_FOLDERS = (
     ".", "{key}", "english_translation/{key}", "sentence_level/{key}/text/en/raw_text/re_aligned",
 )  # fmt: skip
@@ -231,11 +232,34 @@ def read_how2sign(source: Path, boxes: Sequence[Path] = ()) -> ReleaseCaptions:
         records, _ = read_records(path, problems, HOW2SIGN_COLUMNS)
         aliases = published_names(records)
         for record in records:
-            split = "dev" if key == "val" else key
-            try:
-                captions.append(_how2sign_caption(record, split, aliases[record.origin], crops))
-            except ValueError as error:
-                problems.unreadable.append(f"{record.origin}: {error}")
+            fields, alias = record.fields, aliases[record.origin]
+            name = fields["sentence_name"]
+            part = _how2sign_part(fields)
+            if not part:
+                problems.unreadable.append(
+                    f"{record.origin}: the part from '{fields['start_realigned']}' to "
+                    f"'{fields['end_realigned']}' s; expected seconds, the end after start"
+                )
+                continue
+            if alias in crops:
+                part |= {"crop": crops[alias], "size": _CROP_SIZE}
+            # A ready clip is better than its recording, from which it has to be cut out.
+            recording = Candidate(fields["video_name"], part)
+            captions.append(
+                Caption(
+                    video_id=name,
+                    split="dev" if key == "val" else key,
+                    text=fields["sentence"],
+                    origin=record.origin,
+                    candidates=(Candidate(alias), Candidate(name), recording),
+                    columns={
+                        "language": "en",
+                        "signer": signer_of(name),
+                        "sentence_id": fields["sentence_id"],
+                        "alias": alias,
+                    },
+                )
+            )
     findings: list[Finding] = []
     without_box = tuple(c.video_id for c in captions if c.columns["alias"] not in crops)
     if boxes and without_box:
@@ -253,53 +277,32 @@ def published_names(records: Sequence[Record]) -> dict[str, str]:
     It numbers the sentences of a recording by their start, also those that it skips afterwards;
     equal starts keep the order of the file.
     """
+
+    def start(record: Record) -> float:
+        try:
+            time = float(seconds(record.fields["start_realigned"]))
+        except ValueError:
+            time = -1.0
+        # What is no time comes last, so that it shifts no other number.
+        return time if time >= 0 else math.inf
+
     recordings = defaultdict(list)
     for record in records:
         recordings[record.fields["video_name"]].append(record)
     return {
         record.origin: f"{recording}_clip{number}"
         for recording, sentences in recordings.items()
-        for number, record in enumerate(sorted(sentences, key=_start))
+        for number, record in enumerate(sorted(sentences, key=start))
     }
 
 
-def _start(record: Record) -> float:
-    """The start of a sentence; infinity for what is no time, so that it shifts no other number."""
-    try:
-        start = float(seconds(record.fields["start_realigned"]))
-    except ValueError:
-        return math.inf
-    return start if start >= 0 else math.inf
-
-
-def _how2sign_caption(record: Record, split: str, alias: str, crops: Mapping[str, str]) -> Caption:
-    """The caption of a line; raises ``ValueError`` for one that names no part of a recording."""
-    fields = record.fields
-    name = fields["sentence_name"]
+def _how2sign_part(fields: Mapping[str, str]) -> dict[str, str]:
+    """The part of the recording that a line names; empty where it names none."""
     start, end = fields["start_realigned"], fields["end_realigned"]
-    part = {}
     if start and end:
         with suppress(ValueError):
-            part = part_columns({"start": start, "end": end})
-    if not part:
-        raise ValueError(
-            f"the part from '{start}' to '{end}' s; expected seconds, the end after start"
-        )
-    if alias in crops:
-        part |= {"crop": crops[alias], "size": _CROP_SIZE}
-    return Caption(
-        video_id=name,
-        split=split,
-        text=fields["sentence"],
-        origin=record.origin,
-        candidates=(Candidate(alias), Candidate(name), Candidate(fields["video_name"], part)),
-        columns={
-            "language": "en",
-            "signer": signer_of(name),
-            "sentence_id": fields["sentence_id"],
-            "alias": alias,
-        },
-    )
+            return part_columns({"start": start, "end": end})
+    return {}
 
 
 def read_crops(paths: Iterable[Path]) -> dict[str, str]:
@@ -322,20 +325,16 @@ def read_crops(paths: Iterable[Path]) -> dict[str, str]:
             raise CaptionFileError(f"{path} has no person boxes: expected boxes by file name")
         for name, box in boxes.items():
             try:
-                crops[str(name).removesuffix(".mp4")] = _crop(box)
+                x, y, width, height = (int(box[key]) for key in ("x1", "y1", "w", "h"))
+                # A box may begin left of the image or above it, where there are no pixels.
+                left, top = max(x, 0), max(y, 0)
+                width, height = x + width - left, y + height - top
+                if width < 1 or height < 1:
+                    raise ValueError("empty")
             except (TypeError, KeyError, ValueError, OverflowError):
                 raise CaptionFileError(
                     f"{path}: the box of '{name}' is {str(box)[:100]}; expected x1, y1, w and h "
                     "in pixels"
                 ) from None
+            crops[str(name).removesuffix(".mp4")] = f"{left},{top},{width},{height}"
     return crops
-
-
-def _crop(box: Any) -> str:  # noqa: ANN401 - whatever the file holds
-    """The part of a box that lies right of and below the image's corner, or ``ValueError``."""
-    x, y, width, height = (int(box[key]) for key in ("x1", "y1", "w", "h"))
-    left, top = max(x, 0), max(y, 0)
-    width, height = x + width - left, y + height - top
-    if width < 1 or height < 1:
-        raise ValueError("empty")
-    return f"{left},{top},{width},{height}"

@@ -25,8 +25,13 @@ from extract.interchange.caption_releases import (
     read_phoenix,
     read_published,
 )
-from extract.interchange.caption_tables import read_table
-from extract.interchange.captions import Caption, CaptionFileError, Finding, ReleaseCaptions
+from extract.interchange.captions import (
+    Caption,
+    CaptionFileError,
+    Finding,
+    ReleaseCaptions,
+    read_table,
+)
 from extract.interchange.formats import Release
 from extract.videos.folder_walk import spelled_on_disk, walk
 from extract.videos.listing import VIDEO_SUFFIXES
@@ -38,10 +43,10 @@ from seds_core.video_id import video_id_of
 EXIT_DONE = 0
 EXIT_SOME_LEFT_OUT = 3
 
+# Findings that make the exit code 3.
 _LEFT_OUT = ("missing_video", "unreadable_line")
-"""Findings that make the exit code 3."""
+# Findings that are printed in bold red.
 _LOUD = (*_LEFT_OUT, "dev_from_train", "empty_split")
-"""Findings that are printed in bold red."""
 
 
 def run_captions(
@@ -73,8 +78,8 @@ def run_captions(
     if not captions:
         raise CaptionFileError(f"{source} has no caption that can be used")
     indexed, missing = locate(captions, videos or read.videos, out.parent)
-    # Whether there is a validation split is for the captions to say, whichever videos are missing.
-    # A table that has other splits than train means its train: no sentence leaves it whole.
+    # The captions say whether there is a validation split, whichever videos are missing. A table
+    # that has other splits than train means its train: no sentence leaves it whole.
     given = {caption.split for caption in captions}
     validation: tuple[Finding, ...] = ()
     if "dev" not in given:
@@ -88,6 +93,7 @@ def run_captions(
         *long_captions(indexed, max_tokens),
         *shared_sentences(indexed),
     )
+    # The index comes first: a report that cannot be written costs no work.
     write_index(out, indexed)
     found = {
         "release": release,
@@ -158,6 +164,7 @@ def locate(
         own = ((caption, caption.candidates[-1]) for caption in captions)
         lines = (_index_line(c, index_folder / name.name, name.part) for c, name in own)
         return tuple(lines), (Finding("note", text),)
+    # One walk through the folder finds all names that any caption may have.
     names = {c.name for caption in captions if not caption.path for c in caption.candidates}
     found = search(folder, names) if folder and names else {}
     videos, missing = [], []

@@ -1,7 +1,6 @@
 """Keypoints as COCO-WholeBody annotations, or as MMPose writes its predictions."""
 
 from collections import defaultdict
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -31,8 +30,8 @@ from extract.interchange.keypoint_video import (
 from seds_core.errors import ImportedFileError, UsageError, first_names
 from seds_core.keypoints import BODY, FACE, FEET, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
 
+# Some 40,000 frames of predictions, at about 12 kB each.
 MAX_BYTES = 512 * MEGABYTE
-"""Some 40,000 frames of predictions, at about 12 kB each."""
 
 
 class _Content(RootModel[dict[str, Any] | list[Any]]):
@@ -53,6 +52,7 @@ def open_coco_wholebody(source: Path, facts: Facts, *, folder_fps: float) -> Imp
             return open_annotations(source, content, facts, folder_fps=folder_fps)
     except ImportedFileError as error:
         raise UsageError(str(error)) from None
+    # The content is dropped: predictions are read again, checked, when it is their turn.
     if isinstance(content, list) or "instance_info" in content:
         return open_predictions(source, facts, folder_fps=folder_fps)
     raise UsageError(
@@ -109,6 +109,7 @@ def open_annotations(
     checked = check_json(source, content, _Annotations)
     if not checked.images:
         raise UsageError(f"{source} lists no images")
+    # The file lists images and people apart: both are sorted by what they belong to.
     images: dict[str, list[_Image]] = defaultdict(list)
     for image in checked.images:
         folder = PurePosixPath(image.file_name.replace("\\", "/")).parent
@@ -136,22 +137,20 @@ def open_annotations(
             raise ImportedFileError(
                 item.path, f"the images of '{item.video_id}' have several sizes: {listed}"
             )
+        # Facts give the frame rate alone: the size stands in the file.
         try:
             fps = facts(item.video_id).fps
         except LookupError:
             fps = folder_fps
         return video_of_frames(item.path, frames, VideoFacts(*sizes[0], fps))
 
-    return ImportedFiles(
-        keypoint_provenance(
-            source,
-            folder_fps,
-            file_format="coco-wholebody",
-            confidence="1 where the visibility flag is above 0",
-        ),
-        [ImportItem(video_id, source) for video_id in sorted(images)],
-        read,
+    provenance = keypoint_provenance(
+        source,
+        folder_fps,
+        file_format="coco-wholebody",
+        confidence="1 where the visibility flag is above 0",
     )
+    return ImportedFiles(provenance, [ImportItem(v, source) for v in sorted(images)], read)
 
 
 def _annotated_keypoints(person: _Annotation) -> PersonKeypoints:
@@ -203,26 +202,20 @@ def open_predictions(source: Path, facts: Facts, *, folder_fps: float) -> Import
     https://github.com/open-mmlab/mmpose/blob/v1.3.2/demo/topdown_demo_with_mmdet.py and
     ``mmpose/apis/inferencers/base_mmpose_inferencer.py``
     """
-    return ImportedFiles(
-        keypoint_provenance(
-            source,
-            folder_fps,
-            file_format="coco-wholebody",
-            confidence="MMPose's keypoint score",
-        ),
-        videos_in_files(source, ".json"),
-        partial(_read_predictions, facts=facts),
+
+    def read(item: ImportItem) -> ImportedVideo:
+        known = known_facts(item, facts)
+        frames: dict[int, list[PersonKeypoints]] = {}
+        for frame in read_json(item.path, _Predictions, max_bytes=MAX_BYTES).instance_info:
+            if frame.frame_id in frames:
+                raise ImportedFileError(item.path, f"has frame {frame.frame_id} twice")
+            frames[frame.frame_id] = [_predicted_keypoints(item.path, p) for p in frame.instances]
+        return video_of_frames(item.path, frames, known)
+
+    provenance = keypoint_provenance(
+        source, folder_fps, file_format="coco-wholebody", confidence="MMPose's keypoint score"
     )
-
-
-def _read_predictions(item: ImportItem, facts: Facts) -> ImportedVideo:
-    known = known_facts(item, facts)
-    frames: dict[int, list[PersonKeypoints]] = {}
-    for frame in read_json(item.path, _Predictions, max_bytes=MAX_BYTES).instance_info:
-        if frame.frame_id in frames:
-            raise ImportedFileError(item.path, f"has frame {frame.frame_id} twice")
-        frames[frame.frame_id] = [_predicted_keypoints(item.path, p) for p in frame.instances]
-    return video_of_frames(item.path, frames, known)
+    return ImportedFiles(provenance, videos_in_files(source, ".json"), read)
 
 
 def _predicted_keypoints(path: Path, person: _Person) -> PersonKeypoints:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from extract.interchange.formats import ExportFormat
 from extract.interchange.keypoint_video import nobody_found
-from extract.interchange.published_files import PUBLISHED_NAMES, FrameNames
+from extract.interchange.published import PUBLISHED_NAMES, FrameNames
 from extract.run.command import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from seds_core.console import fail, messages, progress_bar, results
@@ -60,7 +60,9 @@ def run_export(
             for video_id in reader.videos:
                 try:
                     path = file_of(out, video_id, suffix)
-                    if overwrite or not _is_newer(path, last_change):
+                    # A file that is newer than the store's last change holds what it says.
+                    is_there = path.exists() and path.stat().st_mtime_ns > last_change
+                    if overwrite or not is_there:
                         path.parent.mkdir(parents=True, exist_ok=True)
                         write_video(reader, video_id, path, form)
                         num_written += 1
@@ -88,10 +90,6 @@ def file_of(out: Path, video_id: str, suffix: str) -> Path:
     if not parts or PurePosixPath(video_id).is_absolute() or ".." in parts or "\0" in video_id:
         raise ValueError("its id would be a file outside the folder")
     return out.joinpath(*parts[:-1], f"{parts[-1]}{suffix}")
-
-
-def _is_newer(path: Path, time_ns: int) -> bool:
-    return path.exists() and path.stat().st_mtime_ns > time_ns
 
 
 def write_video(store: StoreReader, video_id: str, path: Path, form: ExportFormat) -> None:
@@ -130,8 +128,8 @@ def _print_event(event: str, as_json: bool, **values: object) -> None:  # noqa: 
 
 
 _POSE_VERSION = 0.2
+# Largest width and height that the header of a ``.pose`` file can hold.
 _MAX_PIXELS = 2**16 - 1
-"""Largest width and height that the header of a ``.pose`` file can hold."""
 
 
 def write_pose_file(
@@ -203,6 +201,7 @@ def portable(content: bytes) -> bytes:
 
     Frames, which only help reading and would have other lengths, are left out.
     """
+    # Every operation is copied as it is, up to the start of the next one, but for those two.
     parts = []
     operations = [*pickletools.genops(content), (None, None, len(content))]
     for (operation, argument, start), (_, _, stop) in pairwise(operations):

@@ -5,12 +5,12 @@ Nothing heavy is imported here: the command line lists these names before any co
 
 from typing import Literal
 
+# Whose caption files they are: the publication's, a data set's own, or a table of the user's.
 Release = Literal["published", "phoenix-2014t", "csl-daily", "how2sign", "table"]
-"""Whose caption files they are: the publication's, a data set's own, or a table of the user's."""
 
 ImportFormatName = Literal[
     "published-features", "published-keypoints", "npy", "pose", "openpose", "coco-wholebody"
 ]
 
+# One pickle a video, as the publication has them, or one ``.pose`` file.
 ExportFormat = Literal["published", "pose"]
-"""One pickle a video, as the publication has them, or one ``.pose`` file."""

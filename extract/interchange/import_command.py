@@ -27,9 +27,11 @@ from extract.interchange.imported import (
 from extract.interchange.npy_features import open_npy
 from extract.interchange.openpose import open_openpose
 from extract.interchange.pose_files import open_pose_files
-from extract.interchange.published_features import open_published_features
-from extract.interchange.published_files import PublishedFiles
-from extract.interchange.published_keypoints import open_published_keypoints
+from extract.interchange.published import (
+    PublishedFiles,
+    open_published_features,
+    open_published_keypoints,
+)
 from extract.rgb.provenance import KeptFrames
 from extract.run.command import stop_requests
 from extract.run.existing_store import compare, entries_of, source_changed
@@ -74,8 +76,23 @@ def run_import(
         _print_dry_run(store, files, as_json=as_json)
         return EXIT_ALL_THERE
     try:
-        with stop_requests():
-            report = _import(store, files, as_json=as_json)
+        with stop_requests(), BulkWriter(store, files.provenance) as writer:
+            plan = compare(files.items, writer.videos, has_changed)
+            todo = {item.video_id for item in plan.todo}
+            writer.forget_failures({item.video_id for item in files.items} - todo)
+            # Threads read a few videos ahead; rows go into the store in the order of the plan.
+            with progress_bar() as progress, closing(read_ahead(plan.todo, files.read)) as videos:
+                task = progress.add_task("videos", total=len(plan.todo), rates="")
+                report = ImportReport(progress, task, plan.num_there, as_json=as_json)
+                for item in plan.todo:
+                    report.started(item.video_id)
+                    video = next(videos)
+                    if isinstance(video, FailedVideo):
+                        writer.fail(video)
+                        report.failed(video)
+                    else:
+                        writer.add(video.finished)
+                        report.imported(video)
     except KeyboardInterrupt:
         messages.print("Stopped. What was imported is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
@@ -108,6 +125,7 @@ def open_format(
         raise UsageError(f"--pose is for published-features, not for {form}")
     if frame_map and form != "npy":
         raise UsageError(f"--frame-map is for npy, not for {form}")
+    # Options come before the pipeline, and the pipeline before what a folder of images is given.
     image_size = image_size or settings.imports.image_size
     fps = fps or settings.imports.fps
     folder_fps = fps or settings.frames.folder_fps
@@ -133,39 +151,17 @@ def open_format(
             return open_coco_wholebody(source, facts, folder_fps=folder_fps)
 
 
-def _import(store: Path, files: ImportedFiles, *, as_json: bool) -> "ImportReport":
-    items = files.items
-    with BulkWriter(store, files.provenance) as writer:
-        plan = compare(items, writer.videos, has_changed)
-        writer.forget_failures(
-            {item.video_id for item in items} - {item.video_id for item in plan.todo}
-        )
-        with progress_bar() as progress, closing(read_ahead(plan.todo, files.read)) as videos:
-            task = progress.add_task("videos", total=len(plan.todo), rates="")
-            report = ImportReport(progress, task, plan.num_there, as_json=as_json)
-            for item in plan.todo:
-                report.started(item.video_id)
-                video = next(videos)
-                if isinstance(video, FailedVideo):
-                    writer.fail(video)
-                    report.failed(video)
-                else:
-                    writer.add(video.finished)
-                    report.imported(video)
-    return report
-
-
 def has_changed(item: ImportItem, entry: VideoEntry) -> bool:
     """Whether a file is another than the one imported."""
     return source_changed(entry, lambda: quick_look(item.path), lambda: content_hash(item.path))
 
 
+# Threads. Reading and hashing a file let another run; pickles are interpreted by Python, one at a
+# time.
 READERS = 2
-"""Threads. Reading and hashing a file let another run; pickles are interpreted by Python, one at a
-time."""
 
+# Videos that are read, or being read, before it is their turn.
 MAX_AHEAD = 4
-"""Videos that are read, or being read, before it is their turn."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +183,7 @@ def read_ahead(
     Close it when the rest is not wanted: then nothing more is started, and what is being read is
     awaited.
     """
+    # Futures in the order of the items; at most MAX_AHEAD of them stay behind a yield.
     waiting: deque[Future[ReadVideo | FailedVideo]] = deque()
     with ThreadPoolExecutor(READERS) as pool:
         try:
@@ -278,6 +275,7 @@ class ImportReport(RunReport):
 def _print_dry_run(store: Path, files: ImportedFiles, *, as_json: bool) -> None:
     """Prints what there is to import; nothing but names is read, and nothing written."""
     plan = compare(files.items, entries_of(store), has_changed)
+    # A file that holds many videos is counted once.
     num_bytes = sum(quick_identity(path)[0] for path in {item.path for item in plan.todo})
     if as_json:
         summary = {

@@ -91,6 +91,7 @@ def as_float32(
         return values, 0
     with np.errstate(over="ignore"):  # what becomes infinite is counted
         rounded = values.astype(np.float32)
+    # NaN is equal to nothing, but stays NaN.
     is_same = (rounded == values) | (np.isnan(rounded) & np.isnan(values))
     return rounded, int(np.count_nonzero(~is_same))
 
@@ -130,8 +131,8 @@ class VideoFacts:
     fps: float
 
 
+# Looks up a video by id; raises ``LookupError`` with what the user can do about unknown facts.
 Facts = Callable[[str], VideoFacts]
-"""Looks up a video by id; raises ``LookupError`` with what the user can do about unknown facts."""
 
 
 @dataclass(frozen=True)

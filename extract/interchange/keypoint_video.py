@@ -16,11 +16,11 @@ from seds_core.errors import ImportedFileError
 from seds_core.keypoints import FEET, NUM_KEYPOINTS
 from seds_core.store.provenance import ImportedFrom, Provenance, TimelineRules
 
+# Frames that a video may have: almost three hours, and 400 MB of keypoints.
 MAX_FRAMES = 250_000
-"""Frames that a video may have: almost three hours, and 400 MB of keypoints."""
 
+# How one of several people is chosen, for the provenance.
 SIGNER = "surest over all frames, followed by place"
-"""How one of several people is chosen, for the provenance."""
 
 PersonKeypoints = Float32[np.ndarray, "keypoint=133 coordinate=3"]
 
@@ -60,6 +60,7 @@ def keypoint_video(
     not pixels of an image of that size.
     """
     confidence = keypoints[..., 2]
+    # What was not found may be anything, such as NaN; what was found needs numbers.
     is_placed = np.isfinite(keypoints[..., :2]).all(axis=-1)
     if not (np.isfinite(confidence) & (is_placed | (confidence <= 0))).all():
         raise ImportedFileError(
@@ -86,10 +87,10 @@ def keypoint_video(
     )
 
 
+# Keypoints in pixels reach further than this from the image's corner: no person is smaller.
 LARGEST_FRACTION = 2.0
-"""Keypoints in pixels reach further than this from the image's corner: no person is smaller."""
+# Hips, knees, ankles and feet.
 LEGS_AND_FEET = np.r_[11:17, FEET]
-"""Hips, knees, ankles and feet."""
 
 
 def implausible_positions(
@@ -104,6 +105,7 @@ def implausible_positions(
     found = keypoints[is_found][:, :2]
     if not len(found):
         return ""
+    # Fractions and coordinates from -1 to 1 are all near 0, whatever the size of the image.
     if (np.abs(found) <= LARGEST_FRACTION).mean() > 0.99:
         is_centred = (found < 0).mean() > 0.1
         suspected = (
@@ -115,6 +117,7 @@ def implausible_positions(
             f"its keypoints lie between {found.min():.2g} and {found.max():.2g}: they are "
             f"{suspected}, and pixels are needed: multiply them by the images' size"
         )
+    # Detectors place single points outside the image, but not half of them.
     size = np.array([facts.width, facts.height])
     if ((found < 0) | (found > size)).any(axis=1).mean() <= 0.5:
         return ""
@@ -167,6 +170,7 @@ def video_of_frames(
         raise ImportedFileError(
             path, f"has the frame number {last}, and a video may have {MAX_FRAMES:,} frames"
         )
+    # People are followed through all frames before it is known who of them is the signer.
     keypoints = nobody_found(last - first + 1)
     seen = {number: [Sighting.of(person) for person in frames[number]] for number in frames}
     for number, position in find_signer(seen).items():
@@ -179,16 +183,16 @@ def video_of_frames(
 # size explains, and every number checked by a schema before anything is made of it.
 
 MEGABYTE = 2**20
+# Size of the largest file that is read, where its format says nothing else.
 MAX_BYTES = 64 * MEGABYTE
-"""Size of the largest file that is read, where its format says nothing else."""
 
 Content = TypeVar("Content", bound=BaseModel)
 
+# A number that float32 can hold, neither NaN nor infinite.
 Number = Annotated[float, Field(ge=-1e38, le=1e38, allow_inf_nan=False)]
-"""A number that float32 can hold, neither NaN nor infinite."""
 
+# A list of numbers; the first wrong one ends the reading.
 Numbers = Annotated[list[Number], Field(fail_fast=True)]
-"""A list of numbers; the first wrong one ends the reading."""
 
 
 def read_json(path: Path, schema: type[Content], *, max_bytes: int = MAX_BYTES) -> Content:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 
 from extract.interchange.imported import (
     Facts,
@@ -28,15 +28,15 @@ from seds_core.store.provenance import ClipRules, ImportedFrom, Provenance, Time
 from seds_core.tables import TableError, TableRow, WrongLine, open_table
 from seds_core.video_id import video_id_of
 
+# What is read; all become float32, and float64 numbers that this rounds are counted.
 DTYPES = ("float16", "float32", "float64")
-"""What is read; all become float32, and float64 numbers that this rounds are counted."""
 
+# For messages: what a frame map is.
 FRAME_MAP = (
     "a CSV file with one line for each clip and the columns video_id, clip (0, 1, ... in the order "
     "of the array's rows), num_frames (of the whole video), and either first_frame and frame_step "
     "or frames (numbers of the clip's frames from 0, separated by spaces)"
 )
-"""For messages: what a frame map is."""
 
 
 def open_npy(
@@ -45,11 +45,10 @@ def open_npy(
     """Opens ``<source>/**/<video>.npy`` of shape (clip, rgb), one row a clip.
 
     A video's id in the map is its path below ``source`` without ``.npy``, or the file's name
-    alone. ``folder_fps`` is the frame rate of videos without known facts; their size is 0 in the
-    table of videos, as features need none. Of the settings, ``max_clips`` is how many clips a video
-    may have, ``clip_length`` the frames of a clip where the map names the first one only,
-    ``frames`` and ``hand_rules`` what its frames were chosen by. Raises ``UsageError`` where there
-    is no map, no file of features, or the settings forbid it.
+    alone. Videos without known facts have the frame rate ``folder_fps`` and the size 0, as features
+    need none. The settings bound the clips of a video, say how long a clip is where the map names
+    its first frame only, and what its frames were chosen by. Raises ``UsageError`` where there is
+    no map, no file of features, or the settings forbid it.
     """
     if frame_map is None:
         raise UsageError(
@@ -58,20 +57,12 @@ def open_npy(
     clips = read_frame_map(frame_map)
     _refuse_settings(frame_map, clips, rgb)
     clip_frames = next(iter(clips.values())).frames.shape[1]
+    # All clips of a store are equally wide, and name equally many frames, or none.
     items = _items(source, clips)
     feature_dim = _feature_dim(source, items)
 
     def read(item: ImportItem) -> ImportedVideo:
-        features, num_rounded = as_float32(np.array(_mapped_array(item.path)))
-        if not np.isfinite(features).all():
-            raise ImportedFileError(
-                item.path, "holds NaN or infinite numbers, or some beyond float32"
-            )
-        if features.shape[1] != feature_dim:
-            raise ImportedFileError(
-                item.path,
-                f"has features of {features.shape[1]} numbers, others have {feature_dim}",
-            )
+        features, num_rounded = _features(item.path, feature_dim)
         if item.video_id not in clips:
             raise ImportedFileError(item.path, f"the frame map has no video '{item.video_id}'")
         mapped = clips[item.video_id]
@@ -134,6 +125,7 @@ def read_frame_map(path: Path) -> dict[str, MappedClips]:
 
     Raises :class:`FrameMapError` for missing columns and values that are no numbers.
     """
+    # A video's numbers, line after line: maps have millions of lines.
     lines_of: dict[str, array[int]] = defaultdict(lambda: array("i"))
     clip_frames = 0
     try:
@@ -211,6 +203,7 @@ def check_clips(path: Path, clips: MappedClips, num_rows: int, clip_length: int)
     """
     num_clips = len(clips.clip)
     num_frames = int(clips.num_frames[0])
+    # Every problem is looked for, and the first one that is found is told.
     problems = {
         f"has {num_rows} rows, and the frame map has {num_clips} clips": num_clips != num_rows,
         "its clips are not numbered 0, 1, ... in the frame map": (
@@ -222,42 +215,30 @@ def check_clips(path: Path, clips: MappedClips, num_rows: int, clip_length: int)
         ),
         "a clip begins before frame 0": clips.first_frame[0] < 0,
     }
-    found = next((problem for problem, is_found in problems.items() if is_found), None)
-    found = found or (
-        _named_frames_problem(clips, num_frames)
-        if clips.frames.size
-        else _even_frames_problem(clips, num_frames, clip_length)
-    )
-    if found:
-        raise ImportedFileError(path, found)
-
-
-def _named_frames_problem(clips: MappedClips, num_frames: int) -> str | None:
-    if (clips.frames[:, 1:] < clips.frames[:, :-1]).any():
-        return "the frames of a clip do not ascend"
-    if clips.frames.max() >= num_frames:
-        return f"the frame map names frame {clips.frames.max()} of {num_frames} (from 0)"
-    return None
-
-
-def _even_frames_problem(clips: MappedClips, num_frames: int, clip_length: int) -> str | None:
-    """Clips begin at frames of the timeline (every ``frame_step``-th), and end within it.
-
-    A timeline shorter than a clip is one clip, whose last frame counts several times.
-    """
-    step = int(clips.frame_step[0])
-    if step < 1 or (clips.frame_step != step).any():
-        return "its frame_step is not one number of at least 1"
-    if (clips.first_frame % step).any():
-        return f"a clip begins at a frame that is no multiple of its frame_step {step}"
-    timeline = max(clip_length, -(-num_frames // step))
-    last = int(clips.first_frame[-1])
-    if num_frames < 1 or last // step + clip_length > timeline:
-        return (
+    if clips.frames.size:
+        last = clips.frames.max()
+        problems |= {
+            "the frames of a clip do not ascend": (
+                (clips.frames[:, 1:] < clips.frames[:, :-1]).any()
+            ),
+            f"the frame map names frame {last} of {num_frames} (from 0)": last >= num_frames,
+        }
+    else:
+        # Clips begin at frames of the timeline (every frame_step-th), and end within it; a
+        # timeline shorter than a clip is one clip, whose last frame counts several times.
+        step = max(1, int(clips.frame_step[0]))
+        last = int(clips.first_frame[-1])
+        timeline = max(clip_length, -(-num_frames // step))
+        problems |= {
+            "its frame_step is not one number of at least 1": (clips.frame_step != step).any(),
+            f"a clip begins at a frame that is no multiple of its frame_step {step}": (
+                (clips.first_frame % step).any()
+            ),
             f"its last clip, {clip_length} frames from frame {last} on, ends after its "
-            f"{num_frames} frames"
-        )
-    return None
+            f"{num_frames} frames": num_frames < 1 or last // step + clip_length > timeline,
+        }
+    if found := next((problem for problem, is_found in problems.items() if is_found), None):
+        raise ImportedFileError(path, found)
 
 
 def _items(source: Path, clips: dict[str, MappedClips]) -> list[ImportItem]:
@@ -281,6 +262,18 @@ def _feature_dim(source: Path, items: list[ImportItem]) -> int:
         except ImportedFileError:
             continue
     raise UsageError(f"none of the .npy files below {source} holds features (clip, rgb)")
+
+
+def _features(path: Path, feature_dim: int) -> tuple[Float32[np.ndarray, "clip rgb"], int]:
+    """The features, and how many numbers changed when they became float32."""
+    features, num_rounded = as_float32(np.array(_mapped_array(path)))
+    if not np.isfinite(features).all():
+        raise ImportedFileError(path, "holds NaN or infinite numbers, or some beyond float32")
+    if features.shape[1] != feature_dim:
+        raise ImportedFileError(
+            path, f"has features of {features.shape[1]} numbers, others have {feature_dim}"
+        )
+    return features, num_rounded
 
 
 def _mapped_array(path: Path) -> np.ndarray:

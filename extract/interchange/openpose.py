@@ -6,7 +6,6 @@ Format and order of the points:
 https://github.com/CMU-Perceptual-Computing-Lab/openpose/blob/master/doc/02_output.md
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,10 +45,10 @@ COCO_18 = (
     "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist",
     "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar",
 )  # fmt: skip
+# The 68 facial keypoints in their order, and the pupils.
 NUM_FACE_POINTS = 70
-"""The 68 facial keypoints in their order, and the pupils."""
+# The hand's keypoints in their order.
 NUM_HAND_POINTS = 21
-"""The hand's keypoints in their order."""
 
 
 def openpose_name(name: str) -> str:
@@ -58,14 +57,14 @@ def openpose_name(name: str) -> str:
     return side[0].upper() + part.title().replace("_", "") if part else side.title()
 
 
+# OpenPose's names of the 17 body and 6 foot keypoints.
 BODY_POINTS = tuple(openpose_name(name) for name in (*BODY_NAMES, *FOOT_NAMES))
-"""OpenPose's names of the 17 body and 6 foot keypoints."""
 
+# Number of body points -> index among them of each body and foot keypoint; -1 for none.
 BODY_INDICES = {
     len(names): np.array([names.index(n) if n in names else -1 for n in BODY_POINTS])
     for names in (BODY_25, COCO_18)
 }
-"""Number of body points -> index among them of each body and foot keypoint; -1 for none."""
 
 _FACE_PARTS = (
     ("FB", range(17)), ("FEB", range(17, 27)), ("FN", range(27, 36)), ("FE", range(36, 48)),
@@ -76,13 +75,13 @@ _HAND_POINTS = (
     *(f"{finger}_{point}" for finger in "IMRP" for point in ("CMC", "MCP", "PIP", "DIP")),
 )  # fmt: skip
 
+# Component and point of a ``.pose`` file for each of the 133 keypoints.
 OPENPOSE_POINTS = (
     *(("pose_keypoints_2d", point) for point in BODY_POINTS),
     *(("face_keypoints_2d", f"{part}_{n}") for part, numbers in _FACE_PARTS for n in numbers),
     *(("hand_left_keypoints_2d", point) for point in _HAND_POINTS),
     *(("hand_right_keypoints_2d", point) for point in _HAND_POINTS),
 )
-"""Component and point of a ``.pose`` file for each of the 133 keypoints."""
 
 
 def _part(name: str) -> Any:  # noqa: ANN401 - a field of any type
@@ -126,30 +125,30 @@ def open_openpose(source: Path, facts: Facts, *, folder_fps: float) -> ImportedF
             f"{source} holds no folders; name the one above the videos' folders, each of which "
             f"holds a file *{FILE_ENDING} for every frame"
         )
-    return ImportedFiles(
-        keypoint_provenance(
-            source, folder_fps, file_format="openpose", confidence="as in the files"
-        ),
-        [ImportItem(folder.name, folder) for folder in folders],
-        partial(_read_folder, facts=facts),
+
+    def read(item: ImportItem) -> ImportedVideo:
+        known = known_facts(item, facts)
+        # Frame -> file; a folder with files of two cameras would have frames twice.
+        files: dict[int, Path] = {}
+        for path in sorted(item.path.glob(f"*{FILE_ENDING}")):
+            number = frame_number(path, path.name.removesuffix(FILE_ENDING))
+            other = files.setdefault(number, path)
+            if other != path:
+                raise ImportedFileError(
+                    item.path, f"{other.name} and {path.name} are the same frame"
+                )
+        if not files:
+            raise ImportedFileError(item.path, f"holds no files *{FILE_ENDING}")
+        frames = {
+            number: [_person_keypoints(path, person) for person in read_json(path, _Frame).people]
+            for number, path in files.items()
+        }
+        return video_of_frames(item.path, frames, known)
+
+    provenance = keypoint_provenance(
+        source, folder_fps, file_format="openpose", confidence="as in the files"
     )
-
-
-def _read_folder(item: ImportItem, facts: Facts) -> ImportedVideo:
-    known = known_facts(item, facts)
-    files: dict[int, Path] = {}
-    for path in sorted(item.path.glob(f"*{FILE_ENDING}")):
-        number = frame_number(path, path.name.removesuffix(FILE_ENDING))
-        other = files.setdefault(number, path)
-        if other != path:
-            raise ImportedFileError(item.path, f"{other.name} and {path.name} are the same frame")
-    if not files:
-        raise ImportedFileError(item.path, f"holds no files *{FILE_ENDING}")
-    frames = {
-        number: [_person_keypoints(path, person) for person in read_json(path, _Frame).people]
-        for number, path in files.items()
-    }
-    return video_of_frames(item.path, frames, known)
+    return ImportedFiles(provenance, [ImportItem(path.name, path) for path in folders], read)
 
 
 def _person_keypoints(path: Path, person: _Person) -> PersonKeypoints:

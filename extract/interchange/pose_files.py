@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 from pose_format import Pose
 from pose_format.pose_header import PoseHeaderComponent
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
@@ -34,8 +34,8 @@ from seds_core.errors import ImportedFileError, first_names
 
 MAX_BYTES = 2**30
 MAX_PEOPLE = 20
+# Version 0.0 has another structure, a record for every person, and is not in use any more.
 VERSIONS = (0.1, 0.2)
-"""Version 0.0 has another structure, a record for every person, and is not in use any more."""
 
 
 def open_pose_files(source: Path, *, folder_fps: float) -> ImportedFiles:
@@ -59,38 +59,6 @@ def _read_video(item: ImportItem) -> ImportedVideo:
         raise ImportedFileError(
             path, f"says {size.width}x{size.height} pixels and {fps:g} frames a second"
         )
-    keypoints, num_people = _signer(path, pose)
-    facts = VideoFacts(size.width, size.height, fps)
-    return keypoint_video(path, keypoints, facts, num_people=num_people)
-
-
-def _read_pose(path: Path) -> Pose:
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_BYTES else b""
-    except OSError as error:
-        raise ImportedFileError(path, f"cannot be read: {error.strerror}") from None
-    if size > MAX_BYTES:
-        raise ImportedFileError(
-            path, f"has {size:,} bytes, and .pose files are read up to {MAX_BYTES:,}: split it"
-        )
-    version = round(struct.unpack("<f", content[:4])[0], 3) if len(content) >= 4 else None
-    if version not in VERSIONS:
-        raise ImportedFileError(
-            path, f"is no .pose file of version 0.1 or 0.2 (its version is {version})"
-        )
-    try:
-        # Body arrays larger than the rest of the file are refused before they take memory.
-        return Pose.read(content)
-    # What the library raises for files that end early or whose header does not fit their body.
-    except (ValueError, TypeError, struct.error, ArithmeticError, MemoryError) as error:
-        raise ImportedFileError(path, f"is damaged or cut off: {error}") from None
-
-
-def _signer(
-    path: Path, pose: Pose
-) -> tuple[Float32[np.ndarray, "frame keypoint=133 coordinate=3"], int]:
-    """The keypoints of the signer, and the people in the frame that shows the most."""
     indices = keypoint_indices(path, pose.header.components)
     num_frames, num_people = pose.body.data.shape[:2]
     if not (0 < num_frames <= MAX_FRAMES and 0 < num_people <= MAX_PEOPLE):
@@ -106,16 +74,43 @@ def _signer(
     people = np.concatenate([points, confidence[..., None]], axis=-1, dtype=np.float32)
     keypoints = nobody_found(num_frames)
     keypoints[:, is_in_file] = people[:, 0]
-    if num_people == 1:
-        return keypoints, 1
-    seen = {frame: [Sighting.of(person) for person in people[frame]] for frame in range(num_frames)}
-    for frame, position in find_signer(seen).items():
-        keypoints[frame, is_in_file] = people[frame, position]
-    return keypoints, max(map(count_people, seen.values()))
+    if num_people > 1:
+        # A frame in which no person can be the signer keeps the first one's points.
+        seen = {n: [Sighting.of(person) for person in people[n]] for n in range(num_frames)}
+        for frame, index in find_signer(seen).items():
+            keypoints[frame, is_in_file] = people[frame, index]
+        num_people = max(map(count_people, seen.values()))
+    facts = VideoFacts(size.width, size.height, fps)
+    return keypoint_video(path, keypoints, facts, num_people=num_people)
+
+
+def _read_pose(path: Path) -> Pose:
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= MAX_BYTES else b""
+    except OSError as error:
+        raise ImportedFileError(path, f"cannot be read: {error.strerror}") from None
+    if size > MAX_BYTES:
+        raise ImportedFileError(
+            path, f"has {size:,} bytes, and .pose files are read up to {MAX_BYTES:,}: split it"
+        )
+    # The version decides how the rest is read, and the library trusts it.
+    version = round(struct.unpack("<f", content[:4])[0], 3) if len(content) >= 4 else None
+    if version not in VERSIONS:
+        raise ImportedFileError(
+            path, f"is no .pose file of version 0.1 or 0.2 (its version is {version})"
+        )
+    try:
+        # Body arrays larger than the rest of the file are refused before they take memory.
+        return Pose.read(content)
+    # What the library raises for files that end early or whose header does not fit their body.
+    except (ValueError, TypeError, struct.error, ArithmeticError, MemoryError) as error:
+        raise ImportedFileError(path, f"is damaged or cut off: {error}") from None
 
 
 # Points are found by the names that the file gives its components and points.
 
+# MediaPipe's names of its hand points, in its order, which is that of the hand keypoints.
 HAND_POINTS = (
     "WRIST", "THUMB_CMC", "THUMB_MCP", "THUMB_IP", "THUMB_TIP",
     *(
@@ -124,20 +119,19 @@ HAND_POINTS = (
         for point in ("MCP", "PIP", "DIP", "TIP")
     ),
 )  # fmt: skip
-"""MediaPipe's names of its hand points, in its order, which is that of the hand keypoints."""
 
 # Which points of MediaPipe stand for the 133 keypoints, exactly and approximately, is chosen in
 # extract.pose.mediapipe_estimator; their names are those of the format's own documentation.
+# Component and point of a ``.pose`` file for each of the 133 keypoints.
 HOLISTIC_POINTS = (
     *(("POSE_LANDMARKS", POSE_NAMES[point].upper()) for point in BODY_POINTS),
     *(("FACE_LANDMARKS", str(point)) for point in FACE_MESH_POINTS),
     *(("LEFT_HAND_LANDMARKS", point) for point in HAND_POINTS),
     *(("RIGHT_HAND_LANDMARKS", point) for point in HAND_POINTS),
 )
-"""Component and point of a ``.pose`` file for each of the 133 keypoints."""
 
+# The body in metres instead of pixels, which no keypoint is taken from.
 WORLD_COMPONENT = "POSE_WORLD_LANDMARKS"
-"""The body in metres instead of pixels, which no keypoint is taken from."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +177,7 @@ def keypoint_indices(
         raise ImportedFileError(
             path, f"has the components {found}; known are those of {known_names}"
         )
+    # Points are counted through all components, those that are left out too.
     indices: dict[tuple[str, str], int] = {}
     num_points = 0
     for component in components:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32, Float64
 
+# Frames after which a person who was not seen is not looked for any more.
 REMEMBERED_FRAMES = 50
-"""Frames after which a person who was not seen is not looked for any more."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,24 @@ def find_signer(frames: Mapping[int, Sequence[Sighting]]) -> dict[int, int]:
     >>> find_signer({0: [left, right], 1: [right, left], 2: [right]})
     {0: 0, 1: 1}
     """
+    people: list[_Person] = []
+    # Those of them who were seen lately enough to be looked for.
+    recent: list[_Person] = []
+    for frame in sorted(frames):
+        recent = [p for p in recent if frame - p.last_frame <= REMEMBERED_FRAMES]
+        known = dict(_matches(recent, frames[frame]))
+        for index, sighting in enumerate(frames[frame]):
+            person = known.get(index)
+            if person is None:
+                person = _Person(sighting, frame)
+                people.append(person)
+                recent.append(person)
+            person.last, person.last_frame = sighting, frame
+            person.confidence += sighting.confidence
+            person.indices[frame] = index
+    # The surest is the signer, and so is the next one where the frames of both do not overlap.
     signer: dict[int, int] = {}
-    for person in sorted(_followed(frames), key=lambda person: -person.confidence):
+    for person in sorted(people, key=lambda person: -person.confidence):
         if signer.keys().isdisjoint(person.indices):
             signer |= person.indices
     return signer
@@ -70,25 +86,6 @@ class _Person:
     """Frame -> index among its people."""
 
 
-def _followed(frames: Mapping[int, Sequence[Sighting]]) -> list[_Person]:
-    """All people in the video, in the order in which they are seen first."""
-    people: list[_Person] = []
-    recent: list[_Person] = []
-    for frame in sorted(frames):
-        recent = [p for p in recent if frame - p.last_frame <= REMEMBERED_FRAMES]
-        known = dict(_matches(recent, frames[frame]))
-        for index, sighting in enumerate(frames[frame]):
-            person = known.get(index)
-            if person is None:
-                person = _Person(sighting, frame)
-                people.append(person)
-                recent.append(person)
-            person.last, person.last_frame = sighting, frame
-            person.confidence += sighting.confidence
-            person.indices[frame] = index
-    return people
-
-
 def _matches(
     people: Sequence[_Person], sightings: Sequence[Sighting]
 ) -> Iterator[tuple[int, _Person]]:
@@ -99,6 +96,7 @@ def _matches(
             distance = float(np.linalg.norm(person.last.centre - sighting.centre))
             if distance <= max(person.last.size, sighting.size):  # never where either is NaN
                 pairs.append((distance, number, index))
+    # A person is seen at most once in a frame, and a sighting is of at most one person.
     free_people, free_sightings = set(range(len(people))), set(range(len(sightings)))
     for _, number, index in sorted(pairs):
         if number in free_people and index in free_sightings:

@@ -70,6 +70,7 @@ def run_boxes(
         for video in videos
         if video.part.crop is None
     ]
+    # By video id; a video has a crop or a failure.
     crops: dict[str, Crop] = {}
     failures: dict[str, str] = {}
     if jobs:
@@ -131,6 +132,7 @@ def signer_square(
     >>> signer_square(np.array([[400, 100, 600, 500]], np.float32), 0.1, 1280, 720)
     Crop(left=260, top=60, width=480, height=480)
     """
+    # The median stays with the signer when another person is found in some frames.
     left, top, right, bottom = np.median(boxes, axis=0).tolist()
     wanted = (1 + 2 * margin) * max(right - left, bottom - top)
     side = max(1, min(round(wanted), width, height))
@@ -152,6 +154,7 @@ def write_cropped_index(source: Path, target: Path, crops: Mapping[str, Crop], s
     with open_table(source) as table:
         columns = list(table.columns)
         lines = [dict(row.fields) for row in table.rows() if isinstance(row, TableRow)]
+    # Paths of an index are relative to its folder.
     is_moved = source.parent.resolve() != target.parent.resolve()
     for line in lines:
         if is_moved:

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from extract.interchange.caption_tables import read_table
-from extract.interchange.captions import CaptionFileError
+from extract.interchange.captions import CaptionFileError, read_table
 
 
 def write(tmp_path, name, text):

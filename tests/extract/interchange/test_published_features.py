@@ -5,12 +5,12 @@ import pytest
 from published_folders import write_features, write_pickle
 from small_stores import POSE, pose_video, signer, write_store
 
-from extract.interchange.published_features import (
+from extract.interchange.published import (
+    PublishedFiles,
     open_published_features,
     planned_clips,
     unknown_clips,
 )
-from extract.interchange.published_files import PublishedFiles
 from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import plan_clips

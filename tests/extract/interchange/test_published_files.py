@@ -7,7 +7,7 @@ import pytest
 from hostile_pickles import Calls
 from published_folders import write_pickle
 
-from extract.interchange.published_files import (
+from extract.interchange.published import (
     PUBLISHED_NAMES,
     FrameNames,
     PublishedFiles,

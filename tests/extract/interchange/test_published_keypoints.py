@@ -7,8 +7,7 @@ import pytest
 from published_folders import image_names, keypoints, write_keypoints, write_pickle
 
 from extract.interchange.imported import KnownFacts
-from extract.interchange.published_files import PublishedFiles
-from extract.interchange.published_keypoints import open_published_keypoints
+from extract.interchange.published import PublishedFiles, open_published_keypoints
 from seds_core.errors import ImportedFileError, UsageError
 
 
