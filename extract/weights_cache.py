@@ -48,6 +48,7 @@ def cached_download(
         _verify(path, path, url, expected_bytes, sha256_prefix)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Into a folder of its own first, which vanishes with an unfinished download.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
         partial = Path(folder) / path.name
         try:
@@ -91,6 +92,7 @@ def _download(url: str, target: Path) -> None:
                 file.write(block)
                 received += len(block)
                 progress.update(task, completed=received)
+    # urllib ends quietly when a connection breaks.
     if total is not None and received != total:
         raise OSError(f"the connection ended after {received:,} of {total:,} bytes")
 

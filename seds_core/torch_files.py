@@ -59,6 +59,7 @@ def read_content(path: Path, *, ignore_objects: bool = False) -> Any:  # noqa: A
     become an :class:`Inert` one.
     """
     start = _start_of(path)
+    # safetensors files begin with the length of a JSON header.
     if start[8:9] == b"{":
         try:
             return load_file(path)
@@ -66,6 +67,7 @@ def read_content(path: Path, *, ignore_objects: bool = False) -> Any:  # noqa: A
             raise UsageError(
                 f"{path} is damaged or cut off: not a whole safetensors file ({_first_line(error)})"
             ) from error
+    # torch.save writes ZIP archives since version 1.6; before, it wrote bare pickles.
     is_zip = start.startswith(_ZIP_START)
     if is_zip:
         _refuse_bad_archive(path)
@@ -98,6 +100,7 @@ def tensors_in(content: object, path: Path) -> dict[str, Tensor]:
         content = content if wrapper is None else content[wrapper]
     tensors: dict[str, Tensor] = {}
     for full_name, tensor in _named(content, path):
+        # DistributedDataParallel puts module. before every name.
         name = full_name.removeprefix("module.")
         if name in tensors:
             raise UsageError(

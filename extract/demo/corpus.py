@@ -76,6 +76,7 @@ class PlannedVideo:
 def plan_corpus(settings: SyntheticCorpus) -> tuple[PlannedVideo, ...]:
     """All videos, signer by signer; no signer is in two splits."""
     sentences = choose_sentences(settings.num_sentences, settings.seed)
+    # Signers are numbered through the splits, so that none is in two of them.
     splits = (
         ["train"] * settings.train_signers
         + ["dev"] * settings.dev_signers

@@ -49,6 +49,7 @@ def capsules(
 ) -> Float64[np.ndarray, "joint 14 coordinate=2"]:
     """Outlines of bones: a half circle around each end, joined by straight sides."""
     along = ends - begins
+    # All bones at once: half circles around both ends, turned by each bone's direction.
     angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
     far, near = angle + _HALF_CIRCLE, angle + np.pi + _HALF_CIRCLE
     return np.concatenate(
@@ -184,6 +185,7 @@ def draw_head(image: Image, face: Outline, skull: Outline, look: Look) -> None:
 
 
 def _draw_features(image: Image, face: Outline, width: float, look: Look) -> None:
+    # Lines are at least a pixel wide, however small the head is.
     thin = max(1, round(0.05 * width))
     for eye in (parts.RIGHT_EYE, parts.LEFT_EYE):
         fill_convex(image, face[eye], _EYE_WHITE)
@@ -213,6 +215,7 @@ def draw_arm_bone(
     look: Look,
 ) -> None:
     """Upper arm (bone 0) or forearm (1) of shoulder, elbow, wrist; clothed as the sleeve goes."""
+    # The sleeve covers a fraction of the two bones, counted from the shoulder.
     points = arm[:, :2]
     radii = unit * thickness * _ARM_RADII
     covered = float(np.clip(look.sleeve - bone, 0, 1))
@@ -271,6 +274,7 @@ def draw_hand(
     shows_palm: bool,
 ) -> None:
     """Draws one hand of ``length`` pixels; the back is darker than the palm and shows nails."""
+    # The two sides of a hand must be told apart by more than the nails.
     skin = shaded(skin, _PALM_SHADE if shows_palm else _BACK_SHADE)
     radius = max(_FINGER_RADIUS * length * thickness, 0.7)
     points, depths = hand[:, :2], hand[:, 2]

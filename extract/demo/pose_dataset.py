@@ -67,6 +67,7 @@ class SyntheticSignerDataset(Dataset[dict[str, Any]]):
         rng = np.random.Generator(np.random.PCG64([self._first_seed, index, 6]))
         frame = int(rng.integers(len(video)))
         height, width = video.posed.height, video.posed.width
+        # The truth is known to a fraction of a pixel, as the picture was drawn from it.
         truth = ground_truth(video.posed)[frame]
         return {
             "img": _compressed(video.frame(frame)[:, :, ::-1], rng),
@@ -100,6 +101,7 @@ class NewSignersEveryEpoch(Sampler[int]):
         return self._num_samples
 
     def __iter__(self) -> Iterator[int]:
+        # Indices beyond an epoch's length name further signers, so none is seen twice.
         first = self._epoch * self._num_samples
         return iter(range(first, first + self._num_samples))
 
@@ -107,6 +109,7 @@ class NewSignersEveryEpoch(Sampler[int]):
 @lru_cache(maxsize=2)
 def _video(seed: int) -> SignedVideo:
     """Two or three random glosses by the signer of this seed, in a picture of random size."""
+    # Any glosses, not sentences: the keypoint model learns hands, not language.
     rng = np.random.Generator(np.random.PCG64([seed, 7]))
     names = rng.choice([gloss.name for gloss in GLOSSES], rng.integers(2, 4))
     width = height = _SQUARE_SIDE

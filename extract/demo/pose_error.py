@@ -50,6 +50,7 @@ def store_errors(
         if planned.video_id not in store.videos:
             continue
         posed = signed_video(planned).posed
+        # The store may lack frames of a long video; its rows say which frames they are.
         rows = store.rows(planned.video_id)
         truth = ground_truth(posed)[rows["frame"]].astype(np.float64)
         distance = np.linalg.norm(rows["keypoints"][..., :2] - truth[..., :2], axis=-1)

@@ -80,6 +80,7 @@ def keep_best(out: Path, weights: Path) -> Path:
     """
     from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: PLC0415
 
+    # The newest, where a resumed training has left several.
     found = sorted(out.glob("best_*.pth"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise FileNotFoundError(f"{out} has no best_*.pth; train until the first validation")
@@ -134,6 +135,7 @@ def training_config(out: Path) -> Config:
         {"type": "GenerateTarget", "encoder": model.codec, "use_dataset_keypoint_weights": True},
         pack,
     ]  # fmt: skip
+    # The error is measured in percent of the signer's height, which has to come along.
     held_out_pipeline = [load, box, crop, {"type": "PackPoseInputs", "meta_keys": _META_KEYS}]
     drawn = {"type": "SyntheticSignerDataset", "metainfo": model.dataset.metainfo}
     num_samples = BATCH_SIZE * ITERATIONS_PER_EPOCH

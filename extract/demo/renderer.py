@@ -101,6 +101,7 @@ class CameraEffects:
         if self.blur > 0:
             lit = cv2.GaussianBlur(lit, (3, 3), self.blur)
         height, width = image.shape[:2]
+        # One sheet of noise, moved about: it is different in every frame and costs nothing.
         down = (self.seed + 17 * frame) % _NOISE_MARGIN
         right = (self.seed + 29 * frame) % _NOISE_MARGIN
         noise = self.noise[down : down + height, right : right + width]
@@ -169,6 +170,7 @@ def draw_signer(image: Image, posed: PosedVideo, frame: int, signer: Signer) -> 
         (posed.left_hand[frame], posed.body[frame, _LEFT_ARM], 1),
         (posed.right_hand[frame], posed.body[frame, _RIGHT_ARM], -1),
     ]
+    # Upper arms lie on the trunk; forearms and hands may lie before the head.
     for _, arm, _ in sides:
         draw_arm_bone(image, arm, 0, unit, thickness, look)
     # The hand that is nearer to the camera is drawn over the other.

@@ -204,6 +204,7 @@ def bend_arm(
 
     ``upper`` and ``lower`` are the lengths of the two bones, kept exactly.
     """
+    # Two bones of fixed length: the elbow lies on a circle around the line to the wrist.
     towards = wrist - shoulder
     distance = np.linalg.norm(towards, axis=1, keepdims=True)
     axis = towards / np.maximum(distance, 1e-9)
@@ -270,6 +271,7 @@ def face_points(
         points[:, eye, 0] = centre + 0.18 * _EYE_CORNERS[:, 0]
         points[:, eye, 1] = -0.06 + 0.085 * eye_open[:, None] * _EYE_CORNERS[:, 1]
         points[:, eye, 2] = 0.88
+    # The mouth narrows as it opens.
     points[:, OUTER_LIPS] = _lips(_OUTER_LIPS, 0.32, 0.075 + 0.11 * mouth_open, mouth_open)
     points[:, INNER_LIPS] = _lips(_INNER_LIPS, 0.30, 0.012 + 0.11 * mouth_open, mouth_open)
     return points

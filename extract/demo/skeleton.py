@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from extract.demo.hand_shape import hand_joints, matrices
-from extract.demo.motion import HandTrack, Motion
+from extract.demo.motion import HandTrack, Motion, hand_joints, matrices
 from extract.demo.signer import (
     LEFT_EYE,
     NOSE_TIP,
@@ -74,6 +73,7 @@ class _Camera:
     def project(
         self, points: Float64[np.ndarray, "frame joint coordinate=3"]
     ) -> Float64[np.ndarray, "frame joint coordinate=3"]:
+        # Perspective: what is nearer to the camera is larger.
         nearness = self.unit / (1 - points[..., 2] / _CAMERA_DISTANCE)
         return np.stack(
             [
@@ -134,6 +134,7 @@ def ground_truth(posed: PosedVideo) -> Float32[np.ndarray, "frame keypoint=133 c
     truth[:, RIGHT_HAND, :2] = posed.right_hand[..., :2]
     limits = (posed.width - 1, posed.height - 1)
     is_inside = np.all((truth[..., :2] >= 0) & (truth[..., :2] <= limits), axis=-1)
+    # Legs and feet are never drawn, wherever their points would be.
     is_inside[:, _NUM_DRAWN_BODY : FACE.start] = False
     truth[..., 2] = is_inside
     return truth
@@ -161,6 +162,7 @@ def _head(
     face = face_points(motion.mouth_open, motion.eye_open, motion.brow_raise) * half
     skull = np.broadcast_to(skull_points() * half, (len(face), 15, 3))
     pitch, yaw, roll = motion.head_turn.T
+    # Small turns: the quaternion of half angles, normalised by matrices().
     turn = matrices(np.stack([np.ones_like(yaw), pitch / 2, yaw, roll / 2], axis=1))
     pivot = np.array([0, 0.6 * half[1], -0.3 * half[2]])
     centre = np.zeros((len(face), 1, 3))
@@ -183,6 +185,7 @@ def _arm_and_hand(
     shoulder[:, 0] = 0.5 * proportions.shoulders
     shoulder[:, 1] = side * motion.sway[:, 1]
     turn = matrices(track.turn)
+    # The track is that of the palm; the arm must reach the wrist.
     target = track.centre - _PALM_CENTRE * proportions.hand * turn[:, :, 1]
     elbow, wrist = bend_arm(shoulder, target, proportions.upper_arm, proportions.forearm)
     local = proportions.hand * hand_joints(track.angles)

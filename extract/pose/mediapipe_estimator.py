@@ -86,6 +86,7 @@ def whole_body_keypoints(
     was found: their keypoints have confidence 1.
     """
     keypoints = missing_keypoints(1)[0]
+    # A part that was not found stays missing, whatever the others are.
     if body is not None:
         keypoints[BODY.start : FEET.stop] = body[list(BODY_POINTS)]
     for part, points in ((LEFT_HAND, left_hand), (RIGHT_HAND, right_hand)):
@@ -149,6 +150,8 @@ class MediaPipeEstimator:
         """The keypoints of every frame: MediaPipe follows the video and does all its work here."""
         del boxes
         keypoints = []
+        # Only the first frame of a video forgets the person of the video before: its C++ code then
+        # writes messages, which are dropped.
         for frame in frames:
             image = np.ascontiguousarray(frame)
             if self._is_fresh:

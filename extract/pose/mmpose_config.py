@@ -69,6 +69,7 @@ def read_config(source: PoseModelSource, *, flip_test: bool) -> TopdownConfig:
     model["train_cfg"] = None
     model["backbone"].pop("init_cfg", None)  # Weights of the backbone alone, from the internet.
     model["backbone"].pop("_scope_", None)  # Would look for mmdet.
+    # What the settings ask for replaces the config's own choice.
     asked = {"flip_test": flip_test, "output_heatmaps": False}
     model["test_cfg"] = (model.get("test_cfg") or {}) | asked
     dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
@@ -105,6 +106,7 @@ def _keypoints_described(config: Any) -> Any:  # noqa: ANN401 - any JSON value
     """
     dataset = (config.get("train_dataloader") or {}).get("dataset") or {}
     metainfo = dataset.get("metainfo", dataset.get("type"))
+    # MMPose's own description is named by a path inside its package, a user's by a real one.
     file = metainfo.get("from_file") if isinstance(metainfo, dict) else None
     if file is not None and Path(file).is_file():
         return file_sha256(Path(file))
@@ -121,4 +123,5 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return sorted(map(str, value))
     if value is None or isinstance(value, str | int | float | bool):
         return value
+    # Classes and functions of a config are known by their names.
     return getattr(value, "__qualname__", None) or repr(value)

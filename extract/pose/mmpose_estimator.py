@@ -16,8 +16,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 
 from extract.batched_inference import BatchedInference
-from extract.pose.fast_network import ready_for_inference
-from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced
+from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced, ready_for_inference
 from extract.settings import Precision
 from seds_core.keypoints import missing_keypoints
 
@@ -60,6 +59,7 @@ class PlainCrop:
             get_warp_matrix,
         )
 
+        # By exact type: a subclass, or one more transform, may do anything.
         plain = [LoadImage, GetBBoxCenterScale, TopdownAffine, PackPoseInputs]
         if [type(transform) for transform in transforms] != plain:
             return None
@@ -77,6 +77,7 @@ class PlainCrop:
         """The region around ``box``, widened to the network's proportions; shares no memory."""
         from mmpose.structures.bbox import bbox_xyxy2cs  # noqa: PLC0415
 
+        # The order and the types of MMPose's own transforms, so that the crop is theirs to the bit.
         center, scale = bbox_xyxy2cs(box, padding=self.padding)
         scale = widened(scale, self.input_size)
         matrix = self.warp_matrix(center, scale, 0.0, output_size=self.input_size)
@@ -91,6 +92,7 @@ def widened(
 
     As ``mmpose.datasets.transforms.TopdownAffine`` computes it, to the last bit.
     """
+    # Only one side grows: the region never loses what the box holds.
     width, height = scale
     proportion = input_size[0] / input_size[1]
     if width > height * proportion:
@@ -119,6 +121,7 @@ def decodes_plainly(head: Any, test_cfg: dict[str, Any]) -> bool:  # noqa: ANN40
 
     if type(head) not in {RTMCCHead, RTMWHead, SimCCHead} or type(head.decoder) is not SimCCLabel:
         return False
+    # DARK refines positions and visibility changes confidences; neither is done here.
     has_extras = head.decoder.use_dark or head.decoder.decode_visibility
     return not has_extras and test_cfg.get("output_keypoint_indices") is None
 
@@ -137,6 +140,7 @@ def simcc_scores(
     """
     if not isinstance(features, list):
         return head(features)
+    # Mirrored images give mirrored positions along x, and left keypoints where right ones are.
     direct, mirrored = features
     x, y = head(direct)
     mirrored_x, mirrored_y = head(mirrored)
@@ -160,6 +164,7 @@ def simcc_keypoints(
     y_best, y_index = y_scores.max(dim=-1)
     confidence = torch.minimum(x_best, y_best)
     positions = torch.stack([x_index, y_index], dim=-1).float()
+    # The best of no positive scores is no position at all.
     positions = positions.masked_fill(confidence[..., None] <= 0, -1.0)
     return torch.cat([positions / split_ratio, confidence[..., None]], dim=-1)
 
@@ -202,11 +207,13 @@ class MMPoseEstimator:
         self._network = ready_for_inference(model.network, device)
         self._dataset_meta = model.dataset_meta
         self._transform = Compose(model.pipeline)
+        # Crop and decoding go together: either both are computed here, or both by MMPose.
         self._crop = None
         if decodes_plainly(self._network.head, self._network.test_cfg):
             self._crop = PlainCrop.of_pipeline(self._transform.transforms)
         self._device = device
         self._autocast_dtype = _AUTOCAST_DTYPES[precision]
+        # The folded network keeps its channels last on a CPU only.
         is_cpu = device.type == "cpu"
         self._memory_format = torch.channels_last if is_cpu else torch.contiguous_format
         self._batches = BatchedInference(
@@ -243,6 +250,7 @@ class MMPoseEstimator:
     def _keypoints_of_batch(
         self, prepared: Sequence[Any]
     ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
+        # A pass of fewer frames could take other kernels, whose last bits differ.
         padded = [*prepared, *[prepared[-1]] * (self._batches.batch_size - len(prepared))]
         if self._crop is None:
             found = self._keypoints_by_mmpose(padded)
@@ -253,6 +261,7 @@ class MMPoseEstimator:
     def _keypoints(
         self, crops: list[CroppedFrame], input_size: tuple[int, int]
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+        # One copy to the device, one pass, one decoding for all frames.
         pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops]))
         images = self._network_input(pixels.permute(0, 3, 1, 2))
         head = self._network.head
@@ -267,6 +276,7 @@ class MMPoseEstimator:
         self,
         prepared: list[Any],
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+        # MMPose's decoding goes sample by sample and reads the way back from its data samples.
         samples = [item["data_samples"] for item in prepared]
         images = self._network_input(torch.stack([item["inputs"] for item in prepared]))
         with known_warnings_silenced():
@@ -305,6 +315,7 @@ class MMPoseEstimator:
     def _extracted(
         self, images: Float[torch.Tensor, "frame channel=3 height width"]
     ) -> tuple[torch.Tensor, ...]:
+        # The head computes in float32 always: its scores decide between neighbouring positions.
         is_reduced = self._device.type == "cuda" and self._autocast_dtype != torch.float32
         with torch.autocast(self._device.type, self._autocast_dtype, enabled=is_reduced):
             features = self._network.extract_feat(images)

@@ -1,4 +1,4 @@
-"""Imports mmpose, builds its networks, and fills them with the weights of checkpoints.
+"""Imports mmpose, builds its networks, fills them, and makes them ready for inference.
 
 mmpose 1.3.2 imports ``mmcv.ops.MultiScaleDeformableAttention`` and
 ``mmdet.utils.{ConfigType, reduce_mean}`` whatever model is used, though only its ED-Pose and RTMO
@@ -6,6 +6,7 @@ models call them, and mmcv-lite has neither. Placeholders answer those imports a
 again afterwards, so that a later look for mmcv's operators or for mmdet finds what is installed.
 """
 
+import copy
 import importlib
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
 from extract.pose.mmpose_config import TopdownConfig, describe_model, read_config
 from extract.pose.provenance import RANDOM, PoseModelSource, model_weights
@@ -47,6 +49,7 @@ def import_mmpose() -> None:
     mmpose, mmengine or mmcv is missing.
     """
     with _lock:
+        # mmpose registers its models while it is imported, so one import is enough for a process.
         if all(name in sys.modules for name in _MMPOSE_MODULES):
             return
         with warnings.catch_warnings(), _placeholders_for_what_is_missing():
@@ -82,6 +85,7 @@ def _placeholders_for_what_is_missing() -> Iterator[None]:
     try:
         yield
     finally:
+        # A module that was really imported meanwhile stays.
         for name, module in placed.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
@@ -163,6 +167,7 @@ def _build(config: TopdownConfig) -> Any:  # noqa: ANN401 - mmpose's estimator
     from mmengine.registry import init_default_scope  # noqa: PLC0415
     from mmpose.models.builder import build_pose_estimator  # noqa: PLC0415
 
+    # Types are looked up in the config's own registry first.
     init_default_scope(config.scope)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_SEED)
@@ -172,6 +177,7 @@ def _build(config: TopdownConfig) -> Any:  # noqa: ANN401 - mmpose's estimator
             raise UsageError(
                 f"MMPose cannot build the model of {config.path} ({type(error).__name__}: {error})"
             ) from error
+    # What the head says counts, not what the config calls itself.
     num_keypoints = getattr(network.head, "out_channels", None)
     if num_keypoints != NUM_KEYPOINTS:
         raise UsageError(
@@ -201,3 +207,105 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return not value.dtype.hasobject
     return value is None or isinstance(value, str | int | float | bool | np.generic)
+
+
+# Ready for inference: a batch norm after a convolution is a scale and a shift, which the
+# convolution's own weights take over. On a CPU the images' channels lie side by side, oneDNN keeps
+# the weights in the order in which it reads them, and applies the activation before it writes a
+# result. The last bits change.
+_ACTIVATIONS = {torch.nn.SiLU: "swish", torch.nn.ReLU: "relu"}
+"""torch's module -> oneDNN's name."""
+
+
+def ready_for_inference(network: torch.nn.Module, device: torch.device) -> Any:  # noqa: ANN401
+    """Copies mmpose's pose estimator ``network``, which lies on ``device``, for fast inference.
+
+    The head keeps its memory layout: its features must be contiguous.
+    """
+    from mmcv.cnn import fuse_conv_bn  # noqa: PLC0415
+
+    # A copy, because folding a batch norm twice would spoil the network.
+    fast: Any = copy.deepcopy(network).eval()
+    fuse_conv_bn(fast)
+    if device.type != "cpu":
+        return fast
+    # Backbone and neck alone: the head reads contiguous features.
+    for part in [fast.backbone, *([fast.neck] if fast.with_neck else [])]:
+        part.to(memory_format=torch.channels_last)
+        if can_pack():
+            _replace_blocks(part)
+    return fast
+
+
+def can_pack() -> bool:
+    """Whether this torch reaches oneDNN as :class:`PackedConvolution` does, by private operations.
+
+    Tried out, as another version of torch may have others.
+    """
+    from mmcv.cnn import ConvModule  # noqa: PLC0415
+
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        PackedConvolution(ConvModule(1, 1, 1))(torch.zeros(1, 1, 1, 1))
+    except (AttributeError, TypeError, RuntimeError):
+        return False
+    return True
+
+
+def _replace_blocks(parent: torch.nn.Module) -> None:
+    """Puts a :class:`PackedConvolution` in the place of every block that can be one."""
+    for name, child in parent.named_children():
+        if PackedConvolution.can_replace(child):
+            setattr(parent, name, PackedConvolution(child))
+        else:
+            _replace_blocks(child)
+
+
+class PackedConvolution(torch.nn.Module):
+    """A convolution and its activation as one oneDNN operation, for inference on a CPU."""
+
+    @staticmethod
+    def can_replace(block: torch.nn.Module) -> bool:
+        """Whether it is mmcv's block of a plain convolution, no norm and a known activation."""
+        from mmcv.cnn import ConvModule  # noqa: PLC0415
+
+        if type(block) is not ConvModule or type(block.conv) is not torch.nn.Conv2d:
+            return False
+        # oneDNN's operation pads with zeros and computes in float32, and does nothing else.
+        is_plain = (
+            block.order == ("conv", "norm", "act")
+            and not block.with_explicit_padding
+            and not block.with_spectral_norm
+            and block.conv.padding_mode == "zeros"
+            and block.conv.weight.dtype == torch.float32
+        )
+        has_no_norm = block.norm is None or isinstance(block.norm, torch.nn.Identity)
+        is_known = not block.with_activation or type(block.activate) in _ACTIVATIONS
+        return is_plain and has_no_norm and is_known
+
+    def __init__(self, block: Any) -> None:  # noqa: ANN401 - mmcv's ConvModule
+        super().__init__()
+        convolution = block.conv
+        self._activation = _ACTIVATIONS[type(block.activate)] if block.with_activation else "none"
+        self._geometry = (
+            convolution.padding,
+            convolution.stride,
+            convolution.dilation,
+            convolution.groups,
+        )
+        self._weight = convolution.weight.detach()
+        self._bias = convolution.bias.detach() if convolution.bias is not None else None
+
+    def forward(
+        self, images: Float32[torch.Tensor, "frame _ _ _"]
+    ) -> Float32[torch.Tensor, "frame _ _ _"]:
+        """The block's result; the first images decide in which order the weights are kept."""
+        # The best order of the weights depends on the size of the images.
+        if not self._weight.is_mkldnn:
+            self._weight = torch._C._nn.mkldnn_reorder_conv2d_weight(  # type: ignore[call-arg]
+                self._weight.to_mkldnn(), *self._geometry, images.shape
+            )
+        return torch.ops.mkldnn._convolution_pointwise(
+            images, self._weight, self._bias, *self._geometry, self._activation, [], ""
+        )

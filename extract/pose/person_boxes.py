@@ -78,12 +78,14 @@ class TableBoxes:
         """
         self._box_of_frame = box_of_frame
         self._frame_step = frame_step
+        # The number, in the video, of the frame that comes next; calls advance it.
         self._next_frame = 0
 
     def boxes(self, frames: UInt8[np.ndarray, "frame height width channel=3"]) -> FoundBoxes:
         """Returns the boxes in the frames that follow those of the previous call."""
         boxes = np.full((len(frames), 4), np.nan, np.float32)
         for box in boxes:
+            # A row for one frame wins over the row for all frames.
             found = self._box_of_frame.get(self._next_frame, self._box_of_frame.get(None))
             if found is not None:
                 box[:] = found
@@ -127,6 +129,7 @@ class BoxTable:
                     f"{line}: frame must be a number from 0, or * for all; found '{frame_text}'"
                 )
             frame = int(frame_text)
+        # Ids are compared in one Unicode form, as everywhere.
         boxes = self._videos.setdefault(video_id_of(video_id), {})
         if frame in boxes:
             which = "all frames" if frame is None else f"frame {frame}"
@@ -140,6 +143,7 @@ def _box(numbers: list[str], line: str) -> Box:
         left, top, right, bottom = map(float, numbers)
     except ValueError:
         raise UsageError(f"{line}: a box needs four numbers, found {found}") from None
+    # float() also takes nan and inf.
     if not all(map(math.isfinite, (left, top, right, bottom))):
         raise UsageError(f"{line}: a box needs finite numbers, found {found}")
     if right <= left or bottom <= top:

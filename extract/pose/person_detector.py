@@ -31,6 +31,7 @@ def chosen_person(
     """The signer among the people of one frame, the first of equals; None among none."""
     if len(people) == 0:
         return None
+    # argmax and argmin take the first of equals.
     left, top, right, bottom = people.T
     if choice == "largest":
         best = np.argmax((right - left) * (bottom - top))
@@ -81,6 +82,7 @@ class DetectedBoxes:
     def __init__(self, detect: PersonDetector, settings: PersonDetectorSettings) -> None:
         self._detect = detect
         self._settings = settings
+        # State that every frame advances, however the video is cut into calls.
         self._next_frame = 0
         self._track: Track | None = None
 
@@ -89,6 +91,7 @@ class DetectedBoxes:
         settings = self._settings
         boxes = np.full((len(frames), 4), np.nan, np.float32)
         for box, frame in zip(boxes, frames, strict=True):
+            # The detector looks at every n-th frame; between them the box stays where it is.
             detection = None
             if self._next_frame % settings.every_nth_frame == 0:
                 height, width, _ = frame.shape
@@ -133,6 +136,7 @@ class TorchvisionPersonDetector:
         self, image: UInt8[np.ndarray, "height width channel=3"]
     ) -> Float32[np.ndarray, "person box=4"]:
         """Boxes of people with a score above the threshold, best first."""
+        # torchvision's detectors take values from 0 to 1 and normalise them themselves.
         pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         (result,) = self._network([pixels.to(self._device) / 255])
         is_person = (result["labels"] == _PERSON) & (result["scores"] >= self._score_threshold)

@@ -98,6 +98,7 @@ class PoseStream:
 
     def num_rows(self, video: DecodedVideo) -> int:
         """Frames of the video's timeline."""
+        # A video without a box in the table fails here, before a frame is read.
         self._boxes(video)
         num_frames = expected_frames(video)
         step = timeline_step(num_frames, self.settings.frames.max_frames)
@@ -180,6 +181,7 @@ def pose_pieces(
     estimator.start_video()
     numbers = count(0, frame_step)
     for frames in batches(chunks, batch_size):
+        # Frames without a box are not prepared; their pieces go along empty, in order.
         found = boxes.boxes(frames)
         seen = found.is_found
         people = iter(estimator.prepared(frames[seen], found.boxes[seen]) if seen.any() else [])
@@ -194,11 +196,13 @@ def pose_rows(estimator: PoseEstimator, pieces: Sequence[PosePiece]) -> list[Row
     Where no person was found, ``person_found`` is False, x and y are NaN and the confidence is 0.
     """
     keypoints = missing_keypoints(len(pieces))
+    # Only frames with a box go through the network, from whatever videos they come.
     seen = [index for index, piece in enumerate(pieces) if piece.prepared is not None]
     if seen:
         keypoints[seen] = estimator.keypoints([pieces[index].prepared for index in seen])
     rows: list[Rows] = []
     for found, piece in zip(keypoints, pieces, strict=True):
+        # A box of the whole frame holds a person only if the keypoints say so.
         is_person = has_person(found, piece.required_confidence)
         rows.append(
             {
@@ -234,6 +238,7 @@ def batches(
         whole = num_waiting - num_waiting % batch_size
         for first in range(0, whole, batch_size):
             yield joined[first : first + batch_size]
+        # What is left over begins the next batch.
         waiting = [joined[whole:]]
         num_waiting -= whole
     if num_waiting:

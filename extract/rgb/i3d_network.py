@@ -166,6 +166,7 @@ def fields_of(inputs: Sequence[int], kernel: int, stride: int) -> list[Field]:
     Field(first_tap=1, inputs=(5, 6))
     """
     before, _ = same_padding_of_axis(len(inputs), kernel, stride)
+    # The first input under each output's kernel; below 0 it reads the padding.
     firsts = range(-before, len(inputs) - before, stride)
     return [
         Field(max(-first, 0), tuple(inputs[max(first, 0) : first + kernel])) for first in firsts
@@ -174,6 +175,7 @@ def fields_of(inputs: Sequence[int], kernel: int, stride: int) -> list[Field]:
 
 def distinct_fields(clips: Sequence[Sequence[Field]]) -> tuple[list[Field], list[list[int]]]:
     """The distinct outputs, those with the same taps side by side, and each clip's indices."""
+    # Sorted by taps, so that outputs of one kernel length form one batch.
     distinct = sorted(
         {field for clip in clips for field in clip}, key=lambda field: (field.taps, field.inputs)
     )
@@ -198,6 +200,7 @@ def shared_part(
         distinct, indices = distinct_fields(fields)
         alone = sum(len(field.inputs) for clip in fields for field in clip)
         parts.append(sum(len(field.inputs) for field in distinct) / alone)
+        # The outputs of this layer are the inputs of the next.
         clips = list(indices)
     return sum(parts) / len(parts)
 
@@ -233,6 +236,7 @@ class SharedPositions:
         A few outputs at once go through all of them, so that only what the last layer gives is
         kept of every output.
         """
+        # The layers after the convolution see one position in time each, and may come in any batch.
         convolution, *pointwise = layers
         assert isinstance(convolution, ConvolutionUnit)
         kernel, stride = convolution.kernel[0], convolution.stride[0]
@@ -363,10 +367,12 @@ class InceptionI3D(VideoNetwork):
         Memory grows with the clips as in ``features``, at a lower peak: the layers before Mixed_3b
         keep at most 24 MiB a clip in float32.
         """
+        # Clips that hardly overlap go the plain way, which puts no inputs together.
         if not sharing_pays(starts, clip_length):
             return super().window_features(frames, starts, clip_length)
         layers = list(self._layers())
         positions = SharedPositions.of_frames(frames, starts, clip_length)
+        # Up to Mixed_3b each distinct position once, then every clip for itself.
         for first, end in pairwise(_SHARED_STAGES):
             positions = positions.through(layers[first:end])
         return _pooled_features(positions.unshared(), layers[_SHARED_STAGES[-1] :])

@@ -57,11 +57,13 @@ class KeptTimeline:
         """
         if not len(self.frames):
             return np.empty((0, clip_length), np.int32)
+        # Clips are windows over the kept frames, as if nothing lay between them.
         starts = clip_starts(len(self.frames), clip_length, max_clips)
         return clip_frames(self.frames, starts, clip_length)
 
     def select(self, chunks: Iterable[FrameChunk]) -> Iterator[FrameChunk]:
         """The kept ones among the pictures of every ``frame_step``-th frame, in chunks too."""
+        # Chunks hold the frames of the timeline only, so their index is the number over the step.
         is_kept = np.zeros(timeline_length(self.num_frames, self.frame_step), bool)
         is_kept[self.frames // self.frame_step] = True
         first = 0
@@ -98,6 +100,7 @@ class KeptFrames:
         a frame that has to be looked at.
         """
         entry = self.pose.entry(video_id)
+        # The pose store may hold more frames than this timeline looks at, but not fewer.
         step = timeline_step(entry.num_frames, max_frames)
         frames = timeline_frames(entry.num_frames, step)
         rows = positions_of(frames, self._row_frames[entry.rows])

@@ -112,6 +112,7 @@ class RgbStream:
     def _pieces_of_kept(self, video: DecodedVideo, kept: KeptFrames) -> Iterator[RgbPiece]:
         timeline = self._kept_timeline(video, kept)
         clips = self._clips(timeline)
+        # Clips name frames of the video; the network's windows are over the kept frames alone.
         starts = np.searchsorted(timeline.frames, clips[:, 0])
         row_frames = {
             "first_frame": clips[:, 0],
@@ -124,6 +125,7 @@ class RgbStream:
                 raise FrameCountChanged(expected_frames(video))
             yield from self._pieces(timeline.select(confirmed_frames(video)), starts, row_frames)
         except FrameCountChanged as change:
+            # The container erred, the decoder agrees with the poses: the video is read again.
             if change.num_frames == timeline.num_frames:
                 raise
             raise VideoError(
@@ -136,6 +138,7 @@ class RgbStream:
         self, chunks: Iterator[Frames], starts: Int[np.ndarray, " clip"], row_frames: Rows
     ) -> Iterator[RgbPiece]:
         """The clips of a timeline, all of whose frames are read."""
+        # What passes together decides the last bits: groups count from the video's first clip.
         size = self.settings.run.rgb_batch
         for number, group in enumerate(clip_groups(self.backbone, chunks, starts.tolist(), size)):
             of_group = slice(number * size, (number + 1) * size)
@@ -143,6 +146,7 @@ class RgbStream:
         deque(chunks, maxlen=0)  # Frames after the last clip count too: they confirm the length.
 
     def _features(self, clips: ClipGroup) -> Float[np.ndarray, "clip rgb"]:
+        # All clips of the group share their overlap; when memory lacks, parts of it do.
         def compute(some: Sequence[int]) -> list[Float[np.ndarray, " rgb"]]:
             group = clips.part(some, self.settings.rgb.clip_length)
             return list(group_features(self.backbone, group, self.settings.rgb.precision))

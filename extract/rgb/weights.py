@@ -44,6 +44,7 @@ def random_network(build: Callable[[], nn.Module]) -> tuple[nn.Module, WeightsRe
         for parameter in network.parameters():
             if parameter.dim() > 1:  # PyTorch's own choice lets a signal die out in deep networks.
                 nn.init.kaiming_normal_(parameter)
+    # Random numbers of another torch may differ: the tensors themselves are what a store records.
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         if not name.endswith("num_batches_tracked"):

@@ -14,7 +14,7 @@ from extract.demo.drawing import (
     shaded,
     stroke,
 )
-from extract.demo.hand_shape import HAND_SHAPES, hand_joints
+from extract.demo.motion import HAND_SHAPES, hand_joints
 from extract.demo.renderer import SignedVideo, draw_backdrop, draw_signer, sample_effects
 from extract.demo.signer import sample_signer
 from extract.demo.skeleton import ground_truth

@@ -2,8 +2,8 @@
 
 import pytest
 
-from extract.demo.hand_shape import HAND_SHAPES, direction
 from extract.demo.language import GLOSS_BY_NAME, GLOSSES, PLACES, all_sentences, choose_sentences
+from extract.demo.motion import HAND_SHAPES, direction
 
 
 def test_names_are_unique():

@@ -5,16 +5,20 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from extract.demo.hand_shape import (
+from extract.demo.language import GLOSS_BY_NAME, GLOSSES, choose_sentences
+from extract.demo.motion import (
+    FRAME_RATE,
     HAND_SHAPES,
+    HandTrack,
+    Stroke,
     align_signs,
     direction,
     hand_joints,
+    hand_track,
     matrices,
     orientation,
+    sign,
 )
-from extract.demo.language import GLOSS_BY_NAME, GLOSSES, choose_sentences
-from extract.demo.motion import FRAME_RATE, HandTrack, Stroke, hand_track, sign
 from extract.demo.signer import sample_signer
 from seds_core.keypoints import HAND_LINES
 

@@ -12,13 +12,15 @@ import torch
 from lively_norms import enliven_norms
 
 from extract.pose import mmpose_model
-from extract.pose.fast_network import PackedConvolution, can_pack, ready_for_inference
 from extract.pose.mmpose_config import describe_model, read_config
 from extract.pose.mmpose_model import (
     MMPoseModel,
+    PackedConvolution,
+    can_pack,
     import_mmpose,
     known_warnings_silenced,
     load_mmpose_model,
+    ready_for_inference,
 )
 from extract.pose.provenance import PoseModelSource, find_model
 from seds_core.errors import UsageError

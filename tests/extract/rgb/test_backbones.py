@@ -13,12 +13,12 @@ from torchvision.models.video.mvit import MSBlockConfig
 from extract.pose.provenance import DETECTOR_ADDRESSES
 from extract.rgb.backbones import (
     ARCHITECTURES,
+    PUBLISHED,
     MViTNetwork,
     S3DNetwork,
     find_architecture,
     load_backbone,
 )
-from extract.rgb.frame_preparation import PUBLISHED
 from extract.rgb.i3d_network import InceptionI3D, VideoNetwork, freeze
 from extract.rgb.provenance import FILES, describe_weights
 from extract.weights_cache import WeightsUnavailable

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from extract.rgb.backbones import Backbone
+from extract.rgb.backbones import KINETICS_I3D, Backbone
 from extract.rgb.clip_features import clip_features
-from extract.rgb.frame_preparation import KINETICS_I3D
 from extract.rgb.i3d_network import VideoNetwork
 from seds_core.store.provenance import WeightsRecord
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.models.video import MViT_V2_S_Weights, S3D_Weights
 
-from extract.rgb.frame_preparation import (
+from extract.rgb.backbones import (
     KINETICS_I3D,
     PUBLISHED,
     TORCHVISION_MVIT,

@@ -7,8 +7,7 @@ import pytest
 import torch
 from small_stores import POSE, WHOLE_POSE, pose_video, whole_pose_video, write_store
 
-from extract.rgb.backbones import Backbone
-from extract.rgb.frame_preparation import PUBLISHED
+from extract.rgb.backbones import PUBLISHED, Backbone
 from extract.rgb.i3d_network import VideoNetwork
 from extract.rgb.provenance import KeptFrames
 from extract.rgb.rgb_stream import RgbStream
