@@ -1,12 +1,12 @@
 """The one reader of PyTorch and safetensors files, and the checksum of our own checkpoints.
 
-A PyTorch file is a pickle, and a pickle may call any function it names. Whoever made the file, it
-gets to make tensors, numbers, texts and containers here, and nothing else:
+A PyTorch file is a pickle, and a pickle may call any function it names. Here it gets to make
+tensors, numbers, texts and containers, and nothing else:
 
 - PyTorch's ``weights_only`` reader calls none but its own functions. NumPy's numbers and arrays,
   which training leaves in checkpoints, are allowed in addition: making one does nothing else.
 - Files of OpenMMLab's training also hold its log and its optimiser. For them, and only where the
-  caller asks for it, a second reader puts an inert object in the place of everything else.
+  caller asks for it, a second reader replaces everything else by inert objects.
 - Archives of TorchScript are programs and are refused; safetensors files hold nothing but tensors.
 
 Every refusal is a :class:`UsageError` that names the file.

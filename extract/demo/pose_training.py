@@ -221,7 +221,7 @@ def write_light_checkpoint(
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any nesting of containers
-    """The value with lists and numbers in the place of numpy arrays and numpy numbers."""
+    """The value with lists and numbers instead of numpy arrays and numpy numbers."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):

@@ -143,8 +143,8 @@ class SignedVideo:
         self._signer = signer
         motion = sign(glosses, signer, take_seed)
         self.posed = pose_signer(motion, signer, take_seed, width, height)
-        place = np.random.Generator(np.random.PCG64([signer.seed, 4]))
-        self._backdrop: Image = draw_backdrop(place, width, height)
+        scene = np.random.Generator(np.random.PCG64([signer.seed, 4]))
+        self._backdrop: Image = draw_backdrop(scene, width, height)
         camera = np.random.Generator(np.random.PCG64([signer.seed, take_seed, 5]))
         self._effects: CameraEffects = sample_effects(camera, width, height)
 

@@ -1,4 +1,4 @@
-"""A drawn signer: body, look, habits and place in the picture, all drawn from one integer seed.
+"""A drawn signer: body, look, habits and framing, all drawn from one integer seed.
 
 Lengths are in units of the average distance between the shoulder joints; colours are RGB 0..255.
 Below them the two shapes that every signer shares: the arm that reaches a point, and the face.

@@ -102,7 +102,7 @@ def describe_model(source: PoseModelSource, config: TopdownConfig) -> WeightsRec
 def _keypoints_described(config: Any) -> Any:  # noqa: ANN401 - any JSON value
     """What MMPose takes from the training data: the description of the keypoints.
 
-    The content of a file stands in the place of its name.
+    A file counts by its content instead of its name.
     """
     dataset = (config.get("train_dataloader") or {}).get("dataset") or {}
     metainfo = dataset.get("metainfo", dataset.get("type"))

@@ -254,7 +254,7 @@ def can_pack() -> bool:
 
 
 def _replace_blocks(parent: torch.nn.Module) -> None:
-    """Puts a :class:`PackedConvolution` in the place of every block that can be one."""
+    """Puts a :class:`PackedConvolution` for every block that can be one."""
     for name, child in parent.named_children():
         if PackedConvolution.can_replace(child):
             setattr(parent, name, PackedConvolution(child))

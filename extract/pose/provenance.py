@@ -28,7 +28,7 @@ DRAWN_CORPUS_FILE = "corpus.json"
 NO_DOWNLOAD = "Without a download, --detector mediapipe finds keypoints with models of its package"
 
 RANDOM = "random"
-"""In a checkpoint's place: untrained weights."""
+"""Instead of a checkpoint: untrained weights."""
 
 ALIASES = {
     "rtmpose-m": "rtmpose-m_8xb64-270e_coco-wholebody-256x192",

@@ -67,7 +67,7 @@ class ConvolutionUnit(nn.Module):
         self.bn: nn.Module = nn.BatchNorm3d(out_channels, eps=_BATCH_NORM_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the unit to (clip, channel, frame, height, width)."""
+        """Applies the unit to (clip, channel, frame, height, width)."""
         if self.kernel == self.stride == ONE:
             # A matrix product over the channels, which come last in memory. The convolution's own
             # code does not see that and takes twice the time.
@@ -117,7 +117,7 @@ class MaxPool(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the pooling to (clip, channel, frame, height, width)."""
+        """Applies the pooling to (clip, channel, frame, height, width)."""
         before, _ = same_padding(_extent(x), self.kernel, self.stride)
         # ceil_mode adds the odd position at the end. Padding holds -inf here and zero in the
         # published network: after a ReLU that is the same.
@@ -139,7 +139,7 @@ class InceptionBlock(nn.Module):
         self.b3b = ConvolutionUnit(in_channels, widths[5], ONE)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block to (clip, channel, frame, height, width)."""
+        """Applies the block to (clip, channel, frame, height, width)."""
         branches = self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))
         # A single clip can leave a convolution with channels first, which is slow to pool.
         return torch.cat(branches, dim=1).contiguous(memory_format=torch.channels_last_3d)

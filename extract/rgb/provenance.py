@@ -68,7 +68,7 @@ class KeptTimeline:
         is_kept[self.frames // self.frame_step] = True
         first = 0
         for chunk in chunks:
-            # A video longer than it was said to be has frames that nobody has looked at.
+            # A video longer than it was said to be has frames that the poses do not cover.
             kept = np.compress(is_kept[first : first + len(chunk)], chunk, axis=0)
             if len(kept):
                 yield kept

@@ -29,7 +29,7 @@ OFFSET = np.array([3.0, 4.0], np.float32)
 
 @pytest.fixture
 def store(tmp_path: Path) -> StoreReader:
-    """Every second frame of the one video, all points moved by 5 pixels, the last row nobody."""
+    """Every second frame of one video, all points moved by 5 pixels; no person in the last row."""
     [planned] = plan_corpus(CORPUS)
     keypoints = ground_truth(signed_video(planned).posed)[::2].copy()
     keypoints[..., :2] += OFFSET

@@ -1,4 +1,4 @@
-"""Configs are told apart by what they say, with all that they inherit, and not by their place."""
+"""Configs are told apart by what they say, with all that they inherit, and not by their path."""
 
 import gc
 import warnings

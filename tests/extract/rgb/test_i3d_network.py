@@ -115,8 +115,8 @@ def test_a_field_names_its_inputs() -> None:
 
 def test_distinct_fields_lead_back_to_the_clips() -> None:
     clips = [fields_of(range(start, start + 16), 7, 2) for start in (0, 1, 4, 30)]
-    distinct, places = distinct_fields(clips)
-    assert [[distinct[place] for place in clip] for clip in places] == clips
+    distinct, indices = distinct_fields(clips)
+    assert [[distinct[index] for index in clip] for clip in indices] == clips
     assert len(set(distinct)) == len(distinct)
 
 

@@ -82,8 +82,8 @@ def slow_rows(path, made_by, kept_frames):
     windows = [timeline[i : i + CLIP] for i in range(len(timeline) - CLIP + 1)]
     chosen = windows
     if len(windows) > made_by.settings.rgb.max_clips:
-        places = np.linspace(0, len(windows) - 1, made_by.settings.rgb.max_clips, dtype=int)
-        chosen = [windows[place] for place in places]
+        indices = np.linspace(0, len(windows) - 1, made_by.settings.rgb.max_clips, dtype=int)
+        chosen = [windows[index] for index in indices]
     clips = [
         made_by.backbone.prepare(torch.from_numpy(np.stack([frames[i] for i in window])))
         for window in chosen
