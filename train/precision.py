@@ -45,6 +45,7 @@ def changed_arithmetic(
 
     ``None`` where the settings of today compute the same.
     """
+    # Only what the settings of an older run cannot say: what they do say is compared elsewhere.
     changes = []
     precision = saved["optimisation"]["precision"]
     if "precision" not in saved["evaluation"] and precision != settings.evaluation.precision:

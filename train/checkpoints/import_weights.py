@@ -145,6 +145,7 @@ def start_streams(
     if text.encoder != "clip" or text.weights == "random":
         warn("the streams start with random weights, because the text encoder has none of CLIP's")
         return None
+    # The text encoder fills itself with the other weights of the file.
     image = {n: t for n, t in openai_clip_tensors(text.weights).items() if n.startswith("visual.")}
     class_token = image.get("visual.class_embedding")
     if class_token is None or class_token.shape[0] != streams.width:

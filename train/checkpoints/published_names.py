@@ -25,6 +25,8 @@ def _below(published: str, ours: str, pairs: Iterable[tuple[str, str]]) -> Pairs
     return tuple((f"{published}.{theirs}", f"{ours}.{own}") for theirs, own in pairs)
 
 
+# One table for each kind of part that the model repeats, published name and ours; NAMES puts them
+# together. Our side is parameter names of checkpoints, which must not change.
 _ATTENTION_BLOCK = (
     ("ln_1", "attention_norm"),
     ("attn", "attention"),

@@ -101,6 +101,7 @@ def read_checkpoint(path: Path) -> RunCheckpoint:
     """
     if not path.exists():
         raise RunCheckpointError(f"there is no checkpoint {path}")
+    # First, because torch's reader takes a flipped bit for a weight.
     if damage := damage_of(path):
         raise RunCheckpointError(_damaged(path, damage))
     try:

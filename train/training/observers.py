@@ -135,7 +135,8 @@ class PlainLines(_View):
 
     def step(self, record: StepRecord) -> None:
         """Prints the first step, the last one, and others when a line is due."""
-        figures = self._figures(record)  # also counts the steps that are not shown
+        # Before it is known whether a line is due: skipped steps are counted on the way.
+        figures = self._figures(record)
         if time.monotonic() < self._due and record.step < self._length.steps:
             return
         self._due = time.monotonic() + SECONDS_BETWEEN_LINES

@@ -88,7 +88,7 @@ def train(
 
     folder = RunFolder(run_dir)
     with ExitStack() as stack:
-        # Left in the reverse order: reading processes end first, the process group last.
+        # Left in reverse order: reading processes end first, the process group last.
         processes = stack.enter_context(joined_processes(device))
         if not dry_run:
             stack.enter_context(_held(folder, processes, resume=resume))
@@ -105,9 +105,9 @@ def train(
 
 @contextmanager
 def _held(folder: RunFolder, processes: Processes, *, resume: bool) -> Iterator[None]:
-    """The run belongs to this group of processes; the first one holds the folder for all."""
+    """Locks the run's folder in the first process, for all of this group."""
     with ExitStack() as stack:
-        # All raise what the first one is refused: they would wait for it in vain.
+        # Where the first one is refused, all must end: they would wait for it in vain.
         refusal = ""
         if processes.is_first:
             try:
@@ -122,10 +122,10 @@ def _held(folder: RunFolder, processes: Processes, *, resume: bool) -> Iterator[
 def try_a_batch(run: PreparedRun) -> None:
     """Sends the first batch through model and losses as a step would, and prints the loss."""
     gradient_pass = run.step.gradient_pass
-    # In micro-batches as in training: each video has batch statistics of those encoded with it.
     batch = on_device(next(run.batches.epoch(0)), run.processes.device)
     refuse_unusable(batch.signs, run.batches.video_ids(0, 0))
     with torch.no_grad(), frozen_statistics(run.model):
+        # In micro-batches as in training, since they decide the batch statistics.
         pieces = micro_batches(batch, gradient_pass.micro_batch)
         losses = gradient_pass.losses(concatenated([gradient_pass.encode(p) for p in pieces]))
     if run.processes.is_first:
