@@ -1,6 +1,5 @@
 """Writes frames as an H.264 video that any player opens."""
 
-import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import av
 
 from extract.videos.frame import Frame
+from seds_core.files import whole_file
 
 # x264's constant rate factor; 18 is visually close to lossless.
 _QUALITY = "18"
@@ -15,19 +15,14 @@ _QUALITY = "18"
 
 def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> None:
     """Writes the file as a whole or not at all. Frames have one size, of even width and height."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     # A denominator of up to 1001 keeps the rates of NTSC, such as 30000/1001.
     rate = Fraction(frame_rate).limit_denominator(1001)
-    try:
-        with av.open(str(unfinished), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=rate)
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
-            for number, frame in enumerate(frames):
-                if not number:
-                    stream.height, stream.width = frame.shape[:2]
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path, durable=False) as file, av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
+        for number, frame in enumerate(frames):
+            if not number:
+                stream.height, stream.width = frame.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
