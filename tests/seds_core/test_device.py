@@ -41,3 +41,11 @@ def test_a_gpu_is_chosen_by_number_or_by_process(gpus):
         choose_device("cuda:2")
     with pytest.raises(UsageError, match=r"cuda:2.*2 GPUs"):
         choose_device("auto", local_rank=2, num_local=3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_real_gpu_is_chosen():
+    assert choose_device("auto") == torch.device("cuda", 0)
+    with pytest.raises(UsageError, match="is not there"):
+        choose_device("cuda", local_rank=torch.cuda.device_count())

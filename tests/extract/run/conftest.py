@@ -1,5 +1,6 @@
 import csv
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,37 @@ def corpus(tmp_path):
     with index.open("w", newline="") as file:
         csv.writer(file).writerows([("video_id", "path"), *((v, folder / f"{v}.mp4") for v in ids)])
     return Corpus(folder, index, ids)
+
+
+@pytest.fixture
+def run(corpus, tmp_path, monkeypatch, capsys):
+    """Extracts the corpus; gives the exit code and the last event.
+
+    Keeps all events, what was printed, and how often the network was loaded.
+    """
+    from mean_stream import MeanStream, write_pipeline
+
+    from extract.run import command
+
+    def run(stream=None, **options):
+        loaded = stream or MeanStream()
+        known = replace(loaded.provenance, device="")
+        run.loaded = 0
+
+        def load_stream(*_):
+            run.loaded += 1
+            return loaded
+
+        monkeypatch.setattr(command, "load_stream", load_stream)
+        monkeypatch.setattr(command, "known_provenance", lambda *_: known)
+        usual = {"store": tmp_path / "rgb.zarr", "index": corpus.index, "pipeline": "tiny"}
+        usual |= {"pipeline_file": write_pipeline(tmp_path), "as_json": True}
+        code = command.extract("rgb", **(usual | options))
+        run.told = capsys.readouterr()
+        run.events = [json.loads(line) for line in run.told.out.splitlines()]
+        return code, run.events[-1]
+
+    return run
 
 
 @pytest.fixture

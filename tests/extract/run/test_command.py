@@ -1,4 +1,5 @@
-import json
+"""Extractions from end to end, with a stream that needs no network."""
+
 import os
 import shutil
 from dataclasses import replace
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from finished_videos import RGB, finished
-from mean_stream import MeanStream, write_pipeline
+from mean_stream import MeanStream
 
 from extract.run import command, loop
 from extract.run.loop import decode_job
@@ -20,31 +21,6 @@ from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FailedVideo, Staging, video_key
 from seds_core.store.writer import StoreWriter
-
-
-@pytest.fixture
-def run(corpus, tmp_path, monkeypatch, capsys):
-    """Runs a command on the corpus; gives its exit code and its last event, and keeps them all."""
-
-    def run(stream=None, **options):
-        loaded = stream or MeanStream()
-        known = replace(loaded.provenance, device="")
-        run.loaded = 0
-
-        def load_stream(*_):
-            run.loaded += 1
-            return loaded
-
-        monkeypatch.setattr(command, "load_stream", load_stream)
-        monkeypatch.setattr(command, "known_provenance", lambda *_: known)
-        usual = {"store": tmp_path / "rgb.zarr", "index": corpus.index, "pipeline": "tiny"}
-        usual |= {"pipeline_file": write_pipeline(tmp_path), "as_json": True}
-        code = command.extract("rgb", **(usual | options))
-        run.told = capsys.readouterr()
-        run.events = [json.loads(line) for line in run.told.out.splitlines()]
-        return code, run.events[-1]
-
-    return run
 
 
 def test_every_video_is_extracted_once_and_in_order(run, corpus, tmp_path):

@@ -145,16 +145,3 @@ def test_settings_decide_how_large_a_row_is():
     found = disk(ROWS, None, ExtractSettings(rgb=rgb))
     assert found.raw is None
     assert found.rgb_store == 64 * (768 * 2 + 4 + 4 + 16 * 4)
-
-
-def test_it_is_what_a_store_holds(tmp_path):
-    """The bytes of rows that were made."""
-    import numpy as np
-
-    rows = {
-        "features": np.zeros((64, 1024), np.float32),
-        "first_frame": np.zeros(64, np.int32),
-        "frame_step": np.zeros(64, np.int32),
-    }
-    in_memory = sum(array.nbytes for array in rows.values())
-    assert disk(ROWS, None, ExtractSettings()).rgb_store == in_memory
