@@ -72,6 +72,8 @@ def change_keypoints(
     pose: PoseInput, settings: AugmentationSettings, generator: np.random.Generator
 ) -> PoseInput:
     """Makes the changes that the settings ask for."""
+    # These numbers are drawn even where the settings do not use them: a resumed run must draw what
+    # it drew before.
     if generator.random() < settings.mirror:
         pose = mirror(pose)
     turned = np.deg2rad(settings.rotate_degrees) * generator.standard_normal()
@@ -131,6 +133,7 @@ def warp_time(pose: PoseInput, displacements: Float64[np.ndarray, " _"]) -> Pose
     ``displacements`` are frames at evenly spread moments of the video, linear in between. Clips
     stay where they are, so that both streams still show the same moments, roughly.
     """
+    # Displacements at evenly spread knots, linear in between, rounded to whole frames.
     frames = np.arange(pose.num_frames)
     moments = np.linspace(0, pose.num_frames - 1, len(displacements))
     shown = np.round(frames + np.interp(frames, moments, displacements)).astype(np.int64)

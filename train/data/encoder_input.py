@@ -52,6 +52,7 @@ def encoder_input(
     ``keypoints`` are pixels of an image of ``image_size`` (width, height); points that are not
     finite count as not seen.
     """
+    # Both hands are put into their boxes at once: first all right ones, then all left ones.
     points = signing_points(keypoints)
     hands = hands_of(points, image_size, rules)
     inside = hand_in_box(points.hands, hands.both)
@@ -87,6 +88,7 @@ def mirrored(
 
     As published, the far edges of the box, from 255 on, count as not seen too.
     """
+    # Points that are not seen have x = 0, which the flip moves onto the far edge.
     flipped = hand.copy(order="K")
     flipped[..., 0] = ENCODER_SIZE - hand[..., 0]
     return np.where(flipped >= ENCODER_SIZE - 1, 0, flipped)

@@ -47,6 +47,7 @@ class ReadingProcess:
         self._connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, read), daemon=True)
         self._process.start()
+        # Only the process holds its end now, so that its death closes the connection.
         theirs.close()
         # Without a close, the interpreter would wait for the process for ever when it exits.
         self._finalizer = Finalize(self, self._process.kill, exitpriority=1)
@@ -86,6 +87,7 @@ class ReadingProcess:
         self._connection.close()
 
     def _lost(self) -> LostReaderError:
+        # The connection may break a moment before the process has ended.
         self._process.join(_JOIN_SECONDS)
         code = self._process.exitcode or 0
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -125,20 +127,16 @@ def _answer_to(request: Any, read: Callable[[Any], Any]) -> Any:  # noqa: ANN401
     try:
         return read(request)
     except Exception as error:
-        trace = traceback.format_exc()
-        error.add_note(f"This happened in a process that reads data:\n{trace}")
-        return _Failure(_sendable(error))
-
-
-def _sendable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        other = RuntimeError(f"{type(error).__name__}: {error}")
-        for note in error.__notes__:
-            other.add_note(note)
-        return other
-    return error
+        error.add_note(f"This happened in a process that reads data:\n{traceback.format_exc()}")
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            # Errors that cannot be sent are described by one that can.
+            other = RuntimeError(f"{type(error).__name__}: {error}")
+            for note in error.__notes__:
+                other.add_note(note)
+            return _Failure(other)
+        return _Failure(error)
 
 
 def _end_with_the_main_process() -> None:

@@ -56,6 +56,7 @@ def open_data(
     Raises ``UsageError`` for an index or stores that cannot be used, naming what differs.
     """
     stores = open_stage_stores(stage, settings.keypoints, rgb=rgb, pose=pose)
+    # Usable are the videos of the index with a sentence and with rows in every store of the stage.
     listed = read_index(index)
     warnings = list(stores.warnings)
     without = {

@@ -61,6 +61,7 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
             from_other_sources.add(video_id)
 
     usable = tuple(v for v in rgb.videos if v in pose.videos and v not in from_other_sources)
+    # A pose store of every frame fits any timeline; one of every k-th frame needs a multiple of k.
     lacking = first_without_rows(usable, pose, lambda video: clip_timeline_step(rgb, video))
     if lacking is not None:
         rules = [store.provenance.timeline.recorded() for store in (rgb, pose)]
@@ -164,6 +165,7 @@ def _pose_only(store: StoreReader, settings: KeypointSettings) -> StageStores:
     if held is not None and (wanted is None or wanted >= held):
         # The store has no more frames.
         settings = _with_max_frames(settings, store)
+    # A store of every third frame has no timeline of every second one.
     lacking = first_without_rows(
         store.videos,
         store,

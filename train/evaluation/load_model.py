@@ -113,6 +113,7 @@ def load_run_model(
     settings = validated(checkpoint.settings, TrainSettings, f"the settings of {path}")
     if otherwise := changed_arithmetic(checkpoint.settings, settings, device):
         warn(escape(f"while it was trained, {path} {otherwise}"))
+    # The stores must be made like those of training; which videos they hold may differ.
     stage = cast("Stage", checkpoint.stage)
     data = _open_data(settings, stage, index, rgb, pose)
     refuse_other_stores(checkpoint.provenance, data.provenance, path)
@@ -149,6 +150,7 @@ def load_published_model(
     data = _open_data(settings, PUBLISHED_STAGE, index, rgb, pose)
     model = _build(settings, PUBLISHED_STAGE, data)
     report = import_weights(model, path)
+    # The user sees which tensors were found, renamed or left out.
     messages.print(escape("\n".join([report.summary(), *report.details()])))
     if report.missing:
         raise UsageError(

@@ -198,6 +198,7 @@ class SplitScores:
         ranks = self.ranks[stream][direction]
         if rule != "published":
             return measure(ranks, rule)
+        # The release ranks entries of its caption files, not videos and sentences.
         gallery = self.gallery
         counted = published_ranks(
             self.scores[stream], gallery.text_of_video, gallery.entry_of_video
@@ -215,6 +216,7 @@ def chance_metrics(gallery: Gallery) -> dict[Direction, Metrics]:
     R@k and the mean rank are exact: means over all orders of the gallery. The median is that of the
     queries' mean ranks.
     """
+    # A system that knows nothing ties all candidates.
     ranks = chance_ranks(len(gallery.sentences), gallery.text_of_video)
     return {direction: measure(ranks[direction], "expected") for direction in DIRECTIONS}
 

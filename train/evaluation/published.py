@@ -148,6 +148,7 @@ def _own_scores(
         for column, (direction, k) in COLUMNS.items()
     }
     mean = {column: fmean(values) for column, values in runs.items()}
+    # Every stream of ours has one published system.
     published = next(system for system in PUBLISHED_SYSTEMS if system.stream == stream)
     stage = models[0].facts["stage"]
     return {

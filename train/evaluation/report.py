@@ -69,6 +69,7 @@ def report(
         write_ranks(ranks, models)
 
     comparison = compare_with_published(models, ties) if compare else None
+    # Scores on a split of another size are no comparison of systems.
     if comparison and comparison["other_size"]:
         warn(escape(comparison["other_size"]))
     if as_json:
@@ -120,6 +121,7 @@ def describe(model: EvaluatedModel, ties: TieRule) -> dict[str, Any]:
             stream: {direction: describe_direction(stream, direction) for direction in DIRECTIONS}
             for stream in scores.streams
         },
+        # By the stage's own stream: the one that a model is used by.
         "confused": [
             asdict(confusion)
             for confusion in most_confused(scores, model.facts["stage"], NUM_CANDIDATES)
@@ -160,6 +162,7 @@ def _rank_lines(
     if direction == "text_to_video":
         candidates, queries, scores = queries, candidates, scores.T
     best, best_scores = best_candidates(scores, NUM_CANDIDATES)
+    # Scores are written with six digits, as text is shorter than a float64.
     columns = zip(
         queries,
         ranks.optimistic.tolist(),

@@ -62,6 +62,7 @@ def retrieval_score(
 
     Equation 15.
     """
+    # Both directions use the same similarities.
     values = (token_similarities(signs, words), token_is_real, word_is_real, settings)
     return 0.5 * (video_to_text(*values) + text_to_video(*values))
 

@@ -47,6 +47,7 @@ def rows_in_pieces(
     num_rows = KEPT_BYTES // (values_per_row * signs.element_size())
     if len(signs) <= num_rows:
         return result(signs, token_is_real)
+    # Each piece is as many videos as may be kept, and one at least.
     pieces = zip(
         *(torch.split(rows, max(1, num_rows)) for rows in (signs, token_is_real)), strict=True
     )
@@ -140,6 +141,7 @@ def pose_rgb_matching_loss(
 
     def of_videos(tokens: Tensor, is_real: Tensor) -> Tensor:
         similarities = token_similarities(tokens, rgb)
+        # Along pose tokens and along RGB tokens.
         ways = [
             clip_by_clip(similarities, token_is_real, similarity, dim=dim, first_is_real=is_real)
             for dim in (-1, -2)

@@ -34,6 +34,7 @@ class RetrievalModel(nn.Module):
         self.pose_stream: StreamTransformer | None = None
         self.rgb_stream: StreamTransformer | None = None
         self.fusion: CrossGlossFusion | None = None
+        # A stage has the parts of its streams; names of parameters are the same in all stages.
         if stage in ("pose", "fusion"):
             self.pose_encoder = PoseEncoder(settings.pose_encoder, layout.clip_length)
             self.pose_stream = StreamTransformer(

@@ -118,6 +118,7 @@ def _content(encoder: str) -> dict[str, Any]:
     location = location_of(encoder)
     with loading(location):
         config, tokenizer = loaded_config(location).to_dict(), loaded_tokenizer(location)
+    # Fast tokenizers hold all their rules as JSON; slow ones have at least a vocabulary.
     rules = getattr(tokenizer, "backend_tokenizer", None)
     words = tokenizer.get_vocab() if rules is None else json.loads(rules.to_str())
     asked_anew = ("_name_or_path", "transformers_version", "padding", "truncation")

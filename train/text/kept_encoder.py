@@ -16,8 +16,6 @@ from seds_core.console import warn
 from seds_core.files import file_sha256
 from train.settings import TextSettings
 
-# Each encoder's libraries take seconds to import, so that only its own are.
-
 FOLDER_NAME = "text_encoder"
 _SOURCE = "source.json"
 
@@ -41,9 +39,25 @@ def keep_text_encoder(settings: TextSettings, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    source = (
-        _openai_clip_source(settings) if settings.encoder == "clip" else _saved(settings, partial)
-    )
+    encoder = settings.encoder
+    if encoder == "clip":
+        source = _openai_clip_source(settings)
+    else:
+        # Transformers' libraries take seconds to import, so that only their users do.
+        from train.text.huggingface import (  # noqa: PLC0415
+            are_same_without_weights,
+            save_without_weights,
+        )
+
+        source = EncoderSource(encoder, None, save_without_weights(encoder, partial), None)
+        # Some tokenizers become others when they are saved and loaded.
+        if not are_same_without_weights(encoder, str(partial)):
+            warn(
+                f"text encoder '{encoder}' is another one after saving and reading it: the run "
+                "keeps no copy and will look for it under its name"
+            )
+            shutil.rmtree(partial)
+            partial.mkdir()
     (partial / _SOURCE).write_text(json.dumps(asdict(source), indent=2) + "\n", encoding="utf-8")
     # A kill between these two leaves no copy, and the encoder is looked for under its name.
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,29 +85,12 @@ def moved_settings(before: TextSettings, now: TextSettings, folder: Path) -> set
 
         if are_same_without_weights(as_kept(before, folder).encoder, now.encoder):
             moved.add("encoder")
+    # Of OpenAI's CLIP only the checksum of the weights is kept.
     if before.weights != now.weights and now.encoder == "clip" and (folder / _SOURCE).exists():
         kept = EncoderSource(**json.loads((folder / _SOURCE).read_text(encoding="utf-8")))
         if kept.sha256 is not None and kept.sha256 == _openai_clip_source(now).sha256:
             moved.add("weights")
     return moved
-
-
-def _saved(settings: TextSettings, folder: Path) -> EncoderSource:
-    from train.text.huggingface import (  # noqa: PLC0415
-        are_same_without_weights,
-        save_without_weights,
-    )
-
-    encoder = settings.encoder
-    revision = save_without_weights(encoder, folder)
-    if not are_same_without_weights(encoder, str(folder)):
-        warn(
-            f"text encoder '{encoder}' is another one after saving and reading it: the run keeps "
-            "no copy and will look for it under its name"
-        )
-        shutil.rmtree(folder)
-        folder.mkdir()
-    return EncoderSource(encoder, None, revision, None)
 
 
 def _openai_clip_source(settings: TextSettings) -> EncoderSource:
@@ -102,5 +99,6 @@ def _openai_clip_source(settings: TextSettings) -> EncoderSource:
     path = openai_clip_file(settings.weights)
     if path is None:
         return EncoderSource("clip", settings.weights, None, None)
+    # The hub's cache names folders by the commit that they hold.
     commit = re.search(r"/snapshots/([0-9a-f]{40})/", path.as_posix())
     return EncoderSource("clip", settings.weights, commit and commit[1], file_sha256(path))

@@ -161,6 +161,7 @@ class OpenAIClipTextEncoder(TextEncoder):
         """Final norm and projection of every position; OpenAI's model reads the end token's."""
         network, length = self.network, text.input_ids.shape[1]
         words = network.token_embedding(text.input_ids) + network.positional_embedding[:length]
+        # Causal: a word depends on nothing after it, and so on no padding.
         words = network.transformer(words, attn_mask=network.attn_mask[:length, :length])
         return network.ln_final(words) @ network.text_projection
 

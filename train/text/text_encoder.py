@@ -131,12 +131,14 @@ class TokenisedSentences:
 def as_tokens(tokenizer: Tokenizer, sentences: Sequence[str]) -> TokenisedSentences:
     """Tokenises every different sentence once."""
     different = list(dict.fromkeys(sentences))
+    # Tokens that every sentence has, such as its start and end.
     num_special = int(tokenizer([""]).word_is_real.sum())
     first_of: dict[bytes, str] = {}  # token numbers -> the first sentence that has them
     equal, with_unknown, num_only_unknown = [], [], 0
     for start in range(0, len(different), _AT_ONCE):
         some = different[start : start + _AT_ONCE]
         text = tokenizer(some)
+        # Padding may be given any number, and sentences are compared by their tokens alone.
         rows = text.input_ids.masked_fill(~text.word_is_real, -1).numpy()
         for sentence, ids, is_real in zip(some, rows, text.word_is_real, strict=True):
             first = first_of.setdefault(ids.tobytes(), sentence)
