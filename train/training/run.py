@@ -176,10 +176,10 @@ def _carry_out(run: PreparedRun, folder: RunFolder, init: Sequence[Path], *, res
             best_score=best_score,
         )
         signal_number = loop.run()
-    return _tell_end(loop, folder, signal_number)
+    return _report_end(loop, folder, signal_number)
 
 
-def _tell_end(loop: TrainingLoop, folder: RunFolder, signal_number: int) -> int:
+def _report_end(loop: TrainingLoop, folder: RunFolder, signal_number: int) -> int:
     """Prints how the run ended and what to do next; returns the exit code."""
     path, done = escape(str(folder.path)), f"{loop.position.step:,} of {loop.length.steps:,} steps"
     if signal_number:
