@@ -153,9 +153,9 @@ def test_the_body_moves_and_hands_stay_in_their_boxes(pose):
 
 def test_time_runs_faster_in_the_middle(pose):
     frames = warp_time(pose, np.array([0.0, -2.0, 2.0, 0.0]))
-    places = [0, 0, 1, 1, 2, 4, 7, 9, 10, 10, 11, 11]
+    shown = [0, 0, 1, 1, 2, 4, 7, 9, 10, 10, 11, 11]
     for part in PARTS:
-        expected = getattr(pose, part)[places]
+        expected = getattr(pose, part)[shown]
         np.testing.assert_array_equal(getattr(frames, part), expected)
 
 

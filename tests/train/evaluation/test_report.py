@@ -141,7 +141,7 @@ def test_the_best_candidates_of_every_query_are_kept_with_their_scores(evaluated
     with (tmp_path / "ranks.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     (asked,) = (line for line in lines if (line["stream"], line["query"]) == ("rgb", "rain"))
-    columns = [(f"candidate_{place}", f"score_{place}") for place in range(1, 11)]
+    columns = [(f"candidate_{position}", f"score_{position}") for position in range(1, 11)]
     found = [(asked[candidate], asked[score]) for candidate, score in columns]
     # Of equal scores the first comes first; there are four videos.
     best = [("v2", "0.2"), ("v0", "0.1"), ("v1", "0.1"), ("v3", "0.1")]

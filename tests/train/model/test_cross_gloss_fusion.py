@@ -74,17 +74,17 @@ def test_the_method_as_written_asks_with_the_own_stream():
     layer = attention("exact")
     own, other, num_real = torch.randn(1, 6, 8), torch.randn(1, 6, 8), torch.tensor([6])
     query = layer.query(own)
-    places = neighbour_positions(layer.offsets(query).reshape(1, 6, 2, 3), num_real)
+    positions = neighbour_positions(layer.offsets(query).reshape(1, 6, 2, 3), num_real)
     keys, values = layer.key(other)[0], layer.value(other)[0]
     expected = torch.zeros(6, 8)
     for token in range(6):
         for head in range(2):
             part = slice(4 * head, 4 * head + 4)
             scores, sampled = [], []
-            for place in places[0, token, head].tolist():
-                first, share = int(place), place - int(place)
+            for position in positions[0, token, head].tolist():
+                first, fraction = int(position), position - int(position)
                 key, value = (
-                    (1 - share) * stream[first, part] + share * stream[first + 1, part]
+                    (1 - fraction) * stream[first, part] + fraction * stream[first + 1, part]
                     for stream in (keys, values)
                 )
                 scores.append(query[0, token, part] @ key / 2)
@@ -115,10 +115,10 @@ def test_a_layer_keeps_its_input_when_it_finds_nothing():
     assert torch.equal(layer(own, torch.randn(2, 6, 8), torch.tensor([6, 2])), own)
 
 
-def by_grid_sample(values, places):
+def by_grid_sample(values, positions):
     """The published way, head by head: an image one pixel high, sampled at its lower edge."""
     num_tokens = values.shape[1]
-    x = places / (num_tokens - 1) * 2 - 1
+    x = positions / (num_tokens - 1) * 2 - 1
     grid = torch.stack([x, torch.ones_like(x)], dim=-1)  # video token head neighbour 2
     found = [
         grid_sample(
@@ -134,7 +134,7 @@ def by_grid_sample(values, places):
 
 
 def sampled(values, samples):
-    """Vector by vector: the shares of the tokens beside every place, added up."""
+    """Vector by vector: the weights of the tokens beside every position, added up."""
     of_video = torch.arange(values.shape[0])[:, None, None, None, None]
     of_head = torch.arange(values.shape[2])[:, None, None]
     return (values[of_video, samples.tokens, of_head] * samples.weights[..., None]).sum(dim=-2)
@@ -144,15 +144,15 @@ def sampled(values, samples):
 def test_published_sampling_is_grid_sample(num_tokens):
     generator = torch.Generator().manual_seed(1)
     values = torch.randn(2, num_tokens, 3, 4, generator=generator, requires_grad=True)
-    places = torch.rand(2, num_tokens, 3, 5, generator=generator) * (num_tokens - 1)
-    places.requires_grad_()
-    found = sampled(values, sample_published(places, num_tokens))
-    expected = by_grid_sample(values, places)
+    positions = torch.rand(2, num_tokens, 3, 5, generator=generator) * (num_tokens - 1)
+    positions.requires_grad_()
+    found = sampled(values, sample_published(positions, num_tokens))
+    expected = by_grid_sample(values, positions)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     weights = torch.randn(found.shape, generator=generator)
     for ours, theirs in zip(
-        torch.autograd.grad((found * weights).sum(), (values, places)),
-        torch.autograd.grad((expected * weights).sum(), (values, places)),
+        torch.autograd.grad((found * weights).sum(), (values, positions)),
+        torch.autograd.grad((expected * weights).sum(), (values, positions)),
         strict=True,
     ):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
@@ -160,21 +160,21 @@ def test_published_sampling_is_grid_sample(num_tokens):
 
 def test_exact_sampling_interpolates_between_tokens():
     values = torch.tensor([0.0, 10.0, 20.0, 40.0]).reshape(1, 4, 1, 1)
-    places = torch.tensor([0.0, 1.5, 2.25, 3.0]).reshape(1, 4, 1, 1)
-    assert sampled(values, sample_exact(places, 4)).flatten().tolist() == [0, 15, 25, 40]
+    positions = torch.tensor([0.0, 1.5, 2.25, 3.0]).reshape(1, 4, 1, 1)
+    assert sampled(values, sample_exact(positions, 4)).flatten().tolist() == [0, 15, 25, 40]
 
 
 def test_places_stay_among_the_real_tokens():
     offsets = torch.randn(2, 9, 3, 5) * 20
-    places = neighbour_positions(offsets, torch.tensor([9, 4]))
-    assert (places >= 0).all()
-    assert (places[0] < 8).all()
-    assert (places[1] < 3).all()
+    positions = neighbour_positions(offsets, torch.tensor([9, 4]))
+    assert (positions >= 0).all()
+    assert (positions[0] < 8).all()
+    assert (positions[1] < 3).all()
 
 
 def test_a_window_lies_around_its_token():
-    places = neighbour_positions(torch.zeros(1, 9, 1, 5), torch.tensor([9]))
-    assert places[0, 4, 0].tolist() == [1, 2, 3, 4, 5]
-    assert places[0, 0, 0].tolist() == [5, 6, 7, 0, 1]
+    positions = neighbour_positions(torch.zeros(1, 9, 1, 5), torch.tensor([9]))
+    assert positions[0, 4, 0].tolist() == [1, 2, 3, 4, 5]
+    assert positions[0, 0, 0].tolist() == [5, 6, 7, 0, 1]
     three = neighbour_positions(torch.zeros(1, 9, 1, 3), torch.tensor([9]))
     assert three[0, 4, 0].tolist() == [2, 3, 4]

@@ -32,7 +32,7 @@ SETTINGS = TrainSettings(
 
 
 class CodeText(TextEncoder):
-    """Every place's vector is its number, over and over."""
+    """Every position's vector is its number, over and over."""
 
     def forward(self, text):
         return text.input_ids[..., None].expand(-1, -1, 16).float()

@@ -136,11 +136,11 @@ def test_long_sentences_keep_start_end_and_as_many_words_as_fit(tokenizer, words
 
 
 def test_kept_places_are_spread_from_the_first_to_the_last_word():
-    places = kept_positions(num_tokens=61, max_words=32)
-    assert len(places) == 31
-    assert places[:2] == [0, 1]
-    assert places[-1] == 60
-    assert set(np.diff(places[1:]).tolist()) == {2, 3}
+    positions = kept_positions(num_tokens=61, max_words=32)
+    assert len(positions) == 31
+    assert positions[:2] == [0, 1]
+    assert positions[-1] == 60
+    assert set(np.diff(positions[1:]).tolist()) == {2, 3}
 
 
 def test_up_to_end_of_no_sentences():

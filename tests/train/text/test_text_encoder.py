@@ -67,8 +67,8 @@ class Dictionary(WordTokenizer):
         batch = super().__call__(sentences)
         for row, sentence in zip(batch.input_ids, sentences, strict=True):
             words = sentence.split()[: self.max_words - 2]
-            for place, word in enumerate(words, start=1):
-                row[place] = self.known.get(word, self.unknown_token)
+            for position, word in enumerate(words, start=1):
+                row[position] = self.known.get(word, self.unknown_token)
         return batch
 
 
