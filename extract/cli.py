@@ -3,8 +3,6 @@
 Nothing heavy is imported before a command needs it, so that ``--help`` is instant.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +31,7 @@ from seds_core.command_line import (
     PipelineFile,
     run,
 )
-from seds_core.console import results
+from seds_core.console import print_json, results
 from seds_core.video_id import video_id_of
 
 if TYPE_CHECKING:
@@ -189,7 +187,7 @@ def info(store: Store, as_json: Json = False) -> None:
 
     description = describe(StoreReader(store))
     if as_json:
-        sys.stdout.write(json.dumps(description) + "\n")
+        print_json(description)
     else:
         results.print(report(description))
 

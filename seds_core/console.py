@@ -1,11 +1,13 @@
-"""One console, one way to report progress: everything a person sees goes through here.
+"""Everything that a user sees goes through here: progress, messages, tables, events.
 
 Progress and messages go to standard error, so that standard output holds only results and
 ``--json`` can be piped.
 """
 
+import json
+import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -19,6 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 Value = TypeVar("Value")
 
@@ -36,8 +39,8 @@ SECONDS_BETWEEN_LINES = 30.0
 def progress_bar() -> Progress:
     """A progress display with counts, rates, elapsed and remaining time.
 
-    Tasks are added with a field ``rates``: a text, empty at first. Where nobody sees a bar move,
-    as in a file, a plain line now and then tells the same.
+    Tasks are added with a field ``rates``: a text, empty at first. Where no bar can be seen to
+    move, as in a file, a plain line now and then tells the same.
     """
     return _TellingProgress(
         TextColumn("{task.description}"),
@@ -92,6 +95,25 @@ def track(values: Collection[Value], description: str) -> Iterator[Value]:
         for value in values:
             yield value
             progress.advance(task)
+
+
+def print_table(title: str, rows: Mapping[str, str]) -> None:
+    """Prints what a command has done, or would do, in numbers."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    results.print(table)
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Prints values as one line, which a program that reads along gets at once."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
+def print_event(event: str, **values: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Prints what has just happened, for ``--json``."""
+    print_json({"event": event, **values})
 
 
 def warn(text: str) -> None:

@@ -53,11 +53,6 @@ def with_changes(settings: SettingsT, part: str, changes: Mapping[str, object | 
     return validated(values, type(settings), "the command line")
 
 
-def pipeline_names(path: Path) -> list[str]:
-    """Names of the pipelines in a file, in its order."""
-    return list(_entry(_load(path), "pipelines", path, "the file"))
-
-
 MERGE_TAG = "tag:yaml.org,2002:merge"
 
 

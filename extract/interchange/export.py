@@ -1,9 +1,7 @@
 """``seds-extract export``: a store becomes one file a video, a published pickle or a .pose file."""
 
-import json
 import pickle
 import pickletools
-import sys
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -14,14 +12,13 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeaderDimensions
 from pose_format.utils.cocowholebody133_header import cocowholebody_components
 from rich.markup import escape
-from rich.table import Table
 
 from extract.interchange.formats import ExportFormat
 from extract.interchange.keypoint_video import nobody_found
 from extract.interchange.published import PUBLISHED_NAMES, FrameNames
 from extract.run.command import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
-from seds_core.console import fail, messages, progress_bar, results
+from seds_core.console import fail, messages, print_event, print_table, progress_bar
 from seds_core.errors import UsageError
 from seds_core.files import whole_file, write_whole
 from seds_core.store.provenance import Provenance
@@ -66,12 +63,14 @@ def run_export(
                         path.parent.mkdir(parents=True, exist_ok=True)
                         write_video(reader, video_id, path, form)
                         num_written += 1
-                        _print_event("finished", as_json, video_id=video_id)
+                        if as_json:
+                            print_event("finished", video_id=video_id)
                     else:
                         num_there += 1
                 except (OSError, ValueError) as error:  # a UsageError too
                     failures[video_id] = str(error)
-                    _print_event("failed", as_json, video_id=video_id, reason=str(error))
+                    if as_json:
+                        print_event("failed", video_id=video_id, reason=str(error))
                     messages.print(f"[red]failed[/] {escape(video_id)}: {escape(str(error))}")
                 progress.advance(task)
     except KeyboardInterrupt:
@@ -110,21 +109,14 @@ def _print_summary(
 ) -> None:
     if as_json:
         counts = {"finished": num_written, "already_there": num_there}
-        _print_event("summary", as_json, out=str(out), **counts, failed=failures)
+        print_event("summary", out=str(out), **counts, failed=failures)
         return
-    table = Table(title=f"Exported to {escape(str(out))}", title_justify="left", show_header=False)
-    table.add_row("files written", f"{num_written:,}")
-    table.add_row("already there", f"{num_there:,}")
-    table.add_row("failed", f"{len(failures):,}")
-    results.print(table)
+    rows = {"files written": num_written, "already there": num_there, "failed": len(failures)}
+    print_table(
+        f"Exported to {escape(str(out))}", {name: f"{count:,}" for name, count in rows.items()}
+    )
     for video_id, reason in failures.items():
         fail(f"{escape(video_id)}: {escape(reason)}")
-
-
-def _print_event(event: str, as_json: bool, **values: object) -> None:  # noqa: FBT001
-    if as_json:
-        sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
-        sys.stdout.flush()
 
 
 _POSE_VERSION = 0.2

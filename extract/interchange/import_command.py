@@ -1,7 +1,5 @@
 """``seds-extract import``: from the files of another program to a store."""
 
-import json
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from extract.interchange.coco_wholebody import open_coco_wholebody
 from extract.interchange.formats import ImportFormatName
@@ -39,7 +36,7 @@ from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.settings import ExtractSettings
 from extract.videos.listing import videos_of_index
 from extract.videos.part import WHOLE, part_name
-from seds_core.console import fail, messages, progress_bar, results
+from seds_core.console import fail, messages, print_event, print_table, progress_bar
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.pipeline_file import read_section
 from seds_core.store.reader import VideoEntry
@@ -267,7 +264,7 @@ class ImportReport(RunReport):
         if several := summary["several_people"]:
             rows["with several people"] = f"{several:,} (the signer of each is kept)"
         rows["time"] = f"{seconds:.1f} s"
-        _print_table(f"Imported into {escape(summary['store'])}", rows)
+        print_table(f"Imported into {escape(summary['store'])}", rows)
         for failure in summary["failed"]:
             fail(f"{escape(failure['path'])}: {escape(failure['reason'])}")
 
@@ -278,15 +275,14 @@ def _print_dry_run(store: Path, files: ImportedFiles, *, as_json: bool) -> None:
     # A file that holds many videos is counted once.
     num_bytes = sum(quick_identity(path)[0] for path in {item.path for item in plan.todo})
     if as_json:
-        summary = {
-            "event": "dry_run",
-            "store": str(store),
-            "missing": len(plan.missing),
-            "changed": len(plan.changed),
-            "already_there": plan.num_there,
-            "bytes": num_bytes,
-        }
-        sys.stdout.write(json.dumps(summary) + "\n")
+        print_event(
+            "dry_run",
+            store=str(store),
+            missing=len(plan.missing),
+            changed=len(plan.changed),
+            already_there=plan.num_there,
+            bytes=num_bytes,
+        )
         return
     rows = {
         "store": str(store),
@@ -295,11 +291,4 @@ def _print_dry_run(store: Path, files: ImportedFiles, *, as_json: bool) -> None:
         "already there": f"{plan.num_there:,}",
         "size of their files": f"{num_bytes / 1e6:,.1f} MB",
     }
-    _print_table("Dry run: nothing is written", rows)
-
-
-def _print_table(title: str, rows: dict[str, str]) -> None:
-    table = Table(title=title, title_justify="left", show_header=False)
-    for name, value in rows.items():
-        table.add_row(name, value)
-    results.print(table)
+    print_table("Dry run: nothing is written", rows)

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import json
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -26,7 +24,7 @@ from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo, DecodeJob
 from extract.videos.listing import videos_of_index
 from extract.videos.part import Crop, FrameCountChanged, VideoError
-from seds_core.console import messages, progress_bar, results
+from seds_core.console import messages, print_event, progress_bar, results
 from seds_core.errors import UsageError
 from seds_core.files import write_whole
 from seds_core.pipeline_file import read_section
@@ -83,13 +81,14 @@ def run_boxes(
                 video_id = decoded.job.video_id
                 try:
                     crop = crops[video_id] = _signer_crop(decoded, detect, detector.choice, margin)
-                    event = {"event": "found", "video_id": video_id, "crop": str(crop)}
+                    event, told = "found", {"crop": str(crop)}
                 except VideoError as error:
                     failures[video_id] = error.reason
-                    event = {"event": "failed", "video_id": video_id, "reason": error.reason}
+                    event, told = "failed", {"reason": error.reason}
                     name = f"{video_id} ({decoded.job.source_name})"
                     messages.print(f"[red]failed[/] {escape(f'{name}: {error.reason}')}")
-                _print_event(event, as_json=as_json)
+                if as_json:
+                    print_event(event, video_id=video_id, **told)
                 progress.update(task, advance=1)
     write_cropped_index(index, out, crops, size)
     _print_summary(out, len(videos) - len(jobs), crops, failures, as_json=as_json)
@@ -178,15 +177,10 @@ def _print_summary(
     as_json: bool,
 ) -> None:
     summary = {"found": len(crops), "cropped_before": num_cropped_before, "failed": failures}
-    _print_event({"event": "summary", "index": str(out), **summary}, as_json=as_json)
-    if not as_json:
+    if as_json:
+        print_event("summary", index=str(out), **summary)
+    else:
         results.print(
             f"{escape(str(out))}: {len(crops):,} signers found, {num_cropped_before:,} videos had "
             f"a crop, {len(failures):,} are left without"
         )
-
-
-def _print_event(event: Mapping[str, object], *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(event) + "\n")
-        sys.stdout.flush()

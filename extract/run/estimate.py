@@ -1,7 +1,5 @@
 """The estimator of ``--dry-run`` and ``plan``: looks into videos, measures some, extrapolates."""
 
-import json
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,7 +23,7 @@ from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError, VideoProperties
 from extract.videos.source_identity import quick_look
 from seds_core.clip_plan import plan_clips
-from seds_core.console import messages, progress_bar, results
+from seds_core.console import messages, print_event, progress_bar, results
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.commit import parts_of
 from seds_core.store.provenance import Provenance
@@ -145,7 +143,7 @@ def estimate_run(
 def print_estimate(estimate: dict[str, Any], *, as_json: bool) -> None:
     """Prints what a run would do."""
     if as_json:
-        sys.stdout.write(json.dumps({"event": "dry_run", **estimate}) + "\n")
+        print_event("dry_run", **estimate)
         return
     num_videos = estimate["missing"] + estimate["changed"] - estimate["unreadable"]
     table = Table(title="Dry run: nothing is written", title_justify="left", show_header=False)

@@ -1,8 +1,6 @@
 """What a pipeline would take, behind ``seds-extract plan``: measured here, in tables or as JSON."""
 
-import json
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -42,7 +40,7 @@ from extract.run.streams import extraction_device
 from extract.settings import ExtractSettings
 from extract.videos.listing import ListedVideo, VideoList
 from seds_core.command_line import PIPELINE_FILE
-from seds_core.console import messages, results
+from seds_core.console import messages, print_json, results
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section
 
@@ -137,7 +135,7 @@ def run_plan(
         is_drawn=listed is None,
     )
     if as_json:
-        sys.stdout.write(json.dumps(as_values(plan)) + "\n")
+        print_json(as_values(plan))
     else:
         results.print(plan_tables(plan))
     return 0

@@ -1,8 +1,6 @@
 """What a run reports while it works and when it is done, and where its time went."""
 
-import json
 import resource
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from rich.table import Table
 
 from extract.videos.decoding import DecodeJob
 from seds_core.command_line import EXIT_ERROR
-from seds_core.console import fail, messages, results
+from seds_core.console import fail, messages, print_event, print_table, results
 from seds_core.store.staging import FailedVideo, FinishedVideo
 
 EXIT_ALL_THERE = 0
@@ -234,20 +232,21 @@ class RunReport:
         if self.as_json:
             self._event("summary", **summary)
             return
-        table = Table(
-            title=f"Extracted into {summary['store']}", title_justify="left", show_header=False
-        )
         # A run with nothing to do may take no measurable time.
         seconds = max(summary["seconds"], 1e-9)
-        table.add_row("videos extracted", f"{summary['finished']:,}")
-        table.add_row("already there", f"{summary['already_there']:,}")
+        rows = {
+            "videos extracted": f"{summary['finished']:,}",
+            "already there": f"{summary['already_there']:,}",
+        }
         if summary["in_other_hands"]:
-            table.add_row("other processes at work on", f"{summary['in_other_hands']:,}")
-        table.add_row("failed", f"{len(summary['failed']):,}")
-        table.add_row("frames", f"{summary['frames']:,} ({summary['frames'] / seconds:.1f}/s)")
-        table.add_row("rows", f"{summary['rows']:,}")
-        table.add_row("time", f"{seconds:.1f} s")
-        results.print(table)
+            rows["other processes at work on"] = f"{summary['in_other_hands']:,}"
+        rows |= {
+            "failed": f"{len(summary['failed']):,}",
+            "frames": f"{summary['frames']:,} ({summary['frames'] / seconds:.1f}/s)",
+            "rows": f"{summary['rows']:,}",
+            "time": f"{seconds:.1f} s",
+        }
+        print_table(f"Extracted into {summary['store']}", rows)
         for failure in summary["failed"]:
             fail(f"{escape(failure['path'])}: {escape(failure['reason'])}")
         if summary["broken"]:
@@ -272,6 +271,4 @@ class RunReport:
 
     def _event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
         if self.as_json:
-            # A program that reads the events hears of each at once.
-            sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
-            sys.stdout.flush()
+            print_event(event, **values)

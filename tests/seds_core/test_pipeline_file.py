@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from seds_core.pipeline_file import PipelineError, Settings, pipeline_names, read_section
+from seds_core.pipeline_file import PipelineError, Settings, read_section
 
 
 class Inner(Settings):
@@ -54,12 +54,12 @@ def test_a_file_that_is_no_utf_8_is_named(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_bytes("pipelines: {größe: 1}".encode("latin-1"))
     with pytest.raises(PipelineError, match=r"p\.yaml is not UTF-8"):
-        pipeline_names(path)
+        read_section(path, "demo", "extract", Settings)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PipelineError, match=r"nowhere\.yaml"):
-        pipeline_names(tmp_path / "nowhere.yaml")
+        read_section(tmp_path / "nowhere.yaml", "demo", "extract", Settings)
 
 
 def test_a_pipeline_may_build_on_another(tmp_path):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from seds_core.console import results, warn
+from seds_core.console import print_json, results, warn
 from train.evaluation import TieRule
 from train.evaluation.load_model import EvaluatedModel
 from train.evaluation.metrics import (
@@ -76,7 +75,7 @@ def report(
         spread = spread_of([m.scores for m in models], ties) if len(models) > 1 else None
         values = {"models": [describe(model, ties) for model in models], "spread": spread}
         published = {"published": comparison} if comparison else {}
-        sys.stdout.write(json.dumps(values | published) + "\n")
+        print_json(values | published)
         return
     tables = [table for m in models for table in (model_table(m, ties), confusion_table(m))]
     tables.append(spread_table(models, ties) if len(models) > 1 else None)
