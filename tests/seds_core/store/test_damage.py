@@ -1,21 +1,113 @@
-"""What a damaged store costs: its damaged videos, and nothing of the others."""
+"""A damaged store is noticed and mended; what is sound stays to the bit."""
 
+import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import zarr
 from finished_videos import RGB, finished, problems_of
+from small_stores import RGB as RGB_MADE_BEFORE
+from small_stores import rgb_video, write_store
 from stores_made_before import made_before
+from zarr.codecs import GzipCodec
 
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
+from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.repair import files_without_checksum, find_damage, repair_store
+from seds_core.store.repair import (
+    checksum_problem,
+    files_without_checksum,
+    find_damage,
+    repair_store,
+    structure_problems,
+)
 from seds_core.store.staging import StoreInUseError, rows_checksum
-from seds_core.store.writer import BulkWriter
+from seds_core.store.writer import BulkWriter, StoreWriter
+
+
+def make_store(path):
+    with StoreWriter(path, RGB) as writer:
+        writer.want(["a", "b"])
+        while (video_id := writer.claim()) is not None:
+            writer.finish(finished(video_id))
+    return StoreReader(path)
+
+
+def test_a_whole_store_has_no_problems(tmp_path):
+    store = make_store(tmp_path / "s.zarr")
+    assert structure_problems(store) == []
+    assert [checksum_problem(store, v) for v in store.videos] == [None, None]
+
+
+def test_a_changed_row_is_found_and_named(tmp_path):
+    path = tmp_path / "s.zarr"
+    with StoreWriter(path, RGB) as writer:
+        writer.want(["a", "b"])
+        while (video_id := writer.claim()) is not None:
+            writer.finish(finished(video_id))
+    zarr.open_array(path / "rows" / "features")[4] = 7
+    store = StoreReader(path, even_damaged=True)
+    assert checksum_problem(store, "a") is None
+    assert "'b'" in checksum_problem(store, "b")
+
+
+def test_a_damaged_file_is_found(tmp_path):
+    path = tmp_path / "s.zarr"
+    make_store(path)
+    shard = path / "rows" / "features" / "c" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    shard.write_bytes(content)
+    store = StoreReader(path)
+    assert any(checksum_problem(store, v) for v in store.videos)
+
+
+def test_a_missing_array_and_impossible_rows_are_found(tmp_path):
+    path = made_before(tmp_path)
+    zarr.open_array(path / "videos" / "first_row")[1] = 11
+    (path / "rows" / "frame_step" / "zarr.json").unlink()
+    problems = problems_of(path)
+    assert any("rows/frame_step/zarr.json" in problem for problem in problems)
+    assert any("'b': rows 11 + " in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("committed", {"videos": 1, "rows": 3}),
+        ("failures", {"c": {"video_id": "c", "path": "", "reason": "none"}}),
+        ("weights", replace(RGB.weights, sha256="1" * 64).recorded()),
+        ("files", {}),
+    ],
+)
+def test_attributes_that_were_not_written_are_refused(tmp_path, name, value):
+    path = tmp_path / "s.zarr"
+    make_store(path)
+    attributes = zarr.open_group(path).attrs
+    attributes["a note of somebody's"] = "kept"
+    assert list(StoreReader(path).videos) == ["a", "b"]
+    attributes[name] = value
+    with pytest.raises(DamagedStoreError, match=r"zarr\.json is not what was written.*copy"):
+        StoreReader(path)
+
+
+OPTIONAL = {"clip_frames"}  # stores of evenly spaced clips may lack it
+
+
+def test_a_root_of_the_earlier_version_that_lacks_something_is_refused_by_name(tmp_path):
+    root = made_before(tmp_path) / "zarr.json"
+    whole = json.loads(root.read_text())
+    for name in whole["attributes"].keys() - OPTIONAL:
+        attributes = {key: value for key, value in whole["attributes"].items() if key != name}
+        root.write_text(json.dumps(whole | {"attributes": attributes}))
+        with pytest.raises(UsageError, match=rf"{name}|layout version None|not a store"):
+            StoreReader(root.parent)
+
 
 IDS = ["a", "b", "c"]
 
@@ -187,3 +279,51 @@ def test_zeros_that_an_earlier_version_did_not_store_are_no_damage(tmp_path):
     with pytest.raises(DamagedStoreError, match="rows of 'a' are missing"):
         StoreReader(path)
     assert list(repair_store(path).failures) == ["a", "b", "c"]
+
+
+@pytest.fixture
+def two_videos(tmp_path):
+    with BulkWriter(tmp_path / "s.zarr", RGB) as writer:
+        for number in range(9):
+            writer.add(finished(f"video-{number}", num_rows=1 + number))
+    return tmp_path / "s.zarr"
+
+
+def test_rows_are_those_that_zarr_reads(two_videos):
+    store, group = StoreReader(two_videos), zarr.open_group(two_videos, mode="r")
+    for entry in store.videos.values():
+        run = slice(entry.first_row, entry.first_row + entry.num_rows)
+        for name, values in store.rows(entry.video_id).items():
+            np.testing.assert_array_equal(values, group["rows"][name][run])
+    assert list(store.videos) == group["videos"]["video_id"][:].tolist()
+
+
+def test_an_array_that_somebody_stored_anew_is_read_through_zarr(tmp_path):
+    two_videos = made_before(tmp_path)
+    before = StoreReader(two_videos).rows("c")
+    rows = zarr.open_group(two_videos, mode="r+")["rows"]
+    values = rows["features"][:]
+    rows.create_array(
+        "features",
+        data=values,
+        chunks=(7, 8),
+        compressors=[GzipCodec()],
+        dimension_names=("row", "rgb"),
+        overwrite=True,
+    )
+    np.testing.assert_array_equal(StoreReader(two_videos).rows("c")["features"], before["features"])
+    assert problems_of(two_videos) == []
+    with pytest.raises(StoreMismatchError, match="rows/features was stored anew"):
+        write_store(two_videos, RGB_MADE_BEFORE, [rgb_video("d", 12)])
+
+
+def test_a_reader_goes_on_while_the_store_grows(two_videos):
+    store = StoreReader(two_videos)
+    before = store.rows("video-8")
+    with BulkWriter(two_videos, RGB, pack_rows=2) as writer:
+        for number in range(4):
+            writer.add(finished(f"added-{number}"))
+            for name, values in store.rows("video-8").items():
+                np.testing.assert_array_equal(values, before[name])
+    assert list(store.videos) == [f"video-{number}" for number in range(9)]
+    assert len(StoreReader(two_videos).videos) == 13
