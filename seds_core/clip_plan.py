@@ -79,9 +79,11 @@ def clip_starts(
 
     A timeline shorter than a clip still gives one clip.
     """
+    # A timeline shorter than a clip has one, whose missing frames repeat the last one.
     count = max(1, num_timeline_frames - clip_length + 1)
     if max_clips is None or count <= max_clips:
         return np.arange(count, dtype=np.int32)
+    # Rounded down.
     return np.linspace(0, count - 1, max_clips, dtype=int).astype(np.int32)
 
 

@@ -34,14 +34,15 @@ def run(
     section: str = "",
     schema: "Callable[[], type[Settings]] | None" = None,
 ) -> None:
-    """Runs a command line; what a person can mend is told without a trace.
+    """Runs a command line; what the user can mend is told without a trace.
 
-    ``schema`` gives the settings under ``section`` of a pipeline: who writes one of them as an
-    option is told where it stands.
+    ``schema`` gives the settings under ``section`` of a pipeline: an option that is one of them is
+    refused with the name of its key.
     """
+    # Names of files need not be text.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
+            stream.reconfigure(errors="backslashreplace")
     try:
         if schema is not None and isinstance(app, typer.Typer):
             _refuse_settings(app, section, schema, sys.argv[1:])
@@ -61,6 +62,8 @@ def _refuse_settings(
     arguments: Sequence[str],
 ) -> None:
     """Raises :class:`UsageError` for an option that is none, and is a setting."""
+    # Settings stand in the pipeline file and not on the command line: users of other programs try
+    # them as options first.
     known = set(_options(typer.main.get_command(app)))
     end = arguments.index("--") if "--" in arguments else len(arguments)
     for argument in arguments[:end]:

@@ -58,20 +58,18 @@ def progress_bar() -> Progress:
 class _TellingProgress(Progress):
     """Prints a line at intervals where the console is no terminal."""
 
+    # When the last line was printed.
     _told = 0.0
 
     def start(self) -> None:
-        """Begins to count the time to the first line."""
         self._told = time.monotonic()
         super().start()
 
     def update(self, task_id: TaskID, **changes: Any) -> None:  # noqa: ANN401 - as in rich
-        """As rich's."""
         super().update(task_id, **changes)
         self._tell(task_id)
 
     def advance(self, task_id: TaskID, advance: float = 1) -> None:
-        """As rich's."""
         super().advance(task_id, advance)
         self._tell(task_id)
 

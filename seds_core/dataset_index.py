@@ -1,7 +1,7 @@
 """The list of a data set's videos: a table (:mod:`seds_core.tables`) with one line a video.
 
 Columns ``video_id`` and ``path`` are needed; ``split`` and ``text`` are for training and may be
-left out for extraction. Other columns are kept for whoever reads them, their names in lower case.
+left out for extraction. Other columns are kept, their names in lower case.
 Relative paths start at the table's own folder.
 """
 
@@ -93,12 +93,13 @@ def write_index(path: Path, videos: Sequence[IndexedVideo]) -> None:
 
 
 def _line(video: IndexedVideo, folder: Path) -> dict[str, str]:
-    whole = Path(os.path.abspath(video.path))  # links keep their names
+    # Not resolved: links keep their names.
+    whole = Path(os.path.abspath(video.path))
     base = os.path.abspath(folder)
-    place = whole.relative_to(base) if whole.is_relative_to(base) else whole
+    written = whole.relative_to(base) if whole.is_relative_to(base) else whole
     return {
         "video_id": video.video_id,
-        "path": str(place),
+        "path": str(written),
         "split": video.split,
         "text": _LINE_BREAKS.sub(" ", video.text),
         **{name: _LINE_BREAKS.sub(" ", value) for name, value in video.other.items()},

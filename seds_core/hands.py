@@ -123,6 +123,7 @@ def boxes_beyond_arm(
     upper_arm = np.sqrt(((elbow - shoulder) ** 2).sum(axis=1))
     side = _ARM_SCALE * np.maximum(forearm, _UPPER_ARM_FRACTION * upper_arm)
     centre = wrist + _BEYOND_WRIST * (wrist - elbow)
+    # The left and upper edges move the box, the right and lower ones cut it.
     origin = np.maximum(centre - side[:, None] / 2, 0)
     side = np.minimum(side, (np.array(image_size) - origin).min(axis=1))
     is_usable = (arm[..., 2] >= ARM_CONFIDENCE).all(axis=1) & (side >= 1)

@@ -122,6 +122,7 @@ def _problem(item: Any, schema: type[Settings]) -> str:  # noqa: ANN401 - pydant
 
 def _keys_at(schema: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Names of the fields of the model that stands at ``location`` below ``schema``."""
+    # Sections nest as models do; a part that is no model, such as an index, changes nothing.
     for part in location:
         field = schema.model_fields.get(str(part))
         if field is not None and isinstance(field.annotation, type):

@@ -17,11 +17,11 @@ from pathlib import Path
 from seds_core.errors import UsageError
 
 _DELIMITERS = ",\t;|"
+# Sentences do not hold these delimiters: programs often write such files without quoting.
 _LITERAL = "\t|"
-"""Delimiters that sentences do not hold: programs often write such files without quoting."""
 _QUOTATION = re.compile(r'"[^"]*"')
+# Lines of a record, which bounds how far a quotation is followed.
 _MAX_LINES = 100
-"""Lines of a record, which bounds how far a quotation is followed."""
 
 
 class TableError(UsageError):
@@ -56,6 +56,7 @@ class Table:
         """Reads the header. ``unquoted`` is as :func:`open_table` describes it."""
         self._path = path
         self._lines = lines
+        # Lines that were looked at and not yet read, as a quotation might reach into them.
         self._ahead: deque[str] = deque()
         self._line = 0
         self.header = self._next() or ""
@@ -73,6 +74,8 @@ class Table:
 
         Raises :class:`TableError` where the file turns out to be no text.
         """
+        # Line of a quotation mark that matches no other. The next line with an odd number of them
+        # may be the quotation's end, and is no record either.
         open_since = 0
         while (text := self._next()) is not None:
             line = self._line

@@ -58,6 +58,7 @@ class StoreArrays:
     @classmethod
     def create(cls, path: Path, provenance: Provenance) -> "StoreArrays":
         """Makes an empty store. It appears under its name only when it is complete."""
+        # Under the lock of the staging folder, a leftover can only be a dead process's.
         unfinished = path.with_name(f"{path.name}.creating")
         shutil.rmtree(unfinished, ignore_errors=True)
         group = zarr.create_group(unfinished, zarr_format=3)
@@ -138,6 +139,8 @@ class StoreArrays:
         software = before.software
         if (now := software_versions()) not in software:
             software = [*software, now]
+        # Rows and table entries beyond the committed ones count for nothing, so the order of files
+        # does not matter until the root names their checksums.
         with Replacements(self.path) as replacements:
             after = replace(
                 before,
@@ -164,7 +167,8 @@ class StoreArrays:
                     f"{self.path / part / spec.name} was stored anew in a form that can be read "
                     "but not extended: make a new store"
                 )
-            if start % files.shard:  # what stays in a file must not get a new checksum unseen
+            # The last shard is not full: what stays in it must not get a new checksum unseen.
+            if start % files.shard:
                 self.files.refuse_damaged(files.path(start // files.shard))
             metadata = files.folder / "zarr.json"
             replacements.add(files.write(start, columns[spec.name]))

@@ -61,8 +61,8 @@ class Commit:
 _Count = Annotated[int, Field(ge=0)]
 
 
+# A file that is not as expected is looked at so often: another process may be replacing it.
 _LOOKS = 3
-"""At a file that is not as expected: another process may be replacing it."""
 
 
 class _Committed(BaseModel):
@@ -107,6 +107,7 @@ def read_commit(store_path: Path) -> Commit:
     :class:`DamagedRootError` for one whose attributes are not those that were written.
     """
     attributes = _read_document(store_path)["attributes"]
+    # Another version comes first: its attributes need not have anything of this one's.
     refuse_other_layout(attributes)
     if not _is_as_written(attributes):
         raise DamagedRootError(store_path, "its zarr.json is not what was written")
@@ -137,6 +138,7 @@ def read_commit(store_path: Path) -> Commit:
 
 def write_commit(store_path: Path, commit: Commit) -> None:
     """Makes it the contents of the store; attributes that others have added stay."""
+    # A new store has a root already, which Zarr has written, but none of these attributes.
     document = _read_document(store_path, complete=False)
     attributes = commit.provenance.to_attributes() | {
         "committed": {"videos": commit.num_videos, "rows": commit.num_rows},
@@ -156,6 +158,7 @@ class StoreRoot:
     def __init__(self, path: Path) -> None:
         """Raises like :func:`read_commit`."""
         self.path = path
+        # What was read last, and what tells that file from a later one of the same name.
         self._read: tuple[object, Commit] = (None, read_commit(path))
 
     @property
@@ -184,6 +187,7 @@ class StoreRoot:
         Only a ``thorough`` look reads it; another one finds what is missing or cut off.
         """
         for _ in range(_LOOKS):
+            # What is expected is read again with every look, as it changes with the file.
             if not (expected := self.expected(path)):
                 return None
             try:
@@ -225,7 +229,8 @@ def _read_document(store_path: Path, *, complete: bool = True) -> dict[str, Any]
 
 
 def _is_as_written(attributes: dict[str, Any]) -> bool:
-    """Whether attributes have their checksum; those of earlier versions need none."""
+    # Earlier versions wrote neither a checksum nor a list of files; later ones write both, so that
+    # a lost checksum is noticed.
     if "checksum" not in attributes:
         return "files" not in attributes
     try:
@@ -235,7 +240,7 @@ def _is_as_written(attributes: dict[str, Any]) -> bool:
 
 
 def _checksum(attributes: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Over the attributes named; others may add theirs."""
+    # Only over the attributes named, so that users and other programs may add their own.
     covered = json.dumps({name: attributes[name] for name in names}, sort_keys=True)
     return {"of": names, "crc32c": google_crc32c.value(covered.encode())}
 
@@ -248,6 +253,7 @@ class StoreFiles:
 
     def __init__(self, root: StoreRoot) -> None:
         self._root = root
+        # "part/name" -> the files of an array, or None for one that only Zarr can read.
         self._opened: dict[str, ShardFiles | None] = {}
         self.specs = parts_of(root.known.provenance)
         """The arrays that belong to the store."""
@@ -282,7 +288,8 @@ class StoreFiles:
         self._opened[f"{part}/{name}"] = files
 
     def _zeros(self, files: ShardFiles, part: Part, name: str) -> Iterator[int]:
-        """Shards without a file, where earlier versions may have had nothing but zeros to store."""
+        # Zarr, with which earlier versions wrote, makes no file for a shard of zeros. In the table
+        # only one column can be all zeros: the first row of a single video.
         if part == "videos" and (name, self.count(part)) != ("first_row", 1):
             return
         for number in files.numbers(0, self.count(part)):
@@ -327,8 +334,9 @@ class StoreFiles:
             specs = {f"{part}/{spec.name}": (part, spec) for part, spec in self.each_spec()}
             described = specs.get(name.parent.as_posix())
             return self.metadata_problem(*described) if described else None
+        # An earlier version's shard, in which nothing but the index has a checksum.
         files = self.opened(*name.parts[:2])  # type: ignore[arg-type]
-        try:  # nothing but its index has a checksum
+        try:
             if files:
                 files.check_index(int(name.parts[3]))
         except DamagedShardError as error:

@@ -108,7 +108,8 @@ class Replacements:
 
     def add(self, replacements: Iterable[Replacement]) -> None:
         """Takes written files, which get their names with the others."""
-        for replacement in replacements:  # which are written meanwhile
+        # Each is written when it is asked for; those before it are deleted should it fail.
+        for replacement in replacements:
             self._written.append(replacement)
 
     def sync(self) -> None:
@@ -121,6 +122,7 @@ class Replacements:
         if not self._written:
             return {}
         self.sync()
+        # Files of an interrupted pack may still lie there: what they may be stays listed.
         names = {r.path.relative_to(self.store_path).as_posix(): r for r in self._written}
         expected = read_replacing(self.store_path)
         for name, replacement in names.items():
@@ -129,7 +131,8 @@ class Replacements:
         write_whole(self.store_path / _REPLACING, json.dumps(listed).encode())
         folders = set()
         for replacement in self._written:
-            path = replacement.path  # the folder of a new shard may be new itself
+            path = replacement.path
+            # The folder of a new shard may be new itself.
             folders |= {path.parent} if path.exists() else {*path.parents}
             replacement.unfinished.replace(path)
         sync_all(folder for folder in folders if folder.is_relative_to(self.store_path))
@@ -147,5 +150,6 @@ def read_replacing(store_path: Path) -> dict[str, tuple[FileChecksum, ...]]:
         return {name: tuple(map(FileChecksum.parse, texts)) for name, texts in listed.items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError, AttributeError):  # damaged: then it vouches for nothing
+    except (ValueError, TypeError, AttributeError):
+        # A damaged list vouches for nothing.
         return {}

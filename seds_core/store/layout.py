@@ -44,8 +44,9 @@ def row_arrays(
     return _rgb_rows(feature_dim, feature_dtype, clip_frames) if kind == "rgb" else _POSE_ROWS
 
 
+# The command lines read this file, and must not load NumPy.
 ELEMENT_BYTES = {"bool": 1, "float16": 2, "float32": 4, "int32": 4}
-"""Of the types that row arrays have; the command lines read this file, and load no NumPy."""
+"""Bytes of the types that row arrays have."""
 
 CHUNK_BYTES = 256 * 1024
 """At most; a video's rows lie in two or three chunks."""
@@ -60,7 +61,7 @@ CHUNKS_PER_SHARD = 256
 def _row(
     name: str, dtype: str, axes: tuple[str, ...], sizes: tuple[int, ...], unit: str, text: str
 ) -> ArraySpec:
-    """A row array; chunks are powers of two, so that the shards of two arrays end together."""
+    # Chunks are powers of two, so that the shards of two arrays end together.
     fitting = CHUNK_BYTES // (ELEMENT_BYTES[dtype] * math.prod(sizes))
     chunk = min(CHUNK_ROWS, 2 ** (max(fitting, 1).bit_length() - 1))
     return ArraySpec(

@@ -40,9 +40,9 @@ LATER_KEYS = (
 """What the first stores did not record yet: lacking it is no sign that a store was made
 differently."""
 
+# The name and place of a model's config decide only where the config's content is not recorded.
 _CONFIG = "weights.config_sha256"
 _NAMES_OF_CONFIG = frozenset({"settings.pose.model", "weights.config"})
-"""They decide only where the config's content is not recorded."""
 
 
 class StoreMismatchError(UsageError):
@@ -404,7 +404,7 @@ class Provenance:
         return digest in {replace(self, device=device).digest() for device in devices}
 
     def _leaves(self) -> dict[str, Any]:
-        """Dotted name -> value of the attributes, without what is unknown or decides nothing."""
+        # Dotted name -> value of the attributes, without what is unknown or decides nothing.
         leaves = _flat(self.to_attributes())
         unknown = {name for name in LATER_KEYS if not leaves.get(name)}
         return {name: value for name, value in leaves.items() if name not in FILE_NAMES | unknown}

@@ -93,17 +93,18 @@ class VideoTable(Mapping[str, VideoEntry]):
         return len(self._indexes)
 
     def _column(self, name: str) -> np.ndarray:
-        """Read when it is asked for first: what was committed never changes."""
+        # Read when it is asked for first: what was committed never changes.
         if name not in self._columns:
             assert self._arrays is not None, "all columns are read before the store is left behind"
             values = self._arrays.read_video_column(name, self._num_entries)
+            # Stores of earlier versions may hold names as a Mac writes them.
             if name == "video_id":
                 values[:] = list(map(video_id_of, values))
             self._columns[name] = values
         return self._columns[name]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the opened store."""
+        # Another process gets all columns and not the opened store.
         for name in _ENTRY_COLUMNS:
             self._column(name)
         return vars(self) | {"_arrays": None}
@@ -176,7 +177,8 @@ class StoreReader:
             raise DamagedStoreError(self.path, f"{damage[0]}{others}")
 
     def _refuse_lost_zeros(self) -> None:
-        """Earlier versions wrote no file for a shard of zeros: whether these hold nothing else."""
+        # Earlier versions wrote no file for a shard of zeros, so one that was lost looks the same:
+        # only the checksums of the rows in it tell.
         for zeros in self.arrays.files.shards_of_zeros():
             for video_id, entry in self.videos.items():
                 if entry.first_row >= zeros.stop or entry.rows.stop <= zeros.start:

@@ -134,6 +134,7 @@ class _Repair:
     def __init__(self, arrays: StoreArrays, folder: Path, watch: Watch) -> None:
         """``folder`` is for an empty store, whose arrays are described alike."""
         self._arrays = arrays
+        # Damaged metadata are replaced by those of an empty store that is made in the same way.
         self._template = StoreArrays.create(folder / "template.zarr", arrays.provenance)
         for part, spec in arrays.files.each_spec():
             self._open_array(part, spec)
@@ -142,6 +143,7 @@ class _Repair:
         bad = self._table.bad_entries()
         bad |= self._with_bad_rows(bad, watch)
         bad |= self._table.superseded_by(bad)
+        # Videos whose names are certain are recorded as failures, so that the next run does them.
         paths = {n: self._table.columns["path"][p] for n, p in self._table.named(bad).items()}
         failures = {n: asdict(FailedVideo.now(n, path, _REASON)) for n, path in paths.items()}
         unlisted = [p for p in arrays.files.needed() if not arrays.root.expected(p)]
@@ -165,6 +167,7 @@ class _Repair:
 
     def _open_array(self, part: Part, spec: ArraySpec) -> None:
         """Makes an array readable as far as it goes, whatever its metadata have become."""
+        # Indexes are trusted although their checksums may differ: rows have checksums of their own.
         folder = self._arrays.path / part / spec.name
         is_damaged = self._arrays.files.damage(folder / "zarr.json", thorough=True)
         try:
@@ -209,6 +212,7 @@ class _Table:
     """The table of videos as far as it can be read; entries go by their index."""
 
     def __init__(self, arrays: StoreArrays, damaged: Collection[Path]) -> None:
+        # Column -> its values, zeros where they are lost, and the indexes that may not be right.
         self.columns: dict[str, list[Any]] = {}
         self._doubtful: dict[str, set[int]] = {}
         for spec in arrays.files.specs["videos"]:
@@ -221,8 +225,10 @@ class _Table:
         """Entries that are not what was written."""
         recorded = self.columns.get(ENTRY_CHECKSUM.name)
         others = {p for spec in VIDEO_ARRAYS for p in self._doubtful[spec.name]}
-        if recorded is None:  # of an earlier version: nothing tells the entries of a file apart
+        if recorded is None:
+            # An earlier version's table: nothing tells sound entries of a damaged file from others.
             return self._known & others
+        # Where only the column of checksums is damaged, it is written anew from the others.
         changed = {p for p in self._known if recorded[p] != self._checksums[p]}
         return changed - (self._doubtful[ENTRY_CHECKSUM.name] - others)
 
@@ -252,6 +258,7 @@ class _Table:
 
     def _latest(self, bad: set[int]) -> dict[str, int]:
         """Of several entries the last one counts; those without a certain name are left out."""
+        # A later index replaces an earlier one of the same name.
         nameless = bad & self._doubtful["video_id"]
         return {self._name(index): index for index in sorted(self._known - nameless)}
 

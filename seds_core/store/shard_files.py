@@ -93,6 +93,7 @@ class ShardFiles:
                 and tuple(chunk_sizes) == sizes
                 and not metadata["fill_value"]  # 0, False or no text
             )
+            # Another program may have stored the array anew, in any form that Zarr can read.
             if not is_understood:
                 return None
             is_text = metadata["data_type"] == "string"
@@ -122,6 +123,8 @@ class ShardFiles:
         ones. Raises :class:`DamagedShardError` where entries that are to stay cannot be read.
         """
         stop = start + sum(map(len, runs))
+        # Whole chunks before the start are copied as they are; the chunk that the start lies in is
+        # read, and compressed again with what follows.
         first = start // self.chunk * self.chunk
         chunks = _pieces([self.read(first, start), *runs], self.chunk)
         with ThreadPoolExecutor(COMPRESSING_THREADS) as pool:
@@ -138,6 +141,7 @@ class ShardFiles:
         """
         contents: list[bytes | None] = []
         for position in range(self.shard // self.chunk):
+            # Decoding is the only proof that there is of a chunk in a file whose checksum differs.
             try:
                 [content] = self._stored(number, range(position, position + 1))
                 with _naming(self.path(number)):
@@ -179,6 +183,7 @@ class ShardFiles:
         path = self.path(number)
         path.parent.mkdir(parents=True, exist_ok=True)
         index = np.full((self.shard // self.chunk, 2), NOT_STORED, "<u8")
+        # The checksum of the whole file is made while it is written, without reading it again.
         crc32c = 0
         with unfinished_file(path) as file:
             for position, content in enumerate(contents):
@@ -219,6 +224,7 @@ class ShardFiles:
         identity = (found.st_ino, found.st_size, found.st_mtime_ns)
         if number in self._indexes and self._indexes[number][0] == identity:
             return self._indexes[number][1]
+        # Offset and length of each chunk in 8 bytes, little-endian, then a CRC-32C of them.
         size = 16 * (self.shard // self.chunk)
         content = os.pread(file, size + 4, max(found.st_size - size - 4, 0))
         checksum = int.from_bytes(content[size:], "little")
@@ -274,6 +280,8 @@ def _blosc(*, cname: str, clevel: int, shuffle: str, blocksize: int, **_typesize
 
 def _pieces(runs: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
     """Arrays of consecutive entries cut anew: lists of ``size`` entries, the last one of fewer."""
+    # Parts of the present list, and the entries that it still lacks. Parts are views: nothing is
+    # copied before a chunk is compressed.
     pieces: list[np.ndarray] = []
     missing = size
     for run in runs:

@@ -130,7 +130,8 @@ def read_finished(path: Path) -> StagedVideo:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             rows = {name: arrays[name] for name in arrays.files}
-        if "__source__" in rows:  # of an earlier version
+        if "__source__" in rows:
+            # An earlier version did not say what made the rows, and gave them no checksum.
             source = json.loads(rows.pop("__source__").tobytes())
             return StagedVideo(FinishedVideo(VideoSource(**source), rows), "")
         header = json.loads(rows.pop("__header__").tobytes())
@@ -207,6 +208,7 @@ class Staging:
         self._of_threads = RLock()  # one file lock serves all threads of a process at once
         self._lock = FileLock(root / "lock", thread_local=False)
         self._alone = FileLock(root / "alone", thread_local=False)
+        # Its folder tells other processes what this one works on, as long as ``alive`` is locked.
         self._own = self._writers / uuid4().hex
         self._alive = FileLock(self._own / "alive", thread_local=False)
 
@@ -309,6 +311,7 @@ class Staging:
 
     def add_finished(self, video: FinishedVideo, provenance: Provenance) -> None:
         """Keeps a finished video, behind those that are waiting already."""
+        # The number keeps the order over processes: what finished last counts.
         number = max((int(number) for number, _ in self._waiting()), default=-1) + 1
         key = video_key(video.source.video_id)
         write_finished(self._finished / f"{number:09d}-{key}.npz", video, provenance)
@@ -366,7 +369,8 @@ class Staging:
                 path.unlink()
 
     def _waiting(self) -> Iterator[tuple[str, str]]:
-        """Number and key of each finished video; listed anew with every claim, so no paths."""
+        """Number and key of each finished video."""
+        # Names only: there may be thousands, and every claim lists them anew.
         for name in os.listdir(self._finished):
             if found := _FINISHED.fullmatch(name):
                 yield found[1], found[2]

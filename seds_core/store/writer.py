@@ -108,6 +108,7 @@ class PackedStore:
 
     def append(self, videos: Sequence[FinishedVideo], failures: Iterable[FailedVideo]) -> None:
         """Adds videos and replaces all failures; a video that succeeds has failed no longer."""
+        # Of several failures of one video the last one is kept.
         succeeded = {video.source.video_id for video in videos}
         latest = {failure.video_id: asdict(failure) for failure in failures}
         recorded = {name: latest[name] for name in sorted(latest.keys() - succeeded)}
@@ -119,6 +120,7 @@ class PackedStore:
         for video, checksum in zip(videos, checksums, strict=True):
             added.append(_entry_of(video, first_row=first_row, checksum=checksum))
             first_row += video.num_rows
+        # The table as it was before: reading it again would cost more than remembering it.
         known = self.entries()
         runs = {s.name: [v.rows[s.name] for v in videos] for s in self.arrays.row_specs}
         self.arrays.append(runs, _video_columns(added), recorded)
@@ -208,7 +210,9 @@ class StoreWriter:
         self._waiting: deque[str] = deque()
         with self._staging.lock():
             self._store = PackedStore(path, provenance)
-            self.pack()  # what a process that died had finished
+            # What a process that died had finished.
+            self.pack()
+            # Against these a claim sees what has been done since, by any process.
             self._entries_at_start = self._store.entries()
             self._num_entries = self._store.num_entries
             self._packed_since_start: set[str] = set()
@@ -328,6 +332,7 @@ class BulkWriter:
         other settings or weights.
         """
         self._pack_rows = pack_rows
+        # What waits for the next pack.
         self._finished: list[FinishedVideo] = []
         self._failed: list[FailedVideo] = []
         staging = _staging_of(path)
@@ -375,7 +380,8 @@ class BulkWriter:
         self._store.forget_failures(video_ids)
 
     def _pack(self) -> None:
-        self._wait_for_packing()  # no more than one pack waits, however slow the disk is
+        # No more than one pack waits, however slow the disk is.
+        self._wait_for_packing()
         self._packing = self._packer.submit(
             self._store.append, self._finished, [*self._store.failures, *self._failed]
         )
