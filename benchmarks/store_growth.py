@@ -169,9 +169,9 @@ def print_parts(store: Store, turns: int) -> None:
 
 def opening_in_parts(path: Path) -> Iterator[tuple[str, float]]:
     """Name and seconds of the steps of ``StoreReader``, except the making of entries."""
-    yield "the group and its attributes", seconds_of(lambda: StoreArrays(path).committed)
+    yield "the group and its attributes", seconds_of(lambda: StoreArrays(path).commit)
     arrays = StoreArrays(path)
-    stop = arrays.committed[0]
+    stop = arrays.commit.num_videos
     for kind, is_text in (("texts", True), ("numbers", False)):
         names = [spec.name for spec in VIDEO_ARRAYS if (spec.dtype == "str") == is_text]
         columns = f"{len(names)} columns of {kind}"

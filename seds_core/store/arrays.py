@@ -87,22 +87,6 @@ class StoreArrays:
         write_commit(self.path, replace(self.commit, provenance=self.provenance))
 
     @property
-    def committed(self) -> tuple[int, int]:
-        """Numbers of table entries and of rows that count, as of now."""
-        commit = self.commit
-        return commit.num_videos, commit.num_rows
-
-    @property
-    def failures(self) -> Failures:
-        """Video -> why it is not in the store."""
-        return self.commit.failures
-
-    @property
-    def software(self) -> list[dict[str, str]]:
-        """Versions of the software that created the store and of everything that extended it."""
-        return self.commit.software
-
-    @property
     def row_specs(self) -> tuple[ArraySpec, ...]:
         """The arrays of rows."""
         return self.files.specs["rows"]

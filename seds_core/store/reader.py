@@ -132,8 +132,8 @@ class StoreReader:
         self.arrays = StoreArrays(path)
         if not even_damaged:
             self._refuse_lost_files()
-        self.num_rows = self.arrays.committed[1]
-        self.failures = self.arrays.failures
+        self.num_rows = self.arrays.commit.num_rows
+        self.failures = self.arrays.commit.failures
         self.videos = VideoTable(self.arrays)
         if not even_damaged:
             self._refuse_lost_zeros()

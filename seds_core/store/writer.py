@@ -54,16 +54,16 @@ class PackedStore:
     @property
     def num_entries(self) -> int:
         """Committed entries of the table; it grows with every change of :meth:`entries`."""
-        return self.arrays.committed[0]
+        return self.arrays.commit.num_videos
 
     @property
     def failures(self) -> list[FailedVideo]:
         """Why videos are not in the store."""
-        return [FailedVideo(**failure) for failure in self.arrays.failures.values()]
+        return [FailedVideo(**failure) for failure in self.arrays.commit.failures.values()]
 
     def failure_of(self, video_id: str) -> FailedVideo | None:
         """Why a video is not in the store."""
-        failure = self.arrays.failures.get(video_id)
+        failure = self.arrays.commit.failures.get(video_id)
         return FailedVideo(**failure) if failure else None
 
     def forget_failures(self, video_ids: Collection[str]) -> None:
@@ -112,11 +112,11 @@ class PackedStore:
         succeeded = {video.source.video_id for video in videos}
         latest = {failure.video_id: asdict(failure) for failure in failures}
         recorded = {name: latest[name] for name in sorted(latest.keys() - succeeded)}
-        if not videos and recorded == self.arrays.failures:
+        if not videos and recorded == self.arrays.commit.failures:
             return
         with ThreadPoolExecutor(HASHING_THREADS) as pool:
             checksums = list(pool.map(attrgetter("checksum"), videos))
-        added, first_row = [], self.arrays.committed[1]
+        added, first_row = [], self.arrays.commit.num_rows
         for video, checksum in zip(videos, checksums, strict=True):
             added.append(_entry_of(video, first_row=first_row, checksum=checksum))
             first_row += video.num_rows
@@ -342,7 +342,7 @@ class BulkWriter:
             pack_staged(self._store, staging)
             self.videos: dict[str, VideoEntry] = self._store.entries()
             """What was in the store when it was opened."""
-            self._rows_in_shard = self._store.arrays.committed[1] % pack_rows
+            self._rows_in_shard = self._store.arrays.commit.num_rows % pack_rows
             self._packer = opening.enter_context(ThreadPoolExecutor(max_workers=1))
             self._packing: Future[None] | None = None
             self._open = opening.pop_all()
