@@ -57,7 +57,6 @@ def open_npy(
     clips = read_frame_map(frame_map)
     _refuse_settings(frame_map, clips, rgb)
     clip_frames = next(iter(clips.values())).frames.shape[1]
-    # All clips of a store are equally wide, and name equally many frames, or none.
     items = _items(source, clips)
     feature_dim = _feature_dim(source, items)
 

@@ -176,11 +176,11 @@ def test_refusing_takes_little_time_and_memory_and_leaves_no_trace(tmp_path):
 
 def test_a_pickle_cut_off_anywhere_or_with_any_byte_changed_is_read_or_refused():
     content = pickle.dumps({"keypoints": ARRAYS["float64, by columns"], "names": ["a", "b"]})
-    for place in range(len(content)):
+    for position in range(len(content)):
         with pytest.raises(DamagedPickleError):
-            parse_pickle(content[:place], FILE)
-        for byte in (0, 0xFF, ord("R"), ord("b"), ord("("), content[place] ^ 1):
-            changed = content[:place] + bytes([byte]) + content[place + 1 :]
+            parse_pickle(content[:position], FILE)
+        for byte in (0, 0xFF, ord("R"), ord("b"), ord("("), content[position] ^ 1):
+            changed = content[:position] + bytes([byte]) + content[position + 1 :]
             try:
                 parse_pickle(changed, FILE)
             except ImportedFileError:

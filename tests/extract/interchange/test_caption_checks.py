@@ -135,15 +135,15 @@ def test_the_test_split_is_never_touched():
     assert [c for c in moved if c.split == "test"] == captions[40:]
 
 
-def test_places_are_spread_evenly_and_fixed():
-    places = [fixed_position(str(n)) for n in range(2000)]
-    assert min(places) >= 0
-    assert max(places) < 1
-    assert abs(sum(place < 0.25 for place in places) / 2000 - 0.25) < 0.03
+def test_positions_are_spread_evenly_and_fixed():
+    positions = [fixed_position(str(n)) for n in range(2000)]
+    assert min(positions) >= 0
+    assert max(positions) < 1
+    assert abs(sum(position < 0.25 for position in positions) / 2000 - 0.25) < 0.03
     assert fixed_position("hello") == pytest.approx(0.6551350150274587)
 
 
-def test_the_last_training_video_of_a_sentence_stays_where_somebody_has_split_the_set():
+def test_the_last_training_video_of_a_sentence_stays_where_the_user_has_split_the_set():
     captions = [caption(n, f"Sentence {n % 50}") for n in range(500)]
     moved, (finding,) = by_video(captions, 0.2)
     assert finding.kind == "dev_from_train"

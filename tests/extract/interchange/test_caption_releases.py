@@ -352,7 +352,7 @@ def test_boxes_crop_the_recording_and_missing_ones_are_named(tmp_path):
     assert "crop" not in first.candidates[-1].part
     part = second.candidates[-1].part
     assert (part["crop"], part["size"]) == ("10,20,700,700", "256x256")
-    assert [place.part for place in second.candidates[:-1]] == [{}, {}]
+    assert [candidate.part for candidate in second.candidates[:-1]] == [{}, {}]
     assert [(f.kind, f.names) for f in read.findings] == [("without_box", ("-r_5-3-rgb_front",))]
 
 

@@ -257,7 +257,7 @@ def test_a_folder_that_is_none_is_named(tmp_path):
         search(tmp_path / "gone", {"a"})
 
 
-def test_the_best_place_is_taken_with_its_part(tmp_path):
+def test_the_best_candidate_is_taken_with_its_part(tmp_path):
     recording = touch(tmp_path / "r.mp4")
     clip = touch(tmp_path / "two.mp4")
     part = {"start": "1", "end": "2"}

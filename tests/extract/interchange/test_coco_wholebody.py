@@ -100,8 +100,8 @@ def test_videos_are_the_folders_of_the_images(tmp_path):
     images = [image(5, "b/c/000001.jpg"), image(6, "a\\000000.png"), image(7, "b/c/000000.jpg")]
     source = annotations_opened(tmp_path, images, [annotation(7, 10), annotation(5, 20)])
     assert [item.video_id for item in source.items] == ["a", "b/c"]
-    nobody, video = (source.read(item) for item in source.items)
-    assert nobody.rows["person_found"].tolist() == [False]
+    empty, video = (source.read(item) for item in source.items)
+    assert empty.rows["person_found"].tolist() == [False]
     assert (video.width, video.height, video.fps, video.num_frames) == (512, 256, 30.0, 2)
     x = video.rows["keypoints"][..., 0]
     assert x[0, BODY].tolist() == list(range(10, 27))
@@ -134,7 +134,7 @@ def test_flags_are_no_confidences(tmp_path):
     assert "flag" in provenance.imported_from.confidence
 
 
-def test_parts_that_could_not_be_labelled_are_nobodys(tmp_path):
+def test_parts_that_could_not_be_labelled_are_missing(tmp_path):
     parts = {"face_valid": False, "foot_kpts": None}
     video = read_annotations(tmp_path, [image(1, "v/0.jpg")], [annotation(1, **parts)])
     keypoints = video.rows["keypoints"][0]

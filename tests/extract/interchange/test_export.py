@@ -115,7 +115,7 @@ def test_features_are_no_pose_files(tmp_path):
 def test_files_that_are_there_are_left_unless_they_are_older(run, pose, tmp_path):
     out = tmp_path / "out"
     run(pose, out)
-    (out / "b.pkl").write_bytes(b"somebody's own")
+    (out / "b.pkl").write_bytes(b"a file of the user's")
     assert run(pose, out)[1]["already_there"] == 2
     os.utime(out / "b.pkl", ns=(1, 1))
     _, summary = run(pose, out)
@@ -172,7 +172,7 @@ def test_rows_of_our_own_store_are_all_written():
 def test_frames_left_out_of_imported_files_are_left_out_again():
     points = nobody_found(6)
     points[[1, 3]] = keypoints(2)
-    points[4, 7, 2] = -0.0  # somebody's zero: not a frame left out
+    points[4, 7, 2] = -0.0  # a zero that was found: not a frame left out
     exported = published_keypoints(points, np.arange(6, dtype=np.int32), IMPORTED)
     assert exported["img_list"] == [f"{number:06d}.jpg" for number in (1, 3, 4, 5)]
     assert exported["keypoints"].tobytes() == points[[1, 3, 4, 5]].tobytes()
@@ -212,9 +212,9 @@ def random_keypoints(num_frames):
 
 def test_every_bit_comes_back(tmp_path):
     keypoints = random_keypoints(5)
-    keypoints[0] = np.nan, np.nan, 0.0  # nobody
+    keypoints[0] = np.nan, np.nan, 0.0  # no person
     keypoints[1, 3] = 0.0, -0.0, 0.0
-    keypoints[2, 4] = 12.5, -7.25, 0.0  # a place without confidence
+    keypoints[2, 4] = 12.5, -7.25, 0.0  # a position without confidence
     keypoints[3, 5, 0] = np.uint32(0x7FC00123).view(np.float32)  # an unusual NaN
     keypoints[3, 5, 2] = -0.0
     keypoints[4, 6] = np.float32(1e-42), np.float32(3e38), np.float32(1e-45)

@@ -342,7 +342,7 @@ def ids(videos):
     ]
 
 
-def test_order_is_kept_and_failures_stand_in_their_places(tmp_path):
+def test_order_is_kept_and_failures_are_in_it(tmp_path):
     problems = {
         "03": ImportedFileError(tmp_path / "3", "is empty"),
         "05": OSError("no such disk"),

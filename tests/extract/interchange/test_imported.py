@@ -125,7 +125,7 @@ def test_a_part_has_the_size_that_it_is_brought_to(video):
     assert facts("a") == VideoFacts(256, 256, 30.0)
 
 
-def test_what_nobody_knows_is_answered_with_the_options(tmp_path):
+def test_unknown_facts_are_answered_with_the_options(tmp_path):
     with pytest.raises(LookupError, match="--image-size WIDTHxHEIGHT, or name its video"):
         KnownFacts(None, None, 25.0, {})("a")
     videos = {"a": ListedVideo("a", tmp_path / "none.mp4")}

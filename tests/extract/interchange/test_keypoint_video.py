@@ -49,11 +49,11 @@ def test_a_keypoint_that_was_found_must_be_somewhere(point):
         keypoint_video(Path("v"), keypoints, FACTS)
 
 
-def at(*places):
-    """One frame with keypoints that were found at these places, and others that were not."""
+def at(*positions):
+    """One frame with keypoints that were found at these positions, and others that were not."""
     keypoints = nobody_found(1)
-    for keypoint, place in enumerate(places):
-        keypoints[0, keypoint] = *place, 0.5
+    for keypoint, position in enumerate(positions):
+        keypoints[0, keypoint] = *position, 0.5
     keypoints[0, 100] = 5000, 5000, 0
     return keypoints
 
@@ -70,7 +70,7 @@ def test_legs_below_the_image_say_nothing():
 
 
 @pytest.mark.parametrize(
-    ("places", "suspected"),
+    ("positions", "suspected"),
     [
         ([(0.5, 1), (0.1, 0), (1.2, 1.4)], "fractions of the image"),
         ([(0.5, 1), (-1, 0), (0.3, -0.2)], "normalised, from -1 to 1"),
@@ -80,9 +80,9 @@ def test_legs_below_the_image_say_nothing():
         ([(5, 5), (0, 261), (0, 300)], "larger images; .*--image-size"),
     ],
 )
-def test_what_cannot_be_pixels_of_the_image_is_refused_with_what_it_seems_to_be(places, suspected):
+def test_what_cannot_be_pixels_is_refused_with_what_it_seems_to_be(positions, suspected):
     with pytest.raises(ImportedFileError, match=suspected):
-        keypoint_video(Path("v"), at(*places), FACTS)
+        keypoint_video(Path("v"), at(*positions), FACTS)
 
 
 def test_the_provenance_names_the_format_and_keeps_all_frames():
@@ -124,7 +124,7 @@ def test_rows_fit_the_layout_and_keep_every_bit():
     assert np.isnan(rows["person_box"]).all()
 
 
-def test_one_seen_point_is_a_person_and_none_is_nobody():
+def test_one_seen_point_is_a_person_and_none_is_no_person():
     keypoints = nobody_found(3)
     keypoints[1, 132, 2] = 0.01
     keypoints[1, 132, :2] = 100
@@ -157,7 +157,7 @@ def test_a_name_without_a_number_is_refused(name):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_numbers_count_from_0_or_1_and_gaps_are_frames_with_nobody(first):
+def test_numbers_count_from_0_or_1_and_gaps_show_no_person(first):
     frames = {first + 3: [person(2)], first: [person(1)], first + 1: []}
     video = video_of_frames(VIDEO, frames, FACTS)
     keypoints = video.rows["keypoints"]

@@ -121,14 +121,14 @@ def test_points_of_the_18_point_body_are_those_that_openpose_names():
     assert (BODY_INDICES[18][17:] == -1).all()
 
 
-@pytest.mark.parametrize("nobody", [{}, {"person_id": [-1]}, {"keypoints": [1, 2, 3]}])
-def test_a_person_without_any_known_part_is_a_failure(tmp_path, nobody):
-    write_frames(tmp_path, {0: [person()], 1: [nobody]})
+@pytest.mark.parametrize("stranger", [{}, {"person_id": [-1]}, {"keypoints": [1, 2, 3]}])
+def test_a_person_without_any_known_part_is_a_failure(tmp_path, stranger):
+    write_frames(tmp_path, {0: [person()], 1: [stranger]})
     with pytest.raises(ImportedFileError, match="has none of pose_keypoints_2d"):
         read(tmp_path)
 
 
-def test_points_that_were_not_found_stay_as_they_are_and_missing_parts_are_nobodys(tmp_path):
+def test_points_that_were_not_found_stay_as_they_are_and_missing_parts_are_nan(tmp_path):
     parts = {"hand_left_keypoints_2d": [0] * 63, "face_keypoints_2d": []}
     write_frames(tmp_path, {0: [person(7, pose_keypoints_2d=triples(18, 7), **parts)]})
     keypoints = read(tmp_path).rows["keypoints"][0]
@@ -194,15 +194,15 @@ def test_names(ours, theirs):
 
 
 @pytest.mark.parametrize(
-    ("keypoint", "place"),
+    ("keypoint", "index"),
     # COCO-WholeBody's number and OpenPose's BODY_25 number, both from their documentation
     [(0, 0), (1, 16), (2, 15), (3, 18), (4, 17), (5, 5), (6, 2), (7, 6), (8, 3), (9, 7), (10, 4),
      (11, 12), (12, 9), (13, 13), (14, 10), (15, 14), (16, 11),
      (17, 19), (18, 20), (19, 21), (20, 22), (21, 23), (22, 24)],
 )  # fmt: skip
-def test_body_25(keypoint, place):
+def test_body_25(keypoint, index):
     keypoints = whole_body_keypoints(numbered(25), None, None, None)
-    assert keypoints[keypoint].tolist() == [place, -place, 0.5]
+    assert keypoints[keypoint].tolist() == [index, -index, 0.5]
 
 
 def test_the_coco_body_has_no_feet():

@@ -62,7 +62,7 @@ def test_the_provenance_names_the_format(tmp_path):
 def test_whole_body_files_are_read_as_they_are(tmp_path):
     path = tmp_path / "a.pose"
     data, confidence = numbered(3, 1, 133)
-    confidence[1] = 0  # zeroed, as mmposewholebody.py writes a frame with nobody
+    confidence[1] = 0  # zeroed, as mmposewholebody.py writes a frame without a person
     data[1] = 0
     data[2, 0, 7] = -3.5, np.float32(0.1)
     write(path, cocowholebody_components(), data, confidence, size=(640, 480), fps=29.97)
@@ -110,7 +110,7 @@ def test_holistic_points_are_found_by_name_and_the_world_is_left_out(tmp_path):
     assert (keypoints[1, :, 1:] == (1000, 0.75)).all()
 
 
-def test_points_that_the_file_lacks_are_nobodys(tmp_path):
+def test_points_that_the_file_lacks_are_nan(tmp_path):
     path = tmp_path / "a.pose"
     write(path, [component("POSE_LANDMARKS", ["LEFT_WRIST", "NOSE"])], *numbered(2, 1, 2))
     keypoints = read(path).rows["keypoints"]
@@ -233,16 +233,16 @@ def test_whole_body_points_stand_in_their_own_order():
     assert keypoint_indices(FILE, cocowholebody_components()).tolist() == list(range(133))
 
 
-def test_points_count_through_all_components_and_missing_ones_have_no_place():
+def test_points_count_through_all_components_and_missing_ones_have_no_index():
     parts = [
         component("POSE_WORLD_LANDMARKS", ["NOSE", "LEFT_SHOULDER"], "XYZC"),
         component("LEFT_HAND_LANDMARKS", reversed(HAND_POINTS), "XYZC"),
         component("POSE_LANDMARKS", ["RIGHT_WRIST", "NOSE"], "XYZC"),
     ]
-    places = keypoint_indices(FILE, parts)
-    assert places[LEFT_HAND].tolist() == list(range(22, 1, -1))
-    assert (places[10], places[0]) == (23, 24)
-    assert np.flatnonzero(places >= 0).tolist() == [0, 10, *range(91, 112)]
+    indices = keypoint_indices(FILE, parts)
+    assert indices[LEFT_HAND].tolist() == list(range(22, 1, -1))
+    assert (indices[10], indices[0]) == (23, 24)
+    assert np.flatnonzero(indices >= 0).tolist() == [0, 10, *range(91, 112)]
 
 
 @pytest.mark.parametrize(

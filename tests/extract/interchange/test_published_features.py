@@ -148,7 +148,7 @@ def test_other_contents_say_what_is_wrong(source, value, reason):
 
 @pytest.fixture
 def pose_without_two_hands(tmp_path):
-    """A video of 30 frames with nobody in frames 3 and 4."""
+    """A video of 30 frames that shows no person in frames 3 and 4."""
     keypoints = signer(30, np.random.default_rng(0))
     keypoints[3:5, :, 2] = 0
     return write_store(tmp_path / "pose.zarr", POSE, [pose_video("a", 30, keypoints)])

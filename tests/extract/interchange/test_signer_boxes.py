@@ -40,7 +40,7 @@ def person(left, top, width, height):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A recording of 2 s in which the signer moves after the first, and a video of nobody."""
+    """A recording of 2 s in which the signer moves after the first, and an empty video."""
     signer = [person(16, 32, 16, 32)] * 25 + [person(80, 32, 16, 32)] * 25
     lossless = {"codec": "ffv1", "pixel_format": "bgr0"}
     write_video(tmp_path / "recording.mkv", signer, **lossless)
@@ -133,7 +133,7 @@ def test_the_pipeline_says_who_of_several_is_the_signer(run, folder):
     assert parts(folder)["two"].crop == Crop(64, 38, 15, 15)
 
 
-def test_an_untrained_torchvision_detector_finds_somebody_or_nobody(run):
+def test_an_untrained_torchvision_detector_finds_a_person_or_none(run):
     torch.manual_seed(0)
     network = empty_detector("ssdlite320_mobilenet_v3_large").eval()
     detect = TorchvisionPersonDetector(network, 0.5, torch.device("cpu"))
