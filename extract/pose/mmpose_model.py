@@ -23,8 +23,14 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from extract.pose.mmpose_config import TopdownConfig, describe_model, read_config
-from extract.pose.provenance import RANDOM, PoseModelSource, model_weights
+from extract.pose.provenance import (
+    RANDOM,
+    PoseModelSource,
+    TopdownConfig,
+    describe_model,
+    model_weights,
+    read_config,
+)
 from seds_core.errors import UsageError
 from seds_core.keypoints import NUM_KEYPOINTS
 from seds_core.store.provenance import WeightsRecord

@@ -23,8 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from extract.pose.person_boxes import WholeFrameBoxes
 from extract.pose.person_detector import TorchvisionPersonDetector, empty_detector
 from extract.pose.pose_stream import PoseStream, pose_pieces, pose_rows
-from extract.rgb.clip_features import clip_features
-from extract.rgb.rgb_stream import RgbStream
+from extract.rgb.rgb_stream import RgbStream, clip_features
 from extract.run.hours import Arithmetic, Work
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Rows

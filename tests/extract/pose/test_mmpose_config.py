@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from extract.pose.mmpose_config import read_config
 from extract.pose.provenance import (
     ALIASES,
     describe_pose_model,
@@ -15,6 +14,7 @@ from extract.pose.provenance import (
     model_weights,
     pose_provenance,
     published_models,
+    read_config,
 )
 from extract.settings import ExtractSettings
 from extract.weights_cache import WeightsUnavailable, sha256_prefix_in_name

@@ -12,7 +12,6 @@ import torch
 from lively_norms import enliven_norms
 
 from extract.pose import mmpose_model
-from extract.pose.mmpose_config import describe_model, read_config
 from extract.pose.mmpose_model import (
     MMPoseModel,
     PackedConvolution,
@@ -22,7 +21,7 @@ from extract.pose.mmpose_model import (
     load_mmpose_model,
     ready_for_inference,
 )
-from extract.pose.provenance import PoseModelSource, find_model
+from extract.pose.provenance import PoseModelSource, describe_model, find_model, read_config
 from seds_core.errors import UsageError
 from seds_core.files import file_sha256
 

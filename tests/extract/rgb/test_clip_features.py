@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from extract.rgb.backbones import KINETICS_I3D, Backbone
-from extract.rgb.clip_features import clip_features
 from extract.rgb.i3d_network import VideoNetwork
+from extract.rgb.rgb_stream import clip_features
 from seds_core.store.provenance import WeightsRecord
 
 CLIP_LENGTH = 4

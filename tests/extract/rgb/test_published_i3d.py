@@ -10,7 +10,7 @@ import torch
 from shared_data import golden_path
 
 from extract.rgb.backbones import Backbone, load_backbone
-from extract.rgb.clip_features import clip_features
+from extract.rgb.rgb_stream import clip_features
 
 pytestmark = pytest.mark.golden
 
