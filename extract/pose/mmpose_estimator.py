@@ -253,37 +253,34 @@ class MMPoseEstimator:
         # A pass of fewer frames could take other kernels, whose last bits differ.
         padded = [*prepared, *[prepared[-1]] * (self._batches.batch_size - len(prepared))]
         if self._crop is None:
-            found = self._keypoints_by_mmpose(padded)
+            pixels = torch.stack([item["inputs"] for item in padded])
         else:
-            found = self._keypoints(padded, self._crop.input_size)
+            pixels = torch.from_numpy(np.stack([crop.pixels for crop in padded]))
+            pixels = pixels.permute(0, 3, 1, 2)
+        with known_warnings_silenced():
+            features = self._features(self._network_input(pixels))
+            found = self._decoded(features, padded)
         return list(found[: len(prepared)])
 
-    def _keypoints(
-        self, crops: list[CroppedFrame], input_size: tuple[int, int]
-    ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
-        # One copy to the device, one pass, one decoding for all frames.
-        pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops]))
-        images = self._network_input(pixels.permute(0, 3, 1, 2))
-        head = self._network.head
-        with known_warnings_silenced():
-            features = self._features(images)
-            scores = simcc_scores(head, features, self._dataset_meta.get("flip_indices", []))
-        keypoints = simcc_keypoints(*scores, head.decoder.simcc_split_ratio).cpu().numpy()
-        keypoints[..., :2] = into_image(keypoints[..., :2], crops, input_size)
-        return keypoints
-
-    def _keypoints_by_mmpose(
+    def _decoded(
         self,
+        features: Any,  # noqa: ANN401 - as the head reads them
         prepared: list[Any],
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+        head = self._network.head
+        if self._crop is not None:
+            scores = simcc_scores(head, features, self._dataset_meta.get("flip_indices", []))
+            keypoints = simcc_keypoints(*scores, head.decoder.simcc_split_ratio).cpu().numpy()
+            keypoints[..., :2] = into_image(keypoints[..., :2], prepared, self._crop.input_size)
+            return keypoints
         # MMPose's decoding goes sample by sample and reads the way back from its data samples.
         samples = [item["data_samples"] for item in prepared]
-        images = self._network_input(torch.stack([item["inputs"] for item in prepared]))
-        with known_warnings_silenced():
-            features = self._features(images)
-            people = self._network.head.predict(features, samples, self._network.test_cfg)
+        people = head.predict(features, samples, self._network.test_cfg)
         results = self._network.add_pred_to_datasample(people, None, samples)
-        return np.stack([_keypoints(result.pred_instances) for result in results])
+        found = [result.pred_instances for result in results]
+        points = np.stack([person.keypoints[0, :, :2] for person in found])
+        confidence = np.stack([person.keypoint_scores[0, :, None] for person in found])
+        return np.concatenate([points, confidence], axis=-1).astype(np.float32)
 
     def _prepared_by_mmpose(
         self,
@@ -320,10 +317,3 @@ class MMPoseEstimator:
         with torch.autocast(self._device.type, self._autocast_dtype, enabled=is_reduced):
             features = self._network.extract_feat(images)
         return tuple(level.float().contiguous() for level in features)
-
-
-def _keypoints(person: Any) -> Float32[np.ndarray, "keypoint=133 coordinate=3"]:  # noqa: ANN401
-    """x, y and confidence from mmpose's ``pred_instances`` of one person."""
-    return np.concatenate(
-        [person.keypoints[0, :, :2], person.keypoint_scores[0, :, None]], axis=1
-    ).astype(np.float32)
