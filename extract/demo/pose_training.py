@@ -24,6 +24,7 @@ from mmengine.runner import Runner
 from extract.demo.pose_error import median_errors
 from extract.pose.mmpose_model import import_mmpose, known_warnings_silenced
 from extract.pose.provenance import DEMO, find_model
+from seds_core.files import whole_file
 from seds_core.torch_files import read_tensors
 
 TRAINING_FIRST_SEED = 10_000_000
@@ -215,9 +216,8 @@ def write_light_checkpoint(
         "state_dict": {name: _stored(tensor) for name, tensor in state_dict.items()},
         "meta": {"dataset_meta": plain(dict(dataset_meta))},
     }
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    torch.save(content, unfinished)
-    unfinished.replace(path)
+    with whole_file(path) as file:
+        torch.save(content, file)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any nesting of containers

@@ -103,7 +103,7 @@ MISSING_MEDIAPIPE = (
 )
 
 _BOUND = ("mediapipe", "protobuf", "numpy")
-"""Packages of which only some versions work together."""
+"""Packages whose versions must match."""
 
 _COMPLEXITY = 1
 """The body model that the package itself carries; it would download the others."""
@@ -174,12 +174,12 @@ class MediaPipeEstimator:
     def keypoints(
         self, prepared: Sequence[Float32[np.ndarray, "keypoint=133 coordinate=3"]]
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
-        """What :meth:`prepared` found, as one array."""
+        """Returns what :meth:`prepared` found, as one array."""
         return np.stack(list(prepared)) if prepared else missing_keypoints(0)
 
 
 def describe_mediapipe() -> WeightsRecord:
-    """What a store remembers of MediaPipe; raises ``UnavailableError`` when it is missing."""
+    """Describes MediaPipe for a store; raises ``UnavailableError`` when it is missing."""
     try:
         package = distribution("mediapipe")
     except PackageNotFoundError as error:

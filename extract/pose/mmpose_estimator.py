@@ -105,7 +105,7 @@ def into_image(
     crops: Sequence[CroppedFrame],
     input_size: tuple[int, int],
 ) -> Float32[np.ndarray, "frame keypoint coordinate=2"]:
-    """Pixels of the frames for pixels of the network's input.
+    """Maps points from pixels of the network's input to pixels of the frames.
 
     The arithmetic of ``TopdownPoseEstimator.add_pred_to_datasample``, in its order.
     """

@@ -121,7 +121,7 @@ _HARMLESS: tuple[tuple[str, type[Warning]], ...] = (
 
 @contextmanager
 def known_warnings_silenced() -> Iterator[None]:
-    """Within this block MMPose's harmless warnings are not shown, all others are."""
+    """Hides MMPose's harmless warnings within the block, and no others."""
     with warnings.catch_warnings():
         for message, category in _HARMLESS:
             warnings.filterwarnings("ignore", message, category)
@@ -169,7 +169,7 @@ def load_mmpose_model(
 
 
 def _build(config: TopdownConfig) -> Any:  # noqa: ANN401 - mmpose's estimator
-    """The network with reproducible starting weights; nothing is downloaded."""
+    """Builds the network with reproducible starting weights; downloads nothing."""
     from mmengine.registry import init_default_scope  # noqa: PLC0415
     from mmpose.models.builder import build_pose_estimator  # noqa: PLC0415
 
@@ -244,7 +244,7 @@ def ready_for_inference(network: torch.nn.Module, device: torch.device) -> Any: 
 
 
 def can_pack() -> bool:
-    """Whether this torch reaches oneDNN as :class:`PackedConvolution` does, by private operations.
+    """Whether this torch has the private oneDNN operations of :class:`PackedConvolution`.
 
     Tried out, as another version of torch may have others.
     """
@@ -260,7 +260,7 @@ def can_pack() -> bool:
 
 
 def _replace_blocks(parent: torch.nn.Module) -> None:
-    """Puts a :class:`PackedConvolution` for every block that can be one."""
+    """Replaces every block that allows it by a :class:`PackedConvolution`."""
     for name, child in parent.named_children():
         if PackedConvolution.can_replace(child):
             setattr(parent, name, PackedConvolution(child))

@@ -147,12 +147,12 @@ def folded_i3d(network: InceptionI3D) -> VideoNetwork:
 
 @dataclass(frozen=True)
 class NamedWeights:
-    """Weights that can be asked for by name; their file is :func:`weights_file`'s to find."""
+    """Weights that have a name; :func:`weights_file` finds their file."""
 
     preparation: FramePreparation
     """What the network saw when it was trained to these weights."""
     read: Callable[[Path], dict[str, Tensor]] | None = read_tensors
-    """From the file to tensors by their published names; ``None`` stands for random numbers."""
+    """Reads the file's tensors by their published names; ``None`` stands for random numbers."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Architecture:
     classifier_weight: str
     """The tensor whose first axis is the classes."""
     preparation: FramePreparation
-    """For weights from a file of the user's."""
+    """For weights from the user's own file."""
     weights: Mapping[str, NamedWeights]
 
     @property
@@ -251,7 +251,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network, what it wants to see, and where its weights came from."""
+    """A frozen network, how its frames are prepared, and where its weights came from."""
 
     name: str
     network: VideoNetwork

@@ -44,7 +44,7 @@ def same_padding_of_axis(size: int, kernel: int, stride: int) -> tuple[int, int]
 
 
 def same_padding(size: Extent, kernel: Extent, stride: Extent) -> tuple[Extent, Extent]:
-    """The same for all three axes: what to add before them, and after them."""
+    """Positions to add before and after all three axes."""
     frame, height, width = map(same_padding_of_axis, size, kernel, stride)
     return (frame[0], height[0], width[0]), (frame[1], height[1], width[1])
 
@@ -149,9 +149,9 @@ class Field(NamedTuple):
     """What one output reads."""
 
     first_tap: int
-    """The taps before it read zeros, and so do those after the last input's."""
+    """The first tap that reads an input; those before it, and after the last input, read zeros."""
     inputs: tuple[int, ...]
-    """Numbers of the inputs, one a tap."""
+    """The numbers of its inputs, one for each tap."""
 
     @property
     def taps(self) -> tuple[int, int]:
@@ -186,7 +186,7 @@ def distinct_fields(clips: Sequence[Sequence[Field]]) -> tuple[list[Field], list
 def shared_part(
     starts: Sequence[int], clip_length: int, layers: Sequence[tuple[int, int]]
 ) -> float:
-    """What sharing leaves of the work of convolutions in time, given as (kernel, stride).
+    """The fraction of work that sharing leaves of convolutions in time, given as (kernel, stride).
 
     Counted in taps that read an input, the layers weighing alike.
 
@@ -216,7 +216,7 @@ class SharedPositions:
 
     images: Float[Tensor, "position height width _"]
     clips: Sequence[Sequence[int]]
-    """Indices into ``images``, in order, as many for every clip."""
+    """For each clip, indices into ``images`` in order; equally many for all."""
 
     @classmethod
     def of_frames(
@@ -300,7 +300,7 @@ no frames. The stages end at Mixed_3b: half of the arithmetic, and later clips s
 _SHARED_KERNELS = ((7, 2), (3, 1))
 """Kernel and stride in time of the stages' convolutions."""
 _WORTH_SHARING = 0.95
-"""Putting the inputs together costs a few per cent."""
+"""Sharing must save more than this: putting the inputs together costs a few per cent."""
 
 
 def sharing_pays(starts: Sequence[int], clip_length: int) -> bool:

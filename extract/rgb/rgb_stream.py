@@ -45,7 +45,7 @@ class ClipGroup:
     """Where each clip begins among ``frames``."""
 
     def part(self, starts: Sequence[int], clip_length: int) -> "ClipGroup":
-        """Some of the clips, which follow one another, with no more than their frames."""
+        """The group of some consecutive clips, with only their frames."""
         first, end = starts[0], starts[-1] + clip_length
         return ClipGroup(self.frames[:, first:end], tuple(start - first for start in starts))
 
@@ -134,7 +134,7 @@ def _prepared_frames(backbone: Backbone, chunks: Iterable[FrameChunk]) -> Iterat
 
 
 def _at_least(frames: Iterable[PreparedFrame], count: int) -> Iterator[PreparedFrame]:
-    """The frames, the last one repeated until there are ``count``; none stay none."""
+    """Repeats the last frame until there are ``count``; no frames stay no frames."""
     num_frames = 0
     frame = None
     for frame in frames:
@@ -165,7 +165,7 @@ class RgbStream:
     """Within a group, whose clips share more computations the more there are."""
 
     def __post_init__(self) -> None:
-        """All clips of a group, as long as there is memory."""
+        """Starts with all clips of a group; the size shrinks when memory lacks."""
         object.__setattr__(self, "clip_batches", BatchedInference(self.settings.run.rgb_batch))
 
     @classmethod
@@ -186,7 +186,7 @@ class RgbStream:
 
     @property
     def provenance(self) -> Provenance:
-        """What decides the rows."""
+        """Everything that decides the rows."""
         backbone = self.backbone
         return rgb_provenance(
             self.settings,
@@ -202,7 +202,7 @@ class RgbStream:
         return self.backbone.fit
 
     def num_rows(self, video: DecodedVideo) -> int:
-        """Clips of the video."""
+        """The number of the video's clips."""
         num_frames = expected_frames(video)
         if self.kept_frames is None:
             return len(self._plan(num_frames).starts)
@@ -210,7 +210,7 @@ class RgbStream:
 
     @property
     def batch_size(self) -> int:
-        """A piece is a group of clips already."""
+        """One piece, which is already a group of clips."""
         return 1
 
     def pieces(self, video: DecodedVideo) -> Iterator[RgbPiece]:
