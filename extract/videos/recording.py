@@ -139,21 +139,9 @@ def frame_times(
     if rate is None and not last_duration:
         raise VideoError(facts.path, "has no frame rate")
 
-    can_seek = (
-        is_sure
-        and packets_per_frame == 1
-        and facts.format_name in _SEEKABLE_FORMATS
-        and facts.codec in _SEEKABLE_CODECS
-        and not packets.has_edits
-    )
-    key_times = packets.shown[packets.is_keyframe]
-    keyframes = np.flatnonzero(np.isin(times, key_times)) if can_seek else numbers[:0]
-    if len(keyframes) and keyframes[0]:
-        # Decoding cannot begin at the first frames: they were made from what is not there.
-        keyframes = keyframes[:0]
-    num_sure = 0
-    if len(keyframes) and decoded[-1] != NO_TIME:
-        num_sure = int(np.searchsorted(times, decoded[-1], side="right"))
+    keyframes, num_sure = numbers[:0], 0
+    if is_sure and packets_per_frame == 1 and _can_seek(facts, packets):
+        keyframes, num_sure = _seekable(times, packets, decoded)
     return FrameTimes(
         shown=times,
         time_base=facts.time_base,
@@ -169,6 +157,28 @@ def frame_times(
         ),
         min_frames=max(1, num_least - packets.num_omissible - OVERSTATED_FRAMES),
     )
+
+
+def _can_seek(facts: ContainerFacts, packets: FramePackets) -> bool:
+    """Tells whether files of this kind are known to decode exactly from a keyframe."""
+    return (
+        facts.format_name in _SEEKABLE_FORMATS
+        and facts.codec in _SEEKABLE_CODECS
+        and not packets.has_edits
+    )
+
+
+def _seekable(
+    times: Int64[np.ndarray, " frame"], packets: FramePackets, decoded: Int64[np.ndarray, " packet"]
+) -> tuple[Int64[np.ndarray, " _frame"], int]:
+    """Finds the frames that decoding can begin at, and how many are surely shown in order."""
+    keyframes = np.flatnonzero(np.isin(times, packets.shown[packets.is_keyframe]))
+    # Decoding cannot begin at the first frames: they were made from what is not there.
+    if not len(keyframes) or keyframes[0]:
+        return keyframes[:0], 0
+    if decoded[-1] == NO_TIME:
+        return keyframes, 0
+    return keyframes, int(np.searchsorted(times, decoded[-1], side="right"))
 
 
 def _are_left_out(packets: FramePackets, first_shown: int | None) -> Bool[np.ndarray, " packet"]:
