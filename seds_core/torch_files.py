@@ -1,7 +1,8 @@
 """The one reader of PyTorch and safetensors files, and the checksum of our own checkpoints.
 
-A PyTorch file is a pickle, and a pickle may call any function it names. Here it gets to make
-tensors, numbers, texts and containers, and nothing else:
+A PyTorch file is a pickle, and a pickle may call any function it names. Under the threat model of
+:mod:`seds_core.untrusted_pickles` it gets to make tensors, numbers, texts and containers here, and
+nothing else:
 
 - PyTorch's ``weights_only`` reader calls none but its own functions. NumPy's numbers and arrays,
   which training leaves in checkpoints, are allowed in addition: making one does nothing else.

@@ -23,7 +23,7 @@ from extract.interchange.keypoint_video import (
     check_json,
     frame_number,
     keypoint_provenance,
-    nobody_found,
+    no_person_found,
     read_json,
     video_of_frames,
 )
@@ -154,7 +154,7 @@ def open_annotations(
 
 
 def _annotated_keypoints(person: _Annotation) -> PersonKeypoints:
-    keypoints = nobody_found(1)[0]
+    keypoints = no_person_found(1)[0]
     parts = (
         (BODY, person.keypoints, True),
         (FEET, person.foot_kpts, person.foot_valid),

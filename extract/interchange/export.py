@@ -14,7 +14,7 @@ from pose_format.utils.cocowholebody133_header import cocowholebody_components
 from rich.markup import escape
 
 from extract.interchange.formats import ExportFormat
-from extract.interchange.keypoint_video import nobody_found
+from extract.interchange.keypoint_video import no_person_found
 from extract.interchange.published import PUBLISHED_NAMES, FrameNames
 from extract.run.command import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
@@ -162,10 +162,10 @@ def published_keypoints(
     imported_from, names = provenance.imported_from, PUBLISHED_NAMES
     if imported_from and imported_from.frame_names and imported_from.first_number is not None:
         names = FrameNames(imported_from.frame_names, imported_from.first_number)
-        # Frames left out were filled with the very bits of nobody_found; the last frame is listed,
-        # or the import would have ended before it.
-        nobody = nobody_found(1).view(np.uint32)
-        is_listed = np.asarray((keypoints.view(np.uint32) != nobody).any(axis=(1, 2)))
+        # Frames left out were filled with the very bits of no_person_found; the last frame is
+        # listed, or the import would have ended before it.
+        no_person = no_person_found(1).view(np.uint32)
+        is_listed = np.asarray((keypoints.view(np.uint32) != no_person).any(axis=(1, 2)))
         is_listed[-1] = True
         keypoints, frames = keypoints[is_listed], frames[is_listed]
     return {"keypoints": keypoints, "img_list": [names.name(frame) for frame in frames.tolist()]}

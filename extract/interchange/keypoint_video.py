@@ -39,7 +39,7 @@ def keypoint_provenance(
     )
 
 
-def nobody_found(num_frames: int) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
+def no_person_found(num_frames: int) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
     """Frames that show no person: (NaN, NaN, 0) everywhere, as a store has them."""
     keypoints = np.full((num_frames, NUM_KEYPOINTS, 3), np.nan, np.float32)
     keypoints[..., 2] = 0
@@ -171,7 +171,7 @@ def video_of_frames(
             path, f"has the frame number {last}, and a video may have {MAX_FRAMES:,} frames"
         )
     # People are followed through all frames before it is known who of them is the signer.
-    keypoints = nobody_found(last - first + 1)
+    keypoints = no_person_found(last - first + 1)
     seen = {number: [Sighting.of(person) for person in frames[number]] for number in frames}
     for number, position in find_signer(seen).items():
         keypoints[number - first] = frames[number][position]

@@ -25,7 +25,7 @@ from extract.interchange.keypoint_video import (
     PersonKeypoints,
     frame_number,
     keypoint_provenance,
-    nobody_found,
+    no_person_found,
     read_json,
     video_of_frames,
 )
@@ -182,7 +182,7 @@ def whole_body_keypoints(
 
     ``body`` has 25 or 18 points. Points that it looked for and did not find stay 0, 0, 0.
     """
-    keypoints = nobody_found(1)[0]
+    keypoints = no_person_found(1)[0]
     if body is not None:
         indices = BODY_INDICES[len(body)]
         keypoints[BODY.start : FEET.stop][indices >= 0] = body[indices[indices >= 0]]

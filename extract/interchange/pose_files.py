@@ -25,7 +25,7 @@ from extract.interchange.keypoint_video import (
     MAX_FRAMES,
     keypoint_provenance,
     keypoint_video,
-    nobody_found,
+    no_person_found,
 )
 from extract.interchange.openpose import OPENPOSE_POINTS
 from extract.interchange.signer import Sighting, count_people, find_signer
@@ -72,7 +72,7 @@ def _read_video(item: ImportItem) -> ImportedVideo:
     points = np.ma.getdata(pose.body.data)[:, :, indices[is_in_file], :2]
     confidence = np.ma.getdata(pose.body.confidence)[:, :, indices[is_in_file]]
     people = np.concatenate([points, confidence[..., None]], axis=-1, dtype=np.float32)
-    keypoints = nobody_found(num_frames)
+    keypoints = no_person_found(num_frames)
     keypoints[:, is_in_file] = people[:, 0]
     if num_people > 1:
         # A frame in which no person can be the signer keeps the first one's points.

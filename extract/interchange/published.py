@@ -24,7 +24,7 @@ from extract.interchange.imported import (
     files_below,
     known_facts,
 )
-from extract.interchange.keypoint_video import MAX_FRAMES, keypoint_video, nobody_found
+from extract.interchange.keypoint_video import MAX_FRAMES, keypoint_video, no_person_found
 from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
 from seds_core.clip_plan import plan_clips
@@ -176,7 +176,7 @@ def open_published_keypoints(
             raise ImportedFileError(item.path, str(error)) from None
         # Frames that the file leaves out, or lists in another order, get rows of their own.
         if not np.array_equal(frames, np.arange(len(keypoints))):
-            every_frame = nobody_found(int(frames.max()) + 1)
+            every_frame = no_person_found(int(frames.max()) + 1)
             every_frame[frames] = keypoints
             keypoints = every_frame
         video = keypoint_video(item.path, keypoints, known_facts(item, facts))

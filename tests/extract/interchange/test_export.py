@@ -32,7 +32,7 @@ from extract.interchange.export import (
     write_pose_file,
 )
 from extract.interchange.imported import ImportItem
-from extract.interchange.keypoint_video import nobody_found
+from extract.interchange.keypoint_video import no_person_found
 from extract.interchange.pose_files import open_pose_files
 from seds_core.errors import UsageError
 from seds_core.store.provenance import ImportedFrom
@@ -163,14 +163,14 @@ IMPORTED = replace(
 
 
 def test_rows_of_our_own_store_are_all_written():
-    points = np.concatenate([keypoints(2), nobody_found(1)])
+    points = np.concatenate([keypoints(2), no_person_found(1)])
     exported = published_keypoints(points, np.array([0, 2, 4], np.int32), POSE)
     assert exported["img_list"] == image_names([1, 3, 5])
     assert exported["keypoints"] is points
 
 
 def test_frames_left_out_of_imported_files_are_left_out_again():
-    points = nobody_found(6)
+    points = no_person_found(6)
     points[[1, 3]] = keypoints(2)
     points[4, 7, 2] = -0.0  # a zero that was found: not a frame left out
     exported = published_keypoints(points, np.arange(6, dtype=np.int32), IMPORTED)

@@ -18,7 +18,7 @@ from extract.interchange.keypoint_video import (
     implausible_positions,
     keypoint_provenance,
     keypoint_video,
-    nobody_found,
+    no_person_found,
     read_json,
     video_of_frames,
 )
@@ -30,7 +30,7 @@ FACTS = VideoFacts(210, 260, 25.0)
 
 
 def test_every_frame_is_a_row():
-    keypoints = nobody_found(4)
+    keypoints = no_person_found(4)
     keypoints[2, 5] = 3.0, 4.0, 0.5
     video = keypoint_video(Path("v"), keypoints, FACTS)
     assert (video.num_frames, video.frame_step, video.fps) == (4, 1, 25.0)
@@ -43,7 +43,7 @@ def test_every_frame_is_a_row():
     "point", [(np.nan, 1, 0.5), (1, np.inf, 0.5), (1, 1, np.nan), (1, 1, np.inf)]
 )
 def test_a_keypoint_that_was_found_must_be_somewhere(point):
-    keypoints = nobody_found(2)
+    keypoints = no_person_found(2)
     keypoints[1, 7] = point
     with pytest.raises(ImportedFileError, match="NaN or infinite"):
         keypoint_video(Path("v"), keypoints, FACTS)
@@ -51,7 +51,7 @@ def test_a_keypoint_that_was_found_must_be_somewhere(point):
 
 def at(*positions):
     """One frame with keypoints that were found at these positions, and others that were not."""
-    keypoints = nobody_found(1)
+    keypoints = no_person_found(1)
     for keypoint, position in enumerate(positions):
         keypoints[0, keypoint] = *position, 0.5
     keypoints[0, 100] = 5000, 5000, 0
@@ -59,7 +59,7 @@ def at(*positions):
 
 
 def test_a_size_that_most_keypoints_lie_in_is_believed():
-    assert implausible_positions(nobody_found(3), FACTS) == ""
+    assert implausible_positions(no_person_found(3), FACTS) == ""
     assert implausible_positions(at((0, 0), (210, 260), (211, 0), (5, -1)), FACTS) == ""
     assert implausible_positions(at((0, 0), (1, 2.5)), FACTS) == ""
 
@@ -125,7 +125,7 @@ def test_rows_fit_the_layout_and_keep_every_bit():
 
 
 def test_one_seen_point_is_a_person_and_none_is_no_person():
-    keypoints = nobody_found(3)
+    keypoints = no_person_found(3)
     keypoints[1, 132, 2] = 0.01
     keypoints[1, 132, :2] = 100
     assert rows_of(keypoints)["person_found"].tolist() == [False, True, False]
