@@ -12,7 +12,7 @@ class Claim:
     heading: str
     compared: str
     command: str
-    """As somebody types it in the repository's root; several lines are run until one fails."""
+    """As it is typed in the repository's root; several lines are run until one fails."""
     bar: str = ""
     """What was asked of it, in words."""
 

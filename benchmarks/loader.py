@@ -5,7 +5,7 @@
 Both give the batches of an epoch of the fusion stage: keypoints as the encoder sees them, features,
 clips, sentences. Ours reads two stores. The published way loads two pickles a video and crops the
 hands frame by frame, by the plain rules that the tests compare ours with
-(``reference/keypoint_rules.py``): once with a frame's numbers as lists, and once, as somebody
+(``reference/keypoint_rules.py``): once with a frame's numbers as lists, and once, as one
 would write it first, on rows of NumPy arrays. Every sign of every batch is compared, to the bit,
 before anything is timed. A turn is an epoch; all ways take turns in one process.
 """

@@ -129,7 +129,7 @@ def heading() -> str:
     software = ", ".join(f"{name} {version}" for name, version in software_versions().items())
     return (
         "# Results\n\n"
-        "`make bench` writes this file; nobody edits it. "
+        "`make bench` writes this file; it is not edited by hand. "
         "`python benchmarks/run_all.py --only NAME`\nmeasures one section again. "
         "`$SHARED` is a folder of real sign videos that are not ours to\npass on.\n\n"
         "| the last run | |\n|---|---|\n"
@@ -168,7 +168,7 @@ def sections_of(text: str) -> dict[str, str]:
 
 
 def marker(name: str) -> str:
-    """The line that a section begins after; nobody sees it in a rendered file."""
+    """The line that a section begins after; a rendered file does not show it."""
     return f"<!-- {name} -->"
 
 
@@ -210,7 +210,7 @@ def kind_of_line(line: str) -> str:
 
 
 def without_paths(text: str, shared: Path) -> str:
-    """Where the files lay on this machine is nobody's business."""
+    """Leaves out where the files lay on this machine."""
     return text.replace(str(shared), "$SHARED").replace(str(REPOSITORY), ".")
 
 

@@ -10,7 +10,7 @@ clip            windows of consecutive timeline frames, in time order
 row             rows of a store's flat arrays; a video owns a run of them
 height, width   pixels of a frame, from its top left
 channel         red, green, blue
-position        places in time inside a video network: frames, or what convolutions make of them
+position        indices in time inside a video network: frames, or what convolutions make of them
 tap             the inputs that a convolution in time reads for one output
 keypoint        the 133 COCO-WholeBody points (:mod:`seds_core.keypoints`)
 joint           points of a part of the skeleton: 21 of a hand, 17 of a body, 68 of a face
@@ -20,14 +20,14 @@ rgb             features of one clip from a frozen video network
 person          people seen in one frame
 klass           classes of a classification head
 text            sentences, in the order of their list
-word            places of a sentence's tokens: start, words, end, padding
-token           a stream's places: the class token, then the clip slots
+word            positions of a sentence's tokens: start, words, end, padding
+token           a stream's positions: the class token, then the clip slots
 dim             features of a token or word
 part            parts of a skeleton: fingers and palm, or arms and head
 subset          subsets of a skeleton graph's edges
 head            heads of an attention
-neighbour       places that a token of CGAF looks at
-side            the tokens before and after a place between two
+neighbour       positions that a token of CGAF looks at
+side            the tokens before and after a position between two
 query           what is looked for: a sentence or a video
 candidate       what is ranked for a query
 ==============  ====================================================================

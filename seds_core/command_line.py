@@ -71,9 +71,11 @@ def _refuse_settings(
         if not option.startswith("--") or known & {option, f"{option}s"}:
             continue
         name = option.removeprefix("--").replace("-", "_")
-        if places := [place for place in _places(schema(), section) if _names(place, name)]:
+        if settings := [
+            setting for setting in _setting_names(schema(), section) if _is_meant(setting, name)
+        ]:
             raise UsageError(
-                f"{option} is a setting and no option: write it as {' or '.join(places)} of a "
+                f"{option} is a setting and no option: write it as {' or '.join(settings)} of a "
                 f"pipeline in the pipeline file, and choose that one with --pipeline"
             )
 
@@ -87,16 +89,16 @@ def _options(command: object) -> Iterator[str]:
         yield from _options(below)
 
 
-def _places(schema: "type[Settings]", place: str) -> Iterator[str]:
+def _setting_names(schema: "type[Settings]", setting: str) -> Iterator[str]:
     """Dotted names of all settings and of the groups that they form."""
     from seds_core.pipeline_file import Settings  # noqa: PLC0415 - --help needs no settings
 
     for name, field in schema.model_fields.items():
-        yield f"{place}.{name}"
+        yield f"{setting}.{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
-            yield from _places(field.annotation, f"{place}.{name}")
+            yield from _setting_names(field.annotation, f"{setting}.{name}")
 
 
-def _names(place: str, name: str) -> bool:
+def _is_meant(setting: str, name: str) -> bool:
     """Whether a setting is meant by a name, in the singular too: ``--learning-rate``."""
-    return place.rpartition(".")[2] in (name, f"{name}s")
+    return setting.rpartition(".")[2] in (name, f"{name}s")

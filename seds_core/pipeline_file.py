@@ -39,8 +39,8 @@ def read_section(path: Path, pipeline: str, section: str, schema: type[SettingsT
         raise PipelineError(
             f"{path}: pipeline '{pipeline}' must hold sections, such as '{section}:'"
         )
-    place = f"{path}, pipeline '{pipeline}', section '{section}'"
-    return validated(sections.get(section) or {}, schema, place)
+    where = f"{path}, pipeline '{pipeline}', section '{section}'"
+    return validated(sections.get(section) or {}, schema, where)
 
 
 def with_changes(settings: SettingsT, part: str, changes: Mapping[str, object | None]) -> SettingsT:
@@ -72,13 +72,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def validated(values: object, schema: type[SettingsT], place: str) -> SettingsT:
-    """The values as a ``schema``; :class:`PipelineError` names ``place`` and every problem."""
+def validated(values: object, schema: type[SettingsT], where: str) -> SettingsT:
+    """The values as a ``schema``; :class:`PipelineError` names ``where`` and every problem."""
     try:
         return schema.model_validate(values)
     except ValidationError as error:
         problems = "\n".join(_problem(item, schema) for item in error.errors())
-        raise PipelineError(f"{place}:\n{problems}") from None
+        raise PipelineError(f"{where}:\n{problems}") from None
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML holds
@@ -98,11 +98,11 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML holds
         raise PipelineError(f"{path} is not valid YAML: {error}") from None
 
 
-def _entry(mapping: Any, key: str, path: Path, place: str, kind: str = "key") -> Any:  # noqa: ANN401
+def _entry(mapping: Any, key: str, path: Path, where: str, kind: str = "key") -> Any:  # noqa: ANN401
     if isinstance(mapping, dict) and key in mapping:
         return mapping[key]
     known = [str(name) for name in mapping] if isinstance(mapping, dict) else []
-    raise PipelineError(f"{path}: {place} has no {kind} '{key}'. {_nearest(key, known)}".rstrip())
+    raise PipelineError(f"{path}: {where} has no {kind} '{key}'. {_nearest(key, known)}".rstrip())
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -113,11 +113,11 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _problem(item: Any, schema: type[Settings]) -> str:  # noqa: ANN401 - pydantic's error record
-    place = ".".join(str(part) for part in item["loc"])
+    where = ".".join(str(part) for part in item["loc"])
     if item["type"] != "extra_forbidden":
-        return f"  {place}: {item['msg']} (found {item['input']!r})"
+        return f"  {where}: {item['msg']} (found {item['input']!r})"
     hint = _nearest(str(item["loc"][-1]), _keys_at(schema, item["loc"][:-1]))
-    return f"  {place}: there is no such key. {hint}"
+    return f"  {where}: there is no such key. {hint}"
 
 
 def _keys_at(schema: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -97,33 +97,33 @@ def videos_of_index(path: Path) -> VideoList:
     return VideoList(tuple(videos))
 
 
-def find_videos(places: Iterable[str]) -> VideoList:
+def find_videos(sources: Iterable[str]) -> VideoList:
     """Finds the videos in folders, files and glob patterns, each file once.
 
     Files in one folder that would be one video (``a.mp4`` and ``a.webm``), and names that are not
-    text, are listed with their problem. Raises :class:`VideoListError` when a place does not exist,
+    text, are listed with their problem. Raises :class:`VideoListError` for a source that is not there,
     when nothing is found, and when videos of several folders would have one id.
     """
     found = _Found()
-    for place in places:
-        path = spelled_on_disk(Path(place))
+    for source in sources:
+        path = spelled_on_disk(Path(source))
         if path.is_dir():
             _look_below(path, EVERYTHING, found)
         elif path.exists():
             found.add(path, os.path.realpath(path), path.parent)
-        elif glob.has_magic(place):
+        elif glob.has_magic(source):
             # Below the folder that is named without wildcards, names are compared composed.
             fixed = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
             pattern = tuple(video_id_of(part) for part in path.parts[fixed:])
             _look_below(spelled_on_disk(Path(*path.parts[:fixed])), pattern, found)
         else:
-            raise VideoListError(f"{place} does not exist")
+            raise VideoListError(f"{source} does not exist")
     passed_over = tuple(
         PassedOver(reason, tuple(paths)) for reason, paths in found.passed_over.items() if paths
     )
     if not found.videos:
         also = "".join(f"; {passed}" for passed in passed_over)
-        raise VideoListError(f"no videos in {', '.join(places)}{also}")
+        raise VideoListError(f"no videos in {', '.join(sources)}{also}")
     return VideoList(_with_ids_of_their_own(found), passed_over)
 
 
