@@ -70,13 +70,12 @@ def open_npy(
             known = facts(item.video_id)
         except LookupError:
             known = VideoFacts(0, 0, folder_fps)
-        rows = {
-            "features": features,
-            "first_frame": mapped.first_frame,
-            "frame_step": mapped.frame_step,
-        }
+        rows = {"features": features, "first_frame": mapped.first_frame}
+        rows |= {"frame_step": mapped.frame_step} | (
+            {"frames": mapped.frames} if clip_frames else {}
+        )
         return ImportedVideo(
-            rows=rows | ({"frames": mapped.frames} if clip_frames else {}),
+            rows=rows,
             num_frames=int(mapped.num_frames[0]),
             frame_step=max(1, int(mapped.frame_step[0])),
             fps=known.fps,

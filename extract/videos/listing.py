@@ -101,8 +101,8 @@ def find_videos(sources: Iterable[str]) -> VideoList:
     """Finds the videos in folders, files and glob patterns, each file once.
 
     Files in one folder that would be one video (``a.mp4`` and ``a.webm``), and names that are not
-    text, are listed with their problem. Raises :class:`VideoListError` for a source that is not there,
-    when nothing is found, and when videos of several folders would have one id.
+    text, are listed with their problem. Raises :class:`VideoListError` for a source that does not
+    exist, when nothing is found, and when videos of several folders would have one id.
     """
     found = _Found()
     for source in sources:
