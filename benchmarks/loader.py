@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from measurement import OURS, print_conditions, print_table, take_turns
-from small_stores import POSE, RGB, SIZE, resting, signer, write_index
 
 from reference.keypoint_rules import slow_frame
+from reference.small_stores import POSE, RGB, SIZE, resting, signer, write_index
 from seds_core.clip_plan import plan_clips
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter

@@ -1,6 +1,6 @@
 """Damages stores at random and tries ``info``, ``verify`` and ``repair`` on them.
 
-    PYTHONPATH=tests python benchmarks/store_damage.py --number 500
+    python benchmarks/store_damage.py --number 500
 
 Prints what became of the stores, and ends with an error at the first exception that is not told in
 a sentence, at the first row that is read but was not written, and at the first damage that
@@ -14,9 +14,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from damaged_stores import check, contents, damage
-from small_stores import LENGTHS, POSE, RGB, pose_video, rgb_video, write_store
-from stores_made_before import made_before
+from reference.damaged_stores import check, contents, damage
+from reference.small_stores import LENGTHS, POSE, RGB, pose_video, rgb_video, write_store
+from reference.stores_made_before import made_before
 
 
 def main() -> None:

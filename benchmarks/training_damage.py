@@ -1,6 +1,6 @@
 """Damages stores, runs and settings at random, and tries ``seds-train`` and ``seds-eval`` on them.
 
-    PYTHONPATH=tests python benchmarks/training_damage.py --number 500
+    python benchmarks/training_damage.py --number 500
 
 Prints how the commands ended, and ends with an error where one ended in a traceback. What a command
 does not read, or cannot tell from a right file (a letter of a sentence), it does as ever.
@@ -20,10 +20,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from damaged_stores import damage
-
 import train.cli
 import train.evaluation.cli
+from reference.damaged_stores import damage
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "tests/fixtures/made_before/run.tar.xz"
 TRAIN = (

@@ -103,7 +103,7 @@ def rgb(
         videos=(*(videos or ()), *(more_videos or ())),
         index=index,
         pipeline=pipeline,
-        pipeline_file=pipelines,
+        pipelines=pipelines,
         changes={"backbone": backbone, "weights": weights, "clips": clips, "frames": frames},
         pose_store=pose,
         device=device,
@@ -156,7 +156,7 @@ def pose(
         videos=(*(videos or ()), *(more_videos or ())),
         index=index,
         pipeline=pipeline,
-        pipeline_file=pipelines,
+        pipelines=pipelines,
         changes={
             "detector": detector,
             "model": model,

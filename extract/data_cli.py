@@ -122,7 +122,7 @@ def boxes(
     code = run_boxes(
         index,
         out,
-        pipeline_file=pipelines,
+        pipelines=pipelines,
         pipeline=pipeline,
         margin=margin,
         samples=samples,
@@ -155,7 +155,7 @@ def plan(
 
     code = run_plan(
         pipeline,
-        pipeline_file=pipelines,
+        pipelines=pipelines,
         videos=(*(videos or ()), *(more_videos or ())),
         index=index,
         sample=sample,
@@ -207,7 +207,7 @@ def import_(
         format_name,
         source,
         out,
-        pipeline_file=pipelines,
+        pipelines=pipelines,
         pipeline=pipeline,
         index=index,
         pose=pose,

@@ -1,1 +1,1 @@
-"""The obvious slow versions of fast code, which tests and benchmarks compare it with."""
+"""What tests and benchmarks share: the obvious slow versions of fast code, and small stores."""

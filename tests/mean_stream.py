@@ -71,7 +71,7 @@ def main(store, index, seconds="0.0", wait=""):
         Path(store),
         index=Path(index),
         pipeline="tiny",
-        pipeline_file=pipelines,
+        pipelines=pipelines,
         wait=bool(wait),
         as_json=True,
     )

@@ -55,7 +55,7 @@ def import_folder(form, source, store, *, pipeline="all", **options):
 
     pipelines = store.with_name("pipelines.yaml")
     pipelines.write_text(PIPELINES)
-    return run_import(form, source, store, pipeline_file=pipelines, pipeline=pipeline, **options)
+    return run_import(form, source, store, pipelines=pipelines, pipeline=pipeline, **options)
 
 
 def export_store(store, out, form="published", **options):

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from small_stores import small_data_set
+from reference.small_stores import small_data_set
 
 OWN_OPTIONS = {"--slowly", "--save-every-step", "--fail", "--stand-still"}
 """The last two: an error of the program, and an endless computation, in the fifth step."""

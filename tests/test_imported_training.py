@@ -2,9 +2,9 @@
 
 from published_folders import export_store, import_folder
 from run_comparison import losses
-from small_stores import SIZE
 from small_training import change_settings, prepare_folder, small_request
 
+from reference.small_stores import SIZE
 from train.training.run import train
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from run_comparison import losses
-from small_stores import hands_rgb_video, pose_video
-from stores_made_before import unpack
 
 from extract.inspection.verify import verify_store
+from reference.small_stores import hands_rgb_video, pose_video
+from reference.stores_made_before import unpack
 from seds_core.errors import UsageError
 from seds_core.store.provenance import StoreMismatchError, WeightsRecord
 from seds_core.store.reader import StoreReader

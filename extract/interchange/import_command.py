@@ -49,7 +49,7 @@ def run_import(
     source: Path,
     store: Path,
     *,
-    pipeline_file: Path,
+    pipelines: Path,
     pipeline: str,
     index: Path | None = None,
     pose: Path | None = None,
@@ -64,7 +64,7 @@ def run_import(
     The options are those of :func:`open_format`. Raises ``UsageError`` for options that do not
     fit the files or the store.
     """
-    settings = read_section(pipeline_file, pipeline, "extract", ExtractSettings)
+    settings = read_section(pipelines, pipeline, "extract", ExtractSettings)
     files = open_format(
         form, source, settings,
         index=index, pose=pose, frame_map=frame_map, image_size=image_size, fps=fps,

@@ -36,7 +36,7 @@ def run_boxes(
     index: Path,
     out: Path,
     *,
-    pipeline_file: Path,
+    pipelines: Path,
     pipeline: str,
     margin: float = 0.1,
     samples: int = 8,
@@ -53,7 +53,7 @@ def run_boxes(
     cannot be used, and ``UnavailableError`` when the detector's weights cannot be had.
     """
     _refuse_options(out, margin, samples, size)
-    settings = read_section(pipeline_file, pipeline, "extract", ExtractSettings)
+    settings = read_section(pipelines, pipeline, "extract", ExtractSettings)
     videos = videos_of_index(index).videos
     jobs = [
         DecodeJob(

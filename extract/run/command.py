@@ -34,7 +34,7 @@ def extract(
     videos: Sequence[str] = (),
     index: Path | None = None,
     pipeline: str = "custom",
-    pipeline_file: Path = PIPELINE_FILE,
+    pipelines: Path = PIPELINE_FILE,
     changes: Mapping[str, str | Path | None] | None = None,
     pose_store: Path | None = None,
     device: str = "auto",
@@ -53,7 +53,7 @@ def extract(
     ``UsageError`` for options that do not fit each other, their files or the store, and
     ``UnavailableError`` when the frozen network cannot be had.
     """
-    of_pipeline = read_section(pipeline_file, pipeline, "extract", ExtractSettings)
+    of_pipeline = read_section(pipelines, pipeline, "extract", ExtractSettings)
     settings = with_changes(of_pipeline, kind, changes or {})
     if bool(videos) == bool(index):
         raise UsageError("name the videos either with --videos or with --index")

@@ -98,7 +98,7 @@ class ExtractionPlan:
 def run_plan(
     pipeline: str = "custom",
     *,
-    pipeline_file: Path = PIPELINE_FILE,
+    pipelines: Path = PIPELINE_FILE,
     videos: Sequence[str] = (),
     index: Path | None = None,
     sample: int = 200,
@@ -116,7 +116,7 @@ def run_plan(
         raise UsageError("name the videos either with --videos or with --index")
     if sample < 1:
         raise UsageError(f"--sample is {sample}; look into one video at least")
-    settings = read_section(pipeline_file, pipeline, "extract", ExtractSettings)
+    settings = read_section(pipelines, pipeline, "extract", ExtractSettings)
     listed = listed_videos(videos, index) if index or videos else None
     source = str(index or ", ".join(videos))
     if listed is not None and not listed.videos:
@@ -130,7 +130,7 @@ def run_plan(
         found,
         works,
         machine,
-        steps(pipeline, settings, videos=videos, index=index, pipeline_file=pipeline_file),
+        steps(pipeline, settings, videos=videos, index=index, pipelines=pipelines),
         [*([] if listed else archives(pipeline)), *weights_files(settings)],
         is_drawn=listed is None,
     )

@@ -172,7 +172,7 @@ def steps(
     *,
     videos: Sequence[str] = (),
     index: Path | None = None,
-    pipeline_file: Path = PIPELINE_FILE,
+    pipelines: Path = PIPELINE_FILE,
 ) -> list[Step]:
     """The commands from here to the score: with an index, extraction is the first."""
     release = RELEASES.get(pipeline, ONE_HOUR)
@@ -184,8 +184,8 @@ def steps(
             arguments = (*arguments[:-1], videos[0])
         command = _line("seds-extract", "captions", *arguments, "--out", used)
         made.append(Step("index of videos and sentences", command))
-    is_default = pipeline_file.resolve() == PIPELINE_FILE.resolve()
-    of_pipeline = ("--pipeline", pipeline, *(() if is_default else ("--pipelines", pipeline_file)))
+    is_default = pipelines.resolve() == PIPELINE_FILE.resolve()
+    of_pipeline = ("--pipeline", pipeline, *(() if is_default else ("--pipelines", pipelines)))
 
     # Where a data set is published as whole recordings, a crop shows the signer.
     lacks_crops = release.crop and not (

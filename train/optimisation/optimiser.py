@@ -95,7 +95,7 @@ def current_rates(optimiser: Optimizer) -> dict[str, float]:
     return {group["rate"]: group["lr"] for group in optimiser.param_groups}
 
 
-def rate_share(step: int, total_steps: int, warm_up: float) -> float:
+def learning_rate_factor(step: int, total_steps: int, warm_up: float) -> float:
     """Returns the learning-rate factor of a step: what multiplies the highest rates, from 0 to 1.
 
     ``step`` counts the steps done before, so that the very first one has a rate of zero where there
@@ -103,7 +103,7 @@ def rate_share(step: int, total_steps: int, warm_up: float) -> float:
     those after the warm-up: the factor jumps down where the warm-up ends. As published.
     Equation 21.
 
-    >>> [round(rate_share(step, 100, 0.1), 4) for step in (0, 5, 10, 50, 100)]
+    >>> [round(learning_rate_factor(step, 100, 0.1), 4) for step in (0, 5, 10, 50, 100)]
     [0.0, 0.5, 0.9755, 0.5, 0.0]
     """
     progress = step / total_steps

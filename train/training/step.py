@@ -10,7 +10,12 @@ from seds_core.errors import UnavailableError
 from train.batches import TrainingBatch, on_device
 from train.data.collation import ADVICE, NOT_FINITE
 from train.model.normalisation import restore_statistics, saved_statistics
-from train.optimisation.optimiser import current_rates, rate_share, set_rates, trained_parameters
+from train.optimisation.optimiser import (
+    current_rates,
+    learning_rate_factor,
+    set_rates,
+    trained_parameters,
+)
 from train.settings import OptimisationSettings
 from train.training.gradients import GradientPass
 
@@ -71,7 +76,9 @@ class TrainingStep:
         Raises :class:`DivergedError` after too many steps without a finite result.
         """
         model, processes = self.gradient_pass.model, self.gradient_pass.processes
-        set_rates(self.optimiser, rate_share(step, self.total_steps, self.settings.warm_up))
+        set_rates(
+            self.optimiser, learning_rate_factor(step, self.total_steps, self.settings.warm_up)
+        )
         self.optimiser.zero_grad()
         # The forward pass moves running statistics before it is known whether the step counts.
         statistics = saved_statistics(model)

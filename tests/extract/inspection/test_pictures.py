@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 import pytest
 from finished_videos import RGB, finished
-from small_stores import CLIPS, rgb_video, write_store
-from small_stores import RGB as SMALL_RGB
 
 from extract.inspection.pictures import (
     BODY_COLOUR,
@@ -22,6 +20,8 @@ from extract.inspection.pictures import (
 from extract.videos.frame_source import VideoFile
 from extract.videos.part import VideoError
 from extract.videos.video_writing import write_video
+from reference.small_stores import CLIPS, rgb_video, write_store
+from reference.small_stores import RGB as SMALL_RGB
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FinishedVideo

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from damaged_stores import check, contents, damage
 from finished_videos import RGB, finished
-from small_stores import POSE, pose_video, write_store
-from stores_made_before import made_before
 from typer.testing import CliRunner
 
 from extract.cli import app
 from extract.inspection.verify import largest_difference, verify_store
+from reference.damaged_stores import check, contents, damage
+from reference.small_stores import POSE, pose_video, write_store
+from reference.stores_made_before import made_before
 from seds_core.errors import UsageError
 from seds_core.store.provenance import ImportedFrom
 from seds_core.store.writer import BulkWriter

@@ -22,7 +22,6 @@ from published_folders import (
     write_pickle,
 )
 from shared_data import shared_path
-from small_stores import POSE, pose_video, write_store
 
 from extract.interchange import export
 from extract.interchange.export import (
@@ -34,6 +33,7 @@ from extract.interchange.export import (
 from extract.interchange.imported import ImportItem
 from extract.interchange.keypoint_video import no_person_found
 from extract.interchange.pose_files import open_pose_files
+from reference.small_stores import POSE, pose_video, write_store
 from seds_core.errors import UsageError
 from seds_core.store.provenance import ImportedFrom
 from seds_core.store.reader import StoreReader

@@ -25,7 +25,6 @@ from published_folders import (
     write_pickle,
 )
 from shared_data import REPOSITORY, shared_path
-from small_stores import POSE, pose_video, write_store
 
 from extract.interchange.import_command import (
     MAX_AHEAD,
@@ -38,6 +37,7 @@ from extract.interchange.import_command import (
 from extract.interchange.imported import ImportedVideo, ImportItem, content_hash, quick_identity
 from extract.run.existing_store import compare
 from extract.settings import ExtractSettings
+from reference.small_stores import POSE, pose_video, write_store
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoEntry
@@ -160,7 +160,7 @@ def test_an_empty_folder_makes_no_store(run, source, tmp_path):
 
 
 def test_features_of_imported_keypoints_get_their_frames(tmp_path, capsys):
-    from small_stores import signer
+    from reference.small_stores import signer
 
     keypoints = signer(400, np.random.default_rng(0))
     keypoints[10:20, :, 2] = 0  # of which every second one is looked at

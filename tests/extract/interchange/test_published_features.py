@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from published_folders import write_features, write_pickle
-from small_stores import POSE, pose_video, signer, write_store
 
 from extract.interchange.published import (
     PublishedFiles,
@@ -13,6 +12,7 @@ from extract.interchange.published import (
 )
 from extract.rgb.provenance import KeptFrames
 from extract.settings import ExtractSettings
+from reference.small_stores import POSE, pose_video, signer, write_store
 from seds_core.clip_plan import plan_clips
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.layout import row_arrays

@@ -59,7 +59,7 @@ def run(folder, monkeypatch, capsys):
         index.write_text("\n".join(["video_id,path,start,end,crop,size", *lines]))
         options = {"out": folder / "cropped.csv", "margin": 0.25, **changes}
         code = signer_boxes.run_boxes(
-            index, pipeline_file=folder / "small.yaml", pipeline="small", as_json=True, **options
+            index, pipelines=folder / "small.yaml", pipeline="small", as_json=True, **options
         )
         return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from small_stores import POSE
 
 from extract.pose.person_boxes import FoundBoxes, PersonBoxes, TableBoxes, WholeFrameBoxes
 from extract.pose.person_detector import DetectedBoxes
@@ -27,6 +26,7 @@ from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodeJob
 from extract.videos.part import VideoError
 from extract.videos.video_writing import write_video
+from reference.small_stores import POSE
 from seds_core.errors import UnavailableError
 from seds_core.keypoints import missing_keypoints
 

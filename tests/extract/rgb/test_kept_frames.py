@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 from shared_data import golden_path
-from small_stores import (
+
+from extract.rgb.provenance import KeptFrames, KeptTimeline
+from reference.small_stores import (
     POSE,
     RGB,
     WHOLE_POSE,
@@ -11,8 +13,6 @@ from small_stores import (
     whole_pose_video,
     write_store,
 )
-
-from extract.rgb.provenance import KeptFrames, KeptTimeline
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import VideoNotInStoreError
 from seds_core.store.staging import FinishedVideo

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_stores import POSE, WHOLE_POSE, pose_video, whole_pose_video, write_store
 
 from extract.rgb.backbones import PUBLISHED, Backbone
 from extract.rgb.i3d_network import VideoNetwork
@@ -17,6 +16,7 @@ from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodeJob
 from extract.videos.part import FrameCountChanged, VideoError
 from extract.videos.video_writing import write_video
+from reference.small_stores import POSE, WHOLE_POSE, pose_video, whole_pose_video, write_store
 from seds_core.store.provenance import WeightsRecord
 
 CLIP = 9

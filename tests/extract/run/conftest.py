@@ -61,7 +61,7 @@ def run(corpus, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(command, "load_stream", load_stream)
         monkeypatch.setattr(command, "known_provenance", lambda *_: known)
         usual = {"store": tmp_path / "rgb.zarr", "index": corpus.index, "pipeline": "tiny"}
-        usual |= {"pipeline_file": write_pipeline(tmp_path), "as_json": True}
+        usual |= {"pipelines": write_pipeline(tmp_path), "as_json": True}
         code = command.extract("rgb", **(usual | options))
         run.told = capsys.readouterr()
         run.events = [json.loads(line) for line in run.told.out.splitlines()]

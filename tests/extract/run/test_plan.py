@@ -40,7 +40,7 @@ def plan(tmp_path, monkeypatch):
     pipelines.write_text(PIPELINES)
 
     def plan(**options):
-        return run_plan("tiny", pipeline_file=pipelines, device="cpu", as_json=True, **options)
+        return run_plan("tiny", pipelines=pipelines, device="cpu", as_json=True, **options)
 
     return plan
 
@@ -98,7 +98,7 @@ import sys
 from pathlib import Path
 from extract.run.plan import run_plan
 try:
-    run_plan("tiny", pipeline_file=Path("tiny.yaml"), index=Path("index.csv"))
+    run_plan("tiny", pipelines=Path("tiny.yaml"), index=Path("index.csv"))
 except ValueError as error:
     print(error)
 assert "torch" not in sys.modules
@@ -179,7 +179,7 @@ def test_recordings_need_to_know_where_the_signer_is(index):
 def test_another_pipeline_file_is_named(tmp_path, index):
     other = tmp_path / "mine.yaml"
     other.write_text("pipelines: {tiny: {}}")
-    found = steps("tiny", ExtractSettings(), index=index, pipeline_file=other)
+    found = steps("tiny", ExtractSettings(), index=index, pipelines=other)
     assert all(f"--pipelines {other}" in step.command for step in found[:3])
     assert "--pipelines" not in found[-1].command
 

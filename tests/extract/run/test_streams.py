@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_stores import WHOLE_POSE, whole_pose_video, write_store
 
 from extract.run.streams import extraction_device, known_provenance, load_stream
 from extract.settings import ExtractSettings
+from reference.small_stores import WHOLE_POSE, whole_pose_video, write_store
 from seds_core.errors import UsageError
 
 HANDS = ExtractSettings.model_validate({"rgb": {"frames": "hands", "weights": "random"}})

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import zarr
 from finished_videos import RGB, finished, problems_of
-from small_stores import RGB as RGB_MADE_BEFORE
-from small_stores import rgb_video, write_store
-from stores_made_before import made_before
 from zarr.codecs import GzipCodec
 
+from reference.small_stores import RGB as RGB_MADE_BEFORE
+from reference.small_stores import rgb_video, write_store
+from reference.stores_made_before import made_before
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError

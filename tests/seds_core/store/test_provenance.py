@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from shared_data import REPOSITORY
-from stores_made_before import STORES
 
+from reference.stores_made_before import STORES
 from seds_core.store.provenance import LATER_KEYS, Provenance, TimelineRules, WeightsRecord
 
 POSE = Provenance(

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from finished_videos import RGB, finished, problems_of
-from stores_made_before import made_before
 
+from reference.stores_made_before import made_before
 from seds_core.store import commit
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
@@ -196,8 +196,8 @@ def test_the_working_directory_may_be_the_store(path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["rgb", "pose"])
 def test_a_store_made_before_opens_verifies_and_goes_on(tmp_path, kind):
-    from small_stores import POSE, pose_video, rgb_video
-    from small_stores import RGB as SMALL_RGB
+    from reference.small_stores import POSE, pose_video, rgb_video
+    from reference.small_stores import RGB as SMALL_RGB
 
     path = made_before(tmp_path, kind)
     store = StoreReader(path)

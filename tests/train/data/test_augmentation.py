@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from small_stores import SIZE, signer
 
+from reference.small_stores import SIZE, signer
 from train.data.augmentation import (
     change_keypoints,
     drop_clips,

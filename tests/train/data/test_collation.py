@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from small_stores import LENGTHS, small_data_set
 from word_tokenizer import WordTokenizer
 
+from reference.small_stores import LENGTHS, small_data_set
 from train.data.collation import (
     ExampleKey,
     UntokenisedBatch,

@@ -7,9 +7,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_stores import RGB, SENTENCES, rgb_video, small_data_set, write_index, write_store
 from word_tokenizer import WordTokenizer
 
+from reference.small_stores import (
+    RGB,
+    SENTENCES,
+    rgb_video,
+    small_data_set,
+    write_index,
+    write_store,
+)
 from train.batches import tensors_of
 from train.data.loading import TrainingBatches, sign_batches
 from train.data.retrieval_data import open_data

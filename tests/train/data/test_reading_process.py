@@ -10,8 +10,8 @@ import pytest
 import reading_functions
 import torch
 from shared_data import REPOSITORY
-from small_stores import RGB, rgb_video, write_store
 
+from reference.small_stores import RGB, rgb_video, write_store
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
 from train.data.loading import KeyedLoader

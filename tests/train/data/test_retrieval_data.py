@@ -5,7 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
-from small_stores import (
+
+from reference.small_stores import (
     POSE,
     RGB,
     pose_video,
@@ -15,7 +16,6 @@ from small_stores import (
     write_index,
     write_store,
 )
-
 from seds_core.errors import UsageError
 from train.data.retrieval_data import SplitError, UnseenHands, count_unseen_hands, open_data
 from train.settings import TrainSettings

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_stores import CLIPS, HANDS_RGB, RGB, hands_rgb_video, rgb_video, write_store
 
+from reference.small_stores import CLIPS, HANDS_RGB, RGB, hands_rgb_video, rgb_video, write_store
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from train.batches import ClipLayout

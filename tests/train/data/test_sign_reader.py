@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from shared_data import golden_path
-from small_stores import (
+
+from reference.small_stores import (
     HANDS_RGB,
     LENGTHS,
     POSE,
@@ -22,7 +23,6 @@ from small_stores import (
     whole_pose_video,
     write_store,
 )
-
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import FinishedVideo

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from small_stores import (
+
+from reference.small_stores import (
     CLIPS,
     FRAMES,
     HANDS_RGB,
@@ -16,7 +17,6 @@ from small_stores import (
     whole_pose_video,
     write_store,
 )
-
 from seds_core.store.provenance import ImportedFrom, StoreMismatchError
 from train.batches import ClipLayout
 from train.data.stage_stores import StageStoresError, open_pair, open_stage_stores

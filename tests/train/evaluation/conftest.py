@@ -117,7 +117,7 @@ def tiny_settings():
 @pytest.fixture
 def small_data(tmp_path):
     """Paths of an index of 8 videos and of their stores."""
-    from small_stores import small_data_set
+    from reference.small_stores import small_data_set
 
     return small_data_set(tmp_path)
 

@@ -47,7 +47,7 @@ def test_a_run_made_before_evaluation_had_a_precision_is_evaluated(make_run, tmp
 def test_a_store_made_otherwise_is_refused(make_run, tmp_path):
     from dataclasses import replace
 
-    from small_stores import LENGTHS, POSE, pose_video, write_store
+    from reference.small_stores import LENGTHS, POSE, pose_video, write_store
 
     other = replace(POSE, weights=replace(POSE.weights, sha256="1" * 64))
     store = write_store(
@@ -58,7 +58,7 @@ def test_a_store_made_otherwise_is_refused(make_run, tmp_path):
 
 
 def test_a_store_of_other_videos_is_taken(make_run, tmp_path):
-    from small_stores import POSE, pose_video, write_store
+    from reference.small_stores import POSE, pose_video, write_store
 
     store = write_store(tmp_path / "fewer.zarr", POSE, [pose_video("a", 30)])
     loaded = load_run_model(make_run("run", stage="fusion") / "best.pt", CPU, pose=store)

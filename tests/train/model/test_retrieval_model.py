@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from shared_data import shared_path
-from small_stores import signer
 from torch import nn
 from training_stand_in import in_float64, small_model
 
+from reference.small_stores import signer
 from seds_core.clip_plan import clip_starts
 from train.batches import ClipLayout, PoseBatch, SignBatch, TextBatch, concatenated
 from train.data.collation import collate_signs

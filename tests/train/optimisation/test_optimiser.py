@@ -14,8 +14,8 @@ from train.optimisation import published_adam as module
 from train.optimisation.optimiser import (
     build_optimiser,
     current_rates,
+    learning_rate_factor,
     parameter_groups,
-    rate_share,
     set_rates,
 )
 from train.optimisation.published_adam import PublishedAdam, pieces
@@ -81,14 +81,14 @@ def test_rates_follow_the_schedule(name, kind):
 
 
 def test_rates_rise_linearly_and_then_follow_a_cosine_of_all_steps():
-    factors = [rate_share(step, 40, 0.1) for step in range(41)]
+    factors = [learning_rate_factor(step, 40, 0.1) for step in range(41)]
     assert factors[:4] == pytest.approx([0.0, 0.25, 0.5, 0.75])
     expected = [0.5 * (1 + math.cos(math.pi * step / 40)) for step in range(4, 41)]
     assert factors[4:] == pytest.approx(expected)
 
 
 def test_without_warm_up_the_first_step_has_the_highest_rate():
-    assert rate_share(0, 10, 0.0) == 1.0
+    assert learning_rate_factor(0, 10, 0.0) == 1.0
 
 
 SETTINGS = {"betas": (0.9, 0.98), "epsilon": 1e-6, "clip_norm": 1.0}
@@ -108,7 +108,7 @@ def test_steps_are_the_published_ones():
         weight.grad = torch.from_numpy(gradients[: weight.numel()].copy()).view_as(weight)
         bias.grad = torch.from_numpy(gradients[weight.numel() :].copy())
         torch.nn.utils.clip_grad_norm_([weight, bias], 1.0)
-        set_rates(optimiser, rate_share(step, total, 0.1))
+        set_rates(optimiser, learning_rate_factor(step, total, 0.1))
         optimiser.step()
         np.testing.assert_allclose(weight, golden["weight"][step + 1], rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(bias, golden["bias"][step + 1], rtol=1e-6, atol=1e-6)

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 from run_comparison import assert_same_run, losses
-from small_stores import (
+from small_training import change_settings, small_request
+from tiny_encoder import save_tiny_encoder
+
+from reference.small_stores import (
     HANDS_RGB,
     LENGTHS,
     RGB,
@@ -20,9 +23,6 @@ from small_stores import (
     write_index,
     write_store,
 )
-from small_training import change_settings, small_request
-from tiny_encoder import save_tiny_encoder
-
 from seds_core.errors import UnavailableError, UsageError
 from train.checkpoints.run_folder import ChangedRunError, RunFolder
 from train.data.rgb_stores import rgb_choice

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_stores import write_index
 from small_training import change_settings, small_request, small_settings
 from torch import nn
 from training_stand_in import StandInModel
 from word_tokenizer import WordTokenizer
 
+from reference.small_stores import write_index
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
 from train.batches import ClipLayout

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import yaml
 from run_comparison import assert_same_run, losses, metric_lines
-from small_stores import LENGTHS, RGB, rgb_video, write_store
 from small_training import change_settings, small_request
 
+from reference.small_stores import LENGTHS, RGB, rgb_video, write_store
 from seds_core.errors import UsageError
 from train.checkpoints.run_checkpoint import read_checkpoint
 from train.checkpoints.run_folder import RunFolder

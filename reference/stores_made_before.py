@@ -3,7 +3,7 @@
 import tarfile
 from pathlib import Path
 
-STORES = Path(__file__).parent / "fixtures" / "made_before"
+STORES = Path(__file__).parents[1] / "tests" / "fixtures" / "made_before"
 
 
 def unpack(folder: Path, name: str) -> Path:
