@@ -53,8 +53,7 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q --doctest-modules seds_core extract/videos extract/pose extract/rgb \
-		extract/run extract/weights_cache.py train
+	$(BIN)/pytest -q --doctest-modules seds_core extract train
 	$(BIN)/pytest
 
 bench: $(INSTALLED)

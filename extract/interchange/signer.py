@@ -45,7 +45,7 @@ def find_signer(frames: Mapping[int, Sequence[Sighting]]) -> dict[int, int]:
 
     >>> left, right = (Sighting(np.array([x, 0.0]), 50.0, 60.0) for x in (100.0, 500.0))
     >>> find_signer({0: [left, right], 1: [right, left], 2: [right]})
-    {0: 0, 1: 1}
+    {0: 1, 1: 0, 2: 0}
     """
     people: list[_Person] = []
     # Those of them who were seen lately enough to be looked for.
