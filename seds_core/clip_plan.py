@@ -55,11 +55,13 @@ def timeline_step(num_frames: int, max_frames: int | None) -> int:
     >>> [timeline_step(n, 300) for n in (1, 300, 301, 900, 901)]
     [1, 1, 2, 3, 4]
     """
+    # Rounded up: rounded down, 301 frames would not shrink to 300.
     return 1 if max_frames is None else -(-num_frames // max_frames)
 
 
 def timeline_length(num_frames: int, step: int) -> int:
     """Frames that are left when every ``step``-th is kept, from frame 0 on."""
+    # Rounded up: a last step that the video's end cuts short has its first frame all the same.
     return -(-num_frames // step)
 
 
@@ -110,4 +112,5 @@ def positions_of(
     >>> positions_of(np.array([4, 9], np.int32), held).tolist()
     [1, 3]
     """
+    # searchsorted alone would give a missing frame the position of the one after it.
     return np.searchsorted(held, wanted) if np.isin(wanted, held).all() else None

@@ -68,6 +68,7 @@ def _refuse_settings(
     end = arguments.index("--") if "--" in arguments else len(arguments)
     for argument in arguments[:end]:
         option = argument.partition("=")[0]
+        # An option that exists, or lacks a plural's s, is for the parser to take or refuse.
         if not option.startswith("--") or known & {option, f"{option}s"}:
             continue
         name = option.removeprefix("--").replace("-", "_")

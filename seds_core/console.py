@@ -75,6 +75,7 @@ class _TellingProgress(Progress):
 
     def _tell(self, task_id: TaskID) -> None:
         now = time.monotonic()
+        # A terminal shows the bar itself; a line for every change would fill a log.
         if self.console.is_terminal or now - self._told < SECONDS_BETWEEN_LINES:
             return
         self._told = now
@@ -83,6 +84,7 @@ class _TellingProgress(Progress):
         total = "" if task.total is None else f" of {task.total:g}"
         rates = task.fields.get("rates") or ""
         line = f"{task.description}: {task.completed:g}{total} {rates}".rstrip()
+        # Without markup: brackets in a description are text.
         self.console.print(f"{line}{left}", markup=False)
 
 
@@ -91,6 +93,7 @@ def track(values: Collection[Value], description: str) -> Iterator[Value]:
     with progress_bar() as progress:
         task = progress.add_task(description, total=len(values), rates="")
         for value in values:
+            # The bar moves when the caller is done with the value and asks for the next one.
             yield value
             progress.advance(task)
 

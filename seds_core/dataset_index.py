@@ -86,6 +86,7 @@ def write_index(path: Path, videos: Sequence[IndexedVideo]) -> None:
     except OSError as error:
         raise IndexFileError(f"the index {path} cannot be written: {error.strerror}") from None
     except UnicodeEncodeError as error:
+        # The error holds the whole table: only the line that cannot be encoded is shown.
         wrong = error.object[error.object.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
         raise IndexFileError(
             f"the index {path} cannot be written: {wrong!a} is no UTF-8; rename it"
@@ -121,6 +122,7 @@ def _add(videos: dict[str, IndexedVideo], row: TableRow, index: Path) -> str:
     empty = [name for name in REQUIRED_COLUMNS if not values[name]]
     if empty:
         return f"the field {empty[0]} is empty"
+    # Once these and the path are taken out, ``values`` holds the columns that only the user knows.
     known = {name: values.pop(name, "") for name in ("video_id", "split", "text")}
     known["video_id"] = video_id_of(known["video_id"])
     if known["video_id"] in videos:

@@ -15,6 +15,7 @@ def choose_device(name: str, local_rank: int = 0, num_local: int = 1) -> "torch.
     this machine gets a GPU of its own. Raises :class:`UsageError` for a device that is not there.
     """
     kind, _, number = name.partition(":")
+    # isdigit alone is true of superscript digits, which int refuses.
     is_numbered = number.isascii() and number.isdigit()
     if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and is_numbered):
         raise UsageError(
@@ -34,6 +35,7 @@ def choose_device(name: str, local_rank: int = 0, num_local: int = 1) -> "torch.
         raise UsageError(
             f"--device {name}: torch {torch.__version__} sees no GPU; use --device cpu"
         )
+    # torchrun counts the processes of a machine from 0, as CUDA does its devices.
     index = int(number) if is_numbered else local_rank
     if index >= num_gpus:
         raise UsageError(

@@ -23,6 +23,7 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     What is not ``durable`` can be made again: it may be lost in a power cut, and several processes
     may write it at once.
     """
+    # The process's id in the name keeps apart the processes that write the same file.
     if not durable:
         with unfinished_file(path, f"{os.getpid()}.part") as file:
             yield file
@@ -30,6 +31,7 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         return
     with unfinished_file(path) as file:
         yield file
+        # fsync sees what the kernel holds: Python's own buffer has to be emptied first.
         file.flush()
         os.fsync(file.fileno())
     unfinished_path(path).replace(path)
@@ -45,6 +47,7 @@ def unfinished_file(path: Path, suffix: str = "partial") -> Iterator[BinaryIO]:
     try:
         with naming(unfinished), unfinished.open("w+b") as file:
             yield file
+    # Ctrl-C too: whatever ends the block, nothing unfinished is left behind.
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
@@ -69,6 +72,7 @@ def file_sha256(path: Path) -> str:
 
 def sync(path: Path) -> None:
     """Returns when a file's content, or a folder's names, are on the disk."""
+    # A bare descriptor, because Python's open takes no folders.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with naming(path):
@@ -80,6 +84,7 @@ def sync(path: Path) -> None:
 def sync_all(paths: Iterable[Path]) -> None:
     """Like :func:`sync`, for many at once."""
     with ThreadPoolExecutor(SYNCING_THREADS) as pool:
+        # list waits for all of them, and raises what any of them has raised.
         list(pool.map(sync, paths))
 
 
@@ -89,6 +94,7 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Without a number it is no error of the system; with a name it tells the file already.
         if error.errno is None or error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error

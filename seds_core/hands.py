@@ -83,10 +83,12 @@ def hand_boxes(
     All coordinates must be finite.
     """
     own, arms = boxes_around_points(hand, image_size), boxes_beyond_arm(arm, image_size)
+    # y grows downward, so a wrist above the limit in the image has a smaller y.
     arm_helps = ~own.is_usable & arms.is_usable & (arm[:, 2, 1] < lowest_wrist)
     is_usable = own.is_usable | arm_helps
     origin = np.where(arm_helps[:, None], arms.origin, own.origin)
     side = np.where(arm_helps, arms.side, own.side)
+    # Side 1 and not 0 where there is no box: points are divided by it later.
     return HandBoxes(
         np.where(is_usable[:, None], origin, 0), np.where(is_usable, side, 1), is_usable
     )
@@ -105,6 +107,7 @@ def boxes_around_points(
     high = np.where(counts, hand[..., :2], -np.inf).max(axis=1)
     limits = np.array(image_size) - 1
     side = np.round(_POINTS_SCALE * (high - low).max(axis=1))
+    # All points may lie in one place, and an image may be one pixel wide.
     side = np.clip(side, 1, max(1, limits.min()))
     origin = np.round((low + high) / 2 - side[:, None] / 2)
     origin = np.clip(origin, 0, np.maximum(limits - side[:, None], 0))
@@ -131,6 +134,7 @@ def boxes_beyond_arm(
 
 
 _LOOKED_AT = np.r_[0, LEFT_ARM, RIGHT_ARM, LEFT_HAND, RIGHT_HAND]
+# Where the points stand once they are picked: the nose, then arms and hands, left before right.
 _BODY, _LEFT_ARM, _RIGHT_ARM = slice(0, 7), slice(1, 4), slice(4, 7)
 _LEFT_HAND, _RIGHT_HAND = slice(7, 28), slice(28, 49)
 

@@ -40,6 +40,7 @@ def read_section(path: Path, pipeline: str, section: str, schema: type[SettingsT
             f"{path}: pipeline '{pipeline}' must hold sections, such as '{section}:'"
         )
     where = f"{path}, pipeline '{pipeline}', section '{section}'"
+    # A section with nothing below its name is null in YAML, and has the defaults too.
     return validated(sections.get(section) or {}, schema, where)
 
 
@@ -48,6 +49,7 @@ def with_changes(settings: SettingsT, part: str, changes: Mapping[str, object | 
 
     Raises :class:`PipelineError` for values that the part does not accept.
     """
+    # The whole is validated anew: pydantic's model_copy would take any value.
     values = settings.model_dump()
     values[part] |= {name: value for name, value in changes.items() if value is not None}
     return validated(values, type(settings), "the command line")
@@ -89,6 +91,7 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML holds
         raise PipelineError(
             f"there is no pipeline file {path}; name one with --pipelines FILE"
         ) from None
+    # It is a ValueError too, which the last clause would call invalid YAML.
     except PipelineError:
         raise
     except UnicodeDecodeError:

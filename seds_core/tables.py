@@ -60,6 +60,7 @@ class Table:
         self._ahead: deque[str] = deque()
         self._line = 0
         self.header = self._next() or ""
+        # A quoted name may hold other delimiters. The comma is first, and wins a tie.
         self.delimiter = max(_DELIMITERS, key=_QUOTATION.sub("", self.header).count)
         self._is_unquoted = self.delimiter in unquoted
         names = _split(self.header, self.delimiter) or self.header.split(self.delimiter)
@@ -146,6 +147,7 @@ class Table:
 
     def _read(self) -> str | None:
         line = self._lines.readline()
+        # UTF-16 without a byte order mark reads as UTF-8 with a NUL beside every ASCII character.
         if "\0" in line:
             raise TableError(f"{self._path} holds NUL characters: save it as UTF-8 text")
         return line.removesuffix("\n") if line else None
@@ -173,6 +175,8 @@ def read_text(path: Path) -> str:
 def _open_text(path: Path) -> Iterator[io.TextIOWrapper]:
     try:
         with path.open("rb") as file:
+            # peek leaves the bytes to the decoder, and may give more than were asked for. utf-8-sig
+            # drops the mark that spreadsheets write before UTF-8.
             is_utf16 = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
             with io.TextIOWrapper(file, "utf-16" if is_utf16 else "utf-8-sig") as text:
                 yield text

@@ -182,6 +182,7 @@ def _named(
             f"{path} nests more than {DEEPEST} dictionaries, or one that holds itself, at "
             f"'{'.'.join(names[:3])}': expected tensors by name"
         )
+    # A tensor that is the whole file has no name, and fits no model.
     if isinstance(content, Tensor) and names:
         if content.layout is not torch.strided or content.is_meta or content.is_quantized:
             raise UsageError(
@@ -272,6 +273,8 @@ class InertUnpickler(pickle.Unpickler):
 def _read_with_inert_objects(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     if tarfile.is_tarfile(path):  # torch.load would unpack it
         raise UsageError(f"{path} is a tar archive, not a checkpoint")
+    # torch.load takes a module in pickle's place: it asks for Unpickler, in files of before 1.6 for
+    # ``load`` too, and for the module's name, to tell dill from others.
     inert_pickle = SimpleNamespace(
         __name__="inert_pickle",
         Unpickler=InertUnpickler,
@@ -296,6 +299,7 @@ _SEAL_BYTES = len(_MARK) + 64
 
 def seal(file: BinaryIO) -> None:
     """Adds the checksum to a ZIP archive without a comment, open for reading and writing."""
+    # Such an archive ends in two bytes for the length of its comment, which are zero.
     file.seek(-2, os.SEEK_END)
     file.write(_SEAL_BYTES.to_bytes(2, "little"))  # the length of the comment
     size = file.tell()

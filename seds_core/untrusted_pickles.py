@@ -113,6 +113,7 @@ def _check_plain(value: Any) -> None:  # noqa: ANN401
     """Raises ``RefusedError`` for a value that is too deep, too much, in itself, or not plain."""
     level, num_values = [(value,)], 1
     for _ in range(MAX_DEPTH + 1):
+        # A container that is referred to again is in ``level`` again: so a walk would meet it.
         num_values += sum(map(len, level))
         if num_values > MAX_VALUES:
             raise RefusedError(f"it refers to its own parts until they are {num_values:,} values")
@@ -246,6 +247,7 @@ class PickleMachine:
 
     def recall(self, number: int) -> None:
         """Pushes the value with that number, built if it has been in the meantime."""
+        # An array is memoized before its state comes: what the memo holds is the unbuilt one.
         value = self._memo[number]
         is_built = isinstance(value, UnbuiltDtype | UnbuiltArray) and value.built is not None
         self.push(value.built if is_built else value)
@@ -261,6 +263,7 @@ class PickleMachine:
     def reduce(self) -> None:
         """Calls one of our functions with arguments from the stack."""
         function, arguments = self.last(2)
+        # By identity: an array in the place of the function would answer == with an array.
         if not any(function is known for known in CONSTRUCTORS.values()):
             raise RefusedError(f"it calls a {type(function).__name__}")
         value = function(*arguments)

@@ -115,6 +115,7 @@ def map_tensors(function: Callable[..., Tensor], first: Tree, *others: Tree) -> 
     def mapped(*trees: Any) -> Any:  # noqa: ANN401 - any dataclass
         if isinstance(trees[0], Tensor):
             return function(*trees)
+        # is_dataclass is true of the classes themselves as well.
         if not is_dataclass(trees[0]) or isinstance(trees[0], type):
             return trees[0]
         names = [part.name for part in fields(trees[0])]

@@ -89,6 +89,7 @@ class Processes:
         """Returns the largest number of all processes, such as 1 if one of them wants to stop."""
         if self.size == 1:
             return number
+        # On the own device: NCCL sends nothing that lies elsewhere.
         shared = torch.tensor(number, device=self.device)
         with _naming_the_lost():
             dist.all_reduce(shared, dist.ReduceOp.MAX)
@@ -181,6 +182,7 @@ def _naming_the_lost() -> Iterator[None]:
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
     bucket: list[Tensor] = []
     for tensor in tensors:
+        # A tensor that is larger than a bucket gets one of its own.
         if bucket and sum(t.numel() for t in bucket) + tensor.numel() > BUCKET_ELEMENTS:
             yield bucket
             bucket = []

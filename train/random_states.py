@@ -38,6 +38,7 @@ class DropoutState:
 def seed_all(seed: int) -> None:
     """Seeds every global generator."""
     random.seed(seed)
+    # NumPy's global generator takes no more than 32 bits.
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 

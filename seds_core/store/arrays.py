@@ -66,11 +66,13 @@ class StoreArrays:
             arrays = group.create_group(part)
             for spec in specs:
                 _create_array(arrays, spec)
+        # All metadata but the root's own, which is where these checksums are written.
         files = {
             file.relative_to(unfinished).as_posix(): FileChecksum.of(file)
             for file in unfinished.glob("*/**/zarr.json")
         }
         write_commit(unfinished, Commit(provenance, software=[software_versions()], files=files))
+        # Everything is on the disk before the store gets its name, and the name before it is used.
         sync_all([*unfinished.rglob("*"), unfinished])
         unfinished.rename(path)
         sync(path.parent)

@@ -128,6 +128,7 @@ class Replacements:
         for name, replacement in names.items():
             expected[name] = (*expected.get(name, ()), replacement.checksum)
         listed = {name: list(map(str, checksums)) for name, checksums in expected.items()}
+        # Before the first rename: from here on a file may be met with its old or its new content.
         write_whole(self.store_path / _REPLACING, json.dumps(listed).encode())
         folders = set()
         for replacement in self._written:

@@ -89,6 +89,7 @@ class ShardFiles:
             chunk, *chunk_sizes = inner["chunk_shape"]
             is_understood = (
                 (*codecs, inner["index_location"]) in UNDERSTOOD
+                # Several codecs have a byte order, each in settings of its own.
                 and '"big"' not in json.dumps(inner)
                 and tuple(chunk_sizes) == sizes
                 and not metadata["fill_value"]  # 0, False or no text
@@ -221,6 +222,7 @@ class ShardFiles:
     def _index(self, file: int, number: int) -> np.ndarray:
         """Offset and length of every chunk, kept until the file has been replaced."""
         found = os.fstat(file)
+        # An inode's number is used again once its file is gone, so size and time are compared too.
         identity = (found.st_ino, found.st_size, found.st_mtime_ns)
         if number in self._indexes and self._indexes[number][0] == identity:
             return self._indexes[number][1]

@@ -95,6 +95,7 @@ def rows_checksum(rows: dict[str, np.ndarray]) -> int:
     digest = hashlib.blake2b(digest_size=8)
     for name in sorted(rows):
         digest.update(name.encode())
+        # In C order, because equal rows in another order in memory are other bytes.
         digest.update(np.ascontiguousarray(rows[name]).data)
     return int.from_bytes(digest.digest(), "big")
 

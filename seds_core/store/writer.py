@@ -206,6 +206,8 @@ class StoreWriter:
         self._pack_rows = pack_rows
         self._provenance = provenance
         self._staging = _staging_of(path)
+        # Rows that this process has finished since it last packed, and wanted videos that it has
+        # neither claimed nor found to be done, in order.
         self._unpacked_rows = 0
         self._waiting: deque[str] = deque()
         with self._staging.lock():
@@ -216,6 +218,7 @@ class StoreWriter:
             self._entries_at_start = self._store.entries()
             self._num_entries = self._store.num_entries
             self._packed_since_start: set[str] = set()
+            # Failures of earlier runs are no reason to pass over a video; newer ones are.
             self._known_attempts = {failure.attempt for failure in self._store.failures}
 
     def __enter__(self) -> "StoreWriter":
@@ -247,6 +250,7 @@ class StoreWriter:
         with self._staging.lock():
             done = self._packed_keys() | self._staging.finished_keys()
             elsewhere = self._staging.claimed_by_others()
+            # One look at each, however many of them go back to the end of the line.
             for _ in range(len(self._waiting)):
                 video_id = self._waiting.popleft()
                 if video_key(video_id) in done or self._has_failed(video_id):

@@ -109,6 +109,7 @@ def import_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str)
             f"{source} ({layout.title}) is made for other sizes than this pipeline's settings and "
             f"stores give: {first_names(misfits)}"
         )
+    # A state dict holds the model's own tensors: filling them fills the model.
     for target, name in fitting.items():
         own[target].copy_(tensors[name].reshape(own[target].shape))
     # What is left is for another stage or of no use, both known, or is a surprise.

@@ -81,6 +81,7 @@ def write_checkpoint(path: Path, checkpoint: RunCheckpoint) -> None:
 
 def link_checkpoint(path: Path, same: Path) -> bool:
     """Makes ``path`` a second name of the file ``same``; ``False`` where the file system cannot."""
+    # A new link cannot replace a file, but renaming one can.
     partial = unfinished_path(path)
     partial.unlink(missing_ok=True)
     try:

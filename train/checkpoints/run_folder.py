@@ -77,6 +77,7 @@ class TrainingVideos:
 
     @property
     def _text(self) -> str:
+        # Checkpoints hold this text's digest: another form would make every run look changed.
         return json.dumps(self.pairs)
 
 
@@ -253,6 +254,7 @@ class RunFolder:
         The operating system takes the lock back from a process that is killed. Raises
         :class:`RunFolderError` like :meth:`check`, and for a run that is going on.
         """
+        # Once before a folder is made for what is refused, and once more under the lock.
         self.check(resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
         # Without a time limit to wait for, and held by the process, whichever thread lets it go.

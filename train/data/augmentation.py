@@ -64,6 +64,7 @@ def noisy_features(
     >>> noisy_features(np.zeros((1, 2), np.float32), 0.5, np.random.default_rng(0)).tolist()
     [[0.0, 0.0]]
     """
+    # sqrt(d) times this is the length of the vector and of noise with this deviation in d features.
     size = np.sqrt(np.mean(features**2, axis=-1, keepdims=True))
     return features + fraction * size * generator.standard_normal(features.shape, dtype=np.float32)
 
@@ -161,6 +162,7 @@ def _turned(
     cosine, sine = np.cos(angle), np.sin(angle)
     rotation = size * np.array([[cosine, -sine], [sine, cosine]])
     middle = ENCODER_SIZE / 2
+    # Points are rows, so that the matrix that turns columns is transposed.
     return _where_seen(points, (points - middle) @ rotation.T + middle)
 
 
@@ -196,5 +198,6 @@ def swap_two_words(sentence: str, probability: float, generator: np.random.Gener
     words[first], words[second] = words[second], words[first]
     if separators is None:
         return " ".join(words)
+    # There is one separator more than there are words.
     pieces = zip(separators, [*words, ""], strict=True)
     return "".join(f"{before}{word}" for before, word in pieces)

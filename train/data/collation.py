@@ -121,6 +121,7 @@ def collate_signs(examples: Sequence[SignExample], layout: ClipLayout) -> SignBa
 def _padded(arrays: Sequence[np.ndarray], length: int, value: int = 0) -> Tensor:
     """A tensor with one row an array, each filled up with ``value`` to ``length``."""
     first = arrays[0]
+    # Left empty at first, since each value is written below, once.
     filled = np.empty((len(arrays), length, *first.shape[1:]), first.dtype)
     for row, array in zip(filled, arrays, strict=True):
         row[: len(array)] = array
@@ -153,6 +154,7 @@ def usable_batches(batches: Iterable[SignBatch], video_ids: Sequence[str]) -> It
 
     Raises like :func:`refuse_unusable`.
     """
+    # Index of the batch's first video among all.
     first = 0
     for batch in batches:
         refuse_unusable(batch, video_ids[first : first + batch.num_videos])

@@ -89,6 +89,7 @@ def mirrored(
     As published, the far edges of the box, from 255 on, count as not seen too.
     """
     # Points that are not seen have x = 0, which the flip moves onto the far edge.
+    # Order K keeps the layout in memory that ``only_finite`` has chosen for speed.
     flipped = hand.copy(order="K")
     flipped[..., 0] = ENCODER_SIZE - hand[..., 0]
     return np.where(flipped >= ENCODER_SIZE - 1, 0, flipped)

@@ -70,6 +70,7 @@ class KeyedLoader(Generic[Key, Batch]):
             return
         if self._thread is None:
             self._workers = [ReadingProcess(self._read) for _ in range(self._num_workers)]
+            # A single thread keeps the order of batches, and never two threads talk to one process.
             self._thread = ThreadPoolExecutor(1, "batches")
             if self._pin_memory:
                 # A thread has a current CUDA device of its own.

@@ -115,6 +115,7 @@ def _serve(connection: "Connection[Any, Any]", read: Callable[[Any], Any]) -> No
     threading.Thread(target=_end_with_the_main_process, daemon=True).start()
     # Locks that libraries create here then have no names, which would outlive a killed process.
     multiprocessing.set_start_method("fork", force=True)
+    # The processes share the machine's cores among themselves, and with the training.
     torch.set_num_threads(1)
     try:
         while True:
@@ -129,6 +130,7 @@ def _answer_to(request: Any, read: Callable[[Any], Any]) -> Any:  # noqa: ANN401
     except Exception as error:
         error.add_note(f"This happened in a process that reads data:\n{traceback.format_exc()}")
         try:
+            # There and back: some errors can be written, but not made again from what was written.
             pickle.loads(pickle.dumps(error))
         except Exception:
             # Errors that cannot be sent are described by one that can.
@@ -144,4 +146,5 @@ def _end_with_the_main_process() -> None:
     main = multiprocessing.parent_process()
     assert main is not None
     main.join()
+    # sys.exit would end this thread alone, while the main one may wait in a read.
     os._exit(1)

@@ -24,6 +24,7 @@ from train.settings import MixedStore
 RgbChoice: TypeAlias = Path | tuple[MixedStore, ...]
 """One store, or several with their weights."""
 
+# In floating point 0.7 + 0.2 + 0.1 is a little less than 1.
 _SUM_TOLERANCE = 1e-6
 
 

@@ -66,6 +66,7 @@ class EpochBatches:
         size = min(self.batch_size, len(self.sentences))
         # The same number for every process, where the split is smaller than a batch too.
         size -= size % self.num_processes
+        # Every process draws the same permutation, and takes its own part of each batch.
         order = dealing_generator(self.seed, epoch).permutation(len(self.sentences))
         dealt = order[: self.num_steps * size].tolist()
         if self.same_sentence == "apart":
@@ -87,4 +88,5 @@ def spread(indices: Sequence[int], sentences: Sequence[str], num_batches: int) -
     for index in indices:
         groups.setdefault(sentences[index], []).append(index)
     cards = [index for group in groups.values() for index in group]
+    # Rows are rounds of dealing, one card to each batch; columns are the batches.
     return np.reshape(cards, (-1, num_batches)).T.ravel().tolist()

@@ -182,6 +182,7 @@ class SignReader:
                 f"its {entry.num_frames} frames is needed; extract its poses again"
             )
         keypoints = pose.read(video, "keypoints")
+        # Indexing copies, and is needed only where the store has frames beside the timeline's.
         if len(rows) < len(keypoints):
             keypoints = keypoints[rows]
         frames = encoder_input(keypoints, (entry.width, entry.height), self.keypoints.rules)

@@ -154,6 +154,7 @@ def open_stage_stores(
     if pose_store is not None:
         pair = pair_stores(stores.clips, pose_store)
         video_ids = video_ids.intersection(pair.video_ids)
+        # Both tell the marks of the RGB store: each warning is kept once, in order.
         warnings = tuple(dict.fromkeys((*warnings, *pair.warnings)))
         settings = _with_max_frames(settings, stores.clips)
     layout = _layout_of(stores.clips, with_features=stage != "pose")

@@ -80,6 +80,8 @@ class Ranks:
         """Fraction of all orders of tied candidates in which the rank is at most ``k``."""
         positions = k - self.num_better
         all_wrong = np.ones(len(positions))
+        # Position by position, the probability that all tied candidates so far are wrong. The
+        # maxima keep 0 / 0 and counts below zero out once there are no more of them.
         for taken in range(k):
             wrong = np.maximum(self.num_tied_wrong - taken, 0)
             left = np.maximum(self.num_tied_wrong + self.num_tied_correct - taken, 1)
@@ -162,6 +164,7 @@ def _rank_block(
     text_of_query: Int64[np.ndarray, " query"],
     text_of_candidate: Int64[np.ndarray, " candidate"],
 ) -> Ranks:
+    # NaN is above and below nothing: a query of such scores would count as a first rank.
     if not np.isfinite(scores).all():
         raise ScoreError(
             "some scores are not finite numbers: the model's output is broken, as it is after "
@@ -195,6 +198,7 @@ def published_ranks(
     text_of_entry[entry_of_video] = text_of_video
 
     # Text to video: each entry scores as its best video. Rows are entries, columns queries.
+    # reduceat takes maxima of runs of rows, so that an entry's videos have to lie together.
     by_entry = np.argsort(entry_of_video, kind="stable")
     starts = np.searchsorted(entry_of_video[by_entry], np.arange(num_entries))
     asked = np.maximum.reduceat(scores[by_entry], starts, axis=0)[:, text_of_entry]

@@ -136,6 +136,7 @@ def encode_sentences(
 @contextmanager
 def evaluating(model: nn.Module, device: torch.device, precision: Precision) -> Iterator[None]:
     """Inside, no dropout, no gradients, ``precision``; afterwards every part trains as before."""
+    # Part by part: a frozen text encoder stays in evaluation mode while the others train.
     was_training = {part: part.training for part in model.modules()}
     model.eval()
     try:
@@ -203,6 +204,7 @@ def score_all_pairs(
         of_texts, words_real = _block(words, word_is_real, columns, settings, device)
         for rows, of_videos, tokens_real in videos:
             block = score(of_videos, of_texts, tokens_real, words_real, settings)
+            # Rows and columns may be in order of length: here the scores find their places.
             scores[rows[:, None], columns] = block
     return scores.cpu().numpy()
 

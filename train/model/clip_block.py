@@ -73,6 +73,7 @@ def clip_means(
     # end outputs of every clip.
     branches = torch.cat([_wide_branch(block, line), _narrow_branch(block, line)], dim=1).relu_()
     joined = linear(branches, block.join.weight.squeeze(-1), block.join.bias)
+    # Row r of those inside is the line's frame r + 2, so that a clip's own begin at its start.
     num_inside, length_inside = len(line.frames) - NUM_ENDS, clip_length - NUM_ENDS
     # In the batch of the norm each output counts as often as clips, with their slots, hold it.
     counts_inside = times_held(num_inside, line.starts, line.counts, length_inside)
@@ -105,6 +106,7 @@ def without_repetition(line: ClipLine) -> ClipLine:
     """Merges equal clips, and leaves out frames without a clip."""
     starts, clip_of_row, counts = torch.unique(line.starts, return_inverse=True, return_counts=True)
     is_held = times_held(len(line.frames), starts, counts, line.clip_length) > 0
+    # A frame's new index is the number of kept frames before it.
     starts = is_held.cumsum(0)[starts] - 1
     return ClipLine(line.frames[is_held], starts, counts, clip_of_row, line.clip_length)
 

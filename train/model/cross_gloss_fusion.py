@@ -37,10 +37,12 @@ def attend_to_samples(
     multiplied with the keys of all tokens, and the softmax's weights are added up on the tokens.
     """
     products = einsum(queries, keys, "b t h c, b u h c -> b t h u")
+    # A position's product is that of the tokens on both sides of it, weighted and summed.
     tokens, parts = (rearrange(side, "b t h n s -> b t h (n s)") for side in samples)
     sampled = rearrange(products.gather(-1, tokens) * parts, "b t h (n s) -> b t h n s", s=2)
     scores = sampled.sum(dim=-1) * queries.shape[-1] ** -0.5
     weights = repeat(scores.softmax(dim=-1), "b t h n -> b t h (n s)", s=2) * parts
+    # Several neighbours may lie beside one token: what they give it adds up.
     of_tokens = torch.zeros_like(products, dtype=weights.dtype).scatter_add(-1, tokens, weights)
     return einsum(of_tokens.to(values.dtype), values, "b t h u, b u h c -> b t h c")
 

@@ -84,6 +84,7 @@ def clip_by_clip(
     """
     of_a = token_is_real if first_is_real is None else first_is_real
     of_a, of_b = rearrange(of_a, "a i -> a 1 i"), rearrange(token_is_real, "b i -> 1 b i")
+    # The softmax counts the stream that it runs along, the sum after it the other one.
     counted, is_real = (of_b[..., None, :], of_a) if dim == -1 else (of_a[..., None], of_b)
     logits = _logits(similarities, counted, settings)
     # The diagonal alone: the whole softmax would be another array of the similarities' size.

@@ -38,6 +38,7 @@ def neighbour_positions(
     # Half precision would not tell neighbouring positions apart.
     offsets = offsets.to(torch.promote_types(offsets.dtype, torch.float32))
     positions = rearrange(tokens, "t -> t 1 1") + window + offsets
+    # Unlike fmod it is never negative: positions before the first token come back at the end.
     return torch.remainder(positions, rearrange(num_real - 1, "b -> b 1 1 1"))
 
 
@@ -52,6 +53,7 @@ def sample_exact(
     fraction, first = positions - before, before.long()
     tokens = torch.stack([first, first + 1], dim=-1)
     weights = torch.stack([1 - fraction, fraction], dim=-1)
+    # A token beyond the ends weighs nothing; its index is clamped so that it can be gathered.
     exists = (tokens >= 0) & (tokens < num_tokens)
     return Samples(tokens.clamp(0, num_tokens - 1), weights * exists)
 

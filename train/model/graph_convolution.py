@@ -54,6 +54,7 @@ def adjacency(graph: SkeletonGraph) -> Float64[np.ndarray, "subset=4 joint joint
     edges[0] = np.eye(count)
     for child, parent in enumerate(graph.parents):
         if parent is not None:
+            # Towards the centre, what the parent receives; away from it, what the child does.
             edges[1, child, parent] = edges[2, parent, child] = 1
     for one, other in graph.sideways:
         edges[3, one, other] = edges[3, other, one] = 1
@@ -117,6 +118,7 @@ class GraphConvolution(nn.Linear):
             "gather": np.concatenate(gathers),
             "scatter": np.concatenate(scatters, axis=1),
         }
+        # They follow from the skeleton, and need no place in checkpoints.
         for name, matrix in matrices.items():
             self.register_buffer(name, torch.from_numpy(matrix).float(), persistent=False)
         # Where all points' input is smaller than one point's output, edges and weights are

@@ -41,12 +41,14 @@ def weighted_batch_norm(
         weights = counts.to(values.dtype)[:, None]
         total = _over_processes(norm, weights.sum())
         mean = _over_processes(norm, (weights * values).sum(dim=0)) / total
+        # Not the mean of squares less the square of the mean, which would lose digits.
         deviations = values - mean
         variance = _over_processes(norm, (weights * deviations.square()).sum(dim=0)) / total
         assert norm.momentum is not None
         assert norm.num_batches_tracked is not None
         norm.num_batches_tracked += 1
         norm.running_mean.lerp_(mean.detach(), norm.momentum)
+        # As in torch's norms, the running variance is the unbiased one, and the batch's is not.
         norm.running_var.lerp_(variance.detach() * total / (total - 1), norm.momentum)
     return deviations * (norm.weight * torch.rsqrt(variance + norm.eps)) + norm.bias
 
@@ -70,6 +72,7 @@ class _SumOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        # An incoming gradient may be an expanded view, and belongs to autograd: it is not changed.
         total = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, group=ctx.group)
         return total, None
@@ -116,6 +119,7 @@ def random_mask(shape: torch.Size, probability: float) -> Bool[Tensor, "*_"]:
     count = shape.numel()
     # Two 32-bit numbers from each 64-bit draw.
     pairs = torch.empty((count + 1) // 2, dtype=torch.int64).random_(-(2**63), None)
+    # The 32 bits are read as signed numbers, which begin at -2^31.
     smallest_dropped = round(probability * 2**32) - 2**31
     return (pairs.view(torch.int32)[:count] < smallest_dropped).view(shape)
 

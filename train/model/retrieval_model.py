@@ -13,6 +13,7 @@ from train.model.stream_transformer import StreamTransformer
 from train.settings import Stage, TrainSettings
 from train.text.text_encoder import TextEncoder
 
+# Both as in CLIP (arXiv 2103.00020), which begins at a temperature of 0.07.
 FIRST_SCALE = 1 / 0.07
 LARGEST_SCALE = 100.0
 
@@ -46,6 +47,7 @@ class RetrievalModel(nn.Module):
             self.rgb_stream = StreamTransformer(layout.rgb_dim, dim, layout.num_slots, streams)
         if stage == "fusion":
             self.fusion = CrossGlossFusion(dim, settings.cgaf)
+        # Its logarithm is learnt, so that the scale stays positive.
         self.logit_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
 
     @property

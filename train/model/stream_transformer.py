@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from train.settings import StreamSettings
 
+# As in all of CLIP's transformers: the number of heads follows from the width.
 HEAD_DIM = 64
 
 

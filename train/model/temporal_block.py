@@ -18,6 +18,7 @@ class TemporalBlock(nn.Module):
         """``dim`` channels in and out."""
         super().__init__()
         self.wide = nn.Conv1d(dim, dim, 5, padding=2)
+        # One after the other, these two see as many frames as the wide one.
         self.narrow_first = nn.Conv1d(dim, dim, 3, padding=1)
         self.narrow_second = nn.Conv1d(dim, dim, 3, padding=1)
         self.join = nn.Conv1d(2 * dim, dim, 1)

@@ -63,6 +63,7 @@ def part_of(parameter_name: str) -> str:
     ('pose_stream', 'text.projection')
     """
     for part in RATE_OF_PART:
+        # With the dots a part matches whole words only, and a parameter that is a part itself.
         if f"{parameter_name}.".startswith(f"{part}."):
             return part
     raise KeyError(parameter_name)

@@ -24,6 +24,7 @@ from train.text.text_encoder import TextEncoder
 HUB_NAME = "timm/vit_base_patch32_clip_224.openai"
 HUB_FILE = "open_clip_model.safetensors"
 
+# Byte pairs with the start and the end of a sentence, and how long one was in OpenAI's training.
 NUM_TOKENS = 49_408
 NUM_POSITIONS = 77
 HEAD_DIM = 64

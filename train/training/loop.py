@@ -229,6 +229,7 @@ class TrainingLoop:
         arrived = time.monotonic()
         position = self.position
         report = self.step(batch, position.step)
+        # Never zero, which rates are divided by: a coarse clock may not have moved.
         seconds = max(time.monotonic() - began, 1e-9)
 
         unusable: tuple[str, ...] = ()

@@ -204,6 +204,7 @@ class RunLog(RunObserver):
             kept = [line for line in whole if json.loads(line)["step"] <= first_step]
             path.write_text("".join(kept), encoding="utf-8")
         self._lines = path.open("a", encoding="utf-8")
+        # TensorBoard then hides what earlier starts have written of this step and later ones.
         self._events = SummaryWriter(str(folder.tensorboard), purge_step=first_step + 1)
 
     def step(self, record: StepRecord) -> None:
@@ -250,6 +251,7 @@ class RunLog(RunObserver):
 def _without_infinities(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return {name: _without_infinities(inner) for name, inner in value.items()}
+    # JSON has neither infinity nor NaN: ``json`` writes them as words that others cannot read.
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -257,6 +259,7 @@ def _numbers(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _numbers(value, f"{prefix}{name}/")
+        # ``skipped`` is one too: a bool is a number, 0 or 1 in TensorBoard.
         elif isinstance(value, int | float):
             yield f"{prefix}{name}", float(value)
 
