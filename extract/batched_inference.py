@@ -25,6 +25,7 @@ class BatchedInference:
         raises, and lack of memory only for a batch of one.
         """
         results: list[Result] = []
+        # A batch that finds no memory adds nothing, so that the next turn begins at the same item.
         while len(results) < len(items):
             batch = items[len(results) : len(results) + self.batch_size]
             try:

@@ -19,6 +19,8 @@ from seds_core.files import file_sha256
 
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30
+# Eight hexadecimal digits before the ending, or before a date behind them. A date alone
+# (20YYMMDD) has the same form, and is ruled out.
 _HASH_IN_NAME = re.compile(r"-(?!20\d{6}\.)([0-9a-f]{8})(?:_\d{8})?\.pth$")
 
 
@@ -45,6 +47,7 @@ def cached_download(
     """
     path = cache_dir() / file_name
     if path.is_file():
+        # Each time: the file may have been put there by hand.
         _verify(path, path, url, expected_bytes, sha256_prefix)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)

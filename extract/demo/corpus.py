@@ -29,6 +29,8 @@ from seds_core.pipeline_file import Settings
 
 INDEX_COLUMNS = ("video_id", "split", "text", "signer", "glosses", "path")
 
+# More than the 980 signers that a corpus may have, so that two corpora share none; and the largest
+# seed stays below those that the keypoint model was trained on.
 _SEEDS_OF_A_CORPUS = 1000
 
 
@@ -143,6 +145,7 @@ def write_corpus(folder: Path, settings: SyntheticCorpus) -> tuple[PlannedVideo,
     plan = plan_corpus(settings)
     for planned in track(plan, "drawing videos"):
         video, truth = folder / planned.path, folder / "truth" / f"{planned.video_id}.npy"
+        # Each is written whole or not at all, so that a stopped command goes on from here.
         if video.exists() and truth.exists():
             continue
         frames, keypoints = render_video(planned)

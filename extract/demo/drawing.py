@@ -8,6 +8,7 @@ from extract.demo import signer as parts
 from extract.demo.signer import Colour, Look, Proportions
 from extract.demo.skeleton import CLOTHES_BELOW_HIPS
 
+# OpenCV's fixed-point positions: sixteenths of a pixel, so that slow motion does not jump.
 _SHIFT_BITS = 4
 _HALF_CIRCLE = np.linspace(-np.pi / 2, np.pi / 2, 7)
 _CIRCLE_ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)

@@ -167,6 +167,7 @@ def orientation(fingers: str, palm: str) -> Float64[np.ndarray, "coordinate=4"]:
             [yx - xy, xz + zx, yz + zy, zz - xx - yy],
         ]
     )
+    # eigh sorts eigenvalues upwards: the last eigenvector is that of the largest, the rotation.
     return np.linalg.eigh(symmetric)[1][:, -1]
 
 
@@ -264,6 +265,7 @@ def hand_track(
         pair = _keys(stroke.gloss, signer, rest, amplitude, is_signing_hand=is_signing_hand)
         phase = stroke.phase(times)
         if is_signing_hand or stroke.gloss.other == "mirror":
+            # Under the index that the first of the stroke's keys is about to get.
             progress_of[len(keys)] = _progress(stroke.gloss, phase)
             offset += amplitude * _path_offset(stroke.gloss, phase)
         keys += [_Key(key.centre + jitter, key.form) for key in pair]
@@ -334,6 +336,7 @@ def _interpolate(
     """Blends between the keys around each time; a stroke (by its first key) has its own pace."""
     # Which two keys each frame lies between, and how far it has come from the first.
     before = np.clip(np.searchsorted(moments, times, side="right") - 1, 0, len(keys) - 2)
+    # The bound from below is for two keys at one moment.
     blend = _ease((times - moments[before]) / np.maximum(np.diff(moments)[before], 1e-6))
     for first_key, progress in progress_of.items():
         blend = np.where(before == first_key, progress, blend)

@@ -195,6 +195,7 @@ _OPTIMISER_AND_HOOKS: dict[str, Any] = {
                        "save_best": "error/all", "rule": "less"},
     },
     "custom_hooks": [
+        # Priority 49 is just before the hooks of normal priority, as in MMPose's own configs.
         {"type": "EMAHook", "ema_type": "ExpMomentumEMA", "momentum": 0.002, "gamma": 300,
          "update_buffers": True, "priority": 49},
     ],

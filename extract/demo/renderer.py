@@ -83,6 +83,7 @@ def _with_texture(image: Image, rng: np.random.Generator) -> Image:
     return cv2.add(image, grain, dtype=cv2.CV_8U)
 
 
+# Pixels by which the sheet of noise is larger than a frame, to be moved about in.
 _NOISE_MARGIN = 32
 
 
@@ -105,6 +106,7 @@ class CameraEffects:
         down = (self.seed + 17 * frame) % _NOISE_MARGIN
         right = (self.seed + 29 * frame) % _NOISE_MARGIN
         noise = self.noise[down : down + height, right : right + width]
+        # OpenCV saturates where noise leaves 0..255; NumPy would wrap around.
         return cv2.add(lit, noise, dtype=cv2.CV_8U)
 
 
@@ -143,6 +145,7 @@ class SignedVideo:
         self._signer = signer
         motion = sign(glosses, signer, take_seed)
         self.posed = pose_signer(motion, signer, take_seed, width, height)
+        # The last number of a seed keeps the draws of motion, camera, scene and light apart.
         scene = np.random.Generator(np.random.PCG64([signer.seed, 4]))
         self._backdrop: Image = draw_backdrop(scene, width, height)
         camera = np.random.Generator(np.random.PCG64([signer.seed, take_seed, 5]))

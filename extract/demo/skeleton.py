@@ -192,4 +192,5 @@ def _arm_and_hand(
     hand = wrist[:, None] + local @ np.swapaxes(turn, 1, 2)
     arm = np.stack([shoulder, elbow, wrist], axis=1)
     shift = motion.sway[:, None, :1] * (1, 0, 0)
+    # Up to here x points out to the hand's own side; for the right one the picture mirrors it.
     return arm * (side, 1, 1) + shift, hand * (side, 1, 1) + shift

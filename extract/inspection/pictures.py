@@ -183,6 +183,7 @@ def draw_keypoints(
     thickness = max(1, round(min(frame.shape[:2]) / 200))
     for point in keypoints[FACE]:
         if point[2] >= MIN_CONFIDENCE:
+            # The radius is in fixed point too: half a pixel.
             cv2.circle(picture, _fixed(point), 8, FACE_COLOUR, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
     _draw_lines(picture, keypoints, UPPER_BODY_LINES, BODY_COLOUR, thickness + 1)
     for hand, colour in ((LEFT_HAND, LEFT_COLOUR), (RIGHT_HAND, RIGHT_COLOUR)):
@@ -208,8 +209,10 @@ def draw_clip_bar(
     for row, (first, end) in enumerate(zip(first_frames, end_frames, strict=True)):
         left, right = (round(int(frame) / num_frames * width) for frame in (first, end))
         brightness = 1.0 if first <= frame_index < end else 0.35
+        # Not the full circle of hues, on which the last clip would look like the first.
         colour = colorsys.hsv_to_rgb(0.8 * row / len(first_frames), 0.7, brightness)
         line = bar[height * row : height * (row + 1) - 1]
+        # A clip is a pixel wide at least, however long the video.
         line[:, left : max(right, left + 1)] = [round(255 * part) for part in colour]
     now = min(width - 1, round(frame_index / num_frames * width))
     bar[:, now] = 255

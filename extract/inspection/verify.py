@@ -66,6 +66,7 @@ def verify_store(
         problems += [f"no video can be looked at: {error.what}"]
         return Verification(0, 0, 0.0, tuple(problems))
     found = (checksum_problem(store, video_id) for video_id in track(store.videos, "checksums"))
+    # Several checks may meet the same damage, which is told of once.
     problems = [*dict.fromkeys([*problems, *(problem for problem in found if problem)])]
     # Samples are for whole stores only: damaged rows differ anyway.
     if problems:
@@ -74,6 +75,7 @@ def verify_store(
     problems += [
         f"'{video_id}': extracted again, its rows differ by {difference:.2g} of the largest value"
         for video_id, difference in differences.items()
+        # Not ``>``, which would let NaN pass.
         if not difference <= RELATIVE_TOLERANCE
     ]
     return Verification(

@@ -32,6 +32,7 @@ def without_duplicates(
     first: dict[str, Caption] = {}
     names = []
     precedence = {"test": 0, "dev": 1}
+    # The sort is stable: within a split the first one stays the first.
     for caption in sorted(captions, key=lambda c: precedence.get(c.split, 2)):
         kept = first.setdefault(caption.video_id, caption)
         if kept is not caption:

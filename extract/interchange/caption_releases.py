@@ -215,6 +215,7 @@ HOW2SIGN_COLUMNS = (
 _HOW2SIGN_FOLDERS = (
     ".", "{key}", "english_translation/{key}", "sentence_level/{key}/text/en/raw_text/re_aligned",
 )  # fmt: skip
+# As the publication's preparation resizes its crops.
 _CROP_SIZE = "256x256"
 
 

@@ -278,11 +278,13 @@ def _json_values(source: Path) -> Iterator[tuple[str, Any]]:
     if text.lstrip().startswith("["):
         try:
             entries = json.loads(text)
+        # Brackets within brackets, thousands deep, end in a RecursionError.
         except (ValueError, RecursionError) as error:
             raise CaptionFileError(f"{source} is no JSON array of objects: {error}") from None
         for number, value in enumerate(entries, start=1):
             yield f"{source.name}, entry {number}", value
         return
+    # Not splitlines, which also ends lines at signs that JSON texts may hold, such as U+2028.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
@@ -323,6 +325,7 @@ def part_columns(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 _DECIMAL_COMMA = re.compile(r"\d+,\d+", re.ASCII)
+# Minutes go up to 59 behind hours, and without a limit where there are none.
 _CLOCK = re.compile(
     r"(?:(?P<hours>\d+):(?=[0-5]?\d:))?(?P<minutes>\d+):(?P<seconds>[0-5]?\d)"
     r"(?:[.,](?P<fraction>\d+))?",

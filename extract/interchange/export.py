@@ -178,6 +178,7 @@ def published_features(
     return {"name": video_id, "feature": features}
 
 
+# ``portable`` rewrites the operations that this protocol uses for names.
 _PICKLE_PROTOCOL = 4
 _NUMPY_2_MODULE, _NUMPY_1_MODULE = "numpy._core.multiarray", "numpy.core.multiarray"
 

@@ -83,6 +83,7 @@ def run_import(
                 report = ImportReport(progress, task, plan.num_there, as_json=as_json)
                 for item in plan.todo:
                     report.started(item.video_id)
+                    # There is one result for every item of the plan, in its order.
                     video = next(videos)
                     if isinstance(video, FailedVideo):
                         writer.fail(video)
@@ -191,6 +192,7 @@ def read_ahead(
             while waiting:
                 yield waiting.popleft().result()
         finally:
+            # The pool waits for all that it was given, so what has not begun is taken back.
             for future in waiting:
                 future.cancel()
 

@@ -135,6 +135,7 @@ def implausible_positions(
     )
 
 
+# All digits at the end; no more than 18, which an int64 holds.
 _LAST_NUMBER = re.compile(r"(?<![0-9])([0-9]{1,18})$")
 
 
@@ -212,6 +213,7 @@ def read_json(path: Path, schema: type[Content], *, max_bytes: int = MAX_BYTES) 
             f"has {size / MEGABYTE:,.0f} MB, and JSON files of this kind are read up to "
             f"{max_bytes / MEGABYTE:,.0f} MB: split it",
         )
+    # Some editors begin a file with the mark of UTF-8, which is no JSON.
     return _checked(path, lambda: schema.model_validate_json(content.removeprefix(codecs.BOM_UTF8)))
 
 

@@ -99,6 +99,7 @@ class _Person(BaseModel):
 
     @model_validator(mode="after")
     def _has_a_part(self) -> "_Person":
+        # Any part may be missing, but not all of them: that is JSON of another kind.
         if not self.model_fields_set:
             raise ValueError(
                 "has none of pose_keypoints_2d, face_keypoints_2d, hand_left_keypoints_2d and "

@@ -248,6 +248,7 @@ class FrameNames:
         if int(digits) > 1:
             raise ValueError(f"its images are numbered from {int(digits)} on, not from 0 or 1")
         width = f"0{len(digits)}" if len(digits) > 1 else ""
+        # Both become part of a format, in which a ``%`` of the name must stay one.
         before, after = before.replace("%", "%%"), after.replace("%", "%%")
         return cls(f"{before}%{width}d{after}", int(digits))
 

@@ -162,6 +162,7 @@ def write_cropped_index(source: Path, target: Path, crops: Mapping[str, Crop], s
             line["crop"], line["size"] = str(crop), line.get("size") or f"{size}x{size}"
     columns += [name for name in ("crop", "size") if name not in columns]
     text = io.StringIO(newline="")
+    # A line without a crop leaves the added columns empty.
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(lines)

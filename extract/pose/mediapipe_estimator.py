@@ -148,6 +148,7 @@ class MediaPipeEstimator:
         boxes: Float32[np.ndarray, "frame box=4"],
     ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
         """The keypoints of every frame: MediaPipe follows the video and does all its work here."""
+        # The settings allow no boxes with MediaPipe, which finds the signer itself.
         del boxes
         keypoints = []
         # Only the first frame of a video forgets the person of the video before: its C++ code then
@@ -220,6 +221,8 @@ def _native_messages_dropped() -> Iterator[None]:
 
     It has no setting for that, and its eight lines per video would drown the progress display.
     """
+    # By the file descriptor, as C++ does not write through ``sys.stderr``; what Python still
+    # holds goes out first, or it would be dropped too.
     sys.stderr.flush()
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

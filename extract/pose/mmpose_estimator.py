@@ -111,6 +111,7 @@ def into_image(
     """
     scale = np.stack([crop.scale for crop in crops])[:, None]
     center = np.stack([crop.center for crop in crops])[:, None]
+    # In float64, by the integers of the size, and rounded once.
     return (points / np.array(input_size) * scale + center - 0.5 * scale).astype(np.float32)
 
 

@@ -45,6 +45,7 @@ _PLACEHOLDERS: dict[str, tuple[str, ...]] = {
 
 _MMPOSE_MODULES = ("mmpose.models", "mmpose.apis", "mmpose.datasets", "mmpose.engine")
 
+# Placeholders in ``sys.modules`` are seen by all threads, so that one imports at a time.
 _lock = threading.Lock()
 
 
@@ -202,6 +203,7 @@ def _load_weights(network: torch.nn.Module, path: Path) -> dict[str, Any] | None
     fill_network(network, tensors_in(content, path), path)
     meta = content.get("meta")
     description = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
+    # An ignored object may have left an inert one here, which MMPose could make nothing of.
     return description if isinstance(description, dict) and _is_plain(description) else None
 
 
@@ -312,6 +314,7 @@ class PackedConvolution(torch.nn.Module):
             self._weight = torch._C._nn.mkldnn_reorder_conv2d_weight(  # type: ignore[call-arg]
                 self._weight.to_mkldnn(), *self._geometry, images.shape
             )
+        # The last two arguments are for activations that have parameters, such as a slope.
         return torch.ops.mkldnn._convolution_pointwise(
             images, self._weight, self._bias, *self._geometry, self._activation, [], ""
         )

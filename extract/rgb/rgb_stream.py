@@ -67,6 +67,7 @@ def clip_groups(
     """
     check_ascending(clip_starts)
     frames = _at_least(_prepared_frames(backbone, frame_chunks), backbone.clip_length)
+    # ``frames`` is one iterator, read on from group to group; ``num_read`` numbers its next frame.
     remaining, num_read = iter(clip_starts), 0
     held: dict[int, PreparedFrame] = {}  # by their number in the timeline
     while starts := tuple(islice(remaining, group_size)):
@@ -125,6 +126,7 @@ def clip_features(
 def _prepared_frames(backbone: Backbone, chunks: Iterable[FrameChunk]) -> Iterator[PreparedFrame]:
     """Prepared frames one by one, on the backbone's device."""
     for chunk in chunks:
+        # torch takes no negative strides, and warns of memory that may not be written to.
         frames = torch.from_numpy(np.require(chunk, requirements=("C", "W")))
         if backbone.device.type == "cuda":  # Copies from pinned memory overlap with the network.
             frames = frames.pin_memory().to(backbone.device, non_blocking=True)
@@ -141,6 +143,7 @@ def _at_least(frames: Iterable[PreparedFrame], count: int) -> Iterator[PreparedF
         num_frames += 1
         yield frame
     if frame is not None:
+        # Where there were enough, the list is empty: a negative number of times is none.
         yield from [frame] * (count - num_frames)
 
 
@@ -166,6 +169,7 @@ class RgbStream:
 
     def __post_init__(self) -> None:
         """Starts with all clips of a group; the size shrinks when memory lacks."""
+        # The stream is frozen; what it learns of the memory is kept in this one object.
         object.__setattr__(self, "clip_batches", BatchedInference(self.settings.run.rgb_batch))
 
     @classmethod

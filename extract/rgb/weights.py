@@ -38,6 +38,7 @@ _TENSOR_NAMES = {
 
 def random_network(build: Callable[[], nn.Module]) -> tuple[nn.Module, WeightsRecord]:
     """Builds a network with reproducible random weights, for trying things out without a file."""
+    # The caller's random numbers go on as if none had been drawn here.
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(_RANDOM_SEED)
         network = build()
@@ -47,6 +48,7 @@ def random_network(build: Callable[[], nn.Module]) -> tuple[nn.Module, WeightsRe
     # Random numbers of another torch may differ: the tensors themselves are what a store records.
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
+        # A count of training steps, on which no feature depends.
         if not name.endswith("num_batches_tracked"):
             digest.update(name.encode())
             digest.update(tensor.detach().numpy().tobytes())

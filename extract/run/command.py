@@ -109,6 +109,7 @@ def _extract_missing(
             # Another process may have finished videos meanwhile: compare with what there is now.
             found = compare(videos, writer.videos, video_changed)
             wanted = {video.video_id for video in found.todo}
+            # What is there as it is now may have failed once; that is no longer true.
             writer.forget_failures({video.video_id for video in videos} - wanted)
             failed_before = StoreReader(store).failures
             with _reporting(made.kind, len(wanted), found.num_there, as_json=as_json) as report:

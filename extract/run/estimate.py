@@ -81,6 +81,7 @@ def measure_stream(
             try:
                 rows = rows_of(stream, decoded)
             except FrameCountChanged:
+                # The inner loop has this one video: the next of ``seen`` is tried instead.
                 continue  # the run reads such a video twice
             except (VideoError, UnusableRowsError) as error:
                 problems[one.video.video_id] = str(error)

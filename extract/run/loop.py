@@ -79,6 +79,7 @@ def extract_videos(
     # Other processes die, and leave videos: look again as long as there was something to do.
     num_done = -1
     while num_done != report.num_done or (wait and report.in_other_hands):
+        # The last turn did nothing: what is left is in other hands.
         if num_done == report.num_done:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         num_done, held = report.num_done, report.in_other_hands
@@ -98,6 +99,7 @@ def extract_videos(
             messages.print(f"waiting for {report.in_other_hands} videos of other processes")
 
 
+# Compared by identity, so that a video whose fields change can be a key of a dictionary.
 @dataclass(eq=False)
 class VideoAtWork:
     """A video between its first piece and its last row."""
@@ -247,6 +249,7 @@ class Computing:
         match event:
             case Started():
                 self._videos.append(video)
+            # A video that has failed before is read on, but not computed.
             case Piece() if video.outcome is None:
                 self._waiting.append((video, event.value))
                 video.num_waiting += 1

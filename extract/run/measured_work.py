@@ -183,6 +183,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     # Large enough that the device is busy, small enough for a moment on a CPU.
     side = _MATRIX_SIDE[device.type]
     matrix = torch.ones(side, side, device=device, dtype=dtype)
+    # The first product is not timed: it loads the library's kernels.
     torch.mm(matrix, matrix)
     begin = _now(device)
     for _ in range(_PRODUCTS):
@@ -214,6 +215,7 @@ class _NetworkClock:
 
     def _enter(self, _module: nn.Module, _inputs: object) -> None:
         if self._depth == 0:
+            # What was queued before is waited for before the clock starts, not within it.
             _now(self.device)
             self._begin = time.thread_time()
         self._depth += 1

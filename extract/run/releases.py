@@ -151,6 +151,7 @@ def moving_picture(
     waves = (np.sin(x) * np.cos(y))[..., None] * np.array([60, 50, 40])
     soft = (128 + waves).astype(np.uint8)
     noise = generator.integers(0, 10, (height, width, 3), np.uint8)
+    # Noise moves otherwise than the pattern, so that no frame is another one shifted.
     frames = [
         np.roll(soft, 2 * number, axis=1) + np.roll(noise, 31 * number, axis=0)
         for number in range(num_frames)

@@ -97,5 +97,6 @@ def use_exact_float32() -> None:
 
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    # Benchmarking takes the kernel that was fastest just now, which may be another every time.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

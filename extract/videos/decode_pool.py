@@ -71,6 +71,8 @@ class WorkerProcess:
             self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # Only the worker may hold its end: as long as this process had it too, the worker's death
+        # would not end the connection.
         theirs.close()
         self._memory.seal()
         # Messages about videos that have come and wait to be read, oldest first.
@@ -155,12 +157,14 @@ class WorkerProcess:
         try:
             message = self._connection.recv()
         except (EOFError, ConnectionError):
+            # The connection breaks a moment before the exit code is there, which tells why.
             self._process.join(timeout=5.0)
             code = self._process.exitcode
             if code is None or code >= 0:
                 self.kill(f"the decoder ended unexpectedly (exit code {code})")
             else:
                 name = signal.Signals(-code).name
+                # A SIGKILL that comes from outside is mostly the kernel's, when memory runs out.
                 memory = ", out of memory?" if name == "SIGKILL" else ""
                 self.kill(f"the decoder crashed ({name}{memory})")
             return
@@ -211,6 +215,8 @@ class RemoteVideo(Iterator[DecodeEvent]):
         """Stops decoding, so that the worker is free for another video."""
         if not self._is_over:
             self._worker.send(Cancel(self._number))
+        # The worker may have sent more before it hears the Cancel. All of it is read, up to the
+        # video's last message, or it would be taken for the next video's.
         with suppress(VideoError, FrameCountChanged, RuntimeError):
             for _ in self:
                 pass
@@ -254,6 +260,8 @@ class DecodePool:
         remaining = iter(jobs)
         try:
             while True:
+                # One video more than there are workers: when that at hand is decoded to its end
+                # but not read yet, its worker is free for another.
                 while len(waiting) <= self._num_workers:
                     worker = self._free_worker()
                     if worker is None and self._num_workers:

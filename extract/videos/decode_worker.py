@@ -34,6 +34,7 @@ from extract.videos.part import FrameCountChanged, VideoError
 # Options of mallopt, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
+# ``progress`` is called for every packet and frame: too often to look and to send each time.
 _SECONDS_BETWEEN_SIGNS = 0.5
 _SECONDS_BETWEEN_HEARING = 0.02
 # However small chunks are, no more wait: the messages about them must fit into the connection.
@@ -116,6 +117,7 @@ class FrameMemory:
 
 
 def _received(descriptor: Any, num_bytes: int) -> FrameMemory:  # noqa: ANN401 - multiprocessing's own
+    # The mapping outlives the descriptor, so this process closes its copy at once.
     memory = FrameMemory(descriptor.detach(), num_bytes)
     memory.seal()
     return memory
@@ -193,6 +195,7 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
+    # Not sys.exit, which would end this thread alone.
     os._exit(1)
 
 
@@ -231,6 +234,7 @@ class _Worker(ChunkMemory):
         frame_bytes = height * width * 3
         # At most half of it, so that the next chunk can be filled while this one is looked at.
         num_fitting = min(num_frames, max(1, self._memory.num_bytes // 2 // frame_bytes))
+        # Only the parent frees memory: its GiveBack is waited for, and a Cancel raises from here.
         while (offset := self._ring.take(num_fitting * frame_bytes)) is None:
             self._heed(self._connection.recv())
         self._unsent_offset = offset
@@ -260,6 +264,7 @@ class _Worker(ChunkMemory):
                     self._connection.send(event)
         except (VideoError, FrameCountChanged, Cancelled) as outcome:
             self._connection.send(outcome)
+        # The parent is gone, and nobody can be told: ``run_worker`` ends.
         except (EOFError, ConnectionError):
             raise
         except Exception:

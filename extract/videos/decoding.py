@@ -100,6 +100,7 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
         raise VideoError(job.path, job.problem)
     try:
         source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part, memory.progress)
+        # A count of an earlier decoding is the truth; that of the container is a promise.
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)
         # The reader may plan its work before the first frame is there.
         yield VideoOpened(source.properties, step)
@@ -127,6 +128,7 @@ def _chunks(
     num_frames = first = num_filled = 0
     chunk: Frames | None = None
     for frame in source.frames(memory.progress):
+        # Frames beside the timeline are decoded and counted, but neither resized nor kept.
         if num_frames % step == 0:
             if chunk is None:
                 chunk = memory.new_chunk(job.chunk_frames, height, width)

@@ -36,6 +36,7 @@ _EXACT_PIXEL_FORMATS = ("yuv420p", "yuvj420p")
 # Memory that the frames of a whole video may take: 1,300 of 256x256 pixels, 90 of 1280x720.
 _MAX_DECODED_BYTES = 256 << 20
 
+# PyAV says what is wrong with a file; what decord prints besides would only repeat it.
 decord.logging.set_level(decord.logging.QUIET)
 
 
@@ -70,11 +71,14 @@ def decord_frames(path: Path, num_frames: int, size: tuple[int, int]) -> Iterato
     ``size``, which is width and height.
     """
     try:
+        # One thread: the other cores decode other videos, each in a process of its own.
         reader = decord.VideoReader(os.fspath(path.absolute()), num_threads=1)
         for _ in range(num_frames):
             frame = reader.next().asnumpy()
             if frame.shape[1::-1] != size:
                 raise DecordGaveUpError(f"its frames are {frame.shape[1]}x{frame.shape[0]}")
             yield frame
+    # decord ends with StopIteration, which must not leave a generator, and passes names on as
+    # UTF-8, which some are not.
     except (DECORDError, RuntimeError, StopIteration, UnicodeEncodeError) as error:
         raise DecordGaveUpError(str(error)) from error

@@ -103,6 +103,7 @@ def walk(
             if not below and _is_hidden(entry.name):
                 walked.hidden.append(Path(entry.path))
                 continue
+            # Without a link the real path follows from the folder's, at no call of the system.
             links, real = num_links, f"{real_path}/{entry.name}"
             if entry.is_symlink():
                 links, real = num_links + 1, os.path.realpath(entry.path)
@@ -139,6 +140,7 @@ def spelled_on_disk(path: Path) -> Path:
 
     Returns the path itself where there is no such file.
     """
+    # ASCII has one spelling only; the search upwards ends at what exists, or at the root.
     if str(path).isascii() or os.path.lexists(path) or path == path.parent:
         return path
     folder = spelled_on_disk(path.parent)
@@ -154,6 +156,7 @@ def spelled_on_disk(path: Path) -> Path:
 @lru_cache(maxsize=16)
 def _names_by_spelling(folder: Path, _mtime_ns: int) -> dict[str, str]:
     """Composed names of what lies in a folder -> their names on the disk."""
+    # Of several spellings of one name the first stays: in reverse order it overwrites the others.
     return {video_id_of(name): name for name in sorted(os.listdir(folder), reverse=True)}
 
 
@@ -173,6 +176,7 @@ def _is_hidden(name: str) -> bool:
 
 def _reached(pattern: tuple[str, ...], positions: set[int]) -> frozenset[int]:
     """Adds the positions in a pattern that are reached by passing over a ``**``."""
+    # Over a sorted copy, as the loop adds to the set itself.
     for position in sorted(positions):
         while position < len(pattern) and pattern[position] == "**":
             position += 1

@@ -61,6 +61,7 @@ class Orientation:
     @property
     def is_mirrored(self) -> bool:
         """Whether left and right of the scene are exchanged, as in the selfies of some cameras."""
+        # Each of the three is a reflection: an odd number of them exchanges left and right.
         return self.is_transposed ^ self.reverses_columns ^ self.reverses_rows
 
     def __call__(self, frame: UInt8[np.ndarray, "_ _ channel=3"]) -> Frame:

@@ -37,6 +37,7 @@ _AS_THEY_ARE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMY
 # What Pillow raises for damaged images, depending on the format.
 _IMAGE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
+# EXIF's tag of the orientation, and those of its values that exchange width and height.
 _EXIF_ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
@@ -95,8 +96,10 @@ def frame_notes(names: FrameNames) -> tuple[str, ...]:
         numbers = sorted(counting[0]) if len(counting) == 1 else []
     steps = Counter(after - before for before, after in pairwise(numbers))
     twice = [before for before, after in pairwise(numbers) if after == before]
+    # Equal numbers are no step: they are told of by themselves.
     del steps[0]
-    # A gap is measured in usual steps: of every fifth frame none is missing.
+    # A gap is measured in usual steps: of every fifth frame none is missing. Of equally common
+    # steps the smallest is the usual one.
     usual = min(steps, key=lambda step: (-steps[step], step), default=1)
     gaps = [(before, round((after - before) / usual) - 1) for before, after in pairwise(numbers)]
     missing = [

@@ -86,6 +86,7 @@ class VideoFile:
             for frame in self._sure_decord_frames(progress):
                 yield frame
                 num_sure += 1
+        # PyAV decodes what decord left open, or all, and skips what was handed out already.
         if num_sure < self.properties.num_frames:
             yield from self.recording.frames(skip=num_sure, progress=progress)
 
@@ -166,6 +167,7 @@ class RecordingPart:
         facts, times, numbers = self._recording.facts, self._recording.times, self._numbers
         upright = Upright(self._recording.picture)
         keyframe = times.keyframe_before(numbers.start)
+        # The numbers that the frames from the keyframe on must have, in the order of showing.
         expected = iter(range(keyframe, numbers.stop))
         with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
             try:
@@ -203,6 +205,7 @@ class CroppedFrames:
         properties = source.properties
         whole = Crop(0, 0, properties.width, properties.height)
         self._source, self._crop = source, crop or whole
+        # Slicing a range cuts the crop at the frame's edge just as slicing the pixels will.
         width = len(range(properties.width)[self._crop.columns()])
         height = len(range(properties.height)[self._crop.rows()])
         if not width * height:

@@ -214,6 +214,7 @@ def _with_ids_of_their_own(found: _Found) -> tuple[ListedVideo, ...]:
     by_id: dict[str, list[ListedVideo]] = defaultdict(list)
     for video in found.videos:
         by_id[video.video_id].append(video)
+    # Which of several folders was meant cannot be told: then the whole list is refused.
     apart = [v for v in by_id.values() if len({video.path.parent for video in v}) > 1]
     if apart:
         pairs = [f"{v[0].path} and {v[1].path} ('{v[0].video_id}')" for v in apart]

@@ -94,6 +94,7 @@ class PacketCount:
     """Seconds between two neighbouring packets of the video stream."""
     complaint: str = ""
     """What FFmpeg first complained about; reading stopped there."""
+    # Times and marks of the packets that give frames, packed: a long recording has a million.
     _shown: "array[int]" = field(default_factory=lambda: array("q"))
     _decoded: "array[int]" = field(default_factory=lambda: array("q"))
     _is_keyframe: bytearray = field(default_factory=bytearray)
@@ -119,6 +120,7 @@ class PacketCount:
         count = cls(name, stream.codec_context.name, listed, num_empty, stated_end)
         with _logged_errors() as log:
             try:
+                # Packets of all streams: the file ends where the last of any stream does.
                 for packet in container.demux():
                     progress()
                     count._add(packet, is_video=packet.stream_index == stream.index)
@@ -207,6 +209,7 @@ class PacketCount:
             self._shown.append(shown)
             self._decoded.append(decoded)
             self._is_keyframe.append(is_keyframe)
+            # Packets come in the order of decoding: the frame shown last need not be the last one.
             if shown >= self._last_shown:
                 self._last_shown, self._last_duration = shown, packet.duration or 0
         if packet.is_corrupt and self.format_name not in _JOINED_AT_WILL:

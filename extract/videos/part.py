@@ -90,6 +90,8 @@ published How2Sign clips."""
 
 _MILLISECOND = 0.001
 
+# The path is greedy, so that it may hold a ``#`` itself; a ``#`` at the very end is the path's
+# too. Names of files may hold line breaks, hence DOTALL.
 _FRAGMENT = re.compile(
     r"(?P<path>.+)#(?=.)"
     r"(?:t=(?P<start>[\d.e+-]+)?(?:,(?P<end>[\d.e+-]+))?)?"
@@ -191,6 +193,7 @@ def read_part(columns: Mapping[str, str]) -> VideoPart:
     crop: Crop | None = None
     if text := columns.get("crop", ""):
         found = re.fullmatch(r"(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)", text, re.ASCII)
+        # What is no rectangle gets one without area, and both are refused by one message.
         crop = Crop(*map(int, found.groups())) if found else Crop(0, 0, 0, 0)
         if not crop.width * crop.height:
             raise ValueError(f"crop is '{text}'; expected left,top,width,height in whole pixels")
@@ -209,6 +212,7 @@ def _seconds(name: str, text: str) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
+        # NaN fails every comparison, so that one message serves all that is wrong.
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise ValueError(f"{name} is '{text}'; expected seconds, such as 7.27")

@@ -108,6 +108,7 @@ def check_is_file(path: Path) -> None:
             raise VideoError(path, "is no file but a pipe, socket or device")
         if status.st_size == 0:
             raise VideoError(path, "the file is empty (0 bytes)")
+        # Only opening tells whether the file may be read.
         path.open("rb").close()
     except FileNotFoundError:
         raise VideoError(path, "does not exist") from None
@@ -237,10 +238,12 @@ def packets_per_frame(facts: ContainerFacts, progress: Progress = unwatched) -> 
                     num_frames += len(packet.decode())
                 if num_packets == _SAMPLE_PACKETS:
                     break
+            # Frames that the decoder holds back to order them come out when it is flushed.
             num_frames += len(stream.codec_context.decode(None))
         except FFmpegError:
             # What is wrong is said when all of it is decoded.
             return 1
+    # Two packets of slack: the sample may begin or end within a frame.
     return 2 if 2 * num_frames <= num_packets + 2 else 1
 
 
@@ -287,6 +290,7 @@ _HEAD_BYTES = 4096
 _PICTURE = "looks like a {} picture, not a video"
 _ARCHIVE = "looks like a {} archive: unpack it first"
 
+# The first that fits is told: ``ftyp`` alone stands behind the pictures that begin with it.
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"\x89PNG\r\n\x1a\n", _PICTURE.format("PNG")),
     (rb"\xff\xd8\xff", _PICTURE.format("JPEG")),

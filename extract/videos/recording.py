@@ -178,6 +178,7 @@ def _seekable(
         return keyframes[:0], 0
     if decoded[-1] == NO_TIME:
         return keyframes, 0
+    # No packet is shown before it is decoded, so later packets are shown after this time.
     return keyframes, int(np.searchsorted(times, decoded[-1], side="right"))
 
 
@@ -191,6 +192,7 @@ def _are_left_out(packets: FramePackets, first_shown: int | None) -> Bool[np.nda
     is_late = np.zeros(len(has_time), bool)
     if first_shown is not None and _is_ordered(packets.decoded):
         is_late = has_time & (packets.shown < first_shown)
+    # Packets without a time, right behind the first keyframe, are its leading pictures.
     with_time = np.flatnonzero(has_time[1:])
     if has_time[0] and len(with_time):
         is_late[1 : 1 + with_time[0]] = True
@@ -294,8 +296,10 @@ def read_recording(path: Path, max_pixels: int, progress: Progress = unwatched) 
     try:
         picture, first_shown = first_frame(facts, count.num_frames, progress)
     except VideoError as error:
+        # Damage that the packets show is the cause; that nothing decodes only follows from it.
         raise VideoError(path, damage or error.reason) from error
     width, height = picture.size
+    # Checked again: with square pixels frames may be larger than they are stored.
     if width * height > max_pixels:
         raise VideoError(path, over_size_limit(width, height, max_pixels))
     may_hold_fields = facts.codec == "h264" and picture.is_interlaced

@@ -37,6 +37,7 @@ class RecentValues(Generic[Value]):
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
+        # Without the lock: learning may read a whole file, and other threads must not wait for it.
         value = learn()
         with self._lock:
             self._values[key] = value
@@ -140,6 +141,7 @@ def remembered_hash(
     path: Path, progress: Progress = unwatched, files_in: FilesIn = image_files
 ) -> str:
     """The :func:`content_hash`, computed once for all videos that one unchanged source holds."""
+    # Which files count is part of the key: a video and an import may differ on one folder.
     key = (path, *quick_identity(path, files_in), files_in)
     return _HASHES.get(key, lambda: content_hash(path, progress, files_in))
 

@@ -20,9 +20,12 @@ def write_video(path: Path, frames: Iterable[Frame], frame_rate: float) -> None:
     with whole_file(path, durable=False) as file, av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.pix_fmt = "yuv420p"
+        # One thread: x264's output depends on how many there are, and so on the machine.
         stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
         for number, frame in enumerate(frames):
+            # The encoder needs the size before its first frame opens it.
             if not number:
                 stream.height, stream.width = frame.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        # The encoder holds the last frames back until it is flushed.
         container.mux(stream.encode())
