@@ -5,6 +5,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from types import TracebackType
 
 from extract.videos.decode_worker import (
@@ -66,6 +67,8 @@ class WorkerProcess:
             target=run_worker, args=(theirs, self._memory), name="decoder", daemon=True
         )
         # The new process inherits the blocked signal; in this one it is only late by a moment.
+        # Starting the resource tracker, which the first process needs, would unblock it again.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process.start()

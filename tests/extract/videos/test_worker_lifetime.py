@@ -98,6 +98,14 @@ def test_ctrl_c_is_answered_by_the_parent_alone(start):
     assert all_end(pids)
 
 
+def test_no_worker_hears_ctrl_c_not_even_the_first(start):
+    _, pids = start(60)
+    for pid in pids:
+        with open(f"/proc/{pid}/status") as status:
+            [blocked] = [int(line.split()[1], 16) for line in status if line.startswith("SigBlk")]
+        assert blocked & 1 << signal.SIGINT - 1
+
+
 def test_time_in_which_all_was_suspended_does_not_count(start):
     program, pids = start(0.02, timeout_s=3.0)
     for pid in pids:
