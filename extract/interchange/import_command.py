@@ -36,6 +36,7 @@ from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.settings import ExtractSettings
 from extract.videos.listing import videos_of_index
 from extract.videos.part import WHOLE, part_name
+from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import fail, messages, print_event, print_table, progress_bar
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.pipeline_file import read_section
@@ -49,8 +50,8 @@ def run_import(
     source: Path,
     store: Path,
     *,
-    pipelines: Path,
-    pipeline: str,
+    pipelines: Path = PIPELINE_FILE,
+    pipeline: str = "custom",
     index: Path | None = None,
     pose: Path | None = None,
     frame_map: Path | None = None,

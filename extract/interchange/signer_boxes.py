@@ -24,6 +24,7 @@ from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo, DecodeJob
 from extract.videos.listing import videos_of_index
 from extract.videos.part import Crop, FrameCountChanged, VideoError
+from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import messages, print_event, progress_bar, results
 from seds_core.errors import UsageError
 from seds_core.files import write_whole
@@ -36,8 +37,8 @@ def run_boxes(
     index: Path,
     out: Path,
     *,
-    pipelines: Path,
-    pipeline: str,
+    pipelines: Path = PIPELINE_FILE,
+    pipeline: str = "custom",
     margin: float = 0.1,
     samples: int = 8,
     size: int = 256,
