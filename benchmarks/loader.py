@@ -26,6 +26,7 @@ from measurement import OURS, print_conditions, print_table, take_turns
 from reference.keypoint_rules import slow_frame
 from reference.small_stores import POSE, RGB, SIZE, resting, signer, write_index
 from seds_core.clip_plan import plan_clips
+from seds_core.store.provenance import ClipRules, TimelineRules
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 from train.batches import PoseBatch, SignBatch, TrainingBatch, tensors_of
@@ -65,10 +66,10 @@ def main() -> None:
 
 def write_videos(folder: Path, num_videos: int) -> None:
     """The same made-up videos as stores with their index, and as published pickles."""
-    frames = {"max_frames": 300, "folder_fps": 25.0}
-    clips = {"clip_length": CLIP_LENGTH, "clips": "planned", "max_clips": MAX_CLIPS}
-    features = replace(RGB, settings={"frames": frames, "rgb": clips}, feature_dim=RGB_DIM)
-    keypoints = replace(POSE, settings={"frames": frames, "pose": {}})
+    timeline = TimelineRules(max_frames=300, folder_fps=25.0)
+    clips = ClipRules(clip_length=CLIP_LENGTH, clips="planned", max_clips=MAX_CLIPS)
+    features = replace(RGB, timeline=timeline, rgb=clips, feature_dim=RGB_DIM)
+    keypoints = replace(POSE, timeline=timeline)
     video_ids = [f"video{number:05}" for number in range(num_videos)]
     write_index(folder / "index.csv", [(video, "train", SENTENCE) for video in video_ids])
     generator = np.random.default_rng(0)
