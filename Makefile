@@ -16,7 +16,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
 	@if command -v uv >/dev/null; then \
 		set -e; uv venv --quiet --clear --python '>=3.11,<3.13' $(VENV); \
-		uv pip install --quiet --python $(BIN)/python -e '.[dev,mediapipe]'; \
+		uv pip install --quiet --python $(BIN)/python -e '.[dev,mediapipe,search]'; \
 		uv pip install --quiet --python $(BIN)/python --no-deps $(ALONE); \
 	else \
 		set -e; \
@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
 		test -n "$$found" || { echo "Python 3.11 or 3.12 is needed" >&2; exit 1; }; \
 		echo "Installing with $$found into $(VENV) (about 6 GB)"; \
 		$$found -m venv --clear $(VENV); \
-		$(BIN)/python -m pip install --quiet -e '.[dev,mediapipe]'; \
+		$(BIN)/python -m pip install --quiet -e '.[dev,mediapipe,search]'; \
 		$(BIN)/python -m pip install --quiet --no-deps $(ALONE); \
 	fi
 	@touch $@
@@ -53,7 +53,7 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q --doctest-modules seds_core extract train
+	$(BIN)/pytest -q --doctest-modules seds_core extract train search
 	$(BIN)/pytest
 
 bench: $(INSTALLED)

@@ -20,8 +20,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import search.eval_cli
 import train.cli
-import train.evaluation.cli
 from reference.damaged_stores import damage
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "tests/fixtures/made_before/run.tar.xz"
@@ -33,7 +33,7 @@ EVALUATE = "seds-eval --run runs/before --index data/index.csv --split train --d
 COMMANDS: dict[str, Callable[[], None]] = {
     TRAIN: train.cli.main,
     f"{TRAIN} --resume --name before": train.cli.main,
-    EVALUATE: train.evaluation.cli.main,
+    EVALUATE: search.eval_cli.main,
 }
 TRACEBACK = "traceback"
 DAMAGED = (Path("rgb.zarr"), Path("runs"), Path("data"), Path("text_encoder"))

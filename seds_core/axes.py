@@ -30,6 +30,8 @@ neighbour       positions that a token of CGAF looks at
 side            the tokens before and after a position between two
 query           what is looked for: a sentence or a video
 candidate       what is ranked for a query
+entry           searchable rows of an index: videos, windows of recordings, sentences
+coarse          dimensions of a compressed token
 ==============  ====================================================================
 
 Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are jaxtyping's own.
@@ -38,5 +40,5 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 AXES = frozenset(
     "video frame packet clip row height width channel position tap keypoint joint".split()  # noqa: SIM905
     + "coordinate box rgb person klass text word token dim part subset head neighbour".split()  # noqa: SIM905
-    + "side query candidate".split()  # noqa: SIM905
+    + "side query candidate entry coarse".split()  # noqa: SIM905
 )

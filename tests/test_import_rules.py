@@ -16,7 +16,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["extract.cli", "train.cli", "train.evaluation.cli"])
+@pytest.mark.parametrize("module", ["extract.cli", "train.cli", "search.eval_cli", "search.cli"])
 def test_the_command_lines_are_light(module):
     assert loaded_by(f"import {module}") & HEAVY == set()
 

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[1]
 PROGRAMS = {
     "seds-extract": "extract.cli",
     "seds-train": "train.cli",
-    "seds-eval": "train.evaluation.cli",
+    "seds-eval": "search.eval_cli",
 }
 STAND_INS = {
     "boxes": """

@@ -8,7 +8,7 @@ from shared_data import REPOSITORY
 
 from seds_core.axes import AXES
 
-PACKAGES = ("seds_core", "extract", "train")
+PACKAGES = ("seds_core", "extract", "train", "search")
 SOURCES = sorted(p for package in PACKAGES for p in (REPOSITORY / package).rglob("*.py"))
 ARRAY_TYPES = re.compile(r"^(Float|Int|UInt|Bool|Num|Shaped)\d*$")
 

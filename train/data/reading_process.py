@@ -21,7 +21,7 @@ import torch
 
 from seds_core.errors import UnavailableError
 
-PRELOADED = ["train.data.loading", "train.cli", "train.evaluation.cli"]
+PRELOADED = ["train.data.loading", "train.cli", "search.eval_cli"]
 """What reading needs, and what a new process imports anyway because the program began with it."""
 
 _JOIN_SECONDS = 5.0

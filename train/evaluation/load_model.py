@@ -14,8 +14,9 @@ from seds_core.errors import UsageError
 from seds_core.pipeline_file import validated
 from seds_core.store.layout import StoreKind
 from seds_core.store.provenance import Provenance
+from train.batches import ClipLayout
 from train.checkpoints.import_weights import import_weights
-from train.checkpoints.run_checkpoint import load_weights, read_checkpoint
+from train.checkpoints.run_checkpoint import RunCheckpoint, load_weights, read_checkpoint
 from train.data.retrieval_data import RetrievalData, open_data
 from train.data.rgb_stores import RgbChoice
 from train.evaluation.metrics import SplitScores
@@ -84,6 +85,21 @@ PUBLISHED_STAGE: Stage = "fusion"
 
 
 @dataclass(frozen=True)
+class RunModel:
+    """The model of a run's checkpoint, on the device, without any data."""
+
+    model: RetrievalModel
+    settings: TrainSettings
+    text: TextSettings
+    """Where the tokenizer is found: in the run, where it keeps one."""
+    stage: Stage
+    layout: ClipLayout
+    trained_on: dict[str, Any]
+    """Path and provenance of the stores of the training run, by kind."""
+    checkpoint: RunCheckpoint
+
+
+@dataclass(frozen=True)
 class LoadedModel:
     """A model with its weights, on the device, and what it is evaluated on."""
 
@@ -109,29 +125,40 @@ def load_run_model(
     ``index``, ``rgb`` and ``pose`` replace those of the settings. Raises ``UsageError`` for another
     file, and for stores made otherwise than those of the run.
     """
+    run = load_run(path, device)
+    # The stores must be made like those of training; which videos they hold may differ.
+    data = _open_data(run.settings, run.stage, index, rgb, pose)
+    refuse_other_stores(run.trained_on, data.provenance, path)
+    if data.layout != run.layout:
+        raise UsageError(
+            f"{path} is made for the clips {asdict(run.layout)}, "
+            f"but the stores have {asdict(data.layout)}"
+        )
+    facts = _facts(path, run.stage, run.settings, data) | {
+        "seed": run.checkpoint.seed,
+        "position": run.checkpoint.position,
+        "best_validation_score": run.checkpoint.best_score,
+    }
+    return LoadedModel(run.model, run.settings, run.text, data, facts)
+
+
+def load_run(path: Path, device: torch.device) -> RunModel:
+    """Loads the model of a run's ``best.pt`` or ``last.pt``; its stores may be gone.
+
+    Raises ``UsageError`` for another file.
+    """
     checkpoint = read_checkpoint(path)
     settings = validated(checkpoint.settings, TrainSettings, f"the settings of {path}")
     if otherwise := changed_arithmetic(checkpoint.settings, settings, device):
         warn(escape(f"while it was trained, {path} {otherwise}"))
-    # The stores must be made like those of training; which videos they hold may differ.
-    stage = cast("Stage", checkpoint.stage)
-    data = _open_data(settings, stage, index, rgb, pose)
-    refuse_other_stores(checkpoint.provenance, data.provenance, path)
-    if asdict(data.layout) != checkpoint.layout:
-        raise UsageError(
-            f"{path} is made for the clips {checkpoint.layout}, "
-            f"but the stores have {asdict(data.layout)}"
-        )
     # A run that keeps its text encoder needs no other folder; old runs look for it by its name.
     text = as_kept(settings.text, path.with_name(FOLDER_NAME))
-    model = _build(settings.model_copy(update={"text": text}), stage, data)
+    stage, layout = cast("Stage", checkpoint.stage), ClipLayout(**checkpoint.layout)
+    model = _build(settings.model_copy(update={"text": text}), stage, layout)
     load_weights(model, checkpoint, path)
-    facts = _facts(path, stage, settings, data) | {
-        "seed": checkpoint.seed,
-        "position": checkpoint.position,
-        "best_validation_score": checkpoint.best_score,
-    }
-    return LoadedModel(model.to(device), settings, text, data, facts)
+    return RunModel(
+        model.to(device), settings, text, stage, layout, checkpoint.provenance, checkpoint
+    )
 
 
 def load_published_model(
@@ -148,7 +175,7 @@ def load_published_model(
     Raises ``UsageError`` for a file that lacks tensors of the model: the rest would be random.
     """
     data = _open_data(settings, PUBLISHED_STAGE, index, rgb, pose)
-    model = _build(settings, PUBLISHED_STAGE, data)
+    model = _build(settings, PUBLISHED_STAGE, data.layout)
     report = import_weights(model, path)
     # The user sees which tensors were found, renamed or left out.
     messages.print(escape("\n".join([report.summary(), *report.details()])))
@@ -187,10 +214,10 @@ def _open_data(
     )
 
 
-def _build(settings: TrainSettings, stage: Stage, data: RetrievalData) -> RetrievalModel:
+def _build(settings: TrainSettings, stage: Stage, layout: ClipLayout) -> RetrievalModel:
     # The checkpoint brings all weights, those of the text encoder too.
     text = build_text_encoder(settings.text, settings.embedding_dim, with_weights=False)
-    return RetrievalModel(settings, stage, data.layout, text)
+    return RetrievalModel(settings, stage, layout, text)
 
 
 def _facts(

@@ -150,7 +150,7 @@ def reads_of_settings(source):
 
 
 def test_only_one_file_reads_recorded_settings_by_key():
-    packages = [REPOSITORY / name for name in ("seds_core", "extract", "train")]
+    packages = [REPOSITORY / name for name in ("seds_core", "extract", "train", "search")]
     paths = [path for package in packages for path in package.rglob("*.py")]
     found = {
         path.relative_to(REPOSITORY).as_posix()

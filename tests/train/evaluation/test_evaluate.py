@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from search import eval_cli as cli
 from seds_core.errors import UnavailableError, UsageError
-from train.evaluation import cli
 from train.evaluation import evaluate as evaluate_module
 from train.evaluation import report as report_module
 from train.evaluation.evaluate import evaluate

@@ -1,0 +1,1 @@
+"""Indexes of encoded videos, searched by sentence and by video."""

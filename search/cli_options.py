@@ -1,0 +1,22 @@
+"""Options that several commands of ``seds-search`` share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_CODES = "Exit codes: 0 done, 2 usage, 1 anything else."
+
+Index = Annotated[Path, typer.Argument(help="Index: a folder that seds-search build made.")]
+Indexes = Annotated[
+    list[Path], typer.Argument(help="Index; several of one model are searched together.")
+]
+Count = Annotated[int, typer.Option("-k", min=1, max=1000, help="Hits.")]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter", help="COLUMN=VALUE; one column several times: any of them; several: all."
+    ),
+]
+Exact = Annotated[bool, typer.Option("--exact", help="Certainly the best of all, not candidates.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, no table.")]

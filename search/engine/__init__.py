@@ -1,0 +1,1 @@
+"""Scores of a query with many videos: exact, bounded, and from candidates."""

@@ -1,0 +1,1 @@
+"""The index as files: built, added to, deleted from, verified, and read while it is written."""

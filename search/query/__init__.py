@@ -1,0 +1,1 @@
+"""From a sentence or a video to hits, moments and reasons."""

@@ -1,0 +1,1 @@
+"""Self-contained HTML files that show why."""

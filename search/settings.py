@@ -1,0 +1,22 @@
+"""The typed ``search`` section of a pipeline: every number that an index and its answers need."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from seds_core.pipeline_file import Settings
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class SearchSettings(Settings):
+    """Kept in the index that is built with it."""
+
+    exhaustive_below: Count = 2000
+    """Up to this many videos or windows, each is scored: no candidates are chosen."""
+
+    candidates: Count = 64
+    """Videos or windows that are scored exactly for a query, at least; more for more hits."""
+
+    coarse_dim: Count = 64
+    """Dimensions of the compressed tokens by which an exact search leaves videos out."""
