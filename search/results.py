@@ -105,13 +105,29 @@ def _flat(hit: Hit) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Alignment:
-    """The similarities of a query's words with a video's clips, for one stream."""
+    """The similarities of a query's words with a video's clips, for one stream.
+
+    The class token is no clip, and takes part in the score all the same.
+    """
 
     stream: str
     """``fusion``, ``pose`` or ``rgb``."""
     words: tuple[str, ...]
+    """Every real position of the sentence: its words or pieces of words, start and end too."""
     clips: tuple[Span, ...]
     similarities: Float32[ndarray, "clip word"]
     """Cosines."""
     score: float
-    """What they add up to by equation 15, with the class token."""
+    """What they add up to by equation 15, with the class token: the mean of the two halves."""
+    video_to_text: float
+    """Equation 13: the mean of what the class token and the clips find in the sentence."""
+    text_to_video: float
+    """Equation 14: the mean of what the words find in the video."""
+    class_token: Float32[ndarray, " word"]
+    """Cosines of the class token and each word."""
+    of_class_token: float
+    """What the class token finds in the sentence: a softmax-weighted mean of its cosines."""
+    of_clips: Float32[ndarray, " clip"]
+    """What each clip finds in the sentence."""
+    of_words: Float32[ndarray, " word"]
+    """What each word finds in the video."""

@@ -31,8 +31,7 @@ def video_to_text(
     settings: SimilaritySettings,
 ) -> Float[Tensor, "video text"]:
     """Mean over real i of sum_j s_ij softmax_j(s_ij / tau). Equation 13."""
-    counted = rearrange(word_is_real, "t j -> 1 t 1 j")
-    of_tokens = _softmax_weighted(similarities, counted, settings, dim=-1).sum(dim=-1)
+    of_tokens = token_scores(similarities, word_is_real, settings)
     return _mean_of_real(of_tokens, rearrange(token_is_real, "v i -> v 1 i"))
 
 
@@ -46,9 +45,28 @@ def text_to_video(
 
     Equation 14.
     """
-    counted = rearrange(token_is_real, "v i -> v 1 i 1")
-    of_words = _softmax_weighted(similarities, counted, settings, dim=-2).sum(dim=-2)
+    of_words = word_scores(similarities, token_is_real, settings)
     return _mean_of_real(of_words, rearrange(word_is_real, "t j -> 1 t j"))
+
+
+def token_scores(
+    similarities: Float[Tensor, "video text token word"],
+    word_is_real: Bool[Tensor, "text word"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text token"]:
+    """What each token finds in the sentence: sum_j s_ij softmax_j(s_ij / tau)."""
+    counted = rearrange(word_is_real, "t j -> 1 t 1 j")
+    return _softmax_weighted(similarities, counted, settings, dim=-1).sum(dim=-1)
+
+
+def word_scores(
+    similarities: Float[Tensor, "video text token word"],
+    token_is_real: Bool[Tensor, "video token"],
+    settings: SimilaritySettings,
+) -> Float[Tensor, "video text word"]:
+    """What each word finds in the video: sum_i s_ij softmax_i(s_ij / tau)."""
+    counted = rearrange(token_is_real, "v i -> v 1 i 1")
+    return _softmax_weighted(similarities, counted, settings, dim=-2).sum(dim=-2)
 
 
 def retrieval_score(
