@@ -22,3 +22,12 @@ class WordTokenizer:
 
     def num_too_long(self, sentences):
         return sum(len(sentence.split()) > self.max_words - 2 for sentence in sentences)
+
+    def pieces(self, sentence):
+        from train.text.pieces import SentencePieces
+
+        words = sentence.split()
+        kept = tuple(words[: self.max_words - 2])
+        unknown = tuple(word for word in kept if self([word]).input_ids[0, 1] == self.unknown_token)
+        word_of = (None, *range(len(kept)), None)
+        return SentencePieces(kept, word_of, unknown, len(words) - len(kept))

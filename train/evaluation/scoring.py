@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from seds_core.console import progress_bar, track
-from train.batches import SignBatch, SignTokens, TextTokens, on_device
+from train.batches import SignBatch, SignTokens, TextBatch, TextTokens, on_device
 from train.data.collation import usable_batches
 from train.data.loading import sign_batches
 from train.data.retrieval_data import RetrievalData, SplitVideos
@@ -119,18 +119,23 @@ def encode_sentences(
 ) -> TextTokens:
     """Encodes all sentences, in their order, into words of unit length on the CPU."""
     kept: dict[str, Tensor] = {}
-    with evaluating(model, device, precision):
-        for first in track(range(0, len(sentences), batch_size), "sentences"):
-            text = on_device(tokenizer(sentences[first : first + batch_size]), device)
-            tokens = model.encode_text(text)
-            units = unit_length(tokens.words.float())
-            for name, values in (("words", units), ("word_is_real", tokens.word_is_real)):
-                if name not in kept:  # Made once: lists of batches would need the memory twice.
-                    kept[name] = torch.empty(
-                        (len(sentences), *values.shape[1:]), dtype=values.dtype
-                    )
-                kept[name][first : first + len(values)] = values.cpu()
+    for first in track(range(0, len(sentences), batch_size), "sentences"):
+        text = tokenizer(sentences[first : first + batch_size])
+        tokens = encode_text(model, text, device=device, precision=precision)
+        for name, values in (("words", tokens.words), ("word_is_real", tokens.word_is_real)):
+            if name not in kept:  # Made once: lists of batches would need the memory twice.
+                kept[name] = torch.empty((len(sentences), *values.shape[1:]), dtype=values.dtype)
+            kept[name][first : first + len(values)] = values.cpu()
     return TextTokens(**kept)
+
+
+def encode_text(
+    model: RetrievalModel, text: TextBatch, *, device: torch.device, precision: Precision
+) -> TextTokens:
+    """Encodes tokenised sentences into words of unit length, in float32, on the device."""
+    with evaluating(model, device, precision):
+        tokens = model.encode_text(on_device(text, device))
+        return TextTokens(unit_length(tokens.words.float()), tokens.word_is_real)
 
 
 @contextmanager

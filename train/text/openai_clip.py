@@ -19,6 +19,7 @@ from seds_core.errors import UnavailableError, UsageError
 from seds_core.torch_files import read_tensors
 from train.batches import TextBatch
 from train.settings import TextSettings
+from train.text.pieces import SentencePieces, TextSpan, pieced
 from train.text.text_encoder import TextEncoder
 
 HUB_NAME = "timm/vit_base_patch32_clip_224.openai"
@@ -83,6 +84,19 @@ class OpenAIClipTokenizer:
         """Counts the sentences that lose words."""
         lengths = (len(self._byte_pairs.encode(sentence)) for sentence in sentences)
         return sum(length > self.max_words - 2 for length in lengths)
+
+    def pieces(self, sentence: str) -> SentencePieces:
+        """Words of a sentence in lower case, and which of them stands at each real position."""
+        byte_pairs = self._byte_pairs
+        cleaned = byte_pairs.clean_fn(sentence)
+        spans: list[TextSpan] = [(0, 0)]  # the start
+        for found in byte_pairs.pat.finditer(cleaned):
+            # Byte pairs may begin inside a character: all of a match are given its whole span.
+            letters = "".join(byte_pairs.byte_encoder[byte] for byte in found[0].encode())
+            spans += [found.span()] * len(byte_pairs.bpe(letters).split(" "))
+        kept = kept_positions(len(spans), self.max_words)
+        end = (len(cleaned), len(cleaned))
+        return pieced(cleaned, [*spans, end], [True] * (len(spans) + 1), kept=[*kept, len(spans)])
 
 
 def openai_clip_tensors(weights: str) -> dict[str, Tensor]:

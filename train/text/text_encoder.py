@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from train.batches import TextBatch
 from train.settings import TextSettings
+from train.text.pieces import SentencePieces
 
 _AT_ONCE = 1024
 """Sentences whose tokens are in memory together."""
@@ -36,6 +37,10 @@ class Tokenizer(Protocol):
 
     def num_too_long(self, sentences: Sequence[str]) -> int:
         """Counts the sentences that are longer than that and lose words."""
+        ...
+
+    def pieces(self, sentence: str) -> SentencePieces:
+        """Words of a sentence, and which of them stands at each real position."""
         ...
 
 
