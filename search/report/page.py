@@ -39,7 +39,8 @@ p, ul, ol, dl { margin: .5rem 0 } a { color: var(--first) }
 :focus-visible { outline: 3px solid var(--first); outline-offset: 2px }
 .lead, figcaption, caption, .quiet { color: var(--quiet) }
 .lead { font-size: 1.05rem; max-width: 48rem } p { max-width: 48rem }
-bdi, td, code { overflow-wrap: anywhere }
+bdi, code { overflow-wrap: anywhere }
+th bdi, td bdi, td { overflow-wrap: break-word } th, td { max-width: 24rem }
 code { font: .9em ui-monospace, "SFMono-Regular", "DejaVu Sans Mono", monospace }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem }
 .scroll { overflow-x: auto; max-width: 100% }
