@@ -157,7 +157,7 @@ class Heat:
     """What the columns are, below them."""
     row_bars: Float[np.ndarray, " row"] | None = None
     """What each row comes to, as bars to the right."""
-    column_bars: Float[np.ndarray, " _column"] | None = None
+    column_bars: Float[np.ndarray, " _"] | None = None
     """What each column comes to, as bars below."""
     apart: int = 0
     """So many first columns stand apart from the others."""
@@ -166,7 +166,7 @@ class Heat:
     """The value of the strongest colour; by default the largest in the map."""
 
 
-def heat_map(values: Float32[np.ndarray, "row _column"], heat: Heat, description: str) -> Markup:
+def heat_map(values: Float32[np.ndarray, "row _"], heat: Heat, description: str) -> Markup:
     """Draws a cell for each value, strong where it is large, in another hue below zero."""
     longest = max((len(name) for name in heat.rows), default=0)
     left = min(210.0, max(40.0, 14 + _LETTER * longest))
@@ -293,7 +293,7 @@ def _bar_right(
 
 
 def _bars_below(
-    lefts: Sequence[Number], wide: Number, top: Number, values: Float[np.ndarray, " _column"]
+    lefts: Sequence[Number], wide: Number, top: Number, values: Float[np.ndarray, " _"]
 ) -> list[Markup]:
     largest = float(np.abs(values).max()) or 1
     parts = []
