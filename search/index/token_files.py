@@ -1,0 +1,95 @@
+"""Appends tokens and what they are compressed to, to the files of a generation."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float16
+
+from search.engine.compression import CompressedTokens, Projection, compress
+from search.engine.ragged_tokens import RaggedTokens
+from search.index.layout import READERS, ArrayFile, array_files, checksum
+from seds_core.files import naming, sync, sync_all
+
+
+def make_generation(folder: Path) -> None:
+    """Makes the folder of a generation, which is still without arrays."""
+    folder.mkdir(exist_ok=True)
+    (folder / READERS).touch()
+    sync(folder)
+    sync(folder.parent)
+
+
+def ragged(
+    tokens: Sequence[Float16[np.ndarray, "_ dim"]], num_real: Sequence[int], dim: int
+) -> RaggedTokens:
+    """Returns arrays of tokens, one after the other, as one array."""
+    counts = np.array([len(of_entry) for of_entry in tokens], np.int32)
+    ends = np.cumsum(counts, dtype=np.int64)
+    joined = np.concatenate([np.empty((0, dim), np.float16), *tokens])
+    return RaggedTokens(joined, ends - counts, counts, np.array(num_real, np.int32))
+
+
+def checksums(rows: RaggedTokens, compressed: CompressedTokens) -> list[int]:
+    """Returns a checksum for each entry: of its tokens and of what they are compressed to."""
+    found = []
+    per_token = _names_per_token()
+    for entry in range(len(rows)):
+        first = int(rows.first[entry])
+        run = slice(first, first + int(rows.num_tokens[entry]))
+        values = [
+            getattr(compressed, name)[run] if name in per_token else getattr(compressed, name)[entry]
+            for name in (field.name for field in fields(CompressedTokens))
+        ]
+        found.append(checksum(rows.tokens[run], *values))
+    return found
+
+
+def _names_per_token() -> frozenset[str]:
+    return frozenset(
+        file.name.removeprefix("signs.") for file in array_files("signs", 1, 1) if file.is_per_token
+    )
+
+
+@dataclass(frozen=True)
+class TokenFiles:
+    """The files of one set of tokens in the folder of a generation."""
+
+    folder: Path
+    prefix: str
+    """``signs`` or ``words``."""
+
+    def append(
+        self, rows: RaggedTokens, projection: Projection, *, num_entries: int, num_tokens: int
+    ) -> list[int]:
+        """Writes the rows behind those that count already, and returns their checksums.
+
+        When it returns they are on the disk. Where that fails, such as for a full disk, the files
+        are cut to what counts.
+        """
+        compressed = compress(rows, projection)
+        values: dict[str, np.ndarray[Any, Any]] = {"tokens": rows.tokens} | vars(compressed)
+        files = array_files(self.prefix, *projection.matrix.shape)
+        for file in files:
+            at = (num_tokens if file.is_per_token else num_entries) * file.row_bytes
+            path = self.folder / file.name
+            is_new = not path.exists()
+            _write_at(path, at, values[file.name.removeprefix(f"{self.prefix}.")])
+        if is_new:
+            sync(self.folder)
+        return checksums(rows, compressed)
+
+
+def _write_at(path: Path, position: int, values: np.ndarray[Any, Any]) -> None:
+    with naming(path), path.open("r+b" if path.exists() else "w+b") as file:
+        try:
+            file.seek(position)
+            file.write(np.ascontiguousarray(values).data.cast("B") if values.size else b"")
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(position)
+            raise

@@ -1,0 +1,189 @@
+"""Changes a part: appends entries and sentences, replaces records, marks entries as dead.
+
+The order makes every change whole or absent, whenever the process dies: rows go behind the end of
+the files, the files go to the disk, and one transaction makes them count.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from search.engine.compression import Projection
+from search.index.changes import Change, FailedEntry, NewEntry, NewSentence, sentence_rows
+from search.index.database import create_state, open_state, read_fact, writing
+from search.index.identity import IndexIdentity
+from search.index.layout import LOCK, STATE, generation_folder
+from search.index.leases import remove_unless_read
+from search.index.records import EntryRecord
+from search.index.tables import State, read_projection, read_state
+from search.index.token_files import TokenFiles, make_generation, ragged
+from seds_core.errors import UsageError
+
+PROJECTION_SAMPLE = 50_000
+"""Tokens, of signs and of sentences each, that a projection is fitted to at most."""
+
+
+class IndexInUseError(UsageError):
+    """An index that another process is writing to."""
+
+
+@contextmanager
+def open_writer(path: Path, create: IndexIdentity | None = None) -> "Iterator[PartWriter]":
+    """Opens the part in a folder to write to; nobody else can as long as the block lasts.
+
+    ``create`` makes an empty part where there is none; whether an existing one has that identity is
+    for the caller to compare. Raises :class:`IndexInUseError`, and like
+    :meth:`~search.index.part.Part.open`.
+    """
+    if create is None:
+        open_state(path).close()  # a folder that is no index gets no lock file
+    path.mkdir(parents=True, exist_ok=True)
+    # Held by the process, whichever thread lets it go; the system takes it from one that dies.
+    lock = FileLock(path / LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise IndexInUseError(
+            f"another process is writing to the index {path}: wait for its end, or stop it. "
+            "Searching goes on meanwhile"
+        ) from None
+    try:
+        if create is not None and not (path / STATE).exists():
+            make_generation(generation_folder(path, 1))
+            create_state(path, {"identity": create.to_json()})
+        connection = open_state(path)
+        try:
+            identity = IndexIdentity.from_json(read_fact(path, connection, "identity"))
+            writer = PartWriter(path, identity, connection)
+            writer.remove_what_nobody_reads()
+            yield writer
+        finally:
+            connection.close()
+    finally:
+        lock.release()
+
+
+class PartWriter:
+    """Changes the part that it holds locked; every call is one change, whole or absent."""
+
+    def __init__(self, path: Path, identity: IndexIdentity, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.identity = identity
+        self.connection = connection
+
+    @property
+    def state(self) -> State:
+        """How much counts now."""
+        return read_state(self.path, self.connection)
+
+    def missing_sentences(self, texts: Iterable[str]) -> list[str]:
+        """Returns the distinct sentences that the part does not hold, without the empty one."""
+        wanted = dict.fromkeys(text for text in texts if text)
+        known = sentence_rows(self.connection, self.state.generation, wanted)
+        return [text for text in wanted if text not in known]
+
+    def append(
+        self,
+        entries: Sequence[NewEntry],
+        sentences: Sequence[NewSentence] = (),
+        *,
+        failures: Sequence[FailedEntry] = (),
+    ) -> None:
+        """Adds entries, and the sentences of theirs that the part does not hold.
+
+        What the part had of the same videos, and of those that failed, dies in the same moment.
+        """
+        state, dim = self.state, self.identity.settings.embedding_dim
+        folder = generation_folder(self.path, state.generation)
+        signs = ragged([e.tokens for e in entries], [e.num_real for e in entries], dim)
+        words = ragged([s.words for s in sentences], [s.num_real for s in sentences], dim)
+        projection = read_projection(self.path, self.connection, state.generation)
+        if projection is None and len(signs.tokens) + len(words.tokens):
+            projection = fitted(signs.tokens, words.tokens, self.identity.search.coarse_dim)
+        crcs: dict[str, list[int]] = {"signs": [], "words": []}
+        if projection is not None:
+            crcs["signs"] = TokenFiles(folder, "signs").append(
+                signs, projection, num_entries=state.num_entries, num_tokens=state.num_tokens
+            )
+            crcs["words"] = TokenFiles(folder, "words").append(
+                words, projection, num_entries=state.num_sentences, num_tokens=state.num_words
+            )
+        videos = {entry.record.video_id for entry in entries}
+        with self._change(state) as change:
+            if projection is not None:
+                change.keep_projection(projection)
+            change.kill(videos | {failure.video_id for failure in failures})
+            change.add_sentences(sentences, words, crcs["words"])
+            change.add_entries(entries, signs, crcs["signs"])
+            change.forget_failures(videos)
+            change.add_failures(failures)
+
+    def replace_records(
+        self,
+        replaced: Mapping[int, tuple[EntryRecord, str]],
+        sentences: Sequence[NewSentence] = (),
+    ) -> None:
+        """Gives entries, by their rows, other records and sources; their tokens stay.
+
+        ``sentences`` are those of the new records that the part does not hold.
+        """
+        state, dim = self.state, self.identity.settings.embedding_dim
+        words = ragged([s.words for s in sentences], [s.num_real for s in sentences], dim)
+        projection = read_projection(self.path, self.connection, state.generation)
+        assert projection is not None, "an index with entries has a projection"
+        crcs = TokenFiles(generation_folder(self.path, state.generation), "words").append(
+            words, projection, num_entries=state.num_sentences, num_tokens=state.num_words
+        )
+        with self._change(state) as change:
+            change.add_sentences(sentences, words, crcs)
+            change.replace_records(replaced)
+
+    def delete(self, video_ids: Iterable[str]) -> int:
+        """Marks all entries of some videos as dead; returns how many there were."""
+        wanted = list(video_ids)
+        with self._change(self.state) as change:
+            change.forget_failures(wanted)
+            return change.kill(wanted)
+
+    def remove_what_nobody_reads(self) -> None:
+        """Removes generations that are no more, or never came to be, and what only they had."""
+        current = self.state.generation
+        for folder in self.path.glob("generation-*"):
+            number = folder.name.removeprefix("generation-")
+            if number.isdecimal() and int(number) != current:
+                remove_unless_read(folder)
+        old = self.connection.execute(
+            "SELECT DISTINCT generation FROM projections WHERE generation < ?", (current,)
+        ).fetchall()
+        gone = [(number,) for (number,) in old if not generation_folder(self.path, number).exists()]
+        if not gone:
+            return
+        with writing(self.path, self.connection):
+            for table in ("entries", "sentences", "projections"):
+                self.connection.executemany(f"DELETE FROM {table} WHERE generation = ?", gone)
+            self.connection.execute(
+                "DELETE FROM records WHERE id NOT IN (SELECT record FROM entries) "
+                "AND (retired IS NULL OR retired < ?)",
+                (current,),
+            )
+
+    @contextmanager
+    def _change(self, state: State) -> Iterator[Change]:
+        with writing(self.path, self.connection):
+            change = Change(self.connection, state)
+            yield change
+            change.finish()
+
+
+def fitted(
+    signs: "np.ndarray[tuple[int, int], np.dtype[np.float16]]",
+    words: "np.ndarray[tuple[int, int], np.dtype[np.float16]]",
+    coarse_dim: int,
+) -> Projection:
+    """Fits a projection to tokens drawn evenly from all of them."""
+    samples = (tokens[:: -(-len(tokens) // PROJECTION_SAMPLE) or 1] for tokens in (signs, words))
+    return Projection.fit(*samples, coarse_dim=coarse_dim)
