@@ -5,13 +5,14 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float16
 
 from search.engine.compression import Projection
 from search.engine.ragged_tokens import RaggedTokens
-from search.index.layout import RECORD_COLUMNS, checksum
+from search.index.layout import ENTRY_COLUMNS, RECORD_COLUMNS, checksum
 from search.index.records import EntryRecord, row_of
 from search.index.tables import State
 
@@ -74,56 +75,44 @@ class Change:
 
     def kill(self, video_ids: Iterable[str]) -> int:
         """Marks the live entries of some videos as dead; returns how many there were."""
-        cursor = self._connection.executemany(
-            "UPDATE entries SET is_live = 0, changed = ? WHERE generation = ? AND is_live = 1 "
-            "AND record IN (SELECT id FROM records WHERE video_id = ?)",
-            [(self._version, self._after.generation, video_id) for video_id in video_ids],
+        return self._update(
+            "is_live = 1 AND record IN (SELECT id FROM records WHERE video_id = ?)",
+            {video_id: {"is_live": 0} for video_id in video_ids},
         )
-        return cursor.rowcount
 
     def add_sentences(
         self, sentences: Sequence[NewSentence], words: RaggedTokens, crcs: Sequence[int]
     ) -> None:
         """Adds the rows of sentences whose words have just been appended."""
-        first = self._after.num_sentences
-        places = zip(words.first.tolist(), words.num_tokens.tolist(), words.num_real.tolist(), crcs, strict=True)
-        self._connection.executemany(
-            "INSERT INTO sentences VALUES (?, ?, ?, ?, ?, ?, ?)",
+        after, places = self._after, _places(words, self._after.num_words, crcs)
+        self._insert(
+            "sentences",
             [
-                (
-                    self._after.generation, first + number, sentence.text,
-                    self._after.num_words + start, count, num_real, crc,
-                )
-                for number, (sentence, (start, count, num_real, crc)) in enumerate(
-                    zip(sentences, places, strict=True)
-                )
+                (after.generation, after.num_sentences + number, sentence.text, *place)
+                for number, (sentence, place) in enumerate(zip(sentences, places, strict=True))
             ],
-        )  # fmt: skip
-        self._after = self._after._replace(
-            num_sentences=first + len(sentences),
-            num_words=self._after.num_words + len(words.tokens),
+        )
+        self._after = after._replace(
+            num_sentences=after.num_sentences + len(sentences),
+            num_words=after.num_words + len(words.tokens),
         )
 
     def add_entries(
         self, entries: Sequence[NewEntry], signs: RaggedTokens, crcs: Sequence[int]
     ) -> None:
         """Adds the rows of entries whose tokens have just been appended, and their records."""
+        after, places = self._after, _places(signs, self._after.num_tokens, crcs)
         ids = self._add_records([(entry.record, entry.source) for entry in entries])
-        rows = sentence_rows(
-            self._connection, self._after.generation, [e.record.text for e in entries]
-        )
-        after = self._after
-        places = zip(signs.first.tolist(), signs.num_tokens.tolist(), signs.num_real.tolist(), crcs, strict=True)
-        self._connection.executemany(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+        sentences = self._sentence_of([entry.record for entry in entries])
+        self._insert(
+            "entries",
             [
                 (
-                    after.generation, after.num_entries + number, ids[number],
-                    rows[entry.record.text] if entry.record.text else -1,
-                    after.num_tokens + start, count, num_real, after.version, crc,
+                    after.generation, after.num_entries + number, record_id, sentence,
+                    *place[:3], 1, after.version, place[3],
                 )
-                for number, (entry, (start, count, num_real, crc)) in enumerate(
-                    zip(entries, places, strict=True)
+                for number, (record_id, sentence, place) in enumerate(
+                    zip(ids, sentences, places, strict=True)
                 )
             ],
         )  # fmt: skip
@@ -135,24 +124,19 @@ class Change:
     def replace_records(self, replaced: Mapping[int, tuple[EntryRecord, str]]) -> None:
         """Gives entries, by their rows, other records and the sentences of these."""
         ids = self._add_records(list(replaced.values()))
-        generation = self._after.generation
-        rows = sentence_rows(
-            self._connection, generation, [record.text for record, _ in replaced.values()]
-        )
-        keys = [(generation, entry) for entry in replaced]
+        sentences = self._sentence_of([record for record, _ in replaced.values()])
         # Readers of earlier versions look the old records up, as long as they read the generation.
         self._connection.executemany(
             "UPDATE records SET retired = ? WHERE id = "
             "(SELECT record FROM entries WHERE generation = ? AND entry = ?)",
-            [(generation, *key) for key in keys],
+            [(self._after.generation, self._after.generation, entry) for entry in replaced],
         )
-        self._connection.executemany(
-            "UPDATE entries SET record = ?, sentence = ?, changed = ? "
-            "WHERE generation = ? AND entry = ?",
-            [
-                (record_id, rows[record.text] if record.text else -1, self._version, *key)
-                for record_id, (record, _), key in zip(ids, replaced.values(), keys, strict=True)
-            ],
+        self._update(
+            "entry = ?",
+            {
+                entry: {"record": record_id, "sentence": sentence}
+                for entry, record_id, sentence in zip(replaced, ids, sentences, strict=True)
+            },
         )
 
     def add_failures(self, failures: Sequence[FailedEntry]) -> None:
@@ -167,6 +151,36 @@ class Change:
         self._connection.executemany(
             "DELETE FROM failures WHERE video_id = ?", [(video_id,) for video_id in video_ids]
         )
+
+    def _update(self, where: str, changes: Mapping[Any, Mapping[str, int]]) -> int:
+        """Changes entries of the generation, found by one value each; returns how many."""
+        names = ", ".join(ENTRY_COLUMNS)
+        rows = []
+        for key, values in changes.items():
+            found = self._connection.execute(
+                f"SELECT {names} FROM entries WHERE generation = ? AND {where}",
+                (self._after.generation, key),
+            )
+            for row in found.fetchall():
+                changed = dict(zip(ENTRY_COLUMNS, row, strict=True)) | dict(values)
+                rows.append(tuple((changed | {"changed": self._version}).values()))
+        self._insert("entries", rows)
+        return len(rows)
+
+    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Adds or replaces rows, with their checksums behind them."""
+        if rows:
+            places = ", ".join("?" * (len(rows[0]) + 1))
+            self._connection.executemany(
+                f"INSERT OR REPLACE INTO {table} VALUES ({places})",
+                [(*row, checksum(row)) for row in rows],
+            )
+
+    def _sentence_of(self, records: Sequence[EntryRecord]) -> list[int]:
+        """Returns the row of each record's sentence, -1 for none."""
+        texts = [record.text for record in records]
+        rows = sentence_rows(self._connection, self._after.generation, filter(None, texts))
+        return [rows[text] if text else -1 for text in texts]
 
     def _add_records(self, records: Sequence[tuple[EntryRecord, str]]) -> list[int]:
         """Adds records and returns their ids."""
@@ -228,3 +242,9 @@ def sentence_rows(
         if row is not None:
             found[text] = int(row[0])
     return found
+
+
+def _places(rows: RaggedTokens, start: int, crcs: Sequence[int]) -> list[tuple[int, ...]]:
+    """First token, number of tokens, number of real ones, and checksum of every entry."""
+    first = (rows.first + start).tolist()
+    return list(zip(first, rows.num_tokens.tolist(), rows.num_real.tolist(), crcs, strict=True))

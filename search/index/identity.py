@@ -48,7 +48,7 @@ class IndexIdentity:
     layout: ClipLayout
     trained_on: dict[str, Any]
     """Path and provenance of the stores of the training run, by kind."""
-    search: SearchSettings = SearchSettings()
+    search: SearchSettings
     windows: Windows | None = None
     """``None``: every entry is a whole video."""
 

@@ -42,7 +42,8 @@ CREATE TABLE entries (
     generation INTEGER NOT NULL, entry INTEGER NOT NULL, record INTEGER NOT NULL,
     sentence INTEGER NOT NULL, first_token INTEGER NOT NULL, num_tokens INTEGER NOT NULL,
     num_real INTEGER NOT NULL, is_live INTEGER NOT NULL, changed INTEGER NOT NULL,
-    tokens_crc INTEGER NOT NULL, PRIMARY KEY (generation, entry)) WITHOUT ROWID;
+    tokens_crc INTEGER NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (generation, entry)) WITHOUT ROWID;
 CREATE INDEX entries_of_record ON entries (record);
 CREATE INDEX changed_entries ON entries (generation, changed);
 CREATE TABLE records (
@@ -53,7 +54,8 @@ CREATE INDEX records_of_video ON records (video_id);
 CREATE TABLE sentences (
     generation INTEGER NOT NULL, sentence INTEGER NOT NULL, text TEXT NOT NULL,
     first_token INTEGER NOT NULL, num_tokens INTEGER NOT NULL, num_real INTEGER NOT NULL,
-    tokens_crc INTEGER NOT NULL, PRIMARY KEY (generation, sentence)) WITHOUT ROWID;
+    tokens_crc INTEGER NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (generation, sentence)) WITHOUT ROWID;
 CREATE INDEX sentences_of_text ON sentences (generation, text);
 CREATE TABLE filter_columns (position INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE filter_values (
@@ -67,11 +69,18 @@ CREATE TABLE failures (
 and a missing one stand for an empty value. ``start`` is where in its file a video begins;
 ``retired`` the generation in which another record took its place."""
 
+ENTRY_COLUMNS = (
+    "generation", "entry", "record", "sentence", "first_token", "num_tokens", "num_real", "is_live",
+    "changed", "tokens_crc",
+)  # fmt: skip
+SENTENCE_COLUMNS = (
+    "generation", "sentence", "text", "first_token", "num_tokens", "num_real", "tokens_crc",
+)  # fmt: skip
 RECORD_COLUMNS = (
     "video_id", "span_start", "span_end", "path", "start", "text", "duration", "codes",
     "clip_spans", "source",
 )  # fmt: skip
-"""In the order in which their checksum is taken."""
+"""Of each table, in the order in which a row's checksum ``crc`` is taken of them."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,18 @@ class ArrayFile:
 def array_files(prefix: str, dim: int, coarse_dim: int) -> tuple[ArrayFile, ...]:
     """The files of one set of tokens, by the fields of :class:`CompressedTokens`."""
     sizes = {"dim": dim, "coarse": coarse_dim}
-    found = [ArrayFile(f"{prefix}.tokens", np.dtype(np.float16), True, (dim,))]
+    float16 = np.dtype(np.float16)
+    found = [ArrayFile(f"{prefix}.tokens", float16, is_per_token=True, row_shape=(dim,))]
     for field in fields(CompressedTokens):
         # The annotation says it all: such as Int8[np.ndarray, "token coarse"].
         first, *axes = field.type.dim_str.split()  # type: ignore[union-attr]
         dtype = np.dtype(field.type.dtypes[0])  # type: ignore[union-attr]
         shape = tuple(sizes[axis] for axis in axes)
-        found.append(ArrayFile(f"{prefix}.{field.name}", dtype, first == "token", shape))
+        found.append(
+            ArrayFile(
+                f"{prefix}.{field.name}", dtype, is_per_token=first == "token", row_shape=shape
+            )
+        )
     return tuple(found)
 
 

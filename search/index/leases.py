@@ -10,7 +10,6 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
-from typing import Self
 
 from search.index.layout import READERS
 
@@ -25,7 +24,7 @@ class Lease:
         self._descriptor = descriptor
 
     @classmethod
-    def take(cls, generation: Path) -> Self | None:
+    def take(cls, generation: Path) -> "Lease | None":
         """Takes a lease on the generation in a folder; ``None`` where it is gone or going."""
         try:
             descriptor = os.open(generation / READERS, os.O_RDONLY | os.O_CLOEXEC)

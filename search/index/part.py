@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Self
 
 from search.index.database import (
     DamagedIndexError,
@@ -28,9 +27,7 @@ ATTEMPTS = 50
 class Part:
     """An open part. Any thread may ask it; what one snapshot says stays together."""
 
-    def __init__(
-        self, path: Path, identity: IndexIdentity, connection: sqlite3.Connection
-    ) -> None:
+    def __init__(self, path: Path, identity: IndexIdentity, connection: sqlite3.Connection) -> None:
         self.path = path
         self.identity = identity
         self._connection = connection
@@ -39,7 +36,7 @@ class Part:
         self._newest: Snapshot | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path) -> "Part":
         """Opens the part in a folder.
 
         Raises ``IndexFolderError`` for a folder that is none, and ``DamagedIndexError``.

@@ -4,7 +4,7 @@ All queries of a snapshot are made in one transaction, so that they see one vers
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +43,9 @@ def read_state(part: Path, connection: sqlite3.Connection) -> State:
     return State(*row)
 
 
-def read_projection(part: Path, connection: sqlite3.Connection, generation: int) -> Projection | None:
+def read_projection(
+    part: Path, connection: sqlite3.Connection, generation: int
+) -> Projection | None:
     """Reads the projection of a generation; ``None`` where it has no tokens yet."""
     row = connection.execute(
         "SELECT matrix, step, crc FROM projections WHERE generation = ?", (generation,)
@@ -59,7 +61,9 @@ def read_projection(part: Path, connection: sqlite3.Connection, generation: int)
 
 def read_columns(connection: sqlite3.Connection, known: FilterColumns) -> FilterColumns:
     """Reads the columns of the filter, and the values that are not known yet."""
-    names = tuple(n for (n,) in connection.execute("SELECT name FROM filter_columns ORDER BY position"))
+    names = tuple(
+        n for (n,) in connection.execute("SELECT name FROM filter_columns ORDER BY position")
+    )
     values = []
     for position in range(len(names)):
         old = known.values[position] if position < len(known.values) else {}
@@ -142,7 +146,7 @@ def read_snapshot(
     dims = identity.settings.embedding_dim, projection.matrix.shape[1] if projection else 1
     folder = generation_folder(part, state.generation)
     signs = MappedTokens.open(part, folder, "signs", dims, state.num_tokens, places)
-    words = MappedTokens.open(part, folder, "words", dims, state.num_words, sentences.T[1:])
+    words = MappedTokens.open(part, folder, "words", dims, state.num_words, [*sentences.T[1:]])
     sentence_is_live = np.zeros(len(sentences), bool)
     used = sentence_of_entry[is_live > 0]
     sentence_is_live[used[used >= 0]] = True
@@ -205,7 +209,7 @@ class MappedTokens(NamedTuple):
         prefix: str,
         dims: tuple[int, int],
         num_tokens: int,
-        places: "np.ndarray[Any, Any] | list[np.ndarray[Any, Any]]",
+        places: Sequence[Int64[np.ndarray, " entry"]],
     ) -> "MappedTokens":
         """Maps the files of a set of tokens; ``places`` are first, number, and number of real ones.
 
@@ -227,7 +231,7 @@ class MappedTokens(NamedTuple):
         return cls(tokens, CompressedTokens(**arrays))
 
 
-def _mapped(part: Path, folder: Path, file: ArrayFile, num_rows: int) -> np.ndarray[Any, Any]:
+def _mapped(part: Path, folder: Path, file: ArrayFile, num_rows: int) -> np.ndarray:
     shape = num_rows, *file.row_shape
     if not num_rows:  # an empty file cannot be mapped
         return np.empty(shape, file.dtype)

@@ -4,15 +4,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float16
 
 from search.engine.compression import CompressedTokens, Projection, compress
 from search.engine.ragged_tokens import RaggedTokens
-from search.index.layout import READERS, ArrayFile, array_files, checksum
-from seds_core.files import naming, sync, sync_all
+from search.index.layout import READERS, array_files, checksum
+from seds_core.files import naming, sync
 
 
 def make_generation(folder: Path) -> None:
@@ -41,7 +40,9 @@ def checksums(rows: RaggedTokens, compressed: CompressedTokens) -> list[int]:
         first = int(rows.first[entry])
         run = slice(first, first + int(rows.num_tokens[entry]))
         values = [
-            getattr(compressed, name)[run] if name in per_token else getattr(compressed, name)[entry]
+            getattr(compressed, name)[run]
+            if name in per_token
+            else getattr(compressed, name)[entry]
             for name in (field.name for field in fields(CompressedTokens))
         ]
         found.append(checksum(rows.tokens[run], *values))
@@ -71,7 +72,7 @@ class TokenFiles:
         are cut to what counts.
         """
         compressed = compress(rows, projection)
-        values: dict[str, np.ndarray[Any, Any]] = {"tokens": rows.tokens} | vars(compressed)
+        values: dict[str, np.ndarray] = {"tokens": rows.tokens} | vars(compressed)
         files = array_files(self.prefix, *projection.matrix.shape)
         for file in files:
             at = (num_tokens if file.is_per_token else num_entries) * file.row_bytes
@@ -83,7 +84,7 @@ class TokenFiles:
         return checksums(rows, compressed)
 
 
-def _write_at(path: Path, position: int, values: np.ndarray[Any, Any]) -> None:
+def _write_at(path: Path, position: int, values: np.ndarray) -> None:
     with naming(path), path.open("r+b" if path.exists() else "w+b") as file:
         try:
             file.seek(position)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
+from jaxtyping import Float16
 
 from search.engine.compression import Projection
 from search.index.changes import Change, FailedEntry, NewEntry, NewSentence, sentence_rows
@@ -180,8 +181,8 @@ class PartWriter:
 
 
 def fitted(
-    signs: "np.ndarray[tuple[int, int], np.dtype[np.float16]]",
-    words: "np.ndarray[tuple[int, int], np.dtype[np.float16]]",
+    signs: Float16[np.ndarray, "_ dim"],
+    words: Float16[np.ndarray, "_ dim"],
     coarse_dim: int,
 ) -> Projection:
     """Fits a projection to tokens drawn evenly from all of them."""
