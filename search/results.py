@@ -50,6 +50,11 @@ class Hit:
     part: str
     """Which part of the index holds it."""
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether its file has been moved or deleted since the index was built."""
+        return not self.path.exists()
+
 
 @dataclass(frozen=True)
 class SentenceHit:

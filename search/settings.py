@@ -7,6 +7,7 @@ from pydantic import Field
 from seds_core.pipeline_file import Settings
 
 Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class SearchSettings(Settings):
@@ -20,3 +21,7 @@ class SearchSettings(Settings):
 
     coarse_dim: Count = 64
     """Dimensions of the compressed tokens by which an exact search leaves videos out."""
+
+    moment_tolerance: Fraction = 0.25
+    """A window of a recording joins the moment beside it when it lacks at most this fraction of
+    what the moment's best window is above the median of the windows around."""

@@ -30,4 +30,5 @@ class WordTokenizer:
         kept = tuple(words[: self.max_words - 2])
         unknown = tuple(word for word in kept if self([word]).input_ids[0, 1] == self.unknown_token)
         word_of = (None, *range(len(kept)), None)
-        return SentencePieces(kept, word_of, unknown, len(words) - len(kept))
+        pieces = ("[start]", *kept, "[end]")
+        return SentencePieces(kept, word_of, pieces, unknown, len(words) - len(kept))

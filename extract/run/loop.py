@@ -181,23 +181,27 @@ def read_videos(
         except Exception as error:  # the video's or our own: the run goes on
             yield Ended(video, error)
         else:
-            properties, identity = decoded.properties, decoded.identity
-            video.notes = properties.notes
-            # The store records the length that decoding counted, not what the container said.
-            source = VideoSource(
-                video_id=decoded.job.video_id,
-                path=part_name(decoded.job.path.resolve(), decoded.job.part),
-                size_bytes=identity.size_bytes,
-                mtime_ns=identity.mtime_ns,
-                content_hash=identity.content_hash,
-                num_frames=decoded.num_frames,
-                frame_step=decoded.frame_step,
-                fps=properties.fps,
-                duration=properties.duration,
-                width=properties.width,
-                height=properties.height,
-            )
-            yield Ended(video, source)
+            video.notes = decoded.properties.notes
+            yield Ended(video, source_of(decoded))
+
+
+def source_of(decoded: DecodedVideo) -> VideoSource:
+    """What a store keeps of a video that has been read to its end."""
+    properties, identity = decoded.properties, decoded.identity
+    # The store records the length that decoding counted, not what the container said.
+    return VideoSource(
+        video_id=decoded.job.video_id,
+        path=part_name(decoded.job.path.resolve(), decoded.job.part),
+        size_bytes=identity.size_bytes,
+        mtime_ns=identity.mtime_ns,
+        content_hash=identity.content_hash,
+        num_frames=decoded.num_frames,
+        frame_step=decoded.frame_step,
+        fps=properties.fps,
+        duration=properties.duration,
+        width=properties.width,
+        height=properties.height,
+    )
 
 
 def _pieces(

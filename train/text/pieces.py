@@ -23,6 +23,8 @@ class SentencePieces:
     """Words of which something is left, in their order."""
     word_of: tuple[int | None, ...]
     """Position -> its word; ``None`` for start, end and punctuation. Padding has no positions."""
+    pieces: tuple[str, ...]
+    """Position -> what stands there, to be shown: part of a word, ``[start]``, ``[end]``."""
     unknown: tuple[str, ...]
     """Those of the words that have a piece which the encoder does not know."""
     num_cut: int
@@ -36,8 +38,11 @@ def pieced(
 
     ``kept`` says which of the positions remain; without it, all of them.
 
-    >>> pieced("The fl-ower!", [(0, 0), (0, 3), (4, 6), (6, 11), (11, 12)], [True] * 5)
-    SentencePieces(words=('The', 'fl-ower'), word_of=(None, 0, 1, 1, None), unknown=(), num_cut=0)
+    >>> found = pieced("A fl-ower!", [(0, 0), (0, 1), (2, 4), (4, 9), (9, 10), (9, 9)], [True] * 6)
+    >>> found.words, found.word_of
+    (('A', 'fl-ower'), (None, 0, 1, 1, None, None))
+    >>> found.pieces
+    ('[start]', 'A', 'fl', '-ower', '!', '[end]')
     """
     words = list(word_spans(text))
     for span, known in zip(spans, is_known, strict=True):
@@ -62,6 +67,10 @@ def pieced(
     return SentencePieces(
         words=tuple(names.values()),
         word_of=tuple(None if word is None else left.index(word) for word in found),
+        pieces=tuple(
+            text[slice(*spans[p])] or ("[end]" if place else "[start]")
+            for place, p in enumerate(positions)
+        ),
         unknown=tuple(names[word] for word in sorted(unknown)),
         num_cut=len(words) - len(left),
     )

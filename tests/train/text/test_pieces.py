@@ -25,7 +25,9 @@ def tokenizer(request):
 def test_there_is_a_word_or_none_for_every_real_position(tokenizer, sentence):
     found = tokenizer.pieces(sentence)
     assert len(found.word_of) == int(tokenizer([sentence]).word_is_real.sum())
+    assert len(found.pieces) == len(found.word_of)
     assert found.word_of[0] is found.word_of[-1] is None
+    assert (found.pieces[0], found.pieces[-1]) == ("[start]", "[end]")
     present = [word for word in found.word_of if word is not None]
     assert list(dict.fromkeys(present)) == list(range(len(found.words)))
 
