@@ -32,6 +32,7 @@ query           what is looked for: a sentence or a video
 candidate       what is ranked for a query
 entry           searchable rows of an index: videos, windows of recordings, sentences
 coarse          dimensions of a compressed token
+code            points that stand for the tokens near them
 ==============  ====================================================================
 
 Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are jaxtyping's own.
@@ -40,5 +41,5 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 AXES = frozenset(
     "video frame packet clip row height width channel position tap keypoint joint".split()  # noqa: SIM905
     + "coordinate box rgb person klass text word token dim part subset head neighbour".split()  # noqa: SIM905
-    + "side query candidate entry coarse".split()  # noqa: SIM905
+    + "side query candidate entry coarse code".split()  # noqa: SIM905
 )

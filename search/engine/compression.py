@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Float32, Float64, Int8, Int64
+from jaxtyping import Float, Float16, Float32, Float64, Int8, UInt8
 
+from search.engine.codebook import fit_codebook, nearest
 from search.engine.ragged_tokens import RaggedTokens
 
 LARGEST = 127
@@ -40,6 +41,8 @@ class Projection:
     """V."""
     step: Float32[np.ndarray, " coarse"]
     """Coordinates are stored as multiples of it, at most :data:`LARGEST` to either side."""
+    codebook: Float32[np.ndarray, "code coarse"]
+    """Coordinates of the points that stand for all tokens; at most 256."""
 
     def __post_init__(self) -> None:
         matrix = self.matrix.astype(np.float64)
@@ -49,10 +52,10 @@ class Projection:
 
     @classmethod
     def fit(cls, *samples: Float16[np.ndarray, "_ dim"], coarse_dim: int) -> "Projection":
-        """Fits the directions to samples of tokens that count alike, such as signs and words.
+        """Fits the directions to samples of tokens that count alike: signs, and words.
 
-        At most as many directions as the tokens have dimensions. A sample may be empty, but not
-        all of them.
+        At most as many directions as the tokens have dimensions. Most points of the codebook stand
+        for the first sample. A sample may be empty, but not all of them.
         """
         wide = [sample.astype(np.float64) for sample in samples if len(sample)]
         # No mean is taken off: what is bounded is a product, and the mean is part of it.
@@ -61,7 +64,8 @@ class Projection:
         matrix = np.ascontiguousarray(directions, dtype=np.float32)
         farthest = np.max([np.abs(sample @ matrix).max(axis=0) for sample in wide], axis=0)
         # A direction that no token of the samples has keeps a step that is not zero.
-        return cls(matrix, np.maximum(farthest / LARGEST, 1e-6).astype(np.float32))
+        step = np.maximum(farthest / LARGEST, 1e-6).astype(np.float32)
+        return cls(matrix, step, fit_codebook([sample @ matrix for sample in wide]))
 
     def coordinates(self, tokens: Float[np.ndarray, "_ dim"]) -> Float64[np.ndarray, "_ coarse"]:
         """V^T x of every token."""
@@ -81,7 +85,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class CompressedTokens:
-    """Row by row beside the tokens, and one mean an entry. Arrays may be memory maps."""
+    """What stands for the tokens, row by row beside them. Arrays may be memory maps."""
 
     coarse: Int8[np.ndarray, "token coarse"]
     """Coordinates in steps of the projection."""
@@ -89,8 +93,8 @@ class CompressedTokens:
     """Length of what whole steps lose of the coordinates, or more: |V^T x - c|."""
     residual: Float16[np.ndarray, " token"]
     """Length of what the projection loses, or more: |x'|."""
-    pooled: Float16[np.ndarray, "entry dim"]
-    """Mean of an entry's real tokens; not of unit length."""
+    code: UInt8[np.ndarray, " token"]
+    """Number of the nearest point of the codebook."""
 
 
 def compress(rows: RaggedTokens, projection: Projection) -> CompressedTokens:
@@ -99,25 +103,18 @@ def compress(rows: RaggedTokens, projection: Projection) -> CompressedTokens:
     Where entries lie in their order and without gaps, as in an index, row for row beside the
     tokens. Every entry has a token.
     """
-    dim, coarse_dim = projection.matrix.shape
-    ends = np.cumsum(rows.num_tokens, dtype=np.int64)
-    num_tokens = int(ends[-1]) if len(ends) else 0
+    places = rows.places(np.arange(len(rows)))
+    coarse_dim = projection.matrix.shape[1]
     result = CompressedTokens(
-        np.empty((num_tokens, coarse_dim), np.int8),
-        np.empty(num_tokens, np.float16),
-        np.empty(num_tokens, np.float16),
-        np.empty((len(rows), dim), np.float16),
+        np.empty((len(places), coarse_dim), np.int8),
+        np.empty(len(places), np.float16),
+        np.empty(len(places), np.float16),
+        np.empty(len(places), np.uint8),
     )
-    for entries in _blocks(ends):
-        lengths = rows.num_tokens[entries]
-        begins = ends[entries] - lengths
-        run = slice(int(begins[0]), int(ends[entries.stop - 1]))
-        entry = np.repeat(np.arange(len(lengths)), lengths)
-        place = np.arange(run.start, run.stop) - np.repeat(begins, lengths)
-        stored = np.asarray(rows.tokens[rows.first[entries][entry] + place])
-        # torch converts and sums several times as fast as numpy.
-        wide = torch.from_numpy(stored).double()
-        tokens = wide.numpy()
+    for first in range(0, len(places), TOKENS_AT_ONCE):
+        run = slice(first, first + TOKENS_AT_ONCE)
+        # torch converts float16 several times as fast as numpy.
+        tokens = torch.from_numpy(np.take(rows.tokens, places[run], axis=0)).double().numpy()
 
         coordinates = projection.coordinates(tokens)
         coarse = np.rint(coordinates / projection.step).clip(-LARGEST, LARGEST)
@@ -125,12 +122,7 @@ def compress(rows: RaggedTokens, projection: Projection) -> CompressedTokens:
         result.coarse[run] = coarse
         result.rounding[run] = rounded_up(np.linalg.norm(lost, axis=1))
         result.residual[run] = rounded_up(projection.lost(tokens, coordinates))
-
-        num_real = rows.num_real[entries]
-        is_real = torch.from_numpy(place < num_real[entry])
-        sums = wide.new_zeros(len(lengths), dim)
-        sums.index_add_(0, torch.from_numpy(entry)[is_real], wide[is_real])
-        result.pooled[entries] = sums.numpy() / np.maximum(num_real, 1)[:, None]
+        result.code[run] = nearest(coordinates, projection.codebook)
     return result
 
 
@@ -140,18 +132,7 @@ def rounded_up(values: Float64[np.ndarray, " _"]) -> Float16[np.ndarray, " _"]:
     >>> rounded_up(np.array([0.5, 0.1])).astype(float)
     array([0.5       , 0.10003662])
     """
-    nearest = values.astype(np.float16)
-    above = np.nextafter(nearest, np.float16(np.inf))
-    # float64 rounding of the values themselves is 2^-13 of the distance of two float16.
-    return np.where(nearest >= values * (1 + 1e-12), nearest, above).astype(np.float16)
-
-
-def _blocks(ends: Int64[np.ndarray, " entry"]) -> list[slice]:
-    """Runs of entries of about :data:`TOKENS_AT_ONCE` tokens, at least one entry each."""
-    blocks, start = [], 0
-    while start < len(ends):
-        before = int(ends[start - 1]) if start else 0
-        stop = int(np.searchsorted(ends, before + TOKENS_AT_ONCE, side="right"))
-        blocks.append(slice(start, max(stop, start + 1)))
-        start = blocks[-1].stop
-    return blocks
+    rounded = values.astype(np.float16)
+    above = np.nextafter(rounded, np.float16(np.inf))
+    # The values are sums and roots in float64, which may be too small themselves by their rounding.
+    return np.where(rounded >= values * (1 + 1e-12), rounded, above).astype(np.float16)

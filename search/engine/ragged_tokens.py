@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float16, Int32, Int64
+from jaxtyping import Bool, Float, Float16, Int32, Int64, Integer
 from torch import Tensor
 
 
@@ -30,6 +30,23 @@ class RaggedTokens:
         """The tokens of one entry, padding included."""
         first = self.first[entry]
         return self.tokens[first : first + self.num_tokens[entry]]
+
+    def places(self, entries: Int64[np.ndarray, " entry"]) -> Int64[np.ndarray, " token"]:
+        """Where the tokens of some entries lie, one entry after the other, padding included."""
+        return token_places(self.first[entries], self.num_tokens[entries])
+
+
+def token_places(
+    first: Int64[np.ndarray, " entry"], counts: Integer[np.ndarray, " entry"]
+) -> Int64[np.ndarray, " token"]:
+    """The numbers from ``first`` on, as many as ``counts`` says, one run after the other.
+
+    >>> token_places(np.array([10, 20]), np.array([3, 2]))
+    array([10, 11, 12, 20, 21])
+    """
+    ends = np.cumsum(counts, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(first - (ends - counts), counts)
 
 
 @dataclass(frozen=True)
