@@ -67,10 +67,10 @@ class Change:
 
     def keep_projection(self, projection: Projection) -> None:
         """Writes the projection of the generation, unless it is there."""
-        matrix, step = (values.astype("<f4").tobytes() for values in vars(projection).values())
+        arrays = [values.astype("<f4").tobytes() for values in vars(projection).values()]
         self._connection.execute(
-            "INSERT OR IGNORE INTO projections VALUES (?, ?, ?, ?)",
-            (self._after.generation, matrix, step, checksum(matrix, step)),
+            "INSERT OR IGNORE INTO projections VALUES (?, ?, ?, ?, ?)",
+            (self._after.generation, *arrays, checksum(*arrays)),
         )
 
     def kill(self, video_ids: Iterable[str]) -> int:

@@ -37,7 +37,8 @@ CREATE TABLE state (
     num_entries INTEGER NOT NULL, num_tokens INTEGER NOT NULL,
     num_sentences INTEGER NOT NULL, num_words INTEGER NOT NULL);
 CREATE TABLE projections (
-    generation INTEGER PRIMARY KEY, matrix BLOB NOT NULL, step BLOB NOT NULL, crc INTEGER NOT NULL);
+    generation INTEGER PRIMARY KEY, matrix BLOB NOT NULL, step BLOB NOT NULL,
+    codebook BLOB NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE entries (
     generation INTEGER NOT NULL, entry INTEGER NOT NULL, record INTEGER NOT NULL,
     sentence INTEGER NOT NULL, first_token INTEGER NOT NULL, num_tokens INTEGER NOT NULL,

@@ -48,15 +48,16 @@ def read_projection(
 ) -> Projection | None:
     """Reads the projection of a generation; ``None`` where it has no tokens yet."""
     row = connection.execute(
-        "SELECT matrix, step, crc FROM projections WHERE generation = ?", (generation,)
+        "SELECT matrix, step, codebook, crc FROM projections WHERE generation = ?", (generation,)
     ).fetchone()
     if row is None:
         return None
-    matrix, step, crc = row
-    if checksum(matrix, step) != crc:
+    *arrays, crc = row
+    if checksum(*arrays) != crc:
         raise DamagedIndexError(part, "its projection has changed")
-    steps = np.frombuffer(step, "<f4")
-    return Projection(np.frombuffer(matrix, "<f4").reshape(-1, len(steps)), steps)
+    matrix, step, codebook = (np.frombuffer(values, "<f4") for values in arrays)
+    width = len(step)
+    return Projection(matrix.reshape(-1, width), step, codebook.reshape(-1, width))
 
 
 def read_columns(connection: sqlite3.Connection, known: FilterColumns) -> FilterColumns:
