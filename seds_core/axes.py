@@ -32,6 +32,7 @@ query           what is looked for: a sentence or a video
 candidate       what is ranked for a query
 entry           searchable rows of an index: videos, windows of recordings, sentences
 coarse          dimensions of a compressed token
+hit             found entries of an index, best first
 code            points that stand for the tokens near them
 ==============  ====================================================================
 
@@ -41,5 +42,5 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 AXES = frozenset(
     "video frame packet clip row height width channel position tap keypoint joint".split()  # noqa: SIM905
     + "coordinate box rgb person klass text word token dim part subset head neighbour".split()  # noqa: SIM905
-    + "side query candidate entry coarse code".split()  # noqa: SIM905
+    + "side query candidate entry coarse code hit".split()  # noqa: SIM905
 )

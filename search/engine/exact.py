@@ -1,0 +1,162 @@
+"""The best entries of all, certainly: by scoring each, or by leaving out what cannot be among them.
+
+A softmax-weighted mean is at most the largest of its values, whatever the temperature. So half the
+mean over tokens of the best word plus half the mean over words of the best token bounds the score
+from above, and it still does where every similarity is replaced by a bound of its own
+(:mod:`search.engine.compression`), for which the tokens need not be read.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Int64, Shaped
+
+from search.engine.compression import ORTHONORMAL, CompressedTokens, Projection
+from search.engine.ragged_tokens import RaggedTokens
+from search.engine.scores import (
+    LONGEST,
+    UNIT,
+    Block,
+    Query,
+    block_scores,
+    blocks,
+    mean_of_both,
+    pair_score,
+    read,
+    score_error,
+)
+
+BLOCK_TOKENS = 8192
+"""Tokens of a block: few enough that the cache holds what is made of them."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What an engine looks at: one version of an index's tokens."""
+
+    rows: RaggedTokens
+    compressed: CompressedTokens
+    projection: Projection
+    longest: int
+    """Largest number of an entry's tokens."""
+
+
+def read_float32(
+    values: Shaped[np.ndarray, "_ dim"], block: Block
+) -> Float32[np.ndarray, "token dim"]:
+    """Reads the block's rows of a memory map."""
+    # torch converts several times as fast as numpy.
+    return torch.from_numpy(read(values, block)).float().numpy()
+
+
+def all_scores(
+    searched: Searched, query: Query, entries: Int64[np.ndarray, " entry"]
+) -> Float32[np.ndarray, " entry"]:
+    """Scores of some entries in float32, off by at most ``score_error``."""
+    scores = [
+        block_scores(query.words @ read_float32(searched.rows.tokens, block).T, block, query)
+        for block in blocks(searched.rows, entries, query.similarity, BLOCK_TOKENS)
+    ]
+    return np.concatenate([np.empty(0, np.float32), *scores])
+
+
+def exhaustive(
+    searched: Searched, query: Query, entries: Int64[np.ndarray, " entry"], k: int
+) -> tuple[Int64[np.ndarray, " hit"], Float64[np.ndarray, " hit"]]:
+    """The best k of some entries, and their scores, by scoring each."""
+    return best(searched, query, entries, all_scores(searched, query, entries), k)
+
+
+def best(
+    searched: Searched,
+    query: Query,
+    entries: Int64[np.ndarray, " entry"],
+    scores: Float32[np.ndarray, " entry"],
+    k: int,
+) -> tuple[Int64[np.ndarray, " hit"], Float64[np.ndarray, " hit"]]:
+    """The best k of entries whose scores are known in float32; equal ones in their order.
+
+    Those that might be among the best, for all that the float32 scores tell, are scored once more,
+    each alone and in float64.
+    """
+    k = min(k, len(entries))
+    if k == 0:
+        return np.empty(0, np.int64), np.empty(0)
+    error = score_error(query.words.shape[1], searched.longest, query)
+    kth = np.partition(scores, len(scores) - k)[len(scores) - k].astype(np.float64)
+    # The k-th best scores at least kth - error, and so one of the best has at least kth - 2 error.
+    chosen = np.sort(entries[scores >= kth - 2 * error])
+    found = np.array([pair_score(searched.rows, int(entry), query) for entry in chosen])
+    order = np.argsort(-found, kind="stable")[:k]
+    return chosen[order], found[order]
+
+
+def pruned(
+    searched: Searched,
+    query: Query,
+    entries: Int64[np.ndarray, " entry"],
+    k: int,
+    *,
+    likely: Int64[np.ndarray, " candidate"],
+) -> tuple[Int64[np.ndarray, " hit"], Float64[np.ndarray, " hit"]]:
+    """Precisely what :func:`exhaustive` returns, without scoring what cannot be among the best.
+
+    ``likely`` are some of the entries, at least k where there are as many; the better they are, the
+    more is left out.
+    """
+    error = score_error(query.words.shape[1], searched.longest, query)
+    scored, scores = likely, all_scores(searched, query, likely)
+    bounds = upper_bounds(searched, query, entries)
+    bounds[np.searchsorted(entries, likely)] = -np.inf
+    order = np.argsort(-bounds, kind="stable")
+    batch = max(1, BLOCK_TOKENS * 4 // max(searched.longest, 1))
+    for first in range(0, len(order), batch):
+        # At least k entries score this much, so that nothing below is among the best.
+        floor = np.partition(scores, len(scores) - k)[len(scores) - k].astype(np.float64) - error
+        part = order[first : first + batch]
+        part = part[bounds[part] >= floor]
+        if len(part) == 0:
+            break
+        more = np.sort(entries[part])
+        scored = np.concatenate([scored, more])
+        scores = np.concatenate([scores, all_scores(searched, query, more)])
+    return best(searched, query, scored, scores, k)
+
+
+def upper_bounds(
+    searched: Searched, query: Query, entries: Int64[np.ndarray, " entry"]
+) -> Float64[np.ndarray, " entry"]:
+    """What the entries may score at most, from their compressed tokens alone."""
+    projection = searched.projection
+    words = query.words.astype(np.float64)
+    coordinates = projection.coordinates(words)
+    kept, lost = np.linalg.norm(coordinates, axis=1), projection.lost(words, coordinates)
+    # One product gives <c, V^T y> + |V^T x - c| |V^T y| + |x'| |y'|.
+    weights = np.column_stack([coordinates * projection.step, kept, lost]).astype(np.float32)
+    found = [
+        _largest(weights @ _columns(searched.compressed, block).T, block, query)
+        for block in blocks(searched.rows, entries, query.similarity, BLOCK_TOKENS)
+    ]
+    bounds = np.concatenate([np.empty(0, np.float32), *found]).astype(np.float64)
+    # Rounding to float32: of the weights, of sums of so many products, and of both means. All
+    # products of a sum together are at most 3: |c| |V^T y| and two of lengths of at most 1.
+    terms = weights.shape[1] + max(searched.longest, len(words)) + 8
+    return bounds + 3.3 * LONGEST**2 * UNIT * terms + 1.1 * ORTHONORMAL
+
+
+def _columns(compressed: CompressedTokens, block: Block) -> Float32[np.ndarray, "token _"]:
+    """Compressed tokens with their two lengths as further coordinates."""
+    coarse = read(compressed.coarse, block)
+    columns = np.empty((len(coarse), coarse.shape[1] + 2), np.float32)
+    columns[:, :-2] = coarse
+    columns[:, -2] = read(compressed.rounding, block)
+    columns[:, -1] = read(compressed.residual, block)
+    return columns
+
+
+def _largest(
+    similarities: Float32[np.ndarray, "word token"], block: Block, query: Query
+) -> Float32[np.ndarray, " entry"]:
+    of_words = np.maximum.reduceat(similarities, block.starts, axis=1)
+    return mean_of_both(similarities.max(axis=0), of_words, block, query)
