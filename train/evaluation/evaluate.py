@@ -1,8 +1,8 @@
 """Evaluates trained models: the library call behind ``seds-eval``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from rich.markup import escape
@@ -28,6 +28,9 @@ from train.precision import use_arithmetic
 from train.settings import TrainSettings
 from train.text.text_encoder import build_tokenizer
 
+Look: TypeAlias = Callable[[EvaluatedModel, LoadedModel, torch.device], None]
+"""Is called with a model and its scores while the model is in memory."""
+
 
 def evaluate(
     runs: Sequence[Path] = (),
@@ -44,6 +47,7 @@ def evaluate(
     compare: Literal["published"] | None = None,
     device: str = "auto",
     workers: int | None = None,
+    look: Look | None = None,
 ) -> list[EvaluatedModel]:
     """Scores every text of a split against every video, with each of several models.
 
@@ -51,7 +55,8 @@ def evaluate(
     published one, which holds no settings and takes those of ``pipeline`` in the file
     ``pipelines``. ``index``, ``rgb`` (several are mixed by the weights ``mix``), ``pose`` and
     ``workers`` replace what the settings say. With ``compare``, a model of a data set without
-    published scores is refused before the work.
+    published scores is refused before the work. ``look`` sees each model before the next one is
+    loaded.
 
     ``evaluate([Path("runs/demo")])[0].scores.metrics("fusion", "text_to_video").recall[1]`` is R@1
     in percent. Raises ``UsageError`` for what does not fit together, and ``UnavailableError`` for
@@ -85,6 +90,8 @@ def evaluate(
         folder = None if checkpoint else source
         models.append(EvaluatedModel(str(source), loaded.facts, scores, folder))
         _refuse_incomparable(models[0], models[-1])
+        if look is not None:
+            look(models[-1], loaded, on)
     return models
 
 

@@ -33,8 +33,21 @@ def attend_to_samples(
 ) -> Float[Tensor, "video token head dim"]:
     """Softmax over the K neighbours of q.k / sqrt(c), then the weighted sum of v. Equation 9.
 
-    k and v are the samples of ``keys`` and ``values``. No sample is computed by itself: q is
-    multiplied with the keys of all tokens, and the softmax's weights are added up on the tokens.
+    k and v are the samples of ``keys`` and ``values``.
+    """
+    of_tokens = weights_of_tokens(queries, keys, samples)
+    return einsum(of_tokens.to(values.dtype), values, "b t h u, b u h c -> b t h c")
+
+
+def weights_of_tokens(
+    queries: Float[Tensor, "video token head dim"],
+    keys: Float[Tensor, "video token head dim"],
+    samples: Samples,
+) -> Float[Tensor, "video token head token"]:
+    """How much each token takes from each token of the other stream.
+
+    No sample is computed by itself: q is multiplied with the keys of all tokens, and the softmax's
+    weights are added up on the tokens.
     """
     products = einsum(queries, keys, "b t h c, b u h c -> b t h u")
     # A position's product is that of the tokens on both sides of it, weighted and summed.
@@ -43,8 +56,7 @@ def attend_to_samples(
     scores = sampled.sum(dim=-1) * queries.shape[-1] ** -0.5
     weights = repeat(scores.softmax(dim=-1), "b t h n -> b t h (n s)", s=2) * parts
     # Several neighbours may lie beside one token: what they give it adds up.
-    of_tokens = torch.zeros_like(products, dtype=weights.dtype).scatter_add(-1, tokens, weights)
-    return einsum(of_tokens.to(values.dtype), values, "b t h u, b u h c -> b t h c")
+    return torch.zeros_like(products, dtype=weights.dtype).scatter_add(-1, tokens, weights)
 
 
 class CrossGlossAttention(nn.Module):
@@ -68,6 +80,30 @@ class CrossGlossAttention(nn.Module):
         num_real: Int64[Tensor, " video"],
     ) -> Float[Tensor, "video token dim"]:
         """Returns what the own stream's tokens find in the other stream."""
+        queries, keys, samples = self._asked(own, other, num_real)
+        values = rearrange(self.value(other), "b t (h c) -> b t h c", h=self.num_heads)
+        found = attend_to_samples(queries, keys, values, samples)
+        return self.output(rearrange(found, "b t h c -> b t (h c)"))
+
+    def weights(
+        self,
+        own: Float[Tensor, "video token dim"],
+        other: Float[Tensor, "video token dim"],
+        num_real: Int64[Tensor, " video"],
+    ) -> Float[Tensor, "video token head token"]:
+        """Returns how much each own token takes from each token of the other stream, by head.
+
+        With sampling ``published`` the weights of a token add up to a half at most.
+        """
+        return weights_of_tokens(*self._asked(own, other, num_real))
+
+    def _asked(
+        self,
+        own: Float[Tensor, "video token dim"],
+        other: Float[Tensor, "video token dim"],
+        num_real: Int64[Tensor, " video"],
+    ) -> tuple[Tensor, Tensor, Samples]:
+        """Queries and keys by head, and where each token looks."""
         published = self.sampling == "published"
         # In the paper, queries come from the own stream, keys and values from the other one. The
         # published code swaps its arguments: its weights take queries from the other stream and
@@ -78,13 +114,11 @@ class CrossGlossAttention(nn.Module):
         offsets = rearrange(self.offsets(query), heads, h=self.num_heads)
         positions = neighbour_positions(offsets, num_real)
         sample = sample_published if published else sample_exact
-        found = attend_to_samples(
+        return (
             rearrange(query, heads, h=self.num_heads),
             rearrange(self.key(compared), heads, h=self.num_heads),
-            rearrange(self.value(other), heads, h=self.num_heads),
             sample(positions, num_tokens=own.shape[1]),
         )
-        return self.output(rearrange(found, "b t h c -> b t (h c)"))
 
 
 class CrossGlossLayer(nn.Module):
