@@ -36,6 +36,9 @@ Pose = Annotated[Path | None, typer.Option(help="Another store of keypoints.")]
 OfRun = Annotated[Which, typer.Option(help="Checkpoint of a run.")]
 Ties = Annotated[TieRule, typer.Option(help="How equal scores are ranked.")]
 Ranks = Annotated[Path | None, typer.Option(help="CSV file to write: every query's rank.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Folder for index.html: scores, curves, queries, and why.")
+]
 Compare = Annotated[
     Literal["published"] | None, typer.Option(help="Scores of papers on the same data set.")
 ]
@@ -63,6 +66,7 @@ def seds_eval(
     ties: Ties = "expected",
     compare: Compare = None,
     ranks: Ranks = None,
+    report: Report = None,
     device: Device = "auto",
     workers: Workers = None,
     as_json: Json = False,
@@ -82,13 +86,23 @@ def seds_eval(
     seds-eval --run runs/phoenix --compare published
 
     seds-eval --run runs/demo --split dev --which last --json --ranks ranks.csv
+
+    seds-eval --run runs/demo --report report
+
+    seds-eval --run runs/before --run runs/after --report report
     """
+    from search.report.eval_page import EvalReport
     from train.evaluation.evaluate import evaluate
-    from train.evaluation.report import report
+    from train.evaluation.report import report as show
+
+    page = EvalReport(report, len(runs or [""]), ties) if report else None
 
     models = evaluate(
         tuple(runs or ()), checkpoint=checkpoint, pipeline=pipeline, pipelines=pipelines,
         split=split, index=index, rgb=tuple(rgb or ()), mix=tuple(mix or ()), pose=pose,
         which=which, compare=compare, device=device, workers=workers,
+        look=page.look if page else None,
     )  # fmt: skip
-    report(models, ties=ties, compare=compare is not None, ranks=ranks, as_json=as_json)
+    show(models, ties=ties, compare=compare is not None, ranks=ranks, as_json=as_json)
+    if page:
+        page.write(models)

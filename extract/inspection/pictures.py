@@ -152,18 +152,10 @@ class Annotation:
 
     def draw(self, frame: Frame, frame_index: int, width: int) -> Picture:
         """The frame, scaled to ``width`` pixels, with skeleton, frame number and clip bar."""
-        scale = width / frame.shape[1]
-        size = width, round(frame.shape[0] * scale)
-        picture: Picture = cv2.resize(
-            frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        )
+        picture = self.draw_skeleton(frame, frame_index, width)
         label = f"frame {frame_index}"
         if self.keypoints is not None:
             row = self.keypoints.at(frame_index)
-            points = self.keypoints.keypoints[row].copy()
-            # Coordinates count from the centre of a pixel, scaling from its corner.
-            points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
-            picture = draw_keypoints(picture, points)
             if not self.keypoints.person_found[row]:
                 label += " no person found"
         write_label(picture, label)
@@ -173,6 +165,20 @@ class Annotation:
         return draw_clip_bar(
             picture, frame_index, self.num_frames, clips.first_frames, clips.end_frames
         )
+
+    def draw_skeleton(self, frame: Frame, frame_index: int, width: int) -> Picture:
+        """The frame, scaled to ``width`` pixels, with the skeleton where it is known."""
+        scale = width / frame.shape[1]
+        size = width, round(frame.shape[0] * scale)
+        picture: Picture = cv2.resize(
+            frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        )
+        if self.keypoints is None:
+            return picture
+        points = self.keypoints.keypoints[self.keypoints.at(frame_index)].copy()
+        # Coordinates count from the centre of a pixel, scaling from its corner.
+        points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
+        return draw_keypoints(picture, points)
 
 
 def draw_keypoints(

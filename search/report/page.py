@@ -72,8 +72,10 @@ details { margin: .4rem 0 } summary { cursor: pointer; color: var(--quiet); font
 .stills span { font-size: .75rem; color: var(--quiet) }
 .card { background: var(--surface); border: 1px solid var(--line); border-radius: 10px;
   padding: 1rem 1.25rem; margin: 1rem 0 } .card > :first-child { margin-block-start: 0 }
-.pair { display: grid; gap: 1rem 2rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)) }
+.pair { display: grid; gap: 0 2rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)) }
+.maps { display: flex; flex-wrap: wrap; gap: 0 2rem } .maps figure { max-width: 100% }
+.interval { display: block; color: var(--quiet); font-size: .85em }
 .beside { display: grid; gap: .5rem 1.5rem; grid-template-columns: minmax(0, 15rem) minmax(0, 1fr) }
 .beside video { width: 100%; border-radius: 6px; background: var(--line) }
 @media (max-width: 40rem) { .beside { grid-template-columns: minmax(0, 1fr) } }

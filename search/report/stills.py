@@ -64,7 +64,8 @@ def chosen_frames(source: FrameSource, seconds: Sequence[float]) -> Iterator[tup
     """
     known = source.properties
     last = max(0, known.num_frames - 1)
-    wanted = {min(last, max(0, int(time * known.fps))) for time in seconds}
+    # A frame is shown from its time on; differences of times are rounded.
+    wanted = {min(last, max(0, int(time * known.fps + 1e-4))) for time in seconds}
     # Read in order: seeking would not hit frames exactly.
     for index, frame in enumerate(source.frames()):
         if index in wanted:

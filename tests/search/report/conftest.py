@@ -99,3 +99,39 @@ def write_film(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A folder with a small data set and a fusion run; its index names signers.
+
+    The videos of "a" and "c" are there, those of the others are gone. Paths are relative to it.
+    """
+    import torch
+    from small_training import prepare_folder, small_request
+
+    from train.training.run import train
+
+    torch.set_num_threads(1)
+    folder = prepare_folder(tmp_path_factory.mktemp("trained"))
+    index = folder / "index.csv"
+    header, *lines = index.read_text().splitlines()
+    signed = [f"{line},{name}" for line, name in zip(lines, ["Ada", "Bo"] * 4, strict=True)]
+    index.write_text("\n".join([f"{header},signer", *signed]) + "\n")
+    assert train(**small_request(folder)) == 0
+    return folder
+
+
+@pytest.fixture
+def evaluated(trained, monkeypatch):
+    """A model's scores on the split ``train``, the loaded model, and the device."""
+    from train.evaluation.evaluate import evaluate
+
+    monkeypatch.chdir(trained)
+    seen = []
+    (model,) = evaluate(
+        [trained / "runs" / "run"], split="train", device="cpu", workers=0,
+        look=lambda *arguments: seen.append(arguments),
+    )  # fmt: skip
+    assert seen[0][0] is model
+    return seen[0]

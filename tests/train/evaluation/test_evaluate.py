@@ -1,17 +1,11 @@
-"""``seds-eval`` and its library call."""
+"""The library calls behind ``seds-eval``."""
 
 import csv
 import json
-import sys
-from pathlib import Path
 
 import pytest
-import typer
 
-from search import eval_cli as cli
-from seds_core.errors import UnavailableError, UsageError
-from train.evaluation import evaluate as evaluate_module
-from train.evaluation import report as report_module
+from seds_core.errors import UsageError
 from train.evaluation.evaluate import evaluate
 from train.evaluation.report import report
 
@@ -114,85 +108,3 @@ def test_published_scores_need_a_published_data_set(make_run, monkeypatch):
     monkeypatch.setattr("train.evaluation.evaluate.evaluate_split", None)  # not even begun
     with pytest.raises(UsageError, match=r"keypoints\.rules 'custom'"):
         seds_eval(run, compare="published")
-
-
-@pytest.fixture
-def call(monkeypatch):
-    """Calls the command line with the library replaced; gives its exit code."""
-
-    def call(*arguments, error=None):
-        def evaluated(runs, **options):
-            if error:
-                raise error
-            call.options = {"runs": runs} | options
-            return ["models"]
-
-        def reported(models, **options):
-            assert models == ["models"]
-            call.reported = options
-
-        monkeypatch.setattr(evaluate_module, "evaluate", evaluated)
-        monkeypatch.setattr(report_module, "report", reported)
-        monkeypatch.setattr(sys, "argv", ["seds-eval", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code
-
-    return call
-
-
-def test_every_option_arrives(call):
-    code = call(
-        "--run", "a", "--run", "b", "--split", "dev", "--ties", "published", "--which", "last",
-        "--ranks", "r.csv", "--json", "--workers", "0", "--compare", "published",
-        "--rgb", "a.zarr", "--mix", "0.5", "--rgb", "b.zarr", "--mix", "0.5",
-        "--index", "i.csv", "--pose", "p.zarr", "--device", "cpu",
-    )  # fmt: skip
-    assert code == 0
-    del call.options["pipelines"]
-    assert call.options == {
-        "runs": (Path("a"), Path("b")), "checkpoint": None, "pipeline": None, "split": "dev",
-        "which": "last", "workers": 0, "compare": "published", "mix": (0.5, 0.5),
-        "rgb": (Path("a.zarr"), Path("b.zarr")), "index": Path("i.csv"), "pose": Path("p.zarr"),
-        "device": "cpu",
-    }  # fmt: skip
-    assert call.reported == {
-        "ties": "published", "compare": True, "ranks": Path("r.csv"), "as_json": True,
-    }  # fmt: skip
-
-
-def test_what_is_left_out(call):
-    assert call("--checkpoint", "ph.bin", "--pipeline", "phoenix-2014t") == 0
-    assert call.options.pop("pipelines").is_file()
-    assert call.options == {
-        "runs": (), "checkpoint": Path("ph.bin"), "pipeline": "phoenix-2014t", "split": "test",
-        "which": "best", "workers": None, "compare": None, "mix": (), "rgb": (), "index": None,
-        "pose": None, "device": "auto",
-    }  # fmt: skip
-    assert call.reported == {"ties": "expected", "compare": False, "ranks": None, "as_json": False}
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "message"),
-    [
-        (UsageError("no [such] split"), 2, "error: no [such] split"),
-        (UnavailableError("scores are not finite"), 1, "error: scores are not finite"),
-    ],
-)
-def test_exit_codes(call, capsys, error, code, message):
-    assert call("--run", "a", error=error) == code
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("wrong", [["--ties", "lucky"], ["--which", "worst"], ["--k", "3"]])
-def test_unknown_choices_are_usage_errors(call, wrong):
-    assert call("--run", "a", *wrong) == 2
-
-
-def test_the_options_do_not_grow_by_accident():
-    """Numbers belong into the pipeline file; the command line says what, where and how."""
-    options = sorted(parameter.name for parameter in typer.main.get_command(cli.app).params)
-    assert options == [
-        "as_json", "checkpoint", "compare", "device", "index", "mix", "pipeline", "pipelines",
-        "pose", "ranks", "rgb", "runs", "split", "ties", "which", "workers",
-    ]  # fmt: skip
