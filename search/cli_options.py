@@ -20,3 +20,15 @@ Filters = Annotated[
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Certainly the best of all, not candidates.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, no table.")]
+VideoFile = Annotated[
+    Path | None,
+    typer.Option("--video", help="Video file that asks; stage one runs on it as on the index's."),
+]
+Like = Annotated[
+    str | None, typer.Option("--like", metavar="ID", help="Video of the index that asks.")
+]
+Start = Annotated[
+    float | None, typer.Option(min=0, help="Second of the video at which the part begins.")
+]
+End = Annotated[float | None, typer.Option(min=0, help="Second at which it ends.")]
+Run = Annotated[Path | None, typer.Option(help="Where the index's run lies now, if it was moved.")]

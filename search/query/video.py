@@ -5,41 +5,41 @@ or hangs its decoder costs only itself. Rows go through stores in a temporary fo
 data takes too, and nothing of them stays.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Any
 
 from extract.rgb.provenance import KeptFrames
 from extract.rgb.rgb_stream import RgbStream
 from extract.run.loop import decode_job, source_of
 from extract.run.streams import extraction_device, load_stream
 from extract.settings import ExtractSettings
-from extract.stream import Rows, Stream, rows_of
+from extract.stream import Stream, rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo
 from extract.videos.listing import ListedVideo
 from extract.videos.part import WHOLE, FrameCountChanged, VideoPart
 from search.engine.ragged_tokens import QueryTokens
-from search.query.one_video import encode_video, open_video, query_tokens, stores_of
+from search.index.stage_one import StageOne
+from search.query.one_video import encode_video, open_video, query_tokens
 from search.results import Span
 from seds_core.clip_plan import timeline_length
 from seds_core.errors import UnavailableError, UsageError
-from seds_core.pipeline_file import validated
-from seds_core.store.layout import StoreKind
 from seds_core.store.provenance import Provenance
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 from train.data.retrieval_data import RetrievalData
+from train.data.rgb_stores import RgbChoice
 from train.evaluation.load_model import RunModel
+from train.settings import MixedStore
 
 MAX_SECONDS = 300.0
 """Of a video that is looked for: decoding more would keep others waiting."""
 
 MIN_FRAMES = 4
-"""Of a video that is looked for: less shows no movement."""
+"""Of a video that is looked for: fewer show no movement."""
 
 DECODE_TIMEOUT = 60.0
 """Seconds without a frame after which a decoder counts as hung."""
@@ -62,55 +62,18 @@ class VideoQuery:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class StageOne:
-    """What made the rows of one store that the model was trained on."""
-
-    name: str
-    """``pose``, ``rgb``, or ``rgb_1`` and further ones that are mixed."""
-    kind: StoreKind
-    settings: ExtractSettings
-    recorded: Provenance
-    mix: float
-    """Weight of the features where several stores are mixed."""
-
-
-def stage_one(trained_on: Mapping[str, Any]) -> tuple[StageOne, ...]:
-    """Returns how the rows of each store of a training run were made, poses first.
-
-    ``trained_on`` maps ``pose`` and ``rgb`` (``rgb_1``, ``rgb_2`` where features are mixed) to a
-    store's path and provenance. Raises :class:`QueryVideoError` for imported rows, which no video
-    here can become.
-    """
-    found = []
-    # Poses tell which frames the clips are made of, where those without hands are left out.
-    for name in sorted(trained_on, key=lambda name: (name != "pose", name)):
-        recorded = Provenance.from_attributes(trained_on[name])
-        if recorded.imported_from is not None:
-            raise QueryVideoError(
-                f"the model was trained on imported {name} rows (format "
-                f"{recorded.imported_from.format}), and what made them is not here: a video file "
-                "cannot be searched with. Search by sentence, or like a video of the index"
-            )
-        settings = validated(
-            recorded.recorded_settings, ExtractSettings, f"the extraction settings of {name}"
-        )
-        kind: StoreKind = "pose" if name == "pose" else "rgb"
-        mix = trained_on[name].get("mix", 1.0)
-        found.append(StageOne(name, kind, settings, recorded, mix))
-    return tuple(found)
-
-
 class VideoEncoder:
     """Encodes video files one after the other; several threads may ask at once."""
 
-    def __init__(self, run: RunModel, device: str) -> None:
-        """Loads nothing yet; raises like :func:`stage_one`."""
-        self._run = run
+    def __init__(self, run: RunModel, stage_one: StageOne, device: str) -> None:
+        """Loads nothing yet."""
+        # What the stores of training decided decides for this video too.
+        settings = run.settings.model_copy(update={"keypoints": stage_one.keypoints})
+        self._run = replace(run, settings=settings)
+        self._stage_one = stage_one
         self._device = device
-        used = {"fusion": ("rgb", "pose"), "rgb": ("rgb",), "pose": ("pose", "rgb")}[run.stage]
-        self._stages = [stage for stage in stage_one(run.trained_on) if stage.kind in used]
-        self._streams: list[Stream] = []
+        self._pose: Stream | None = None
+        self._rgb: tuple[RgbStream, ...] = ()
         self._pool: DecodePool | None = None
         # Networks, and the decoder, take one video at a time.
         self._encoding = Lock()
@@ -130,37 +93,20 @@ class VideoEncoder:
                 "after the start"
             )
         part = WHOLE if trim is None else VideoPart(trim.start, trim.end)
+        video = ListedVideo(QUERY, path, part)
         with self._encoding, TemporaryDirectory(prefix="seds-query-") as folder:
-            video = ListedVideo(QUERY, path, part)
-            stores: list[Path] = []
-            finished: list[FinishedVideo] = []
-            for stage, stream in zip(self._stages, self._loaded(), strict=True):
-                if isinstance(stream, RgbStream) and stage.settings.rgb.frames == "hands":
-                    stream = replace(stream, kept_frames=_kept_frames(stores[0], stage.settings))
-                found = self._rows(video, stage, stream)
-                if stage.kind == "pose" and not found.rows["person_found"].any():
-                    raise QueryVideoError(f"no person is found in any frame of {path}")
-                store = Path(folder) / f"{len(stores)}.zarr"
-                with BulkWriter(store, stream.provenance) as writer:
-                    writer.add(found)
-                stores.append(store)
-                finished.append(found)
-            places = {
-                stage.name: {"path": store, "mix": stage.mix}
-                for stage, store in zip(self._stages, stores, strict=True)
-            }
-            rgb, pose = stores_of(places)
+            self._load()
+            pose, rgb, source = self._extracted(video, Path(folder))
             data = open_video(self._run, QUERY, rgb=rgb, pose=pose)
-            source = finished[0].source
             warnings = tuple(self._warnings(data, source))
             signs = encode_video(self._run, data, QUERY)
-            tokens = query_tokens(signs, self._run.stage, self._run)
-            return VideoQuery(tokens, source.duration, warnings)
+        tokens = query_tokens(signs, self._run.stage, self._run)
+        return VideoQuery(tokens, source.duration, warnings)
 
     def prepare(self) -> None:
         """Loads the networks and starts the decoder now."""
         with self._encoding:
-            self._loaded()
+            self._load()
 
     def close(self) -> None:
         """Ends the process that decodes."""
@@ -169,41 +115,74 @@ class VideoEncoder:
             if pool is not None:
                 pool.__exit__(None, None, None)
 
-    def _loaded(self) -> list[Stream]:
-        """The streams of stage one, loaded once."""
-        if self._pool is None:
+    def _load(self) -> None:
+        if self._pool is None:  # It loads its libraries while the networks are loaded here.
             self._pool = DecodePool(1, DECODE_TIMEOUT).__enter__()
-        if len(self._streams) < len(self._stages):
-            self._streams = [self._load(stage) for stage in self._stages]
-        return self._streams
+        wanted = self._stage_one
+        if wanted.pose is not None and self._pose is None:
+            pose = load_stream("pose", wanted.pose, self._device)
+            self._refuse_other("pose", pose.provenance)
+            self._pose = pose
+        if len(self._rgb) < len(wanted.rgb):
+            device = str(extraction_device(self._device))
+            # Which frames show a hand is found out for each video anew.
+            rgb = tuple(RgbStream.load(settings, device) for settings in wanted.rgb)
+            for number, stream in enumerate(rgb, 1):
+                name = "rgb" if len(rgb) == 1 else f"rgb_{number}"
+                self._refuse_other(name, stream.provenance)
+            self._rgb = rgb
 
-    def _load(self, stage: StageOne) -> Stream:
-        if stage.kind == "pose":
-            stream = load_stream("pose", stage.settings, self._device)
-        else:
-            # Frames without hands are known for each video anew.
-            stream = RgbStream.load(stage.settings, str(extraction_device(self._device)))
-        by_hands = stage.settings.rgb.frames == "hands" and stage.kind == "rgb"
-        differences = [] if by_hands else stage.recorded.differences(stream.provenance)
+    def _refuse_other(self, name: str, found: Provenance) -> None:
+        """Raises ``UnavailableError`` for a network that is not the one behind a store."""
+        recorded = Provenance.from_attributes(self._run.trained_on[name])
+        # A pose store's part in the clips is not loaded with a network.
+        names_pose = ("weights.pose_store_sha256", "settings.rgb.frames", "settings.rgb.hand_rules")
+        differences = [
+            difference
+            for difference in recorded.differences(found)
+            if not difference.startswith((*names_pose, "clip_frames"))
+        ]
         if differences:
             raise UnavailableError(
-                f"the {stage.kind} network that is found here is another one than that of the "
-                f"model (model / here): {'; '.join(differences)}"
+                f"the {name} network that is found here is another one than that behind the "
+                f"model's videos (theirs / here): {'; '.join(differences)}"
             )
-        return stream
 
-    def _rows(self, video: ListedVideo, stage: StageOne, stream: Stream) -> FinishedVideo:
+    def _extracted(
+        self, video: ListedVideo, folder: Path
+    ) -> tuple[Path | None, RgbChoice | None, VideoSource]:
+        """The stores of the video's rows, and what is known of it."""
+        stage_one, pose_store, sources = self._stage_one, None, []
+        if self._pose is not None and stage_one.pose is not None:
+            found = self._rows(video, self._pose, stage_one.pose)
+            if not found.rows["person_found"].any():
+                raise QueryVideoError(f"no person is found in any frame of {video.path}")
+            pose_store = _stored(folder / "pose.zarr", self._pose, found)
+            sources.append(found.source)
+        mixed: list[MixedStore] = []
+        for stream, settings, mix in zip(self._rgb, stage_one.rgb, stage_one.mix, strict=True):
+            if stage_one.clips_need_pose:
+                assert pose_store is not None
+                stream = replace(stream, kept_frames=_frames_with_hands(pose_store, settings))
+            found = self._rows(video, stream, settings)
+            store = _stored(folder / f"rgb_{len(mixed)}.zarr", stream, found)
+            mixed.append(MixedStore(store=store, mix=mix))
+            sources.append(found.source)
+        rgb = mixed[0].store if len(mixed) == 1 else tuple(mixed) or None
+        return pose_store, rgb, sources[-1]
+
+    def _rows(self, video: ListedVideo, stream: Stream, settings: ExtractSettings) -> FinishedVideo:
         assert self._pool is not None
-        job = decode_job(video, stream, stage.settings.frames)
+        job = decode_job(video, stream, settings.frames)
         videos = self._pool.stream([job])
         decoded = next(videos)
         try:
             _refuse_length(decoded)
-            return _finished(stream, decoded)
+            return FinishedVideo(rows=rows_of(stream, decoded), source=source_of(decoded))
         except FrameCountChanged as change:
             # The container erred; what decoding counted is the truth.
             again = self._pool.decode(replace(job, num_frames=change.num_frames))
-            return _finished(stream, again)
+            return FinishedVideo(rows=rows_of(stream, again), source=source_of(again))
         finally:
             # Asked for another video, the pool frees its process; left alone, it would end it.
             next(videos, None)
@@ -236,14 +215,15 @@ def _refuse_length(decoded: DecodedVideo) -> None:
         raise QueryVideoError(f"{path} has {frames}, in which nobody can sign: take a longer one")
 
 
-def _kept_frames(pose_store: Path, settings: ExtractSettings) -> KeptFrames:
-    """The frames with a hand; raises :class:`QueryVideoError` where there are none."""
+def _frames_with_hands(pose_store: Path, settings: ExtractSettings) -> KeptFrames:
+    """Raises :class:`QueryVideoError` where no frame shows a hand."""
     kept = KeptFrames.open(pose_store, settings.rgb.hand_rules)
     if not len(kept.of(QUERY, settings.frames.max_frames).frames):
         raise QueryVideoError("no frame of the video shows a hand well enough to be used")
     return kept
 
 
-def _finished(stream: Stream, decoded: DecodedVideo) -> FinishedVideo:
-    rows: Rows = rows_of(stream, decoded)
-    return FinishedVideo(source_of(decoded), rows)
+def _stored(path: Path, stream: Stream, video: FinishedVideo) -> Path:
+    with BulkWriter(path, stream.provenance) as writer:
+        writer.add(video)
+    return path

@@ -35,3 +35,32 @@ def sentence_encoder(tiny_text):
         return SentenceEncoder(model.train(), build_tokenizer(settings.text), settings), model
 
     return make
+
+
+def by_heart(sentence, vocabulary=None):
+    """Encodes a sentence without a model: each word is a token of its own."""
+    import numpy as np
+    import torch
+
+    from reference.small_indexes import unit_tokens
+    from search.engine.ragged_tokens import QueryTokens
+    from search.query.sentence import SentenceQuery
+    from train.text.pieces import SentencePieces
+
+    words = tuple(sentence.split())
+    tokens = [unit_tokens(1, np.random.default_rng(sum(w.encode()))) for w in words]
+    tokens = torch.from_numpy(np.concatenate(tokens).astype(np.float32))
+    pieces = SentencePieces(words, tuple(range(len(words))), words, (), 0)
+    known = vocabulary is not None and "rain" in vocabulary.words
+    query = QueryTokens(tokens, torch.ones(len(words), dtype=torch.bool))
+    return SentenceQuery(sentence, query, pieces, ("the index knows rain",) * known)
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Loads indexes whose model is none."""
+    from search.query.query_model import QueryModel
+    from search.query.retriever import Retriever
+
+    monkeypatch.setattr(QueryModel, "sentences", lambda _: by_heart)
+    return Retriever.load
