@@ -1,9 +1,11 @@
 """Small indexes for tests of searching: of made-up tokens, and of a small run's real ones."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from reference.small_stores import small_data_set
 from search.index.changes import NewEntry, NewSentence
 from search.index.identity import IndexIdentity
 from search.index.records import EntryRecord
@@ -11,7 +13,11 @@ from search.index.writer import open_writer
 from search.results import Span
 from search.settings import SearchSettings
 from train.batches import ClipLayout
+from train.checkpoints.run_checkpoint import Position, RunCheckpoint, write_checkpoint
+from train.data.retrieval_data import open_data
+from train.model.retrieval_model import RetrievalModel
 from train.settings import TrainSettings
+from train.text.text_encoder import build_text_encoder
 
 DIM = 16
 SLOTS = 6
@@ -109,3 +115,65 @@ def made_up_windows(path, recordings=2, windows=5, seed=0):
     with open_writer(path, create=made_up_identity(windows=Windows(4.0, 2.0))) as writer:
         writer.append(entries)
     return path
+
+
+RUN_SETTINGS = {
+    "data": {"workers": 0},
+    "keypoints": {"max_frames": 40, "max_clips": 6},
+    "embedding_dim": 64,
+    "text": {"encoder": "clip", "weights": "random", "max_words": 12, "width": 64, "layers": 1},
+    "pose_encoder": {"width": 8},
+    "streams": {"width": 64, "layers": 1, "initial": "random"},
+    "cgaf": {"neighbours": [3], "heads": 2, "hidden": 32},
+    "evaluation": {"batch_size": 4},
+}
+
+
+def small_run(folder, stage="fusion", name="run", padding="masked", seed=0, data=None):
+    """Writes the checkpoint of an untrained small model, as a run's folder; returns its path.
+
+    ``data`` are paths of ``index``, ``rgb`` and ``pose``; without it, the small stores are made.
+    """
+    import torch
+
+    data = data or small_data_set(folder)
+    values = RUN_SETTINGS | {
+        "data": RUN_SETTINGS["data"] | data,
+        "similarity": {"padding": padding},
+    }
+    settings = TrainSettings.model_validate(values)
+    torch.manual_seed(seed)
+    opened = open_data(settings, stage, index=data["index"], rgb=data["rgb"], pose=data["pose"])
+    text = build_text_encoder(settings.text, settings.embedding_dim)
+    model = RetrievalModel(settings, stage, opened.layout, text)
+    run = folder / name
+    run.mkdir(parents=True)
+    checkpoint = RunCheckpoint(
+        stage=stage,
+        seed=seed,
+        settings=settings.model_dump(mode="json"),
+        layout=asdict(opened.layout),
+        provenance=opened.provenance,
+        training_videos="",
+        versions={},
+        position=asdict(Position()),
+        best_score=None,
+        model=model.state_dict(),
+        optimiser={},
+        scaler={},
+        random_states=[],
+    )
+    write_checkpoint(run / "best.pt", checkpoint)
+    return run
+
+
+def small_index(folder, **options):
+    """Builds the index of a small run over the small stores, in a folder; returns its path.
+
+    Options are those of ``small_run``. The run is ``folder/run``, the index ``folder/index``.
+    """
+    from search.index.build import build_index
+
+    run = small_run(folder, **options)
+    build_index(folder / "index", run=run, device="cpu")
+    return folder / "index"

@@ -1,10 +1,11 @@
 """The typed ``search`` section of a pipeline: every number that an index and its answers need."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from seds_core.pipeline_file import Settings
+from seds_core.pipeline_file import Settings, read_section
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -29,3 +30,8 @@ class SearchSettings(Settings):
     moment_tolerance: Fraction = 0.25
     """A window of a recording joins the moment beside it when it lacks at most this fraction of
     what the moment's best window is above the median of the windows around."""
+
+
+def search_settings(pipelines: Path, pipeline: str | None) -> SearchSettings | None:
+    """Reads the section of a pipeline; ``None`` where none is named."""
+    return None if pipeline is None else read_section(pipelines, pipeline, "search", SearchSettings)

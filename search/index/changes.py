@@ -80,20 +80,25 @@ class Change:
             {video_id: {"is_live": 0} for video_id in video_ids},
         )
 
-    def add_sentences(
-        self, sentences: Sequence[NewSentence], words: RaggedTokens, crcs: Sequence[int]
-    ) -> None:
+    def begin_generation(self, projection: Projection | None) -> None:
+        """Begins with no entry and no sentence, in files of their own."""
+        generation = self._before.generation + 1
+        self._after = State(self._version, generation, 0, 0, 0, 0)
+        if projection is not None:
+            self.keep_projection(projection)
+
+    def add_sentences(self, texts: Sequence[str], words: RaggedTokens, crcs: Sequence[int]) -> None:
         """Adds the rows of sentences whose words have just been appended."""
         after, places = self._after, _places(words, self._after.num_words, crcs)
         self._insert(
             "sentences",
             [
-                (after.generation, after.num_sentences + number, sentence.text, *place)
-                for number, (sentence, place) in enumerate(zip(sentences, places, strict=True))
+                (after.generation, after.num_sentences + number, text, *place)
+                for number, (text, place) in enumerate(zip(texts, places, strict=True))
             ],
         )
         self._after = after._replace(
-            num_sentences=after.num_sentences + len(sentences),
+            num_sentences=after.num_sentences + len(texts),
             num_words=after.num_words + len(words.tokens),
         )
 
@@ -101,9 +106,18 @@ class Change:
         self, entries: Sequence[NewEntry], signs: RaggedTokens, crcs: Sequence[int]
     ) -> None:
         """Adds the rows of entries whose tokens have just been appended, and their records."""
-        after, places = self._after, _places(signs, self._after.num_tokens, crcs)
         ids = self._add_records([(entry.record, entry.source) for entry in entries])
-        sentences = self._sentence_of([entry.record for entry in entries])
+        self.add_rows(ids, self._sentence_of([entry.record for entry in entries]), signs, crcs)
+
+    def add_rows(
+        self,
+        record_ids: Sequence[int],
+        sentences: Sequence[int],
+        signs: RaggedTokens,
+        crcs: Sequence[int],
+    ) -> None:
+        """Adds the rows of entries whose records are there; ``sentences`` are rows, or -1."""
+        after, places = self._after, _places(signs, self._after.num_tokens, crcs)
         self._insert(
             "entries",
             [
@@ -112,12 +126,12 @@ class Change:
                     *place[:3], 1, after.version, place[3],
                 )
                 for number, (record_id, sentence, place) in enumerate(
-                    zip(ids, sentences, places, strict=True)
+                    zip(record_ids, sentences, places, strict=True)
                 )
             ],
         )  # fmt: skip
         self._after = after._replace(
-            num_entries=after.num_entries + len(entries),
+            num_entries=after.num_entries + len(record_ids),
             num_tokens=after.num_tokens + len(signs.tokens),
         )
 

@@ -151,6 +151,12 @@ def write_fact(connection: sqlite3.Connection, name: str, value: str) -> None:
     )
 
 
+def has_fact(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether a fact has been written."""
+    found = connection.execute("SELECT 1 FROM facts WHERE name = ?", (name,))
+    return found.fetchone() is not None
+
+
 def read_fact(part: Path, connection: sqlite3.Connection, name: str) -> str:
     """Reads a fact; raises :class:`DamagedIndexError` where it is missing or changed."""
     with naming_state(part):

@@ -8,11 +8,12 @@ from typing import Any
 from search.settings import SearchSettings
 from seds_core.errors import UsageError
 from seds_core.files import file_sha256
+from seds_core.store.provenance import Provenance
 from train.batches import ClipLayout
 from train.checkpoints.run_folder import RunFolder
 from train.evaluation import Which
 from train.evaluation.load_model import RunModel
-from train.settings import Stage, TrainSettings
+from train.settings import KeypointSettings, Stage, TrainSettings
 
 
 class OtherModelError(UsageError):
@@ -79,6 +80,22 @@ class IndexIdentity:
     def keeps_padding(self) -> bool:
         """Whether all slots of an entry are kept, because padding takes part in the softmax."""
         return self.settings.similarity.padding == "published"
+
+    @property
+    def keypoints(self) -> KeypointSettings:
+        """The run's settings, with what its stores decided for the model spelled out."""
+        settings = self.settings.keypoints
+        stores = [
+            Provenance.from_attributes(self.trained_on[name]) for name in sorted(self.trained_on)
+        ]
+        held = [store.timeline.max_frames for store in stores if store.kind == "rgb"]
+        if held:
+            clips = {"max_clips": self.layout.num_slots, "clip_length": self.layout.clip_length}
+            return settings.model_copy(update={"max_frames": held[0], **clips})
+        # A store of keypoints alone has no frames beyond its own timeline.
+        limits = [settings.max_frames, *(store.timeline.max_frames for store in stores)]
+        known = [limit for limit in limits if limit is not None]
+        return settings.model_copy(update={"max_frames": min(known, default=None)})
 
     def differences(self, other: "IndexIdentity") -> list[str]:
         """Returns sentences ``name: this / other`` for what decides which tokens an entry has."""

@@ -89,7 +89,7 @@ def open_parts(paths: Sequence[Path]) -> list[Part]:
     Raises ``IndexFolderError`` for a path that names none, ``OtherModelError`` where not all are
     of one model, and ``DamagedIndexError``.
     """
-    folders = [folder for path in paths for folder in _parts_in(path)]
+    folders = [folder for path in paths for folder in part_folders(path)]
     parts: list[Part] = []
     try:
         for folder in dict.fromkeys(folder.resolve() for folder in folders):
@@ -104,7 +104,8 @@ def open_parts(paths: Sequence[Path]) -> list[Part]:
     return parts
 
 
-def _parts_in(path: Path) -> list[Path]:
+def part_folders(path: Path) -> list[Path]:
+    """Returns the folders of the parts that a path names. Raises ``IndexFolderError``."""
     if (path / STATE).is_file():
         return [path]
     if not path.exists():

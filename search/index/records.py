@@ -104,6 +104,24 @@ class RecordReader:
             ).fetchall()
         return [entry for (entry,) in rows]
 
+    def num_videos(self, generation: int) -> int:
+        """Counts the videos with a live entry, as the state is now."""
+        with self.lock, naming_state(self.part):
+            (count,) = self.connection.execute(
+                "SELECT COUNT(DISTINCT video_id) FROM records JOIN entries "
+                "ON entries.record = records.id WHERE generation = ? AND is_live = 1",
+                (generation,),
+            ).fetchone()
+        return int(count)
+
+    def failures(self) -> dict[str, str]:
+        """Returns video -> why it could not be encoded, as the state is now."""
+        with self.lock, naming_state(self.part):
+            rows = self.connection.execute(
+                "SELECT video_id, reason FROM failures ORDER BY video_id"
+            ).fetchall()
+        return dict(rows)
+
     def _rows(self, question: str, keys: Sequence[int]) -> list[tuple[Any, ...]]:
         rows = []
         with self.lock, naming_state(self.part):

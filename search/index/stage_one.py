@@ -58,7 +58,7 @@ def stage_one_of(identity: IndexIdentity) -> StageOne:
         mix=tuple(stores[name].get("mix", 1.0) for name in rgb_names if needs_features),
         pose=extract_settings_of(stores["pose"]) if "pose" in stores else None,
         clips_need_pose=clips_need_pose,
-        keypoints=_keypoints(identity, stores[rgb_names[0]] if rgb_names else None),
+        keypoints=identity.keypoints,
     )
 
 
@@ -83,17 +83,3 @@ def extract_settings_of(store: dict[str, Any]) -> ExtractSettings:
             "or by sentence"
         )
     return found
-
-
-def _keypoints(identity: IndexIdentity, rgb: dict[str, Any] | None) -> KeypointSettings:
-    settings = identity.settings.keypoints
-    if rgb is None:
-        return settings
-    # What the store of features decided for the model, spelled out.
-    return settings.model_copy(
-        update={
-            "max_frames": Provenance.from_attributes(rgb).timeline.max_frames,
-            "max_clips": identity.layout.num_slots,
-            "clip_length": identity.layout.clip_length,
-        }
-    )

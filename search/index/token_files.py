@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float16
+from jaxtyping import Float16, Int64
 
 from search.engine.compression import CompressedTokens, Projection, compress
 from search.engine.ragged_tokens import RaggedTokens
@@ -32,27 +32,21 @@ def ragged(
     return RaggedTokens(joined, ends - counts, counts, np.array(num_real, np.int32))
 
 
-def checksums(rows: RaggedTokens, compressed: CompressedTokens) -> list[int]:
-    """Returns a checksum for each entry: of its tokens and of what they are compressed to."""
-    found = []
-    per_token = _names_per_token()
-    for entry in range(len(rows)):
+def checksums(
+    rows: RaggedTokens, compressed: CompressedTokens, entries: Int64[np.ndarray, " _"]
+) -> Int64[np.ndarray, " _"]:
+    """Returns a checksum for each of some entries: of its tokens and what stands for them."""
+    arrays = [
+        (getattr(compressed, file.name.removeprefix("signs.")), file.is_per_token)
+        for file in array_files("signs", 1, 1)[1:]
+    ]
+    found = np.empty(len(entries), np.int64)
+    for number, entry in enumerate(entries.tolist()):
         first = int(rows.first[entry])
         run = slice(first, first + int(rows.num_tokens[entry]))
-        values = [
-            getattr(compressed, name)[run]
-            if name in per_token
-            else getattr(compressed, name)[entry]
-            for name in (field.name for field in fields(CompressedTokens))
-        ]
-        found.append(checksum(rows.tokens[run], *values))
+        values = [array[run if is_per_token else entry] for array, is_per_token in arrays]
+        found[number] = checksum(rows.tokens[run], *values)
     return found
-
-
-def _names_per_token() -> frozenset[str]:
-    return frozenset(
-        file.name.removeprefix("signs.") for file in array_files("signs", 1, 1) if file.is_per_token
-    )
 
 
 @dataclass(frozen=True)
@@ -71,6 +65,8 @@ class TokenFiles:
         When it returns they are on the disk. Where that fails, such as for a full disk, the files
         are cut to what counts.
         """
+        if not len(rows):
+            return []
         compressed = compress(rows, projection)
         values: dict[str, np.ndarray] = {"tokens": rows.tokens} | vars(compressed)
         files = array_files(self.prefix, *projection.matrix.shape)
@@ -81,7 +77,7 @@ class TokenFiles:
             _write_at(path, at, values[file.name.removeprefix(f"{self.prefix}.")])
         if is_new:
             sync(self.folder)
-        return checksums(rows, compressed)
+        return checksums(rows, compressed, np.arange(len(rows))).tolist()
 
 
 def _write_at(path: Path, position: int, values: np.ndarray) -> None:

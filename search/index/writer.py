@@ -15,7 +15,7 @@ from jaxtyping import Float16
 
 from search.engine.compression import Projection
 from search.index.changes import Change, FailedEntry, NewEntry, NewSentence, sentence_rows
-from search.index.database import create_state, open_state, read_fact, writing
+from search.index.database import create_state, open_state, read_fact, write_fact, writing
 from search.index.identity import IndexIdentity
 from search.index.layout import LOCK, STATE, generation_folder
 from search.index.leases import remove_unless_read
@@ -114,11 +114,11 @@ class PartWriter:
                 words, projection, num_entries=state.num_sentences, num_tokens=state.num_words
             )
         videos = {entry.record.video_id for entry in entries}
-        with self._change(state) as change:
+        with self.changing(state) as change:
             if projection is not None:
                 change.keep_projection(projection)
             change.kill(videos | {failure.video_id for failure in failures})
-            change.add_sentences(sentences, words, crcs["words"])
+            change.add_sentences([s.text for s in sentences], words, crcs["words"])
             change.add_entries(entries, signs, crcs["signs"])
             change.forget_failures(videos)
             change.add_failures(failures)
@@ -139,16 +139,21 @@ class PartWriter:
         crcs = TokenFiles(generation_folder(self.path, state.generation), "words").append(
             words, projection, num_entries=state.num_sentences, num_tokens=state.num_words
         )
-        with self._change(state) as change:
-            change.add_sentences(sentences, words, crcs)
+        with self.changing(state) as change:
+            change.add_sentences([s.text for s in sentences], words, crcs)
             change.replace_records(replaced)
 
     def delete(self, video_ids: Iterable[str]) -> int:
         """Marks all entries of some videos as dead; returns how many there were."""
         wanted = list(video_ids)
-        with self._change(self.state) as change:
+        with self.changing(self.state) as change:
             change.forget_failures(wanted)
             return change.kill(wanted)
+
+    def write_fact(self, name: str, value: str) -> None:
+        """Writes or replaces a fact, which is no part of any version."""
+        with writing(self.path, self.connection):
+            write_fact(self.connection, name, value)
 
     def remove_what_nobody_reads(self) -> None:
         """Removes generations that are no more, or never came to be, and what only they had."""
@@ -173,7 +178,8 @@ class PartWriter:
             )
 
     @contextmanager
-    def _change(self, state: State) -> Iterator[Change]:
+    def changing(self, state: State) -> Iterator[Change]:
+        """One transaction, which makes the next version of the state."""
         with writing(self.path, self.connection):
             change = Change(self.connection, state)
             yield change

@@ -10,7 +10,7 @@ from seds_core.errors import UsageError, first_names
 from train.batches import ClipLayout
 from train.data.rgb_stores import RgbChoice
 from train.data.sign_reader import SignReader, StoreRows
-from train.data.stage_stores import open_stage_stores
+from train.data.stage_stores import StageStores, open_stage_stores
 from train.settings import Stage, TrainSettings
 
 SplitVideos: TypeAlias = tuple[IndexedVideo, ...]
@@ -69,25 +69,30 @@ def open_data(
             warnings.append(
                 f"videos of the index without {lacking}, left out: {len(videos):,} ({names})"
             )
-    # Small arrays are read at once; the clips of several RGB stores are those of the first.
-    rgb_rows: tuple[StoreRows, ...] = ()
-    if stores.rgb is not None:
-        first, *others = stores.rgb.stores
-        rgb_rows = (StoreRows.of(first, "first_frame"), *map(StoreRows.of, others))
     return RetrievalData(
         index=index,
         videos=tuple(v for v in listed if v.text and v.video_id in stores.video_ids),
         layout=stores.layout,
-        reader=SignReader(
-            rgb=rgb_rows,
-            pose=StoreRows.of(stores.pose, "frame") if stores.pose else None,
-            layout=stores.layout,
-            keypoints=stores.keypoints,
-            mix=stores.rgb.mix if stores.rgb else (),
-            names_clip_frames=bool(stores.rgb and stores.rgb.clips.provenance.clip_frames),
-        ),
+        reader=sign_reader(stores),
         warnings=tuple(warnings),
         provenance=stores.provenance,
+    )
+
+
+def sign_reader(stores: StageStores) -> SignReader:
+    """Returns the reader of opened stores; reads their small arrays at once."""
+    # The clips of several RGB stores are those of the first.
+    rgb_rows: tuple[StoreRows, ...] = ()
+    if stores.rgb is not None:
+        first, *others = stores.rgb.stores
+        rgb_rows = (StoreRows.of(first, "first_frame"), *map(StoreRows.of, others))
+    return SignReader(
+        rgb=rgb_rows,
+        pose=StoreRows.of(stores.pose, "frame") if stores.pose else None,
+        layout=stores.layout,
+        keypoints=stores.keypoints,
+        mix=stores.rgb.mix if stores.rgb else (),
+        names_clip_frames=bool(stores.rgb and stores.rgb.clips.provenance.clip_frames),
     )
 
 

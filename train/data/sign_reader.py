@@ -110,6 +110,8 @@ class SignExample:
     clip_starts: Int64[np.ndarray, " clip"] | None
     """Where the clips begin in ``pose``; ``None`` without it."""
     rgb: Float32[np.ndarray, "clip rgb"] | None
+    frames: Int32[np.ndarray, " frame"] | None = None
+    """Numbers, in the video, of its timeline's frames; ``None`` without ``pose``."""
 
     @property
     def num_clips(self) -> int:
@@ -144,7 +146,7 @@ class SignReader:
         :class:`UnreadableVideoError` for rows that cannot be read.
         """
         with _naming(video):
-            pose = starts = rgb = None
+            pose = starts = rgb = numbers = None
             if self.pose is not None:
                 pose, numbers = self._read_timeline(self.pose, video)
                 starts = self._clip_starts(numbers, self.pose, video)
@@ -153,7 +155,7 @@ class SignReader:
                 parts = [store.read(video, "features") for store in self.rgb]
                 one_store = parts[0].astype(np.float32, copy=False)
                 rgb = one_store if len(parts) == 1 else mixed_features(parts, self.mix)
-            return SignExample(pose, starts, rgb)
+            return SignExample(pose, starts, rgb, numbers)
 
     def read_keypoints(self, video: LocatedVideo) -> PoseInput:
         """Reads the video's timeline, however short it is; only with a pose store."""
