@@ -141,7 +141,8 @@ class _Copy:
             self.snapshot.compressed_signs if is_signs else self.snapshot.compressed_sentences
         )
         known = self._known_checksums("entries" if is_signs else "sentences")
-        files, crcs = TokenFiles(self.folder, prefix), list[int]()
+        files = TokenFiles(self.folder, prefix)
+        crcs: list[int] = []
         num_tokens = 0
         with progress_bar() as progress:
             task = progress.add_task(prefix, total=len(entries), rates="")

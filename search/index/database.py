@@ -35,12 +35,15 @@ def create_state(part: Path, facts: Mapping[str, str]) -> None:
     path = part / STATE
     unfinished = unfinished_path(path)
     unfinished.unlink(missing_ok=True)
-    with closing(_connect(unfinished, "rwc")) as connection, writing(part, connection):
-        for statement in SCHEMA.split(";"):
-            connection.execute(statement)
-        connection.execute("INSERT INTO state VALUES (0, 1, 0, 0, 0, 0)")
-        for name, value in {"layout_version": str(LAYOUT_VERSION), **facts}.items():
-            write_fact(connection, name, value)
+    with closing(_connect(unfinished, "rwc")) as connection:
+        # So that freed pages can be given back; only a new file takes it.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        with writing(part, connection):
+            for statement in SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO state VALUES (0, 1, 0, 0, 0, 0)")
+            for name, value in {"layout_version": str(LAYOUT_VERSION), **facts}.items():
+                write_fact(connection, name, value)
     # It appears whole or not at all.
     unfinished.replace(path)
     sync(part)

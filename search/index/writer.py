@@ -15,7 +15,14 @@ from jaxtyping import Float16
 
 from search.engine.compression import Projection
 from search.index.changes import Change, FailedEntry, NewEntry, NewSentence, sentence_rows
-from search.index.database import create_state, open_state, read_fact, write_fact, writing
+from search.index.database import (
+    create_state,
+    naming_state,
+    open_state,
+    read_fact,
+    write_fact,
+    writing,
+)
 from search.index.identity import IndexIdentity
 from search.index.layout import LOCK, STATE, generation_folder
 from search.index.leases import remove_unless_read
@@ -176,6 +183,8 @@ class PartWriter:
                 "AND (retired IS NULL OR retired < ?)",
                 (current,),
             )
+        with naming_state(self.path):
+            self.connection.execute("PRAGMA incremental_vacuum").fetchall()
 
     @contextmanager
     def changing(self, state: State) -> Iterator[Change]:
