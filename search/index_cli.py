@@ -44,6 +44,26 @@ DataIndex = Annotated[
         show_default="the run's, while it exists; without one the stores name the videos",
     ),
 ]
+Window = Annotated[
+    float | None,
+    typer.Option(
+        "--windows", parser=_seconds, metavar="SECONDS", show_default="whole videos",
+        help="Index windows of long recordings, such as 4s.",
+    ),
+]  # fmt: skip
+Step = Annotated[
+    float | None,
+    typer.Option(
+        parser=_seconds, metavar="SECONDS", show_default="half a window",
+        help="From one window to the next, such as 2s.",
+    ),
+]  # fmt: skip
+SearchPipeline = Annotated[
+    str | None,
+    typer.Option(
+        "--pipeline", help="Whose section 'search' a new index takes.", show_default="defaults"
+    ),
+]
 Batch = Annotated[
     int | None,
     typer.Option(min=1, help="Videos encoded at once.", show_default="the run's"),
@@ -73,30 +93,9 @@ def build(
     pose: Pose = None,
     index: DataIndex = None,
     which: Annotated[Literal["best", "last"], typer.Option(help="Checkpoint of the run.")] = "best",
-    windows: Annotated[
-        float | None,
-        typer.Option(
-            parser=_seconds,
-            metavar="SECONDS",
-            help="Index windows of long recordings, such as 4s.",
-            show_default="whole videos",
-        ),
-    ] = None,
-    step: Annotated[
-        float | None,
-        typer.Option(
-            parser=_seconds,
-            metavar="SECONDS",
-            help="From one window to the next, such as 2s.",
-            show_default="half a window",
-        ),
-    ] = None,
-    pipeline: Annotated[
-        str | None,
-        typer.Option(
-            help="Pipeline whose section 'search' a new index takes.", show_default="defaults"
-        ),
-    ] = None,
+    windows: Window = None,
+    step: Step = None,
+    pipeline: SearchPipeline = None,
     pipelines: PipelineFile = PIPELINE_FILE,
     device: Device = "auto",
     batch: Batch = None,
