@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command needs it, so that ``--help`` is instant.
 """
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -240,6 +241,8 @@ def show(
 ) -> None:
     """Draws a video's skeleton and clips: a contact sheet, and with --video a film.
 
+    What a trained model sees in it tells seds-search explain, or seds-eval --report for a split.
+
     [bold]Example[/]
 
     seds-extract show stores/pose.zarr greeting-01 --also stores/rgb.zarr --video
@@ -251,6 +254,8 @@ def show(
     stores = tuple(path for path in (store, also) if path is not None)
     for path in write_pictures(stores, video_id, picture, with_film=video):
         results.print(f"wrote {path}")
+    explained = f'seds-search explain INDEX {shlex.quote(video_id)} "a sentence" --html why.html'
+    results.print(f"why a sentence finds it: {explained}", markup=False)
 
 
 @app.command("demo-videos")

@@ -103,8 +103,8 @@ def histogram(
                 parts.append(
                     label(x + thick / 2, bottom - length - 4, text, anchor="middle", small=True)
                 )
-    parts += legend([name for name, _ in series], height - 6) if len(series) > 1 else []
-    return drawing(PLOT_WIDTH, height + 4, description, parts)
+    parts += legend([name for name, _ in series], height + 6) if len(series) > 1 else []
+    return drawing(PLOT_WIDTH, height + 12, description, parts)
 
 
 def line_plot(

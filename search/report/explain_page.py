@@ -61,6 +61,7 @@ def write_explain_page(
         path,
         f"Why {record.video_id} was found",
         *sections,
+        heading=joined("Why ", written(record.video_id), " was found"),
         lead=lead,
         contents=[
             ("video", "The video"),

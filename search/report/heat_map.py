@@ -12,6 +12,8 @@ from search.report.markup import Markup, Number, element, number
 
 MOST_HEAT = 0.72
 """Opacity of the strongest cell: text on it keeps its contrast."""
+FEW_COLUMNS, LARGE_WIDTH = 16, 940
+"""Maps of more columns take the page's whole width."""
 STRENGTHS = 40
 """Steps from nothing to the strongest cell."""
 
@@ -41,7 +43,8 @@ def heat_map(values: Float[np.ndarray, "row _"], heat: Heat, description: str) -
     longest = max((len(name) for name in heat.rows), default=0)
     left = min(210.0, max(40.0, 14 + LETTER_WIDTH * longest))
     gap = 10 if heat.apart else 0
-    room = WIDTH - left - gap - (70 if heat.row_bars is not None else 0)
+    width = WIDTH if len(heat.columns) <= FEW_COLUMNS else LARGE_WIDTH
+    room = width - left - gap - (70 if heat.row_bars is not None else 0)
     wide = min(46.0, room / max(1, len(heat.columns)))
     lefts = [left + wide * n + gap * (n >= heat.apart) for n in range(len(heat.columns))]
     tall = heat.row_height
@@ -82,8 +85,8 @@ def heat_map(values: Float[np.ndarray, "row _"], heat: Heat, description: str) -
         )
         height += 16
     right = lefts[-1] + wide + (70 if heat.row_bars is not None else 8)
-    width = max(right, left + 6 * len(heat.column_name))
-    return drawing(width, height, description, parts)
+    drawn = max(right, left + 6 * len(heat.column_name))
+    return drawing(drawn, height, description, parts)
 
 
 def _cells(

@@ -43,6 +43,7 @@ def write_hits_page(answer: Answer, query: str, path: Path) -> None:
         *warnings,
         overview,
         hits,
+        heading=joined("Search: ", written(query)),
         lead=lead,
         contents=[*names, ("hits", "Hits")],
     )

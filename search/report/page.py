@@ -39,11 +39,12 @@ p, ul, ol, dl { margin: .5rem 0 } a { color: var(--first) }
 :focus-visible { outline: 3px solid var(--first); outline-offset: 2px }
 .lead, figcaption, caption, .quiet { color: var(--quiet) }
 .lead { font-size: 1.05rem; max-width: 48rem } p { max-width: 48rem }
-bdi, code { overflow-wrap: anywhere }
+bdi, code, h1, h2, h3, h4 { overflow-wrap: anywhere }
 th bdi, td bdi, td { overflow-wrap: break-word } th, td { max-width: 24rem }
 code { font: .9em ui-monospace, "SFMono-Regular", "DejaVu Sans Mono", monospace }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem }
-.scroll { overflow-x: auto; max-width: 100% }
+.scroll { overflow-x: auto; max-width: 100%; margin-block: .5rem 1rem }
+figure .scroll { margin-block: 0 }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums }
 caption { text-align: start; padding-block-end: .4rem; font-size: .875rem }
 th, td { padding: .3rem .8rem; text-align: start; vertical-align: top;
@@ -98,13 +99,14 @@ def write_page(
     path: Path,
     title: str,
     *sections: Content,
+    heading: Content = None,
     lead: Content = None,
     contents: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Writes a page as a whole, over an earlier one.
 
-    ``contents`` are the ids and names of its sections. Makes the folder; raises ``OSError`` where
-    the file cannot be written.
+    ``heading`` is the title with markup, ``contents`` are the ids and names of its sections. Makes
+    the folder; raises ``OSError`` where the file cannot be written.
     """
     links = [element("li", element("a", name, href=f"#{key}")) for key, name in contents]
     page = element(
@@ -127,7 +129,7 @@ def write_page(
             "body",
             element(
                 "header",
-                element("h1", title),
+                element("h1", heading or title),
                 element("p", lead, class_="lead") if lead else None,
                 element("nav", element("ul", *links), aria_label="Contents") if links else None,
             ),

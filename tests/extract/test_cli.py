@@ -58,6 +58,14 @@ def test_names_that_the_shell_expands_are_all_taken(call):
     assert call.options["videos"] == ("a.mp4", "b.mp4", "c.mp4")
 
 
+def test_show_says_how_to_go_on(call, monkeypatch, capsys):
+    monkeypatch.setattr("extract.inspection.pictures.write_pictures", lambda *_, **__: [])
+    assert call("show", "s.zarr", "it's [one]") == 0
+    shown = capsys.readouterr().out
+    quoted = "'it'\"'\"'s [one]'"
+    assert f'seds-search explain INDEX {quoted} "a sentence" --html why.html' in shown
+
+
 def test_names_may_begin_with_a_hyphen(call, monkeypatch):
     call("pose", "--out", "s.zarr", "--videos", "-aBc.mp4", "-v.mp4", "c.mp4")
     assert [str(Path(place)) for place in call.options["videos"]] == ["-aBc.mp4", "-v.mp4", "c.mp4"]
