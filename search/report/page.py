@@ -30,8 +30,7 @@ header, main, footer { max-width: 68rem; margin-inline: auto;
   padding-inline: clamp(1rem, 4vw, 2rem) }
 header { padding-block: 2.5rem 1rem } main { padding-block-end: 2rem }
 footer { padding-block: 1rem 3rem; color: var(--quiet); font-size: .875rem }
-h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; margin: 0 0 .5rem;
-  text-wrap: balance }
+h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; margin: 0 0 .5rem }
 h2 { font-size: 1.4rem; line-height: 1.25; margin: 2.75rem 0 .75rem; padding-block-start: 1rem;
   border-block-start: 1px solid var(--line) }
 h3 { font-size: 1.1rem; margin: 1.75rem 0 .5rem } h4 { font-size: 1rem; margin: 1.25rem 0 .4rem }
