@@ -24,7 +24,8 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 LIST = Path(__file__).with_name("mutations.yaml")
 COPIED = ("extract", "train", "search", "seds_core", "reference", "tests", "benchmarks",
-          "pipelines.yaml", "pyproject.toml", "README.md", "DESIGN.md", "CHANGELOG.md", "Makefile")  # fmt: skip
+          "pipelines.yaml", "pyproject.toml", "README.md", "DESIGN.md", "CHANGELOG.md",
+          "Makefile")  # fmt: skip
 AIM = 0.95
 """Share of the mutations that tests must catch."""
 
