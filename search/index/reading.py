@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
@@ -35,6 +35,7 @@ class Unreadable:
     reason: str
 
 
+@runtime_checkable
 class RowsReader(Protocol):
     """Reads what is asked for from the stores, in any process."""
 

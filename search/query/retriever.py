@@ -50,7 +50,9 @@ class Retriever:
         self._learning = Lock()
 
     @classmethod
-    def load(cls, *indexes: Path | str, device: str = "auto", run: Path | None = None) -> "Retriever":
+    def load(
+        cls, *indexes: Path | str, device: str = "auto", run: Path | None = None
+    ) -> "Retriever":
         """Opens indexes, each a part or a folder of parts.
 
         ``run`` is where the run lies now by whose model they were built. Raises ``UsageError`` for
@@ -200,9 +202,7 @@ class Retriever:
         for part in self._parts:
             part.part.close()
 
-    def _answer(
-        self, query: PartQuery, began: float, warnings: Sequence[str] = ()
-    ) -> Answer:
+    def _answer(self, query: PartQuery, began: float, warnings: Sequence[str] = ()) -> Answer:
         """Asks all parts and merges what they found."""
         _check_count(query.k)
         found = [part.search(query) for part in self._parts]
