@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from search.query.moments import WordPeaks
 from search.results import Span, WordMatch
 from train.text.pieces import SentencePieces
 
@@ -41,3 +42,16 @@ def word_matches(
         best = int(of_word.argmax())
         matches.append(WordMatch(word, spans[best], float(of_word[best])))
     return tuple(matches)
+
+
+def word_peaks(words: Float[Tensor, "word dim"], windows: Sequence[EntryClips]) -> WordPeaks | None:
+    """Returns each word's best clip in each window; ``None`` where their times are not known."""
+    if not all(len(window.spans) for window in windows):
+        return None
+    similarities, middles = [], []
+    for window in windows:
+        of_window = words.numpy() @ window.tokens.astype(np.float32).T
+        best = of_window.argmax(axis=1)
+        similarities.append(of_window.max(axis=1))
+        middles.append(window.spans.mean(axis=1)[best])
+    return WordPeaks(np.stack(similarities), np.stack(middles))

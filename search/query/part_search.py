@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor
 
 from search.engine.engine import Engine
 from search.engine.ragged_tokens import QueryTokens, RaggedTokens, padded
 from search.index.part import Part
 from search.index.records import EntryRecord
 from search.index.snapshot import Snapshot
-from search.query.matching import EntryClips, word_matches
+from search.query.matching import EntryClips, word_matches, word_peaks
 from search.query.moments import overlap, windows_of_moment
 from search.results import Hit, Span, WordMatch
 from train.evaluation.scoring import score_all_pairs
@@ -36,6 +37,8 @@ AT_ONCE = 64
 
 CPU = torch.device("cpu")
 
+UNKNOWN_SPANS = np.empty((0, 2), np.float32)
+
 Filters = Mapping[str, Sequence[str]]
 
 
@@ -51,6 +54,13 @@ class PartQuery:
     """Of a sentence: the hits then say where its words are."""
     without: tuple[str, Span | None] | None = None
     """A video, or what overlaps a span of it, that is not to be found."""
+
+    @property
+    def sought(self) -> Float[Tensor, "word dim"]:
+        """What is to be found in clips: the positions of words, or the clips of a video."""
+        if self.pieces is None:
+            return self.tokens.tokens[self.tokens.is_real][1:]
+        return self.tokens.tokens[[n for n, w in enumerate(self.pieces.word_of) if w is not None]]
 
 
 @dataclass(frozen=True)
@@ -220,7 +230,7 @@ class PartSearch:
                 before = moments.setdefault(record.video_id, [])
                 if any(overlap(span, moment) for moment in before):
                     continue
-                rows, found = self._moment(snapshot, query.tokens, entry, record, before)
+                rows, found = self._moment(snapshot, query, entry, record, before)
                 span = _joined(found)
                 before.append(span)
             hits.append(
@@ -244,7 +254,7 @@ class PartSearch:
     def _moment(
         self,
         snapshot: Snapshot,
-        tokens: QueryTokens,
+        query: PartQuery,
         entry: int,
         record: EntryRecord,
         taken: Sequence[Span],
@@ -259,8 +269,14 @@ class PartSearch:
         # In a windowed index, recordings that are shorter than a window have a span too.
         known = [span for span in spans if span is not None]
         assert len(known) == len(spans), "all windows of a recording have a span"
-        near_scores = self._scores(snapshot, tokens, rows)
-        found = windows_of_moment(near_scores, known, place - first, self._tolerance, taken)
+        found = windows_of_moment(
+            self._scores(snapshot, query.tokens, rows),
+            known,
+            place - first,
+            self._tolerance,
+            peaks=word_peaks(query.sought, _clips_of(snapshot, rows, records)),
+            taken=taken,
+        )
         return rows[found.start : found.stop], records[found.start : found.stop]
 
     def _scores(
@@ -283,14 +299,20 @@ class PartSearch:
     ) -> tuple[WordMatch, ...]:
         if query.pieces is None:
             return ()
-        clips = [
-            EntryClips(
-                _tokens_of(snapshot.signs, row).tokens.numpy()[1:num_real], record.clip_spans
-            )
-            for row, record in zip(rows, records, strict=True)
-            if (num_real := int(snapshot.signs.num_real[row])) == 1 + len(record.clip_spans)
-        ]
+        clips = _clips_of(snapshot, rows, records)
         return word_matches(query.tokens.tokens, query.pieces, clips)
+
+
+def _clips_of(
+    snapshot: Snapshot, rows: Sequence[int], records: Sequence[EntryRecord]
+) -> list[EntryClips]:
+    """The clips of entries; none of one of which it is not known when each begins."""
+    found = []
+    for row, record in zip(rows, records, strict=True):
+        tokens = snapshot.signs.of(row)[1 : int(snapshot.signs.num_real[row])]
+        spans = record.clip_spans if len(record.clip_spans) == len(tokens) else UNKNOWN_SPANS
+        found.append(EntryClips(tokens[: len(spans)], spans))
+    return found
 
 
 def _tokens_of(rows: RaggedTokens, row: int) -> QueryTokens:

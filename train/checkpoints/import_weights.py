@@ -14,7 +14,6 @@ from seds_core.errors import UsageError, first_names
 from seds_core.torch_files import read_tensors
 from train.checkpoints.published_names import recognised
 from train.settings import StreamSettings, TextSettings
-from train.text.openai_clip import openai_clip_tensors
 
 _SHOWN_IN_FULL = 10
 
@@ -146,6 +145,9 @@ def start_streams(
     if text.encoder != "clip" or text.weights == "random":
         warn("the streams start with random weights, because the text encoder has none of CLIP's")
         return None
+    # Its library takes seconds to import, and only new models of CLIP need it.
+    from train.text.openai_clip import openai_clip_tensors  # noqa: PLC0415
+
     # The text encoder fills itself with the other weights of the file.
     image = {n: t for n, t in openai_clip_tensors(text.weights).items() if n.startswith("visual.")}
     class_token = image.get("visual.class_embedding")

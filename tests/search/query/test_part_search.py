@@ -215,6 +215,13 @@ def test_the_moment_fits_what_is_signed(recordings):
     assert found.num_searched == 3 * 29
 
 
+def test_a_sign_that_two_windows_hold_is_one_window(recordings):
+    # All of it in the window from 18 on, four of five words also in that from 20 on.
+    part = recordings(a=(60.0, [(19.5, 22.0)]))
+    (hit,) = ask(part, 1).hits
+    assert tuple(hit.span) == (18.0, 22.0)
+
+
 def test_two_moments_of_one_recording_are_two_hits_that_do_not_overlap(recordings):
     part = recordings(long=(80.0, [(20.0, 24.0), (60.0, 64.0)]), noise=(40.0, []))
     first, second = sorted(ask(part, 2).hits, key=lambda hit: hit.span.start)
