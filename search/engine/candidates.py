@@ -9,8 +9,8 @@ for token-wise scores confine themselves, says much less.
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from search.engine.exact import BLOCK_TOKENS, Searched, read_float32
-from search.engine.scores import Block, Query, block_scores, blocks, read
+from search.engine.exact import BLOCK_TOKENS, Searched
+from search.engine.scores import Query, Similarities, block_scores, blocks, read
 
 CODE_TOKENS = 2**17
 """Tokens whose codes are looked up at once."""
@@ -51,12 +51,11 @@ def by_compressed(
     """About the best of some entries by their compressed tokens, in the order of the entries."""
     projection = searched.projection
     weights = (projection.coordinates(query.words) * projection.step).astype(np.float32)
-
-    def scores(block: Block) -> Float32[np.ndarray, " entry"]:
-        coarse = read_float32(searched.compressed.coarse, block)
-        return block_scores(weights @ coarse.T, block, query)
-
-    found = [scores(b) for b in blocks(searched.rows, entries, query.similarity, BLOCK_TOKENS)]
+    products = Similarities(weights, searched.compressed.coarse)
+    found = [
+        block_scores(products.of(block), block, query)
+        for block in blocks(searched.rows, entries, query.similarity, BLOCK_TOKENS)
+    ]
     return _most(entries, np.concatenate(found), number)
 
 

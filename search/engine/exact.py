@@ -9,8 +9,7 @@ from above, and it still does where every similarity is replaced by a bound of i
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Float64, Int64, Shaped
+from jaxtyping import Float32, Float64, Int64
 
 from search.engine.compression import ORTHONORMAL, CompressedTokens, Projection
 from search.engine.ragged_tokens import RaggedTokens
@@ -19,16 +18,22 @@ from search.engine.scores import (
     UNIT,
     Block,
     Query,
+    Similarities,
     block_scores,
     blocks,
     mean_of_both,
     pair_score,
-    read,
     score_error,
 )
 
-BLOCK_TOKENS = 8192
+BLOCK_TOKENS = 4096
 """Tokens of a block: few enough that the cache holds what is made of them."""
+
+STRIPE = 4096
+"""Entries that are bounded before those that are left of them are scored."""
+
+WORTHWHILE = 0.6
+"""Of a stripe, the share that bounds may leave before the next stripes are scored without them."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +47,13 @@ class Searched:
     """Largest number of an entry's tokens."""
 
 
-def read_float32(
-    values: Shaped[np.ndarray, "_ dim"], block: Block
-) -> Float32[np.ndarray, "token dim"]:
-    """Reads the block's rows of a memory map."""
-    # torch converts several times as fast as numpy.
-    return torch.from_numpy(read(values, block)).float().numpy()
-
-
 def all_scores(
     searched: Searched, query: Query, entries: Int64[np.ndarray, " entry"]
 ) -> Float32[np.ndarray, " entry"]:
     """Scores of some entries in float32, off by at most ``score_error``."""
+    products = Similarities(query.words, searched.rows.tokens)
     scores = [
-        block_scores(query.words @ read_float32(searched.rows.tokens, block).T, block, query)
+        block_scores(products.of(block), block, query)
         for block in blocks(searched.rows, entries, query.similarity, BLOCK_TOKENS)
     ]
     return np.concatenate([np.empty(0, np.float32), *scores])
@@ -107,20 +105,19 @@ def pruned(
     """
     error = score_error(query.words.shape[1], searched.longest, query)
     scored, scores = likely, all_scores(searched, query, likely)
-    bounds = upper_bounds(searched, query, entries)
-    bounds[np.searchsorted(entries, likely)] = -np.inf
-    order = np.argsort(-bounds, kind="stable")
-    batch = max(1, BLOCK_TOKENS * 4 // max(searched.longest, 1))
-    for first in range(0, len(order), batch):
-        # At least k entries score this much, so that nothing below is among the best.
-        floor = np.partition(scores, len(scores) - k)[len(scores) - k].astype(np.float64) - error
-        part = order[first : first + batch]
-        part = part[bounds[part] >= floor]
-        if len(part) == 0:
-            break
-        more = np.sort(entries[part])
-        scored = np.concatenate([scored, more])
-        scores = np.concatenate([scores, all_scores(searched, query, more)])
+    # Bounds that leave out little cost more than they save: then the rest is scored as it is.
+    is_worth_it = True
+    for first in range(0, len(entries), STRIPE):
+        part = entries[first : first + STRIPE]
+        if is_worth_it:
+            # At least k entries score this much: what cannot reach it is not among the best.
+            floor = float(np.partition(scores, len(scores) - k)[len(scores) - k]) - error
+            reaching = part[upper_bounds(searched, query, part) >= floor]
+            is_worth_it = len(reaching) < WORTHWHILE * len(part)
+            part = reaching
+        part = np.setdiff1d(part, likely, assume_unique=True)
+        scored = np.concatenate([scored, part])
+        scores = np.concatenate([scores, all_scores(searched, query, part)])
     return best(searched, query, scored, scores, k)
 
 
@@ -134,8 +131,10 @@ def upper_bounds(
     kept, lost = np.linalg.norm(coordinates, axis=1), projection.lost(words, coordinates)
     # One product gives <c, V^T y> + |V^T x - c| |V^T y| + |x'| |y'|.
     weights = np.column_stack([coordinates * projection.step, kept, lost]).astype(np.float32)
+    compressed = searched.compressed
+    products = Similarities(weights, compressed.coarse, compressed.rounding, compressed.residual)
     found = [
-        _largest(weights @ _columns(searched.compressed, block).T, block, query)
+        _largest(products.of(block), block, query)
         for block in blocks(searched.rows, entries, query.similarity, BLOCK_TOKENS)
     ]
     bounds = np.concatenate([np.empty(0, np.float32), *found]).astype(np.float64)
@@ -143,16 +142,6 @@ def upper_bounds(
     # products of a sum together are at most 3: |c| |V^T y| and two of lengths of at most 1.
     terms = weights.shape[1] + max(searched.longest, len(words)) + 8
     return bounds + 3.3 * LONGEST**2 * UNIT * terms + 1.1 * ORTHONORMAL
-
-
-def _columns(compressed: CompressedTokens, block: Block) -> Float32[np.ndarray, "token _"]:
-    """Compressed tokens with their two lengths as further coordinates."""
-    coarse = read(compressed.coarse, block)
-    columns = np.empty((len(coarse), coarse.shape[1] + 2), np.float32)
-    columns[:, :-2] = coarse
-    columns[:, -2] = read(compressed.rounding, block)
-    columns[:, -1] = read(compressed.residual, block)
-    return columns
 
 
 def _largest(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Float32, Int64, Shaped
 
 from search.engine.ragged_tokens import QueryTokens, RaggedTokens, token_places
@@ -100,10 +101,43 @@ def blocks(
 
 
 def read(values: Shaped[np.ndarray, "_ ..."], block: Block) -> Shaped[np.ndarray, "token ..."]:
-    """Copies the block's rows of an array, which may be a memory map."""
+    """The block's rows of an array; where they are one run, the array's own memory."""
     if isinstance(block.places, slice):
-        return np.array(values[block.places])
+        return values[block.places]
     return np.take(values, block.places, axis=0)
+
+
+class Similarities:
+    """Products of some words with the rows of an array, block after block, in float32.
+
+    Arrays ``beside`` it are further columns of it. The memory that a block needs is used again for
+    the next one; so one thread uses it at a time.
+    """
+
+    def __init__(
+        self,
+        words: Float32[np.ndarray, "word _"],
+        values: Shaped[np.ndarray, "token _dim"],
+        *beside: Shaped[np.ndarray, " token"],
+    ) -> None:
+        self._words, self._values, self._beside = torch.from_numpy(words), values, beside
+        self._stored = np.empty((0, values.shape[1]), values.dtype)
+        self._wide = torch.empty(0)
+
+    def of(self, block: Block) -> Float32[np.ndarray, "word token"]:
+        """Reads the block's rows and multiplies them."""
+        rows = read(self._values, block)
+        dim = rows.shape[1]
+        if len(rows) > len(self._stored):
+            self._stored = np.empty(rows.shape, rows.dtype)
+            self._wide = torch.empty(len(rows), dim + len(self._beside))
+        # torch takes no memory that cannot be written to, and converts much faster than numpy.
+        stored, wide = self._stored[: len(rows)], self._wide[: len(rows)]
+        np.copyto(stored, rows)
+        wide[:, :dim].copy_(torch.from_numpy(stored))
+        for column, values in enumerate(self._beside, dim):
+            wide.numpy()[:, column] = read(values, block)
+        return (self._words @ wide.T).numpy()
 
 
 def block_scores(
