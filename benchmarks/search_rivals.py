@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 from measurement import print_conditions
-from search_speed import FOUND, engine_of, fresh, identity_of, recall
+from search_speed import FOUND, built, engine_of, identity_of, recall
 from search_tokens import Corpus, add_options, corpus_of, describe, score_entries
 
 from search.engine.engine import Engine
@@ -223,7 +223,7 @@ def main() -> None:
             for name, python in pythons.items()
             if python
         ]
-        seconds = fresh(folder, identity_of(options.run), corpus, held_back=0)
+        seconds, _ = built(folder, identity_of(options.run), corpus, range(num_entries))
         snapshot = Part.open(folder).snapshot()
         ours = {number: engine_of(snapshot, candidates=number) for number in CANDIDATES}
         curves = ask(corpus, ours, rivals, min(options.asked, options.queries))
