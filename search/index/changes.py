@@ -75,8 +75,10 @@ class Change:
 
     def kill(self, video_ids: Iterable[str]) -> int:
         """Marks the live entries of some videos as dead; returns how many there were."""
+        # The sign keeps SQLite from reading the whole generation, which has its own index.
         return self._update(
-            "is_live = 1 AND record IN (SELECT id FROM records WHERE video_id = ?)",
+            "+generation = ? AND is_live = 1 "
+            "AND record IN (SELECT id FROM records WHERE video_id = ?)",
             {video_id: {"is_live": 0} for video_id in video_ids},
         )
 
@@ -146,7 +148,7 @@ class Change:
             [(self._after.generation, self._after.generation, entry) for entry in replaced],
         )
         self._update(
-            "entry = ?",
+            "generation = ? AND entry = ?",
             {
                 entry: {"record": record_id, "sentence": sentence}
                 for entry, record_id, sentence in zip(replaced, ids, sentences, strict=True)
@@ -172,7 +174,7 @@ class Change:
         rows = []
         for key, values in changes.items():
             found = self._connection.execute(
-                f"SELECT {names} FROM entries WHERE generation = ? AND {where}",
+                f"SELECT {names} FROM entries WHERE {where}",
                 (self._after.generation, key),
             )
             for row in found.fetchall():

@@ -96,10 +96,11 @@ class RecordReader:
 
     def entries_of(self, generation: int, video_id: str) -> list[int]:
         """Returns the rows of a video's entries, dead ones too, in the order of their spans."""
+        # The sign keeps SQLite from reading the whole generation, which has its own index.
         with self.lock, naming_state(self.part):
             rows = self.connection.execute(
                 "SELECT entry FROM records JOIN entries ON entries.record = records.id "
-                "WHERE video_id = ? AND generation = ? ORDER BY span_start, entry",
+                "WHERE video_id = ? AND +generation = ? ORDER BY span_start, entry",
                 (video_id, generation),
             ).fetchall()
         return [entry for (entry,) in rows]
