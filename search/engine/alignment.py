@@ -1,6 +1,5 @@
 """Why a video scores for a sentence: which clips find which words, and what each is worth."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +14,6 @@ from train.model.fine_grained_similarity import (
     word_scores,
 )
 from train.settings import SimilaritySettings
-from train.text.pieces import SentencePieces
 
 
 @torch.inference_mode()
@@ -60,20 +58,3 @@ def align(
         of_clips=of_tokens[1:],
         of_words=of_words.numpy(),
     )
-
-
-def position_names(pieces: SentencePieces) -> tuple[str, ...]:
-    """Names each position of a sentence's tokens by the word that stands there.
-
-    >>> position_names(SentencePieces(("a", "flower"), (None, 0, 1, 1, None, None), (), 0))
-    ('(start)', 'a', 'flower', 'flower (2)', '(mark)', '(end)')
-    """
-    names, seen, last = [], Counter[int](), len(pieces.word_of) - 1
-    for position, word in enumerate(pieces.word_of):
-        if word is None:
-            names.append({0: "(start)", last: "(end)"}.get(position, "(mark)"))
-            continue
-        seen[word] += 1
-        name = pieces.words[word]
-        names.append(f"{name} ({seen[word]})" if seen[word] > 1 else name)
-    return tuple(names)

@@ -35,21 +35,23 @@ def chosen_queries(
     equal ones those with the farthest lead of a wrong video. A query that is right is none of the
     worst, and one that is wrong none of the best.
     """
-    gallery, ranks = scores.gallery, scores.ranks[stream]["text_to_video"]
-    of_text = scores.scores[stream].T
-    is_correct = gallery.text_of_video[None] == np.arange(len(gallery.sentences))[:, None]
-    wrong = np.where(is_correct, -np.inf, of_text)
-    queries = [
-        ChosenQuery(
-            text,
-            float(ranks.expected[text]),
-            video := int(ranks.best_correct[text]),
-            float(of_text[text, video]),
-            int(best) if np.isfinite(wrong[text, best]) else None,
-            float(wrong[text, best]),
-        )
-        for text, best in enumerate(wrong.argmax(axis=1))
-    ]
+    queries = [_query(scores, stream, text) for text in range(len(scores.gallery.sentences))]
     right = sorted((q for q in queries if q.rank == 1), key=lambda q: (-q.margin, q.text))
     others = sorted((q for q in queries if q.rank > 1), key=lambda q: (-q.rank, q.margin, q.text))
     return right[:num_best], others[:num_worst]
+
+
+def _query(scores: SplitScores, stream: str, text: int) -> ChosenQuery:
+    ranks = scores.ranks[stream]["text_to_video"]
+    # A sentence at a time: the scores of a large split are in memory once, not twice.
+    of_videos = scores.scores[stream][:, text]
+    wrong = np.where(scores.gallery.text_of_video == text, -np.inf, of_videos)
+    video, best_wrong = int(ranks.best_correct[text]), int(wrong.argmax())
+    return ChosenQuery(
+        text,
+        float(ranks.expected[text]),
+        video,
+        float(of_videos[video]),
+        best_wrong if np.isfinite(wrong[best_wrong]) else None,
+        float(wrong[best_wrong]),
+    )

@@ -88,7 +88,7 @@ dl.facts dt { color: var(--quiet) } dl.facts dd { margin: 0 }
     --first: #24439c; --second: #9a4607; --third: #125c3c; --fourth: #70306f; --heat: #3056c9 }
   body { font-size: 10pt } nav { display: none }
   header, main, footer { max-width: none; padding: 0 }
-  figure, tr, .card.whole { break-inside: avoid } h2, h3, h4 { break-after: avoid }
+  figure, tr { break-inside: avoid } h2, h3, h4 { break-after: avoid }
   table { font-size: 8.5pt } th, td { padding: .15rem .45rem } details:not([open]) { display: none }
   .scroll { overflow: visible } * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
 }

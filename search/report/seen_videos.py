@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from extract.inspection.pictures import Annotation, read_annotation
-from search.engine.alignment import align, position_names
+from search.engine.alignment import align
 from search.engine.ragged_tokens import QueryTokens
 from search.report.stills import STILL_WIDTH, Still, evenly, jpeg_uri
 from search.results import Alignment, Span
@@ -132,7 +132,7 @@ def see_sentence(loaded: LoadedModel, text: str, device: torch.device) -> Senten
         precision=loaded.settings.evaluation.precision,
     )
     words = QueryTokens(tokens.words[0].cpu(), tokens.word_is_real[0].cpu())
-    return Sentence(text, position_names(tokenizer.pieces(text)), words)
+    return Sentence(text, tokenizer.pieces(text).pieces, words)
 
 
 def alignments(

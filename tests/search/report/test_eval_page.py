@@ -50,11 +50,13 @@ def test_two_runs_are_compared(here, tmp_path, read_page):
     import shutil
 
     shutil.copytree(here / "runs" / "run", tmp_path / "same")
+    (tmp_path / "same" / "metrics.jsonl").unlink()
     reported(tmp_path / "report", here / "runs" / "run", tmp_path / "same", ties="published")
     page = read_page(tmp_path / "report" / "index.html")
     assert "randomisation test" in page.text
     assert "Both models give every sentence the same rank." in page.text
     assert "standard deviation (n - 1) of the 2 models" in page.text
+    assert page.text.count("log cannot be read") == 1
     # A model equals itself.
     assert "+0.0+0.0 to +0.00 / 01" in page.text
 
@@ -71,27 +73,12 @@ def test_a_checkpoint_of_one_stream_in_another_folder(here, tmp_path, read_page)
     assert "pose" not in page.text.split("What was evaluated")[0].split("Best queries")[1]
 
 
-def test_a_run_without_its_log_is_told(here, tmp_path, read_page):
-    import shutil
+def test_models_beyond_the_first_ones_say_so():
+    from search.report.eval_page import Findings, _attended, _cards
 
-    run = tmp_path / "run"
-    shutil.copytree(here / "runs" / "run", run)
-    (run / "metrics.jsonl").unlink()
-    reported(tmp_path / "report", run)
-    page = read_page(tmp_path / "report" / "index.html")
-    assert "log cannot be read" in page.text
-
-
-def test_the_first_models_alone_show_examples(here, tmp_path, read_page, monkeypatch):
-    import shutil
-
-    from search.report import eval_page
-
-    monkeypatch.setattr(eval_page, "MODELS_SHOWN", 1)
-    shutil.copytree(here / "runs" / "run", tmp_path / "second")
-    reported(tmp_path, here / "runs" / "run", tmp_path / "second")
-    page = read_page(tmp_path / "index.html")
-    assert page.text.count("Shown of the first models only.") == 3
+    none = Findings((), (), (), (), {})
+    for parts in (_cards(none, "best"), _cards(none, "worst"), _attended(none)):
+        assert "Shown of the first models only." in "".join(parts)
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_the_work(tmp_path):

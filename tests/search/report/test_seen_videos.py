@@ -20,8 +20,8 @@ def test_the_shown_scores_are_those_of_the_evaluation(evaluated):
             for found in alignments(loaded, seen[video_id], sentence, model.scores.streams):
                 expected = model.scores.scores[found.stream][row, column]
                 assert found.score == pytest.approx(float(expected), abs=2e-6)
-    assert sentence.positions[0] == "(start)"
-    assert sentence.positions[-1] == "(end)"
+    assert sentence.positions[0] == "[start]"
+    assert sentence.positions[-1] == "[end]"
 
 
 def test_clips_have_their_seconds(evaluated):
