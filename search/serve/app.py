@@ -1,0 +1,56 @@
+"""The application: the page, the API and the metrics, behind one guard."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.middleware import Middleware
+from starlette.responses import Response
+
+from search.serve.api import router
+from search.serve.errors import ApiError, PathFilter, add_error_handlers
+from search.serve.guard import Guard
+from search.serve.page_files import read_page
+from search.serve.searcher import Searcher
+from search.serve.serve_settings import ServeSettings
+from search.serve.service import Service
+
+
+def create_app(
+    retriever: Searcher, settings: ServeSettings | None = None, *, folders: Iterable[Path] = ()
+) -> FastAPI:
+    """Makes the application of one server.
+
+    ``folders`` are the indexes and what else lies on the disk that answers must not name.
+    """
+    settings = settings or ServeSettings()
+    service = Service.of(retriever, settings)
+    app = FastAPI(
+        title="seds-search",
+        description="Sign videos by sentence, sentences by sign video, and why.",
+        openapi_url="/api/openapi.json",
+        # The pages that FastAPI brings load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        middleware=[Middleware(Guard, settings=settings, metrics=service.metrics)],
+    )
+    app.state.service = service
+    add_error_handlers(app, PathFilter(folders))
+    app.include_router(router)
+    files = read_page()
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return files["index.html"].respond(request)
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def page_file(request: Request, name: str) -> Response:
+        if name not in files:
+            raise ApiError(404, "the page has no such file")
+        return files[name].respond(request)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    return app
