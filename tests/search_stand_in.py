@@ -39,7 +39,7 @@ class StandIn:
         words = sentence.lower().split()
         return self._answer(words, k, filters, exact, with_words=True)
 
-    def like(self, video_id, k=10, *, filters=None, exact=False):
+    def like(self, video_id, k=10, *, span=None, filters=None, exact=False):
         text = self.video(video_id).text
         return self._answer(text.split(), k, filters, exact, without=video_id)
 

@@ -116,12 +116,14 @@ async def search(
 
 @router.get("/like")
 async def like(
-    video_id: VideoId, service: Shared, k: Count, filters: Filters, *, exact: Exact = False
-) -> AnswerJson:
-    """Videos that are signed like one of the index."""
+    video_id: VideoId, service: Shared, k: Count, span: Part, filters: Filters, *,
+    exact: Exact = False,
+) -> AnswerJson:  # fmt: skip
+    """Videos that are signed like one of the index, or like a moment of a recording."""
 
     def work() -> AnswerJson:
-        return answer_json(service.retriever.like(video_id, k, filters=filters, exact=exact))
+        found = service.retriever.like(video_id, k, span=span, filters=filters, exact=exact)
+        return answer_json(found)
 
     return await service.search(work)
 
@@ -142,12 +144,14 @@ async def by_video(
 
 @router.get("/sentences")
 async def sentences(
-    video_id: VideoId, service: Shared, k: Count, *, exact: Exact = False
+    video_id: VideoId, service: Shared, k: Count, span: Part, *, exact: Exact = False
 ) -> SentencesJson:
-    """The index's sentences for one of its videos, best first."""
-    return await service.search(
-        lambda: sentences_json(service.retriever.sentences(video_id, k, exact=exact))
-    )
+    """The index's sentences for one of its videos, or a moment of it, best first."""
+
+    def work() -> SentencesJson:
+        return sentences_json(service.retriever.sentences(video_id, k, trim=span, exact=exact))
+
+    return await service.search(work)
 
 
 @router.post("/sentences", openapi_extra=_VIDEO_BODY)
@@ -204,7 +208,8 @@ async def health() -> HealthJson:
     return HealthJson()
 
 
-@router.api_route("/media", methods=["GET", "HEAD"], response_class=Response)
+@router.head("/media", include_in_schema=False)
+@router.get("/media", response_class=Response)
 async def media(request: Request, video_id: VideoId, service: Shared) -> Response:
     """A video of the index, or the H.264 copy of one that browsers cannot play; in ranges."""
     record = await anyio.to_thread.run_sync(service.retriever.video, video_id)

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from starlette.middleware import Middleware
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from search.serve.api import router
 from search.serve.errors import ApiError, PathFilter, add_error_handlers
@@ -16,25 +16,35 @@ from search.serve.serve_settings import ServeSettings
 from search.serve.service import Service
 
 
+class GuardedApp(FastAPI):
+    """An application whose guard stands before everything else, its own errors included."""
+
+    service: Service
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Puts the guard before what FastAPI would have first."""
+        service = self.service
+        return Guard(super().build_middleware_stack(), service.settings, service.metrics)
+
+
 def create_app(
     retriever: Searcher, settings: ServeSettings | None = None, *, folders: Iterable[Path] = ()
-) -> FastAPI:
+) -> GuardedApp:
     """Makes the application of one server.
 
     ``folders`` are the indexes and what else lies on the disk that answers must not name.
     """
     settings = settings or ServeSettings()
     service = Service.of(retriever, settings)
-    app = FastAPI(
+    app = GuardedApp(
         title="seds-search",
         description="Sign videos by sentence, sentences by sign video, and why.",
         openapi_url="/api/openapi.json",
         # The pages that FastAPI brings load their scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
-        middleware=[Middleware(Guard, settings=settings, metrics=service.metrics)],
     )
-    app.state.service = service
+    app.service = app.state.service = service
     add_error_handlers(app, PathFilter(folders))
     app.include_router(router)
     files = read_page()

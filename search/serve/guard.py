@@ -56,12 +56,12 @@ class RateLimit:
     def seconds_to_wait(self, client: str) -> float:
         """Takes a token and returns 0, or returns the seconds until there is one."""
         now = self._clock()
-        bucket = self._buckets.setdefault(client, _Bucket(self._burst, now))
+        bucket = self._buckets.setdefault(client, _Bucket(float(self._burst), now))
         self._buckets.move_to_end(client)
         if len(self._buckets) > _CLIENTS:
             self._buckets.popitem(last=False)
         bucket.tokens += (now - bucket.filled_at) * self._per_second
-        bucket.tokens, bucket.filled_at = min(self._burst, bucket.tokens), now
+        bucket.tokens, bucket.filled_at = min(float(self._burst), bucket.tokens), now
         if bucket.tokens < 1:
             return (1 - bucket.tokens) / self._per_second
         bucket.tokens -= 1
@@ -83,6 +83,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
         self._names = {"localhost", settings.host.lower(), *map(str.lower, settings.allowed_hosts)}
+        self._head_limit = settings.head_bytes
         self._requests = RateLimit(settings.requests_per_second, settings.request_burst)
         self._uploads = RateLimit(settings.uploads_per_minute / 60, settings.upload_burst)
 
@@ -120,6 +121,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> _Refusal | None:
         """Says why a request is not answered; ``None`` where it is."""
         headers, method = Headers(scope=scope), scope["method"]
+        if _head_bytes(scope) > self._head_limit:
+            return _Refusal(431, "size", "the request's head is too large")
         if method not in _METHODS:
             return _Refusal(405, "method", f"{', '.join(_METHODS)} are the methods of this server")
         hosts = headers.getlist("host")
@@ -150,6 +153,11 @@ class Guard:
         if not wait:
             return None
         return _Refusal(429, "rate", "too many requests; wait a moment", wait)
+
+
+def _head_bytes(scope: Scope) -> int:
+    lines = [scope.get("raw_path") or b"", scope["query_string"]]
+    return sum(map(len, lines)) + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 def _has_port(host: str) -> bool:

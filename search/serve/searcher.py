@@ -20,9 +20,15 @@ class Searcher(Protocol):
         """Finds videos for a sentence."""
 
     def like(
-        self, video_id: str, k: int = 10, *, filters: Filters | None = None, exact: bool = False
+        self,
+        video_id: str,
+        k: int = 10,
+        *,
+        span: Span | None = None,
+        filters: Filters | None = None,
+        exact: bool = False,
     ) -> Answer:
-        """Finds videos that are signed like one of the index."""
+        """Finds videos that are signed like one of the index, or like a moment of it."""
 
     def by_video(
         self,

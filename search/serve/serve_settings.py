@@ -53,6 +53,8 @@ class ServeSettings:
     upload_burst: int = 6
     """Videos that a client may send at once after a pause."""
 
+    head_bytes: int = 32768
+    """Largest head of a request: its address and its headers."""
     header_seconds: float = 10.0
     """Until the head of a request has to be there."""
     body_seconds: float = 120.0

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -41,6 +42,7 @@ def make_server(app: ASGIApp, settings: ServeSettings) -> uvicorn.Server:
             server_header=False,
             # A client could claim any address by a header, and so escape its limits.
             proxy_headers=False,
+            h11_max_incomplete_event_size=settings.head_bytes,
             timeout_keep_alive=round(settings.keep_alive_seconds),
             timeout_graceful_shutdown=5,
             limit_concurrency=settings.connections,
@@ -66,7 +68,8 @@ def serve(
         level="WARNING", format="%(message)s", handlers=[RichHandler(console=messages)]
     )
     # The address first: loading takes long, and a port that is taken is told at once.
-    with _listening(settings) as listener:
+    with ExitStack() as running:
+        listener = running.enter_context(_listening(settings))
         if not _is_loopback(settings.host):
             warn(
                 escape(
@@ -75,6 +78,9 @@ def serve(
                 )
             )
         retriever = Retriever.load(*indexes, device=device, run=run)
+        # Nobody's first search should wait for the model. Stage one is loaded by the first video.
+        retriever.warm_up()
+        running.callback(retriever.close)
         folders = [*map(Path.absolute, indexes), *([run.absolute()] if run else [])]
         server = make_server(create_app(retriever, settings, folders=folders), settings)
         address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}/"

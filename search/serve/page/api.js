@@ -50,7 +50,7 @@ export const getFilters = () => request("filters");
 export const search = (q, options, signal) => request("search", { q, ...options }, { signal });
 export const like = (id, options, signal) => request("like", { id, ...options }, { signal });
 export const explain = (id, q, span) => request("explain", { id, q, ...span });
-export const sentencesOf = (id) => request("sentences", { id, k: 5 });
+export const sentencesOf = (id, span) => request("sentences", { id, k: 5, ...span });
 export const searchByVideo = (video, options, signal) => send("video", options, video, signal);
 export const sentencesOfVideo = (video, trim, signal) =>
   send("sentences", { k: 10, ...trim }, video, signal);

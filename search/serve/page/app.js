@@ -92,15 +92,19 @@ const sentenceQuery = (sentence) => ({
   sentence, heading: `“${sentence}”`, run: (signal) => api.search(sentence, options(), signal),
 });
 
-const likeQuery = (videoId, name) => ({
-  videoId, heading: `Like ${name}`, run: (signal) => api.like(videoId, options(), signal),
+/** `like` names a video, and of a recording the start and end of the moment that is meant. */
+const likeQuery = (like, name) => ({
+  like, heading: `Like ${name}`,
+  run: (signal) => {
+    const { like: id, ...span } = like;
+    return api.like(id, { ...span, ...options() }, signal);
+  },
 });
 
 function moreLike(hit) {
-  remember({ like: hit.video_id });
-  return ask(likeQuery(hit.video_id, hit.text ? `“${hit.text}”` : hit.video_id), {
-    keepsFocus: false,
-  });
+  const like = { like: hit.video_id, ...hit.span };
+  remember(like);
+  return ask(likeQuery(like, hit.text ? `“${hit.text}”` : hit.video_id), { keepsFocus: false });
 }
 
 const upload = (heading, run) => ({
@@ -119,10 +123,14 @@ function remember(shown) {
 function recall() {
   const parameters = new URLSearchParams(location.search);
   chooseFilters(parameters.getAll("filter"));
-  const [sentence, videoId] = [parameters.get("q"), parameters.get("like")];
+  const sentence = parameters.get("q");
+  const like = Object.fromEntries(
+    ["like", "start", "end"].filter((name) => parameters.has(name)).map((name) => [
+      name, parameters.get(name),
+    ]));
   byId("sentence").value = sentence ?? "";
   if (sentence) ask(sentenceQuery(sentence));
-  else if (videoId) ask(likeQuery(videoId, videoId));
+  else if (like.like) ask(likeQuery(like, like.like));
   else {
     running?.abort();
     query = null;
@@ -138,7 +146,7 @@ function recall() {
 function askAgain() {
   if (!query) return;
   if (query.sentence) remember({ q: query.sentence });
-  else if (query.videoId) remember({ like: query.videoId });
+  else if (query.like) remember(query.like);
   ask(query);
 }
 

@@ -187,7 +187,7 @@ function actions(hit, { query, panel, player, onLike, onSentence }) {
   }
   row.append(
     opener("Sentences", "Sentences it may mean", async () => {
-      const { sentences } = await sentencesOf(hit.video_id);
+      const { sentences } = await sentencesOf(hit.video_id, hit.span);
       return sentenceList(sentences, onSentence);
     }),
     make(
