@@ -1,18 +1,14 @@
 """The commands of ``seds-search`` that open the page."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from search.cli_options import EXIT_CODES, Indexes
+from search.cli_options import EXIT_CODES, Indexes, Run
 from seds_core.command_line import Device
 
 Host = Annotated[str, typer.Option(help="Address; others than loopback open it to the network.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes one that is free.")]
-Run = Annotated[
-    Path | None, typer.Option(help="The trained run, where it is not where it was at the build.")
-]
 AllowHost = Annotated[
     list[str] | None, typer.Option(help="Name under which browsers reach it, such as a proxy's.")
 ]

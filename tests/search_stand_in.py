@@ -87,7 +87,8 @@ class StandIn:
         texts = {r.text for r in self.records}
         return SimpleNamespace(
             num_videos=len(self.records), num_entries=len(self.records),
-            num_sentences=len(texts), stage="fusion",
+            parts=(SimpleNamespace(num_sentences=len(texts)),),
+            identity=SimpleNamespace(stage="fusion"),
         )  # fmt: skip
 
     def _encode(self, path):

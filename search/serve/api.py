@@ -191,8 +191,9 @@ async def info(service: Shared) -> InfoJson:
     return InfoJson(
         num_videos=known.num_videos,
         num_entries=known.num_entries,
-        num_sentences=known.num_sentences,
-        stage=known.stage,
+        # Parts may share some: this many are searched.
+        num_sentences=sum(part.num_sentences for part in known.parts),
+        stage=known.identity.stage,
         limits=LimitsJson(
             max_hits=settings.max_hits,
             sentence_characters=settings.sentence_characters,
