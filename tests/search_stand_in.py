@@ -66,7 +66,19 @@ class StandIn:
         for column, word in enumerate(words):
             similarities[_place(word, found.text), column] = 0.9
         return tuple(
-            Alignment(stream, tuple(words), clips, similarities * scale, 0.5 * scale)
+            Alignment(
+                stream,
+                tuple(words),
+                clips,
+                similarities * np.float32(scale),
+                score=0.5 * scale,
+                video_to_text=0.5 * scale,
+                text_to_video=0.5 * scale,
+                class_token=similarities[0],
+                of_class_token=0.5,
+                of_clips=similarities[:, 0],
+                of_words=similarities[0],
+            )
             for stream, scale in (("fusion", 1.0), ("pose", 0.5))
         )
 

@@ -11,6 +11,7 @@ from threading import Lock
 
 from search.engine.ragged_tokens import QueryTokens
 from search.index.identity import IndexIdentity
+from search.index.info import IndexInfo, info_of
 from search.index.part import open_parts
 from search.index.records import EntryRecord
 from search.query.alignments import explained
@@ -23,7 +24,7 @@ from search.query.part_search import (
 )
 from search.query.query_model import QueryModel
 from search.query.sentence import SENTENCES_READ, IndexVocabulary
-from search.results import Alignment, Answer, Hit, SentenceHit, Span
+from search.results import Alignment, Answer, SentenceHit, Span
 from seds_core.errors import UsageError, first_names
 from seds_core.video_id import video_id_of
 
@@ -195,6 +196,10 @@ class Retriever:
             for column, of_part in part.filters().items():
                 values.setdefault(column, set()).update(of_part)
         return {column: tuple(sorted(found)) for column, found in values.items()}
+
+    def info(self) -> IndexInfo:
+        """Returns what the indexes hold, in numbers."""
+        return info_of([part.part for part in self._parts])
 
     def close(self) -> None:
         """Closes the parts, and ends the processes that queries have started."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from search.index.info import IndexInfo
 from search.index.records import EntryRecord
 from search.results import Alignment, Answer, SentenceHit, Span
 
@@ -57,5 +58,5 @@ class Searcher(Protocol):
     def filters(self) -> dict[str, tuple[str, ...]]:
         """Returns the columns that can be filtered by, and their values."""
 
-    def info(self) -> Any:  # noqa: ANN401
-        """Describes the index."""
+    def info(self) -> IndexInfo:
+        """Returns what the index holds, in numbers."""
