@@ -26,7 +26,7 @@ from search.report.scores_sections import (
 )
 from search.report.seen_videos import SeenVideo, alignments, see_sentence, see_videos
 from search.report.training_curves import curves_figures, read_curves
-from seds_core.console import messages
+from seds_core.console import messages, track
 from train.checkpoints.run_folder import RunFolder
 from train.data.retrieval_data import RetrievalData
 from train.evaluation import TieRule
@@ -81,7 +81,7 @@ class EvalReport:
                 tuple(_example(model, loaded, query, seen, device) for query in best),
                 tuple(_example(model, loaded, query, seen, device) for query in worst),
                 tuple(seen.values()),
-                {name: contact_sheet(video) for name, video in seen.items()},
+                {v.video_id: contact_sheet(v) for v in track(seen.values(), "stills")},
             )
         )
 

@@ -9,6 +9,7 @@ from search.report.markup import Content, Markup, element, joined, written
 from search.report.page import facts, figure, problem, section, table, write_page
 from search.report.stills import gone, moment_stills, preview_uri, still_list
 from search.results import Answer, Hit, Span, WordMatch
+from seds_core.console import track
 
 PREVIEWS = 10
 """First hits with a short film."""
@@ -32,7 +33,7 @@ def write_hits_page(answer: Answer, query: str, path: Path) -> None:
     )
     warnings = [problem(written(text)) for text in answer.warnings]
     overview = section("overview", "Overview", _overview(answer)) if num_hits else None
-    cards = [_card(hit) for hit in answer.hits] or [
+    cards = [_card(hit) for hit in track(answer.hits, "pictures")] or [
         element("p", "Nothing passed the filters. Leave one out, or ask for something else.")
     ]
     hits = section("hits", "Hits", *cards)

@@ -24,6 +24,9 @@ EXACT_BELOW = 14
 """Groups whose outcomes differ: so many can be swapped in all ways, which leaves nothing to
 chance."""
 
+SWAPPED_AT_ONCE = 2**22
+"""Groups that are swapped together: a bound on memory."""
+
 _ROUNDING = 1e-9
 
 
@@ -80,9 +83,14 @@ def _p_value(of_group: Float[np.ndarray, " _"], generator: np.random.Generator) 
     if len(moved) <= EXACT_BELOW:
         ways = np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1
         return float(np.mean(np.abs((1 - 2 * ways) @ moved) >= observed))
-    signs = generator.choice(np.array([-1, 1], np.int8), size=(NUM_SWAPS, len(moved)))
+    size = max(1, SWAPPED_AT_ONCE // len(moved))
+    as_far = 0
+    for start in range(0, NUM_SWAPS, size):
+        shape = min(size, NUM_SWAPS - start), len(moved)
+        swapped = (2 * generator.integers(0, 2, size=shape) - 1) @ moved
+        as_far += int(np.count_nonzero(np.abs(swapped) >= observed))
     # The outcome itself is one of the swaps, and so p is never 0.
-    return float((1 + np.count_nonzero(np.abs(signs @ moved) >= observed)) / (1 + NUM_SWAPS))
+    return (1 + as_far) / (1 + NUM_SWAPS)
 
 
 def _interval(
