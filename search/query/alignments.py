@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping
 
+import torch
+
 from search.engine.alignment import align
 from search.engine.ragged_tokens import QueryTokens
-from search.query.one_video import encode_video, open_video, query_tokens, stores_of
+from search.index.build import last_data
+from search.query.one_video import encode_video, query_tokens, stores_of
 from search.query.part_search import FoundEntry
 from search.query.sentence import SentenceQuery
 from search.results import Alignment, Span
 from seds_core.errors import UsageError
+from train.data.retrieval_data import sign_reader
+from train.data.stage_stores import open_stage_stores
 from train.evaluation.load_model import RunModel
+
+SAME = 0.02
+"""By which a coordinate of a token may differ that was encoded again, on another device maybe."""
 
 
 def explained(entry: FoundEntry, sentence: SentenceQuery, run: RunModel) -> tuple[Alignment, ...]:
@@ -41,24 +49,28 @@ def explained(entry: FoundEntry, sentence: SentenceQuery, run: RunModel) -> tupl
 
 
 def _other_streams(entry: FoundEntry, run: RunModel) -> Mapping[str, QueryTokens]:
-    """The streams that the index does not keep, where the run's stores hold the video.
+    """The streams that the index does not keep, where stores of it or of its run hold the video.
 
-    Windows of recordings are in no store.
+    Windows of recordings are rows of no store.
     """
-    rgb, pose = stores_of(run.trained_on)
     video_id = entry.record.video_id
     if entry.record.span is not None:
         return {}
-    try:
-        data = open_video(run, video_id, rgb=rgb, pose=pose)
-        if not data.videos:
-            return {}
-        signs = encode_video(run, data, video_id)
-    except (UsageError, OSError):
-        # Stores that are gone, or changed: what the index itself knows is answer enough.
-        return {}
-    found = {stream: query_tokens(signs, stream, run) for stream in signs.streams}
-    # Another store's clips of the same name would be explained by the wrong times.
-    if len(found[run.stage].tokens) != len(entry.tokens.tokens):
-        return {}
-    return {stream: tokens for stream, tokens in found.items() if stream != run.stage}
+    last = last_data(entry.part)
+    for rgb, pose in ((last.rgb, last.pose) if last else (None, None), stores_of(run.trained_on)):
+        try:
+            stores = open_stage_stores(run.stage, run.settings.keypoints, rgb=rgb, pose=pose)
+            if video_id not in stores.video_ids:
+                continue
+            signs = encode_video(run, sign_reader(stores), video_id)
+        except (UsageError, OSError):
+            # Stores that are gone or changed: what the index itself knows is answer enough.
+            continue
+        found = {stream: query_tokens(signs, stream, run) for stream in signs.streams}
+        own = found.pop(run.stage).tokens
+        # Other rows under the same id would be explained by the wrong times.
+        if own.shape == entry.tokens.tokens.shape and torch.allclose(
+            own, entry.tokens.tokens, atol=SAME
+        ):
+            return found
+    return {}

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from search.engine.ragged_tokens import QueryTokens
-from seds_core.dataset_index import IndexedVideo, write_index
 from train.batches import SignTokens, on_device
 from train.data.collation import read_signs, refuse_unusable
-from train.data.retrieval_data import RetrievalData, open_data
 from train.data.rgb_stores import RgbChoice
+from train.data.sign_reader import SignReader
 from train.evaluation.load_model import RunModel
 from train.evaluation.scoring import evaluating
 from train.model.fine_grained_similarity import unit_length
@@ -29,23 +27,12 @@ def stores_of(provenance: Mapping[str, Any]) -> tuple[RgbChoice | None, Path | N
     return choice, None if pose is None else Path(pose["path"])
 
 
-def open_video(
-    run: RunModel, video_id: str, *, rgb: RgbChoice | None, pose: Path | None
-) -> RetrievalData:
-    """Opens the stores that hold a video, for it alone; raises like ``open_data``."""
-    with TemporaryDirectory(prefix="seds-query-") as folder:
-        index = Path(folder) / "index.csv"
-        # The sentence is not read, but videos without one are no data for retrieval.
-        write_index(index, [IndexedVideo(video_id, Path(folder) / "video", text="unknown")])
-        return open_data(run.settings, run.stage, index=index, rgb=rgb, pose=pose)
-
-
-def encode_video(run: RunModel, data: RetrievalData, video_id: str) -> SignTokens:
-    """Encodes a video into tokens of unit length, on the CPU, in all streams.
+def encode_video(run: RunModel, reader: SignReader, video_id: str) -> SignTokens:
+    """Encodes a video that stores hold into tokens of unit length, on the CPU, in all streams.
 
     Raises ``UnusableVideosError`` where its numbers are not finite.
     """
-    batch = read_signs(data.reader, [data.reader.locate(video_id)])
+    batch = read_signs(reader, [reader.locate(video_id)])
     refuse_unusable(batch, [video_id])
     device = next(run.model.parameters()).device
     with evaluating(run.model, device, run.settings.evaluation.precision):

@@ -87,6 +87,7 @@ class FoundSentence:
 class FoundEntry:
     """A video or window of a part, with its tokens."""
 
+    part: Path
     record: EntryRecord
     tokens: QueryTokens
     num_entries: int
@@ -169,7 +170,9 @@ class PartSearch:
             place = places[int(scores.argmax())]
         else:
             place = min(places, key=lambda n: _distance(records[n].span, span))
-        return FoundEntry(records[place], _tokens_of(snapshot.signs, rows[place]), len(rows))
+        return FoundEntry(
+            self.part.path, records[place], _tokens_of(snapshot.signs, rows[place]), len(rows)
+        )
 
     def record(self, video_id: str) -> EntryRecord | None:
         """Returns what is known of a video's first entry."""

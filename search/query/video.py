@@ -23,15 +23,17 @@ from extract.videos.listing import ListedVideo
 from extract.videos.part import WHOLE, FrameCountChanged, VideoPart
 from search.engine.ragged_tokens import QueryTokens
 from search.index.stage_one import StageOne
-from search.query.one_video import encode_video, open_video, query_tokens
+from search.query.one_video import encode_video, query_tokens
 from search.results import Span
 from seds_core.clip_plan import timeline_length
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.provenance import Provenance
 from seds_core.store.staging import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
-from train.data.retrieval_data import RetrievalData
+from train.data.retrieval_data import sign_reader
 from train.data.rgb_stores import RgbChoice
+from train.data.sign_reader import SignReader
+from train.data.stage_stores import open_stage_stores
 from train.evaluation.load_model import RunModel
 from train.settings import MixedStore
 
@@ -97,9 +99,12 @@ class VideoEncoder:
         with self._encoding, TemporaryDirectory(prefix="seds-query-") as folder:
             self._load()
             pose, rgb, source = self._extracted(video, Path(folder))
-            data = open_video(self._run, QUERY, rgb=rgb, pose=pose)
-            warnings = tuple(self._warnings(data, source))
-            signs = encode_video(self._run, data, QUERY)
+            stores = open_stage_stores(
+                self._run.stage, self._run.settings.keypoints, rgb=rgb, pose=pose
+            )
+            reader = sign_reader(stores)
+            warnings = tuple(self._warnings(reader, source))
+            signs = encode_video(self._run, reader, QUERY)
         tokens = query_tokens(signs, self._run.stage, self._run)
         return VideoQuery(tokens, source.duration, warnings)
 
@@ -187,9 +192,9 @@ class VideoEncoder:
             # Asked for another video, the pool frees its process; left alone, it would end it.
             next(videos, None)
 
-    def _warnings(self, data: RetrievalData, source: VideoSource) -> Iterator[str]:
-        if data.reader.pose is not None:
-            seen = data.reader.read_keypoints(data.reader.locate(QUERY))
+    def _warnings(self, reader: SignReader, source: VideoSource) -> Iterator[str]:
+        if reader.pose is not None:
+            seen = reader.read_keypoints(reader.locate(QUERY))
             if not (seen.right_is_usable.any() or seen.left_is_usable.any()):
                 yield "no hand is seen well in any frame of the video: hits rest on the body alone"
         timeline = timeline_length(source.num_frames, source.frame_step)
