@@ -1,4 +1,5 @@
-# make demo: installs, turns the drawn signers' videos into two stores, trains on them, and searches
+# make demo: installs, turns the drawn signers' videos into two stores, trains on them, indexes them,
+# and searches
 # make test: installs, then runs every check
 # make bench: installs, then measures every claim and writes benchmarks/RESULTS.md
 # All create and use .venv in this folder, with uv where it is installed and pip elsewhere.
@@ -44,6 +45,10 @@ demo: $(INSTALLED)
 	$(BIN)/seds-train --stage fusion --pipeline demo --runs demo/runs --name fusion \
 		$$(test -e demo/runs/fusion/last.pt && echo --resume)
 	$(BIN)/seds-eval --run demo/runs/fusion --split test
+	$(BIN)/seds-search build --run demo/runs/fusion --rgb demo/rgb.zarr --pose demo/pose.zarr --out demo/index
+	for sentence in "tomorrow you will buy a flower" "my mother writes a letter" "bread for a child"; do \
+		echo; $(BIN)/seds-search query demo/index "$$sentence" --filter split=test -k 3 || exit; done
+	@echo; echo "Search in your browser: $(BIN)/seds-search serve demo/index"
 
 test: $(INSTALLED)
 	$(MAKE) check

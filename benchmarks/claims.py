@@ -147,6 +147,7 @@ NO_BENCHMARKS = {
     "claims.py": "lists the others",
     "measurement.py": "is what the others share",
     "first_class.py": "looks at one store",
+    "real_signs.py": "extracts and trains for hours; docs/real-signs.md has its results",
     "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
     "mutations.py": "breaks the source and asks the tests, for the better part of an hour",
     "house.py": "measures the source text, and which files commands pass through",

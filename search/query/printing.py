@@ -12,7 +12,7 @@ from search.results import Alignment, Answer, Hit, SentenceHit, Span, WordMatch
 from seds_core.console import messages, print_json, results, warn
 
 BEST_WORDS = 3
-"""Of each hit that the table shows."""
+"""Of each hit that are shown."""
 
 VIDEOS_SHOWN = 3
 """Of each sentence that the table shows."""
@@ -33,24 +33,17 @@ def print_answer(answer: Answer, query: str, *, as_json: bool) -> None:
             }
         )
         return
-    has_words = any(hit.matches for hit in answer.hits)
-    table = Table(title=escape(query), title_justify="left")
-    for column in ("rank", "score"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("video", "moment", "sentence", *["best words"] * has_words):
-        table.add_column(column, overflow="fold")
+    results.print(f"[bold]{escape(query)}[/]")
     for hit in answer.hits:
-        path = escape(str(hit.path))
-        place = f"[red]gone: {path}[/]" if hit.is_gone else f"[dim]{path}[/]"
-        cells = [
-            f"{hit.rank}",
-            f"{hit.score:.4f}",
-            f"{escape(hit.video_id)}\n{place}",
-            _span(hit.span) if hit.span else "whole",
-            escape(hit.text),
+        where = f", {_span(hit.span)}" if hit.span else ""
+        gone = "  [red]the file is gone[/]" if hit.is_gone else ""
+        lines = [
+            f"{escape(hit.video_id)}{where}",
+            f"[dim]{escape(_short(hit.path))}[/]{gone}",
+            *[_best_words(hit.matches)] * bool(hit.matches),
         ]
-        table.add_row(*cells, *[_best_words(hit.matches)] * has_words)
-    results.print(table)
+        results.print(f"{hit.rank:>3}  {hit.score:.4f}  {escape(hit.text) or '(no sentence)'}")
+        results.print("\n".join(f"{'':13}{line}" for line in lines))
     certainty = "certainly the best" if answer.exact else "the best of the candidates"
     results.print(
         f"{len(answer.hits):,} hits, {certainty} of {answer.num_searched:,}, in "
@@ -165,9 +158,14 @@ def alignment_values(alignment: Alignment) -> dict[str, Any]:
 
 def _best_words(matches: Sequence[WordMatch]) -> str:
     best = sorted(matches, key=lambda match: -match.similarity)[:BEST_WORDS]
-    return "\n".join(
+    return ", ".join(
         f"{escape(match.word)} {match.similarity:.2f} at {_span(match.span)}" for match in best
     )
+
+
+def _short(path: Path) -> str:
+    """Returns the path as the user would type it, where it lies below the working folder."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _span(span: Span) -> str:

@@ -82,7 +82,7 @@ def test_sentences_need_exactly_one_video(index):
     assert [hit.rank for hit in hits] == [1, 2]
 
 
-def test_the_table_names_score_video_words_and_files_that_are_gone(index, capsys):
+def test_the_hits_name_score_video_words_and_files_that_are_gone(index, capsys):
     from search.query.command import ask
     from search.query.printing import print_answer
 
@@ -90,7 +90,7 @@ def test_the_table_names_score_video_words_and_files_that_are_gone(index, capsys
     print_answer(answer, question, as_json=False)
     text = shown(capsys)
     for hit in answer:
-        assert f"{hit.rank} {hit.score:.4f} {hit.video_id} whole" in text
+        assert f"{hit.rank} {hit.score:.4f} {hit.text or '(no sentence)'} {hit.video_id}" in text
         assert f"gone: {hit.path}" in text
         best = max(hit.matches, key=lambda match: match.similarity)
         assert f"{best.word} {best.similarity:.2f} at {best.span.start:.2f}-" in text
