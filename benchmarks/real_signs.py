@@ -19,9 +19,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from search.query.retriever import Retriever
 
 from extract.videos.video_writing import write_video
+from search.query.retriever import Retriever
 from search.results import Hit, Span
 from seds_core.dataset_index import IndexedVideo, read_index, write_index
 

@@ -91,7 +91,7 @@ def test_the_hits_name_score_video_words_and_files_that_are_gone(index, capsys):
     text = shown(capsys)
     for hit in answer:
         assert f"{hit.rank} {hit.score:.4f} {hit.text or '(no sentence)'} {hit.video_id}" in text
-        assert f"gone: {hit.path}" in text
+        assert f"{hit.path} the file is gone" in text
         best = max(hit.matches, key=lambda match: match.similarity)
         assert f"{best.word} {best.similarity:.2f} at {best.span.start:.2f}-" in text
     assert "2 hits, certainly the best of 20" in text
