@@ -126,6 +126,7 @@ class Retriever:
         Raises like :class:`~search.query.video.VideoEncoder`.
         """
         encode = self._model.videos()
+        encode.prepare()
         began = time.perf_counter()
         found = encode(Path(path), trim)
         windows = self.identity.windows
