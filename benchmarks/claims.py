@@ -153,6 +153,7 @@ NO_BENCHMARKS = {
     "house.py": "measures the source text, and which files commands pass through",
     "called_files.py": "is the part of house.py that runs commands",
     "store_damage.py": "breaks stores at random, and measures nothing",
+    "search_endurance.py": "changes an index at random under readers, and measures nothing",
     "search_tokens.py": "makes what the other scripts of search measure, from a trained run",
     "search_speed.py": "needs a trained run and half an hour; DESIGN.md has its results",
     "search_million.py": "needs a trained run, 9 GB and half an hour; DESIGN.md has its results",

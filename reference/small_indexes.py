@@ -129,7 +129,9 @@ RUN_SETTINGS = {
 }
 
 
-def small_run(folder, stage="fusion", name="run", padding="masked", seed=0, data=None):
+def small_run(
+    folder, stage="fusion", name="run", padding="masked", seed=0, data=None, frames="all"
+):
     """Writes the checkpoint of an untrained small model, as a run's folder; returns its path.
 
     ``data`` are paths of ``index``, ``rgb`` and ``pose``; without it, the small stores are made.
@@ -139,6 +141,7 @@ def small_run(folder, stage="fusion", name="run", padding="masked", seed=0, data
     data = data or small_data_set(folder)
     values = RUN_SETTINGS | {
         "data": RUN_SETTINGS["data"] | data,
+        "keypoints": RUN_SETTINGS["keypoints"] | {"frames": frames},
         "similarity": {"padding": padding},
     }
     settings = TrainSettings.model_validate(values)

@@ -169,19 +169,24 @@ class PartWriter:
             number = folder.name.removeprefix("generation-")
             if number.isdecimal() and int(number) != current:
                 remove_unless_read(folder)
-        old = self.connection.execute(
-            "SELECT DISTINCT generation FROM projections WHERE generation < ?", (current,)
+        rows = self.connection.execute(
+            "SELECT generation FROM projections WHERE generation < ?", (current,)
         ).fetchall()
-        gone = [(number,) for (number,) in old if not generation_folder(self.path, number).exists()]
+        old = [number for (number,) in rows]
+        gone = [number for number in old if not generation_folder(self.path, number).exists()]
         if not gone:
             return
+        # A record that another one replaced is still looked up by whoever reads the generation in
+        # which that happened.
+        read = [current, *(number for number in old if number not in gone)]
         with writing(self.path, self.connection):
             for table in ("entries", "sentences", "projections"):
-                self.connection.executemany(f"DELETE FROM {table} WHERE generation = ?", gone)
+                self.connection.executemany(
+                    f"DELETE FROM {table} WHERE generation = ?", [(number,) for number in gone]
+                )
             self.connection.execute(
-                "DELETE FROM records WHERE id NOT IN (SELECT record FROM entries) "
-                "AND (retired IS NULL OR retired < ?)",
-                (current,),
+                "DELETE FROM records WHERE id NOT IN (SELECT record FROM entries) AND "
+                f"(retired IS NULL OR retired NOT IN ({', '.join(map(str, read))}))"
             )
         with naming_state(self.path):
             self.connection.execute("PRAGMA incremental_vacuum").fetchall()
