@@ -159,6 +159,8 @@ NO_BENCHMARKS = {
     "search_million.py": "needs a trained run, 9 GB and half an hour; DESIGN.md has its results",
     "search_rivals.py": "needs environments with other engines; DESIGN.md has its results",
     "search_rival_engines.py": "is the part of search_rivals.py that runs in them",
+    "search_serving.py": "needs an index and four minutes; DESIGN.md has its results",
+    "hostile_requests.py": "is what search_serving.py sends",
     "training_damage.py": "breaks stores and runs at random, and measures nothing",
 }
 """Scripts that no claim runs, and why."""

@@ -157,7 +157,9 @@ class Guard:
 
 def _head_bytes(scope: Scope) -> int:
     lines = [scope.get("raw_path") or b"", scope["query_string"]]
-    return sum(map(len, lines)) + sum(len(name) + len(value) for name, value in scope["headers"])
+    return sum(map(len, lines)) + sum(
+        len(name) + len(value) + 4 for name, value in scope["headers"]
+    )
 
 
 def _has_port(host: str) -> bool:

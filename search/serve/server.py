@@ -67,6 +67,8 @@ def serve(
     logging.basicConfig(
         level="WARNING", format="%(message)s", handlers=[RichHandler(console=messages)]
     )
+    # Whoever sends what is no HTTP should not fill the log as well.
+    logging.getLogger("uvicorn.error").setLevel("ERROR")
     # The address first: loading takes long, and a port that is taken is told at once.
     with ExitStack() as running:
         listener = running.enter_context(_listening(settings))
