@@ -1,6 +1,7 @@
 """Errors as the API tells them: a status, a sentence, and no path of the server's disk."""
 
 import logging
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,11 +26,15 @@ class ApiError(Exception):
         self.status, self.sentence, self.retry_after = status, sentence, retry_after
 
 
+# The folders of an absolute path, up to its last part; no slash within a word, as in and/or.
+_FOLDERS = re.compile(r"(?<![\w/])/(?:[^\s/'\"]+/)*")
+
+
 class PathFilter:
     """Takes the folders of the server's disk out of sentences that were written for its owner."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        """``folders`` are the indexes and what they were made from."""
+        """``folders`` are known ones, whose names may hold blanks; others are told by a slash."""
         names = {str(folder) for folder in folders} | {str(Path.home()), str(Path.cwd())}
         # The longest first: a folder may lie in another one.
         self._folders = sorted((n for n in names if n != "/"), key=len, reverse=True)
@@ -38,7 +43,7 @@ class PathFilter:
         """Returns the sentence with the last part only of each folder."""
         for folder in self._folders:
             sentence = sentence.replace(folder, Path(folder).name)
-        return sentence
+        return _FOLDERS.sub("", sentence)
 
 
 def add_error_handlers(app: FastAPI, without_paths: PathFilter) -> None:
@@ -66,7 +71,7 @@ def _told(error: Exception) -> tuple[int, str, int | None]:
         case BusyError():
             return 503, str(error), error.retry_after
         case VideoNotInIndexError():
-            return 404, str(error), None
+            return 404, "the index has no video of this id", None
         case UsageError():
             return 400, str(error), None
         case VideoError():

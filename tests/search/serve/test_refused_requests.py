@@ -2,10 +2,12 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from search_stand_in import record
 
+from search.serve.errors import PathFilter
 from search.serve.guard import SECURITY_HEADERS, RateLimit
 from seds_core.errors import UnavailableError, UsageError
 
@@ -216,6 +218,19 @@ def test_errors_name_no_path_of_the_disk(make_client, retriever, tmp_path, error
     assert response.status_code == status
     assert "secret" not in response.text
     assert str(tmp_path) not in response.text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("no video of /srv/my signs/index has it", "no video of index has it"),
+        ("the run /data/runs/a is gone", "the run a is gone"),
+        ("'/data/a.csv': and/or 3/4", "'a.csv': and/or 3/4"),
+        ("(/data/x/y)", "(y)"),
+    ],
+)
+def test_folders_are_taken_out_of_sentences(sentence, told):
+    assert PathFilter([Path("/srv/my signs/index")])(sentence) == told
 
 
 def test_answers_hold_no_paths(client, videos):
