@@ -49,6 +49,8 @@ class Hit:
     """Split and all further columns of the data set's index, such as signer."""
     part: str
     """Which part of the index holds it."""
+    start: float = 0.0
+    """Seconds of the file at which the video begins; moments and words count from there."""
 
     @property
     def is_gone(self) -> bool:

@@ -248,6 +248,7 @@ class PartSearch:
                     matches=self._matches(snapshot, query, rows, found),
                     columns=record.columns,
                     part=str(snapshot.part),
+                    start=record.start,
                 )
             )
             if len(hits) == query.k:

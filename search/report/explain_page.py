@@ -17,7 +17,7 @@ from search.report.alignment_view import (
 )
 from search.report.markup import Content, element, joined, written
 from search.report.page import facts, problem, section, write_page
-from search.report.stills import gone, moment_stills, opened, still_list, stills_at
+from search.report.stills import gone, moment_pictures, still_list, stills_at
 from search.results import Alignment
 
 MOST_STILLS = 16
@@ -91,13 +91,11 @@ def _stills(record: EntryRecord, alignment: Alignment) -> Content:
     spans = np.array(alignment.clips).reshape(-1, 2)
     try:
         if not len(spans) or not np.isfinite(spans).all():
-            stills = moment_stills(record.path, record.columns, record.span, MOST_STILLS)
+            stills, _ = moment_pictures(record, MOST_STILLS, with_film=False)
         else:
             middles = spans.mean(axis=1)
             few = np.linspace(0, len(middles) - 1, min(MOST_STILLS, len(middles))).round()
-            offset = record.span.start if record.span else 0.0
-            source = opened(record.path, record.columns, record.span)
-            stills = stills_at(source, (middles[few.astype(int)] - offset).tolist(), offset)
+            stills = stills_at(record, middles[few.astype(int)].tolist())
     except VideoError as error:
         return gone(error)
     if len(spans) <= MOST_STILLS:

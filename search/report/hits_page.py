@@ -7,7 +7,7 @@ from extract.videos.part import VideoError
 from search.report.charts import lanes
 from search.report.markup import Content, Markup, element, joined, written
 from search.report.page import facts, figure, problem, section, table, write_page
-from search.report.stills import gone, moment_stills, preview_uri, still_list
+from search.report.stills import gone, moment_pictures, still_list
 from search.results import Answer, Hit, Span, WordMatch
 from seds_core.console import track
 
@@ -93,8 +93,7 @@ def _pictures(hit: Hit) -> tuple[Content, Content]:
     if hit.rank > PICTURED:
         return None, None
     try:
-        stills = moment_stills(hit.path, hit.columns, hit.span, STILLS)
-        film = preview_uri(hit.path, hit.columns, hit.span) if hit.rank <= PREVIEWS else None
+        stills, film = moment_pictures(hit, STILLS, with_film=hit.rank <= PREVIEWS)
     except VideoError as error:
         return None, gone(error)
     if film is None:

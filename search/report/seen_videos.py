@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 from torch import Tensor, nn
 
 from extract.inspection.pictures import Annotation, read_annotation
 from search.engine.alignment import align
 from search.engine.ragged_tokens import QueryTokens
+from search.index.adding import clip_spans
+from search.index.reading import WholeVideos
 from search.report.stills import STILL_WIDTH, Still, evenly, jpeg_uri
 from search.results import Alignment, Span
 from seds_core.store.reader import StoreReader
 from train.batches import on_device
-from train.data.collation import read_signs
+from train.data.collation import collate_signs
 from train.data.retrieval_data import RetrievalData
 from train.evaluation.load_model import LoadedModel
 from train.evaluation.scoring import encode_text, evaluating
@@ -94,8 +96,9 @@ def see_videos(
     names = list(dict.fromkeys(video_ids))
     for start in range(0, len(names), settings.batch_size):
         some = names[start : start + settings.batch_size]
-        reader = loaded.data.reader
-        signs = on_device(read_signs(reader, [reader.locate(name) for name in some]), device)
+        reader = WholeVideos(loaded.data.reader)
+        read = [reader.read(loaded.data.reader.locate(name)) for name in some]
+        signs = on_device(collate_signs([video.example for video in read], reader.layout), device)
         with evaluating(loaded.model, device, settings.precision):
             with recorded_attention(loaded.model.fusion) as recorded:
                 tokens = loaded.model.encode_signs(signs)
@@ -108,7 +111,7 @@ def see_videos(
             found[name] = SeenVideo(
                 name,
                 texts[name],
-                clip_spans(annotation, num_real - 1),
+                spans_of(read[row].clip_bounds, annotation, num_real - 1),
                 {
                     stream: QueryTokens(values[row], is_real[row])
                     for stream, values in units.items()
@@ -158,14 +161,14 @@ def store_paths(data: RetrievalData) -> list[Any]:
     return [store.path for store in (*reader.rgb, reader.pose) if store is not None]
 
 
-def clip_spans(annotation: Annotation, num_clips: int) -> tuple[Span, ...]:
-    """Returns when each clip begins and ends, in seconds of the video."""
-    clips = annotation.clips
-    if clips is None or len(clips.first_frames) != num_clips:
+def spans_of(
+    bounds: Int32[np.ndarray, "clip 2"], annotation: Annotation, num_clips: int
+) -> tuple[Span, ...]:
+    """Returns when each clip begins and ends, in seconds of the video; NaN where not known."""
+    spans = clip_spans(bounds, annotation.fps or None)
+    if len(spans) != num_clips:
         return (Span(float("nan"), float("nan")),) * num_clips
-    ends = clips.end_frames.clip(max=annotation.num_frames)
-    starts, ends = clips.first_frames / annotation.fps, ends / annotation.fps
-    return tuple(Span(*times) for times in zip(starts.tolist(), ends.tolist(), strict=True))
+    return tuple(Span(*times) for times in spans.astype(float).tolist())
 
 
 @contextmanager

@@ -2,20 +2,22 @@
 
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from extract.videos.frame import Frame
 from extract.videos.frame_source import FrameSource, open_frames
-from extract.videos.part import SHORTEST_STEP, VideoError, read_part
+from extract.videos.part import VideoError, VideoPart
 from extract.videos.video_writing import write_video
+from search.index.records import EntryRecord
 from search.report.markup import Markup, element
 from search.report.page import problem
-from search.results import Span
+from search.results import Hit
 
 STILL_WIDTH = 168
 JPEG_QUALITY = 78
@@ -26,6 +28,12 @@ PREVIEW_RATE = 15.0
 """Frames a second at most."""
 PREVIEW_QUALITY = 30
 """x264's constant rate factor: small, and signs can still be read."""
+
+Shown: TypeAlias = Hit | EntryRecord
+"""What a page shows: a video, or a moment of it."""
+
+MUCH_LONGER = 1.0
+"""Seconds by which a file is longer than its video, which then is a part of it."""
 
 FOLDER_RATE = 25.0
 """Frames a second of a folder of images; only the times beside the stills depend on it."""
@@ -41,49 +49,70 @@ class Still:
     """A JPEG as ``data:``."""
 
 
-def opened(path: Path, columns: Mapping[str, str], span: Span | None = None) -> FrameSource:
-    """Opens a video, or a span of it.
+def opened(shown: Shown) -> FrameSource:
+    """Opens what is to be shown: a video, which may be a part of a recording, or its moment.
 
-    ``columns`` are those of its data set's index: they may say that it is a part of the recording
-    at ``path``. Raises ``VideoError`` for what cannot be read.
+    Raises ``VideoError`` for what cannot be read.
     """
-    try:
-        part = read_part(columns)
-    except ValueError as error:
-        raise VideoError(path, str(error)) from None
-    if span is not None and not path.is_dir():
-        start = part.start or 0.0
-        part = replace(part, start=start + span.start, end=start + span.end)
-    return open_frames(path, FOLDER_RATE, part=part)
+    start, duration, span = shown.start, shown.duration, shown.span
+    if shown.path.is_dir():
+        return open_frames(shown.path, FOLDER_RATE)
+    if span is not None:
+        part = VideoPart(start + span.start, start + span.end)
+        return open_frames(shown.path, FOLDER_RATE, part=part)
+    part = VideoPart(start, None if duration is None else start + duration)
+    if start:
+        return open_frames(shown.path, FOLDER_RATE, part=part)
+    whole = open_frames(shown.path, FOLDER_RATE)
+    # The beginning of a recording is a part too.
+    if duration is not None and whole.properties.duration > duration + MUCH_LONGER:
+        return open_frames(shown.path, FOLDER_RATE, part=part)
+    return whole
 
 
-def chosen_frames(source: FrameSource, seconds: Sequence[float]) -> Iterator[tuple[int, Frame]]:
-    """Yields the number and content of the frame at each time, each frame once, in order.
-
-    Raises ``VideoError`` where the video cannot be read so far.
-    """
+def stills_at(shown: Shown, seconds: Sequence[float]) -> list[Still]:
+    """Returns the frames at some times of the video. Raises ``VideoError``."""
+    source, first = opened(shown), shown.span.start if shown.span else 0.0
     known = source.properties
     last = max(0, known.num_frames - 1)
     # A frame is shown from its time on; differences of times are rounded.
-    wanted = {min(last, max(0, int(time * known.fps + 1e-4))) for time in seconds}
-    # Read in order: seeking would not hit frames exactly.
-    for index, frame in enumerate(source.frames()):
-        if index in wanted:
-            yield index, frame
-        if index >= max(wanted):
-            return
-
-
-def stills_at(source: FrameSource, seconds: Sequence[float], offset: float = 0.0) -> list[Still]:
-    """Returns the frames at some times; ``offset`` is where the source begins in its video.
-
-    Raises ``VideoError`` where the video cannot be read.
-    """
-    fps = source.properties.fps
+    wanted = {min(last, max(0, int((time - first) * known.fps + 1e-4))) for time in seconds}
     return [
-        Still(offset + index / fps, jpeg_uri(scaled(frame, STILL_WIDTH)))
-        for index, frame in chosen_frames(source, seconds)
+        Still(first + index / known.fps, jpeg_uri(scaled(frame, STILL_WIDTH)))
+        for index, frame in zip(range(max(wanted) + 1), source.frames(), strict=False)
+        if index in wanted
     ]
+
+
+def moment_pictures(
+    shown: Shown, num_stills: int, *, with_film: bool
+) -> tuple[list[Still], str | None]:
+    """Returns evenly spaced stills, and the first seconds as a small film where one is wanted.
+
+    Raises ``VideoError`` for what cannot be read.
+    """
+    source, first = opened(shown), shown.span.start if shown.span else 0.0
+    known = source.properties
+    wanted = {int(number) for number in evenly(float(known.num_frames), num_stills)}
+    step = max(1, round(known.fps / PREVIEW_RATE))
+    num_filmed = min(known.num_frames, int(PREVIEW_SECONDS * known.fps)) if with_film else 0
+    stills: list[Still] = []
+    film: list[Frame] = []
+    # Read in order, and once: seeking would not hit frames exactly.
+    for index, frame in zip(range(max(*wanted, num_filmed) + 1), source.frames(), strict=False):
+        if index in wanted:
+            stills.append(Still(first + index / known.fps, jpeg_uri(scaled(frame, STILL_WIDTH))))
+        if index < num_filmed and not index % step:
+            film.append(even_sided(scaled(frame, PREVIEW_WIDTH)))
+    return stills, film_uri(film, known.fps / step) if film else None
+
+
+def film_uri(frames: Sequence[Frame], frame_rate: float) -> str:
+    """Returns an H.264 film as ``data:``."""
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "film.mp4"
+        write_video(film, frames, frame_rate, quality=PREVIEW_QUALITY)
+        return f"data:video/mp4;base64,{b64encode(film.read_bytes()).decode()}"
 
 
 def evenly(duration: float, count: int) -> list[float]:
@@ -93,36 +122,6 @@ def evenly(duration: float, count: int) -> list[float]:
     [1.0, 3.0, 5.0, 7.0]
     """
     return [duration * (n + 0.5) / count for n in range(count)]
-
-
-def moment_stills(
-    path: Path, columns: Mapping[str, str], span: Span | None, count: int
-) -> list[Still]:
-    """Returns evenly spaced stills of a video or of a span. Raises ``VideoError``."""
-    source = opened(path, columns, span)
-    times = evenly(source.properties.duration, count)
-    return stills_at(source, times, span.start if span else 0.0)
-
-
-def preview_uri(path: Path, columns: Mapping[str, str], span: Span | None) -> str:
-    """Returns the first seconds of a video or span as a small film. Raises ``VideoError``."""
-    source = opened(path, columns, span)
-    known = source.properties
-    step = max(1, round(known.fps / PREVIEW_RATE))
-    num_frames = min(known.num_frames, max(SHORTEST_STEP, int(PREVIEW_SECONDS * known.fps)))
-    with tempfile.TemporaryDirectory() as folder:
-        film = Path(folder) / "preview.mp4"
-        write_video(
-            film,
-            (
-                even_sided(scaled(frame, PREVIEW_WIDTH))
-                for index, frame in zip(range(num_frames), source.frames(), strict=False)
-                if index % step == 0
-            ),
-            known.fps / step,
-            quality=PREVIEW_QUALITY,
-        )
-        return f"data:video/mp4;base64,{b64encode(film.read_bytes()).decode()}"
 
 
 def scaled(frame: Frame, width: int) -> Frame:

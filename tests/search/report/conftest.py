@@ -88,14 +88,14 @@ def read_page():
 def write_film(tmp_path):
     """Writes a video of 30 frames at 10 a second; frame n is n times 8 bright."""
 
-    def write(name="film.mp4", num_frames=30):
+    def write(name="film.mp4", num_frames=30, frame_rate=10.0):
         import numpy as np
 
         from extract.videos.video_writing import write_video
 
         path = tmp_path / name
         frames = (np.full((48, 64, 3), min(255, 8 * n), np.uint8) for n in range(num_frames))
-        write_video(path, frames, 10.0)
+        write_video(path, frames, frame_rate)
         return path
 
     return write

@@ -43,12 +43,26 @@ def test_a_hit_is_told_and_shown(tmp_path, read_page, write_film):
     assert "sun at 0.50 to 1.00 s" in drawing["aria-label"]
 
 
+def decoded(still):
+    import cv2
+    import numpy as np
+
+    content = base64.b64decode(still.uri.partition(",")[2])
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+
+
+def shown_frames(shown):
+    from search.report.stills import opened
+
+    return [frame.mean() / 8 for frame in opened(shown).frames()]
+
+
 def test_a_preview_is_a_film_of_the_moment(tmp_path, write_film):
     from extract.videos.frame_source import open_frames
-    from search.report.stills import preview_uri
+    from search.report.stills import moment_pictures
     from search.results import Span
 
-    uri = preview_uri(write_film(), {}, Span(1.0, 2.0))
+    _, uri = moment_pictures(hit(1, write_film(), span=Span(1.0, 2.0)), 2, with_film=True)
     film = tmp_path / "preview.mp4"
     film.write_bytes(base64.b64decode(uri.partition(",")[2]))
     means = [frame.mean() for frame in open_frames(film, 25.0).frames()]
@@ -57,43 +71,75 @@ def test_a_preview_is_a_film_of_the_moment(tmp_path, write_film):
     assert means[-1] == pytest.approx(160, abs=5)
 
 
-def test_stills_are_frames_of_the_moment(write_film):
-    import cv2
-    import numpy as np
+def test_a_preview_has_fewer_frames_and_an_end(tmp_path, write_film):
+    from extract.videos.frame_source import open_frames
+    from search.report.stills import moment_pictures
 
-    from search.report.stills import moment_stills
+    path = write_film(num_frames=240, frame_rate=30.0)
+    _, uri = moment_pictures(hit(1, path, duration=8.0), 1, with_film=True)
+    film = tmp_path / "preview.mp4"
+    film.write_bytes(base64.b64decode(uri.partition(",")[2]))
+    known = open_frames(film, 25.0).properties
+    assert (known.num_frames, known.fps) == (90, 15)  # six seconds
+
+
+def test_stills_are_frames_of_the_moment(write_film):
+    from search.report.stills import moment_pictures
     from search.results import Span
 
-    stills = moment_stills(write_film(), {}, Span(1.0, 2.0), 2)
+    stills, film = moment_pictures(hit(1, write_film(), span=Span(1.0, 2.0)), 2, with_film=False)
+    assert film is None
     assert [still.seconds for still in stills] == pytest.approx([1.2, 1.8], abs=0.11)
     for still in stills:
-        content = base64.b64decode(still.uri.partition(",")[2])
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        assert picture.mean() == pytest.approx(80 * still.seconds, abs=6)
-
-
-def test_a_video_may_be_a_part_of_a_recording(write_film):
-    from search.report.stills import moment_stills, opened
-    from search.results import Span
-
-    columns = {"start": "1", "end": "2.5", "signer": "Ada"}
-    path = write_film()
-    assert opened(path, columns).properties.duration == pytest.approx(1.6)
-    # A moment counts from the beginning of the part.
-    source = opened(path, columns, Span(0.5, 1.0))
-    assert next(iter(source.frames())).mean() == pytest.approx(8 * 15, abs=6)
-    assert moment_stills(path, columns, Span(0.5, 1.0), 1)[0].seconds == pytest.approx(
-        0.8, abs=0.11
-    )
+        assert decoded(still).mean() == pytest.approx(80 * still.seconds, abs=6)
 
 
 @pytest.mark.parametrize(
-    ("columns", "reason"), [({}, "does not exist"), ({"start": "soon"}, "start is 'soon'")]
+    ("others", "first", "last"),
+    [
+        ({}, 0, 29),
+        ({"duration": None}, 0, 29),
+        ({"start": 1.0, "duration": 0.5}, 10, 15),  # a part of a recording
+        ({"start": 1.0, "duration": None}, 10, 29),
+        ({"duration": 1.0}, 0, 10),  # the beginning of one
+        ({"duration": 2.9}, 0, 29),  # a store that counts a frame less
+        ({"start": 0.5, "span": (1.0, 1.5)}, 15, 20),  # its moments count from its beginning
+    ],
+)
+def test_a_video_may_be_a_part_of_a_recording(others, first, last, write_film):
+    from search.results import Span
+
+    if "span" in others:
+        others = others | {"span": Span(*others["span"])}
+    numbers = shown_frames(hit(1, write_film(), **others))
+    assert numbers[0] == pytest.approx(first, abs=0.7)
+    assert numbers[-1] == pytest.approx(last, abs=0.7)
+
+
+def test_stills_at_times_of_a_moment(write_film):
+    from search.report.stills import stills_at
+    from search.results import Span
+
+    shown = hit(1, write_film(), start=0.5, span=Span(1.0, 2.0))
+    stills = stills_at(shown, [1.2, 1.7, 1.7, 9.0])
+    assert [still.seconds for still in stills] == pytest.approx([1.2, 1.7, 2.0])
+    assert decoded(stills[0]).mean() == pytest.approx(8 * 17, abs=6)
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({}, "does not exist"),
+        ({"start": 99.0}, "does not exist"),
+        ({"name": "film.mp4", "start": 99.0}, "the part begins at 99 s"),
+    ],
 )
 def test_a_video_that_is_gone_is_told_and_others_go_on(
-    columns, reason, tmp_path, read_page, write_film
+    others, reason, tmp_path, read_page, write_film
 ):
-    lost = hit(1, tmp_path / "gone.mp4", columns=columns)
+    others = dict(others)
+    write_film()
+    lost = hit(1, tmp_path / others.pop("name", "gone.mp4"), **others)
     page = written(tmp_path, read_page, answer(lost, hit(2, write_film())))
     assert f"No pictures: {reason}" in page.text
     assert "video-1" in page.text
