@@ -159,7 +159,7 @@ def _plain(values: Any) -> Any:  # noqa: ANN401 - any value of a dataclass
     return str(values) if isinstance(values, Path) else values
 
 
-def _size(num_bytes: float) -> str:
+def _size(num_bytes: float | int) -> str:
     """In words: ``1.5 MB``."""
     size, units = float(num_bytes), ["B", "KB", "MB", "GB", "TB"]
     while size >= 1000 and len(units) > 1:
