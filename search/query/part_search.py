@@ -183,10 +183,11 @@ class PartSearch:
         """Returns column -> values of live entries."""
         return self.part.snapshot().filter_values()
 
-    def some_sentences(self, first: int, end: int) -> list[str]:
-        """Returns sentences of the part by their rows, as many as there are."""
+    def some_sentences(self, first: int, end: int) -> tuple[list[str], int]:
+        """Returns sentences of the part by their rows, and how many there are in all."""
         snapshot = self.part.snapshot()
-        return snapshot.texts(range(first, min(end, len(snapshot.sentences))))
+        total = len(snapshot.sentences)
+        return snapshot.texts(range(first, max(first, min(end, total)))), total
 
     # A thread that comes with another version makes another engine, and those that search go on in
     # theirs: making one costs little, as it holds no tokens.

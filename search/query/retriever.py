@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
+from rich.markup import escape
+
 from search.engine.ragged_tokens import QueryTokens
 from search.index.identity import IndexIdentity
 from search.index.info import IndexInfo, info_of
@@ -25,6 +27,7 @@ from search.query.part_search import (
 from search.query.query_model import QueryModel
 from search.query.sentence import SENTENCES_READ, IndexVocabulary
 from search.results import Alignment, Answer, SentenceHit, Span
+from seds_core.console import warn
 from seds_core.errors import UsageError, first_names
 from seds_core.video_id import video_id_of
 
@@ -154,16 +157,18 @@ class Retriever:
         """
         _check_count(k)
         if isinstance(video, Path):
-            tokens = self._model.videos()(video, trim).tokens
+            found = self._model.videos()(video, trim)
+            tokens = found.tokens
+            _warn(found.warnings)
         else:
             tokens = self._meant(video, trim).tokens
         scores: dict[str, float] = {}
         ids: dict[str, list[str]] = {}
         for part in self._parts:
-            for found in part.sentences(tokens, k, exact=exact):
+            for hit in part.sentences(tokens, k, exact=exact):
                 # Parts may share a sentence; by another device its score may differ in a last bit.
-                scores[found.text] = max(found.score, scores.get(found.text, -2.0))
-                ids.setdefault(found.text, []).extend(found.video_ids)
+                scores[hit.text] = max(hit.score, scores.get(hit.text, -2.0))
+                ids.setdefault(hit.text, []).extend(hit.video_ids)
         best = sorted(scores, key=lambda text: (-scores[text], text))[:k]
         return [
             SentenceHit(rank, text, scores[text], tuple(dict.fromkeys(ids[text]))[:MAX_VIDEO_IDS])
@@ -180,6 +185,7 @@ class Retriever:
         :class:`VideoNotInIndexError` and ``SentenceError``.
         """
         query = self._model.sentences()(sentence)
+        _warn(query.warnings)
         entry = self._entry(video_id, span, query.tokens)
         return explained(entry, query, self._model.run())
 
@@ -187,7 +193,9 @@ class Retriever:
         """Returns what is known of a whole video; raises :class:`VideoNotInIndexError`."""
         for part in self._parts:
             if record := part.record(video_id_of(video_id)):
-                return replace(record, span=None)
+                # The clips of a window are not those of the recording.
+                clips = record.clip_spans[:0] if record.span else record.clip_spans
+                return replace(record, span=None, clip_spans=clips)
         raise self._not_there(video_id)
 
     def filters(self) -> dict[str, tuple[str, ...]]:
@@ -257,12 +265,20 @@ class Retriever:
 
     def _learned(self) -> IndexVocabulary:
         """The words of the index's sentences, those of new ones too."""
+        vocabulary = self._vocabulary
         with self._learning:
             for number, part in enumerate(self._parts):
-                new = part.some_sentences(self._num_learned[number], SENTENCES_READ)
-                self._vocabulary.learn(new)
+                new, total = part.some_sentences(self._num_learned[number], SENTENCES_READ)
+                vocabulary.learn(new)
                 self._num_learned[number] += len(new)
-            return self._vocabulary
+                vocabulary.is_complete &= total <= SENTENCES_READ
+            return vocabulary
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    """Tells what an answer without warnings of its own cannot say."""
+    for warning in warnings:
+        warn(escape(warning))
 
 
 def _check_count(k: int) -> None:

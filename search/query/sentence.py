@@ -43,6 +43,8 @@ class IndexVocabulary:
 
     words: set[str] = field(default_factory=set)
     scripts: set[str] = field(default_factory=set)
+    is_complete: bool = True
+    """Whether all sentences are known; a large index is read in part."""
 
     def learn(self, sentences: Collection[str]) -> None:
         """Adds the words of some sentences."""
@@ -158,7 +160,11 @@ def _warnings(
             f"{_quoted(foreign)} is written in {' and '.join(scripts)} letters, and the text "
             f"encoder, {ENGLISH_ONLY[encoder]}, has learned English: hits will be arbitrary"
         )
-    elif known.words and not any(word.casefold() in known.words for word in pieces.words):
+    elif (
+        known.words
+        and known.is_complete
+        and not any(word.casefold() in known.words for word in pieces.words)
+    ):
         yield (
             f"no sentence of the index has one of the words {_quoted(pieces.words)}: if that is "
             "another language than the index's, hits will be arbitrary"

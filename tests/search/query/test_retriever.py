@@ -45,6 +45,18 @@ def test_the_words_of_the_indexs_sentences_are_learned(load, tmp_path):
     assert retriever.search("rain").warnings == ("the index knows rain",)
 
 
+def test_a_large_index_is_read_in_part_and_claims_less(load, tmp_path, monkeypatch):
+    from search.query import retriever as module
+
+    monkeypatch.setattr(module, "SENTENCES_READ", 2)
+    part = load(made_up_index(tmp_path / "index"))._learned()
+    assert not part.is_complete
+    assert "rain" in part.words
+    assert "sun" not in part.words
+    monkeypatch.setattr(module, "SENTENCES_READ", 5)
+    assert load(tmp_path / "index")._learned().is_complete
+
+
 def test_answers_become_a_table(load, tmp_path):
     pandas = pytest.importorskip("pandas")
     answer = load(made_up_index(tmp_path / "index")).search("rain sun", 4)
@@ -203,4 +215,6 @@ def test_a_recording_needs_to_be_told_which_moment_is_meant(load, tmp_path):
     # Only windows that overlap the one that asks are left out.
     assert moments
     assert min(moments) >= 4.0
-    assert retriever.video("r1").span is None
+    whole = retriever.video("r1")
+    assert whole.span is None
+    assert len(whole.clip_spans) == 0

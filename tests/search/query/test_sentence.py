@@ -90,6 +90,8 @@ def test_words_of_which_the_index_has_none_are_told(sentence_encoder):
     (warning,) = encode("rain tomorrow", index).warnings
     assert "no sentence of the index has one of the words 'rain', 'tomorrow'" in warning
     assert encode("SUN".lower() + " rain", index).warnings == ()
+    index.is_complete = False
+    assert encode("rain tomorrow", index).warnings == ()
     # An index without sentences tells nothing of their language.
     assert encode("rain", IndexVocabulary()).warnings == ()
 
