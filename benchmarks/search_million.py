@@ -45,6 +45,8 @@ from train.evaluation.load_model import load_run_model
 AT_ONCE = 5000
 """Entries of one change of a part."""
 
+MILLION = 1_000_000
+
 COMPARED = 20
 """Queries that are also asked for exactly."""
 
@@ -97,7 +99,7 @@ def search(
 def measure(folder: Path, queries: list[QueryTokens], options: argparse.Namespace) -> None:
     """Opens all parts, asks, and prints."""
     forget(folder)
-    before = resident()
+    before = resident(folder)
     start = time.perf_counter()
     parts = [Part.open(path) for path in sorted(folder.iterdir())]
     snapshots = [part.snapshot() for part in parts]
@@ -118,7 +120,7 @@ def measure(folder: Path, queries: list[QueryTokens], options: argparse.Namespac
             f"with {options.as_if} tokens a video the processor's p50 would be "
             f"{np.median(computed) * scale * 1000:.0f} ms, were all of it in proportion to tokens"
         )
-    own, files = (now - then for now, then in zip(resident(), before, strict=True))
+    own, files = (now - then for now, then in zip(resident(folder), before, strict=True))
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     held = own + files
     print(
@@ -136,11 +138,17 @@ def measure(folder: Path, queries: list[QueryTokens], options: argparse.Namespac
     a_token = compressed.coarse.shape[1] * compressed.coarse.itemsize + sum(
         array.itemsize for array in (compressed.rounding, compressed.residual, compressed.code)
     )
+    if options.entries < MILLION:
+        print(
+            f"Extrapolated to {MILLION:,} such videos, because these took less time and disk: "
+            f"{held * 2**20 / options.entries * MILLION / 1e9:.2f} GB resident, p50 of the "
+            f"processor {np.median(computed) * MILLION / options.entries * 1000:.0f} ms"
+        )
     print(
         f"Extrapolated to {options.as_if} tokens a video (these have "
         f"{num_tokens / options.entries:.1f}, so that they fit the disk): a compressed token is "
-        f"{a_token} bytes, {options.as_if * a_token * options.entries / 1e9:.2f} GB of all; the "
-        f"codes, which every query reads, are {options.as_if * options.entries / 1e9:.2f} GB of it"
+        f"{a_token} bytes, {options.as_if * a_token * MILLION / 1e9:.2f} GB for {MILLION:,}; the "
+        f"codes, which every query reads, are {options.as_if * MILLION / 1e9:.2f} GB of it"
     )
 
 

@@ -26,21 +26,25 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from measurement import print_conditions
 from search_speed import FOUND, built, engine_of, identity_of, recall
-from search_tokens import Corpus, add_options, corpus_of, describe, score_entries
+from search_tokens import Corpus, add_options, corpus_of, describe
 
 from search.engine.engine import Engine
+from search.engine.ragged_tokens import QueryTokens
 from search.index.part import Part
 from seds_core.console import track
 
-CANDIDATES = (16, 32, 64, 128, 256, 512)
-"""Settings of ours: entries that are scored exactly."""
+OURS = ((16, 0.01), (32, 0.02), (64, 0.03), (128, 0.06), (256, 0.12))
+"""Settings of ours: entries scored exactly, and the share whose compressed tokens are read;
+the third are the defaults."""
 
 SETTINGS: dict[str, list[dict[str, int]]] = {
     "fast-plaid": [
@@ -127,9 +131,13 @@ class Rival:
 
 
 def ask(
-    corpus: Corpus, ours: dict[int, Engine], rivals: list[Rival], num_queries: int
+    corpus: Corpus,
+    ours: dict[str, Engine],
+    rivals: list[Rival],
+    scorer: Engine,
+    num_queries: int,
 ) -> list[Curve]:
-    """Lets all engines with all settings take turns, query by query."""
+    """Lets all engines with all settings take turns, query by query; ``scorer`` ranks again."""
     curves: dict[tuple[str, str], Curve] = {}
 
     def note(engine: str, setting: str, *parts: Found) -> None:
@@ -139,20 +147,21 @@ def ask(
         curve.found.append(parts[-1].entries[:FOUND])
 
     for number in track(range(num_queries), "queries"):
-        for candidates, engine in ours.items():
-            query = corpus.query(number)
-            found = timed(lambda: engine.search(query, FOUND).entries.tolist())  # noqa: B023
-            note("ours", f"{candidates} candidates", found)
+        query = corpus.query(number)
+        for setting, engine in ours.items():
+            note("ours", setting, timed(partial(best_of, engine, query)))
         for rival in rivals:
-            for setting in SETTINGS[rival.name]:
-                text = " ".join(f"{name} {value}" for name, value in setting.items()) or "all"
+            for settings in SETTINGS[rival.name]:
+                text = " ".join(f"{name} {value}" for name, value in settings.items()) or "all"
                 # As few hits as are wanted: some engines search more widely for many.
                 for depth, again in RERANKED.items():
-                    found = rival.search(number, depth, setting)
+                    found = rival.search(number, depth, settings)
                     if depth == min(RERANKED):
                         note(rival.name, text, found)
                     for most in again:
-                        best = timed(lambda: reranked(corpus, number, found.entries[:most]))  # noqa: B023
+                        among = np.zeros(len(corpus.rows), bool)
+                        among[found.entries[:most]] = True
+                        best = timed(partial(best_of, scorer, query, among))
                         note(rival.name, f"{text}, of {most}", found, best)
     return list(curves.values())
 
@@ -164,11 +173,11 @@ def timed(action: Callable[[], list[int]]) -> Found:
     return Found(entries, time.perf_counter() - start, time.process_time() - before)
 
 
-def reranked(corpus: Corpus, number: int, found: list[int]) -> list[int]:
-    """The same entries, best first by the exact score."""
-    entries = np.array(found, np.int64)
-    scores = score_entries(corpus.rows, entries, corpus.query(number), corpus.similarity)
-    return entries[np.argsort(-scores, kind="stable")].tolist()
+def best_of(
+    engine: Engine, query: QueryTokens, among: Bool[np.ndarray, " entry"] | None = None
+) -> list[int]:
+    """The best entries, of all or of a few, all of which are scored exactly."""
+    return engine.search(query, FOUND, allowed=among).entries.tolist()
 
 
 def print_curves(curves: list[Curve], corpus: Corpus) -> None:
@@ -225,8 +234,14 @@ def main() -> None:
         ]
         seconds, _ = built(folder, identity_of(options.run), corpus, range(num_entries))
         snapshot = Part.open(folder).snapshot()
-        ours = {number: engine_of(snapshot, candidates=number) for number in CANDIDATES}
-        curves = ask(corpus, ours, rivals, min(options.asked, options.queries))
+        ours = {
+            f"{number} candidates of {share:.0%}": engine_of(
+                snapshot, candidates=number, first_share=share, exhaustive_below=1
+            )
+            for number, share in OURS
+        }
+        asked = min(options.asked, options.queries)
+        curves = ask(corpus, ours, rivals, engine_of(snapshot), asked)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"\nours: built in {seconds:.0f} s, {size / num_entries:,.0f} bytes an entry")
         for rival in rivals:

@@ -110,7 +110,7 @@ def built(
     return taken, computed
 
 
-def engine_of(snapshot: Snapshot, **changed: int) -> Engine:
+def engine_of(snapshot: Snapshot, **changed: float) -> Engine:
     """An engine that holds the snapshot, with changed settings of the search."""
     identity = snapshot.identity
     assert snapshot.projection is not None
@@ -168,11 +168,18 @@ def print_disk(folder: Path, num_entries: int) -> None:
     print(f"On disk, bytes a video: {sum(sizes.values()) / num_entries:,.0f} ({parts})")
 
 
-def resident() -> tuple[float, float]:
-    """MiB of this process's own memory, and of mapped files that are in memory."""
+def resident(folder: Path) -> tuple[float, float]:
+    """MiB of this process's own memory, and of a folder's mapped files that are in memory."""
     status = Path("/proc/self/status").read_text().splitlines()
-    values = {line.split(":")[0]: line.split()[1] for line in status if line.startswith("Rss")}
-    return int(values["RssAnon"]) / 1024, int(values["RssFile"]) / 1024
+    own = next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+    files, counts = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, *values = line.split()
+        if not name.endswith(":"):  # The first line of a mapping: its path stands last.
+            counts = values[-1].startswith(f"{folder.resolve()}/")
+        elif name == "Rss:" and counts:
+            files += int(values[0])
+    return own / 1024, files / 1024
 
 
 def forget(folder: Path) -> None:
@@ -199,12 +206,12 @@ def measure(options: argparse.Namespace, corpus: Corpus) -> None:
     shutil.copytree(options.work / "index-built", folder)
 
     forget(folder)
-    before = resident()
+    before = resident(folder)
     start = time.perf_counter()
     part = Part.open(folder)
     engine = engine_of(part.snapshot())
     opened = time.perf_counter() - start
-    held = resident()
+    held = resident(folder)
     print(f"Opened, and the engine made: {opened:.2f} s")
 
     adding = seconds_of(lambda: add(folder, identity, corpus, range(len(early), num_entries)))
@@ -220,7 +227,7 @@ def measure(options: argparse.Namespace, corpus: Corpus) -> None:
             f"{name}: {milliseconds(taken, computed)}, recall of the exact ten best "
             f"{recall(found, corpus):.4f} (load average {load:.1f})"
         )
-    asked = resident()
+    asked = resident(folder)
     for title, then in (("engine made", held), ("all queries asked", asked)):
         own, files = (after - at_first for after, at_first in zip(then, before, strict=True))
         print(

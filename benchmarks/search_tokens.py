@@ -26,7 +26,6 @@ import torch
 from jaxtyping import Float32, Int32, Int64
 from measurement import print_conditions
 from numpy.lib.format import open_memmap
-from torch import Tensor
 
 from search.engine.ragged_tokens import QueryTokens, RaggedTokens, padded
 from seds_core.console import track
@@ -303,19 +302,6 @@ def best_entries(
         order = np.argsort(-scores, axis=1, kind="stable")[:, :number]
         best, scores = np.take_along_axis(best, order, 1), np.take_along_axis(scores, order, 1)
     return best, scores
-
-
-def score_entries(
-    rows: RaggedTokens,
-    entries: Int64[np.ndarray, " entry"],
-    query: QueryTokens,
-    similarity: SimilaritySettings,
-) -> Float32[np.ndarray, " entry"]:
-    """The exact scores of some entries: what re-ranks the candidates of others."""
-    signs, is_real = padded(rows, entries)
-    words: Tensor = query.tokens[None]
-    scores = score_all_pairs(signs, words, is_real, query.is_real[None], similarity, device=CPU)
-    return scores[:, 0]
 
 
 def describe(corpus: Corpus) -> None:
