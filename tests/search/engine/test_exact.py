@@ -200,3 +200,17 @@ def test_what_bounds_cannot_leave_out_is_still_scored_once(rng, monkeypatch):
     np.testing.assert_array_equal(ours[0], right[0])
     np.testing.assert_array_equal(ours[1], right[1])
     assert sum(bounded) < 200
+
+
+def test_what_float32_cannot_tell_apart_is_ranked_in_float64(rng):
+    # The same tokens in other orders: the scores differ in the last bits of a sum alone.
+    tokens = unit(rng.normal(size=(12, DIM)))
+    found = searched(rows_of([rng.permutation(tokens) for _ in range(60)]), 4)
+    for _ in range(5):
+        query = query_of(rng, SimilaritySettings(temperature=0.07, padding="masked"))
+        alone = np.array([pair_score(found.rows, entry, query) for entry in range(60)])
+        order = np.argsort(-alone, kind="stable")
+        for k in (1, 5):
+            entries, scores = exhaustive(found, query, np.arange(60), k)
+            np.testing.assert_array_equal(entries, order[:k])
+            np.testing.assert_array_equal(scores, alone[order[:k]])
