@@ -2,9 +2,11 @@
 
 import ipaddress
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -87,7 +89,12 @@ def serve(
         server = make_server(create_app(retriever, settings, folders=folders), settings)
         address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}/"
         (ready or _tell)(address)
-        server.run(sockets=[listener])
+        if threading.current_thread() is threading.main_thread():
+            before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+            running.callback(signal.signal, signal.SIGTERM, before)
+        # uvicorn answers what is under way, and then raises the signal that it was ended by.
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
 
 
 def _tell(address: str) -> None:

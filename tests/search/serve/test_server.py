@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -284,3 +286,28 @@ def test_a_missing_extra_is_told_in_a_sentence(monkeypatch, tmp_path):
     result = CliRunner().invoke(app, ["serve", str(tmp_path)])
     assert isinstance(result.exception, UnavailableError)
     assert 'pip install -e ".[search]"' in str(result.exception)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_in_order(loaded, tmp_path, number):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ready(address):
+        threading.Thread(target=end, args=(address,)).start()
+
+    def end(address):
+        wait_until(lambda: answers(address))
+        os.kill(os.getpid(), number)
+
+    serve([tmp_path], ServeSettings(port=0, preview_folder=tmp_path), ready=ready)
+    assert loaded[-1] == "closed"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def answers(address):
+    with closing(http.client.HTTPConnection(address.split("/")[2], timeout=10)) as connection:
+        try:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().read() == b'{"status":"ok"}'
+        except OSError:
+            return False
