@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from search.index.adding import Added, add_videos, describe_anew
 from search.index.changes import FailedEntry
+from search.index.compaction import compact_part
 from search.index.database import has_fact, open_state, read_fact
 from search.index.encoding import TokenEncoder
 from search.index.identity import IndexIdentity, OtherModelError, Windows, checkpoint_of
@@ -256,6 +257,8 @@ def _add(
             workers=asked.workers if workers is None else workers,
         )  # fmt: skip
         writer.write_fact(LAST_DATA, asked.model_dump_json())
+        if writer.has_outgrown_its_projection:
+            compact_part(writer)
     return _result(out, plan, added, sources, begin)
 
 

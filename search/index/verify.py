@@ -96,6 +96,8 @@ def _check_tokens(connection: sqlite3.Connection, snapshot: Snapshot, result: Ve
             f"SELECT {key}, tokens_crc FROM {table} WHERE generation = ?", (snapshot.generation,)
         )
         known = dict(written.fetchall())
+        if not len(entries):
+            continue
         for first in track(range(0, len(entries), ENTRIES_AT_ONCE), table):
             some = entries[first : first + ENTRIES_AT_ONCE]
             found = checksums(rows, compressed, some).tolist()

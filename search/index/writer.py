@@ -17,6 +17,7 @@ from search.engine.compression import Projection
 from search.index.changes import Change, FailedEntry, NewEntry, NewSentence, sentence_rows
 from search.index.database import (
     create_state,
+    has_fact,
     naming_state,
     open_state,
     read_fact,
@@ -33,6 +34,15 @@ from seds_core.errors import UsageError
 
 PROJECTION_SAMPLE = 50_000
 """Tokens, of signs and of sentences each, that a projection is fitted to at most."""
+
+FEW_TOKENS = 20_000
+"""A projection that was fitted to fewer is fitted anew once the index has outgrown them."""
+
+OUTGROWN = 4
+"""How many times as many tokens there are then."""
+
+FITTED = "fitted_tokens"
+"""Fact: generation and number of tokens that its projection was fitted to."""
 
 
 class IndexInUseError(UsageError):
@@ -110,6 +120,7 @@ class PartWriter:
         signs = ragged([e.tokens for e in entries], [e.num_real for e in entries], dim)
         words = ragged([s.words for s in sentences], [s.num_real for s in sentences], dim)
         projection = read_projection(self.path, self.connection, state.generation)
+        is_first = projection is None
         if projection is None and len(signs.tokens) + len(words.tokens):
             projection = fitted(signs.tokens, words.tokens, self.identity.search.coarse_dim)
         crcs: dict[str, list[int]] = {"signs": [], "words": []}
@@ -124,6 +135,9 @@ class PartWriter:
         with self.changing(state) as change:
             if projection is not None:
                 change.keep_projection(projection)
+            if is_first:
+                fitted_to = len(signs.tokens) + len(words.tokens)
+                write_fact(self.connection, FITTED, f"{state.generation} {fitted_to}")
             change.kill(videos | {failure.video_id for failure in failures})
             change.add_sentences([s.text for s in sentences], words, crcs["words"])
             change.add_entries(entries, signs, crcs["signs"])
@@ -161,6 +175,18 @@ class PartWriter:
         """Writes or replaces a fact, which is no part of any version."""
         with writing(self.path, self.connection):
             write_fact(self.connection, name, value)
+
+    @property
+    def has_outgrown_its_projection(self) -> bool:
+        """Whether the first tokens, to which it was fitted, say little of what is there now."""
+        state = self.state
+        if not has_fact(self.connection, FITTED):
+            return False
+        generation, fitted_to = map(int, read_fact(self.path, self.connection, FITTED).split())
+        num_tokens = state.num_tokens + state.num_words
+        # Compaction fits to all there is, and leaves the fact of an earlier generation.
+        is_own = generation == state.generation
+        return is_own and fitted_to < FEW_TOKENS and num_tokens >= OUTGROWN * fitted_to
 
     def remove_what_nobody_reads(self) -> None:
         """Removes generations that are no more, or never came to be, and what only they had."""

@@ -275,3 +275,16 @@ def test_a_run_without_the_checkpoint_is_refused(tmp_path):
     run = small_run(tmp_path)
     with pytest.raises(UsageError, match=r"last\.pt"):
         build_index(tmp_path / "index", run=run, which="last", device="cpu")
+
+
+def test_a_projection_of_the_first_few_videos_is_fitted_anew(tmp_path, monkeypatch):
+    run = small_run(tmp_path)
+    monkeypatch.setattr(adding, "COMMIT_ENTRIES", 1)
+    build_index(tmp_path / "index", run=run, device="cpu", batch_size=1)
+    found = snapshot_of(tmp_path / "index")
+    assert (found.generation, found.num_live) == (2, len(VIDEOS))
+    monkeypatch.undo()
+    build_index(tmp_path / "at_once", run=run, device="cpu")
+    at_once = snapshot_of(tmp_path / "at_once")
+    assert at_once.generation == 1
+    assert np.allclose(np.abs(found.projection.step), np.abs(at_once.projection.step), rtol=1e-3)
