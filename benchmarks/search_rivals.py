@@ -197,9 +197,11 @@ def print_curves(curves: list[Curve], corpus: Corpus) -> None:
             ]
             beside = f"{max(as_quick):.3f}" if as_quick else "slower"
             better[curve.engine].append(bool(as_quick) and max(as_quick) > share)
-        print(
-            f"| {curve.engine} | {curve.setting} | {p50:.1f} | {p99:.1f} | {share:.3f} | {beside} |"
-        )
+        cells = [
+            curve.engine, curve.setting, f"{p50:.1f}", f"{p99:.1f}",
+            f"{np.median(curve.computed) * 1000:.1f}", f"{share:.3f}", beside,
+        ]  # fmt: skip
+        print("| " + " | ".join(cells) + " |")
     print()
     for name, each in better.items():
         print(
