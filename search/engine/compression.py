@@ -130,7 +130,7 @@ def rounded_up(values: Float64[np.ndarray, " _"]) -> Float16[np.ndarray, " _"]:
     """The smallest float16 that are no less than the values.
 
     >>> rounded_up(np.array([0.5, 0.1])).astype(float)
-    array([0.5       , 0.10003662])
+    array([0.50048828, 0.10003662])
     """
     rounded = values.astype(np.float16)
     above = np.nextafter(rounded, np.float16(np.inf))

