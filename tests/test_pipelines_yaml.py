@@ -14,7 +14,16 @@ NAMES = ["demo", "phoenix-2014t", "csl-daily", "how2sign", "custom"]
 
 
 def test_the_pipelines_are_there():
-    assert list(yaml.safe_load(PATH.read_text())["pipelines"]) == NAMES
+    assert list(yaml.safe_load(PATH.read_text())["pipelines"]) == [*NAMES, "recordings"]
+
+
+def test_recordings_keep_every_frame_and_clip_and_are_like_your_own_videos_otherwise():
+    own, long = (
+        read_section(PATH, name, "extract", ExtractSettings) for name in ("custom", "recordings")
+    )
+    assert (long.frames.max_frames, long.rgb.clips) == (None, "all")
+    like_own = long.rgb.model_copy(update={"clips": own.rgb.clips})
+    assert (like_own, long.pose) == (own.rgb, own.pose)
 
 
 @pytest.mark.parametrize("name", NAMES)
