@@ -20,7 +20,7 @@ class SearchSettings(Settings):
     candidates: Count = 64
     """Videos or windows that are scored exactly for a query, at least; more for more hits."""
 
-    first_share: Fraction = 0.03
+    first_share: Fraction = 0.05
     """Of the videos and windows searched, those whose compressed tokens are read: the best by the
     codes of their tokens. At least ``exhaustive_below``."""
 
