@@ -46,7 +46,7 @@ demo: $(INSTALLED)
 		$$(test -e demo/runs/fusion/last.pt && echo --resume)
 	$(BIN)/seds-eval --run demo/runs/fusion --split test
 	$(BIN)/seds-search build --run demo/runs/fusion --rgb demo/rgb.zarr --pose demo/pose.zarr --out demo/index
-	for sentence in "tomorrow you will buy a flower" "my mother writes a letter" "bread for a child"; do \
+	@for sentence in "tomorrow you will buy a flower" "my mother writes a letter" "bread for a child"; do \
 		echo; $(BIN)/seds-search query demo/index "$$sentence" --filter split=test -k 3 || exit; done
 	@echo; echo "Search in your browser: $(BIN)/seds-search serve demo/index"
 
