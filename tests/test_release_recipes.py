@@ -42,7 +42,7 @@ def small_pipelines(path):
     """The shipped pipelines with networks that need no download and take no time."""
     shipped = yaml.safe_load((PROJECT / "pipelines.yaml").read_text(encoding="utf-8"))
     for pipeline in shipped["pipelines"].values():
-        extract, train = pipeline["extract"], pipeline["train"]
+        extract, train = pipeline["extract"], pipeline.setdefault("train", {})
         extract["rgb"] |= {"backbone": "i3d", "weights": "random", "max_clips": 2}
         extract["pose"] |= {"model": "demo"}
         extract["run"] = {"decode_workers": 0, "rgb_batch": 2}
