@@ -17,7 +17,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
 	@if command -v uv >/dev/null; then \
 		set -e; uv venv --quiet --clear --python '>=3.11,<3.13' $(VENV); \
-		uv pip install --quiet --python $(BIN)/python -e '.[dev,mediapipe,search]'; \
+		uv pip install --quiet --python $(BIN)/python -e '.[bucket,dev,mediapipe,ray,search]'; \
 		uv pip install --quiet --python $(BIN)/python --no-deps $(ALONE); \
 	else \
 		set -e; \
@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml $(wildcard vendor/*/pyproject.toml)
 		test -n "$$found" || { echo "Python 3.11 or 3.12 is needed" >&2; exit 1; }; \
 		echo "Installing with $$found into $(VENV) (about 6 GB)"; \
 		$$found -m venv --clear $(VENV); \
-		$(BIN)/python -m pip install --quiet -e '.[dev,mediapipe,search]'; \
+		$(BIN)/python -m pip install --quiet -e '.[bucket,dev,mediapipe,ray,search]'; \
 		$(BIN)/python -m pip install --quiet --no-deps $(ALONE); \
 	fi
 	@touch $@
