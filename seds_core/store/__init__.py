@@ -5,6 +5,7 @@ file                 responsibility
 ===================  ====================================================================
 ``layout``           the arrays: names, axes, units, layout version (data, no I/O)
 ``provenance``       what made the rows: the typed contract between the two stages
+``place``            where a store lies, and how its files are written whole
 ``file_checksums``   sizes and checksums of files, and files that change together
 ``commit``           the root of a store, which says what the store holds
 ``shard_files``      reads a run of rows in a fraction of the time that zarr takes
