@@ -27,7 +27,7 @@ from reference.keypoint_rules import slow_frame
 from reference.small_stores import POSE, RGB, SIZE, resting, signer, write_index
 from seds_core.clip_plan import plan_clips
 from seds_core.store.provenance import ClipRules, TimelineRules
-from seds_core.store.staging import FinishedVideo, VideoSource
+from seds_core.store.records import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 from train.batches import PoseBatch, SignBatch, TrainingBatch, tensors_of
 from train.data.collation import FRAMES_AFTER_A_VIDEO

@@ -26,7 +26,7 @@ from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import FinishedVideo, VideoSource
+from seds_core.store.records import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 
 RGB_DIM = 1024

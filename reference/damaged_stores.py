@@ -11,8 +11,8 @@ from extract.inspection.info import describe, report
 from extract.inspection.verify import verify_store
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
+from seds_core.store.records import rows_checksum
 from seds_core.store.repair import repair_store
-from seds_core.store.staging import rows_checksum
 
 Contents = dict[str, tuple[object, int]]
 """Video -> its entry of the table without the place of its rows, and their checksum."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from seds_core.clip_plan import clip_frames, clip_starts, plan_clips, timeline_step
 from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
-from seds_core.store.staging import FinishedVideo, VideoSource
+from seds_core.store.records import FinishedVideo, VideoSource
 from seds_core.store.writer import StoreWriter
 
 FRAMES = TimelineRules(max_frames=40, folder_fps=25.0)

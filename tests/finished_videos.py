@@ -5,8 +5,8 @@ import numpy as np
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from seds_core.store.reader import StoreReader
+from seds_core.store.records import FinishedVideo, VideoSource
 from seds_core.store.repair import checksum_problem, damaged_files, structure_problems
-from seds_core.store.staging import FinishedVideo, VideoSource
 
 RGB = Provenance(
     kind="rgb",

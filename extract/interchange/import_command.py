@@ -41,7 +41,7 @@ from seds_core.console import fail, messages, print_event, print_table, progress
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.pipeline_file import read_section
 from seds_core.store.reader import VideoEntry
-from seds_core.store.staging import FailedVideo, FinishedVideo, VideoSource
+from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 
 

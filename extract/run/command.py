@@ -23,7 +23,7 @@ from seds_core.pipeline_file import read_section, with_changes
 from seds_core.store.layout import StoreKind
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import FailedVideo
+from seds_core.store.records import FailedVideo
 from seds_core.store.writer import StoreWriter
 
 

@@ -11,7 +11,8 @@ from extract.videos.source_identity import QuickIdentity, part_hash, quick_look
 from seds_core.console import messages
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry
-from seds_core.store.staging import DamagedRecordError, read_finished, staging_folder
+from seds_core.store.records import DamagedRecordError, read_finished
+from seds_core.store.staging import staging_folder
 from seds_core.video_id import video_id_of
 
 

@@ -22,7 +22,7 @@ from extract.videos.decoding import DecodedVideo, DecodeJob
 from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError, part_name
 from seds_core.console import messages
-from seds_core.store.staging import FailedVideo, FinishedVideo, VideoSource
+from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
 from seds_core.store.writer import StoreWriter
 
 MAX_OWN_ERRORS = 3

@@ -15,7 +15,7 @@ from rich.table import Table
 from extract.videos.decoding import DecodeJob
 from seds_core.command_line import EXIT_ERROR
 from seds_core.console import fail, messages, print_event, print_table, results
-from seds_core.store.staging import FailedVideo, FinishedVideo
+from seds_core.store.records import FailedVideo, FinishedVideo
 
 EXIT_ALL_THERE = 0
 EXIT_SOME_FAILED = 3

@@ -28,7 +28,7 @@ from search.results import Span
 from seds_core.clip_plan import timeline_length
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.provenance import Provenance
-from seds_core.store.staging import FinishedVideo, VideoSource
+from seds_core.store.records import FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 from train.data.retrieval_data import sign_reader
 from train.data.rgb_stores import RgbChoice

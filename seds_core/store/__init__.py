@@ -11,6 +11,8 @@ file                 responsibility
 ``shard_files``      reads a run of rows in a fraction of the time that zarr takes
 ``arrays``           the arrays: create, append, commit; the only file that imports zarr
 ``reader``           open a store, list its videos, read a video's rows
+``records``          finished and failed videos, and their files that wait to be packed
+``writer_state``     what a process that writes is at
 ``staging``          which process works on which video; what waits to be packed
 ``writer``           append videos: those of an extraction, those of an import
 ``repair``           checks all bytes, drops the damaged videos, makes the files whole again

@@ -38,7 +38,7 @@ from seds_core.store.provenance import (
 from seds_core.store.shard_files import DamagedShardError, ShardFiles
 
 Failures = dict[str, dict[str, str]]
-"""Video -> fields of :class:`~seds_core.store.staging.FailedVideo`."""
+"""Video -> fields of :class:`~seds_core.store.records.FailedVideo`."""
 
 
 @dataclass(frozen=True)

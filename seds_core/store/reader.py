@@ -13,7 +13,7 @@ from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.provenance import Provenance
-from seds_core.store.staging import VideoSource, rows_checksum
+from seds_core.store.records import VideoSource, rows_checksum
 from seds_core.video_id import video_id_of
 
 

@@ -24,8 +24,9 @@ from seds_core.store.file_checksums import (
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoEntry, entry_checksums
+from seds_core.store.records import FailedVideo, rows_checksum
 from seds_core.store.shard_files import ShardFiles
-from seds_core.store.staging import FailedVideo, Staging, rows_checksum
+from seds_core.store.staging import Staging
 from seds_core.video_id import video_id_of
 
 

@@ -22,7 +22,9 @@ from seds_core.store.commit import read_commit
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry, VideoTable, entry_checksums
-from seds_core.store.staging import FailedVideo, FinishedVideo, StagedVideo, Staging, video_key
+from seds_core.store.records import FailedVideo, FinishedVideo, StagedVideo, video_key
+from seds_core.store.staging import Staging
+from seds_core.store.writer_state import WriterState
 
 PACK_ROWS = 16_384
 """Rows that wait before they are packed: one shard of RGB features."""
@@ -190,6 +192,29 @@ def _staging_of(path: Path) -> Staging:
     return Staging(path)
 
 
+class RecordWriter:
+    """Writes the records of videos that a :class:`StoreWriter` has claimed, in another process.
+
+    It needs no lock and may be pickled; the writer is told of each record by
+    :meth:`StoreWriter.recorded`.
+    """
+
+    def __init__(self, path: Path, provenance: Provenance) -> None:
+        self._path, self._provenance = path, provenance
+
+    def finish(self, video: FinishedVideo) -> None:
+        """Makes a video's rows durable."""
+        staging = Staging(self._path)
+        with staging.lock():
+            staging.add_finished(video, self._provenance)
+
+    def fail(self, failure: FailedVideo) -> None:
+        """Records why a video has no rows."""
+        staging = Staging(self._path)
+        with staging.lock():
+            staging.add_failed(failure)
+
+
 class StoreWriter:
     """One process's way into a store; several may write into one store at once.
 
@@ -206,6 +231,9 @@ class StoreWriter:
         self._pack_rows = pack_rows
         self._provenance = provenance
         self._staging = _staging_of(path)
+        self._records = RecordWriter(path, provenance)
+        self.state = WriterState.of_this_process()
+        """What this process is at, as others will see it; the run assigns it."""
         # Rows that this process has finished since it last packed, and wanted videos that it has
         # neither claimed nor found to be done, in order.
         self._unpacked_rows = 0
@@ -269,18 +297,25 @@ class StoreWriter:
 
     def finish(self, video: FinishedVideo) -> None:
         """Makes a claimed video's rows durable, and packs when a whole shard is waiting."""
-        with self._staging.lock():
-            self._staging.add_finished(video, self._provenance)
-            self._staging.release(video.source.video_id)
-        self._unpacked_rows += video.num_rows
+        self._records.finish(video)
+        self.recorded(video.source.video_id, video.num_rows)
+
+    def records(self) -> RecordWriter:
+        """For another process, which writes records of videos that this one has claimed."""
+        return self._records
+
+    def recorded(self, video_id: str, num_rows: int) -> None:
+        """Gives up the claim of a video whose record another process has written; no rows mean
+        that it has failed. Packs when a whole shard is waiting."""
+        self.release(video_id)
+        self._unpacked_rows += num_rows
         if self._unpacked_rows >= self._pack_rows:
             self.pack()
 
     def fail(self, failure: FailedVideo) -> None:
         """Records why a claimed video has no rows."""
-        with self._staging.lock():
-            self._staging.add_failed(failure)
-            self._staging.release(failure.video_id)
+        self._records.fail(failure)
+        self.recorded(failure.video_id, num_rows=0)
 
     def release(self, video_id: str) -> None:
         """Takes a claim back: the video stays to be done, by another process or a later run."""

@@ -20,7 +20,7 @@ from extract.pose.mmpose_model import import_mmpose
 from extract.pose.provenance import find_model
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import FinishedVideo
+from seds_core.store.records import FinishedVideo
 from seds_core.store.writer import StoreWriter
 
 CORPUS = SyntheticCorpus(num_sentences=1, train_signers=1, dev_signers=0, test_signers=0, side=64)

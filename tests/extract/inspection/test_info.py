@@ -7,7 +7,7 @@ from rich.console import Console
 
 from extract.inspection.info import describe, report
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import FailedVideo
+from seds_core.store.records import FailedVideo
 from seds_core.store.writer import StoreWriter
 
 

@@ -24,7 +24,7 @@ from reference.small_stores import CLIPS, rgb_video, write_store
 from reference.small_stores import RGB as SMALL_RGB
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import FinishedVideo
+from seds_core.store.records import FinishedVideo
 from seds_core.store.writer import StoreWriter
 
 NUM_FRAMES = 20

@@ -41,7 +41,7 @@ from reference.small_stores import POSE, pose_video, write_store
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoEntry
-from seds_core.store.staging import FailedVideo
+from seds_core.store.records import FailedVideo
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from reference.small_stores import (
 )
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import VideoNotInStoreError
-from seds_core.store.staging import FinishedVideo
+from seds_core.store.records import FinishedVideo
 
 RULES = {
     "phoenix": "phoenix-2014t",

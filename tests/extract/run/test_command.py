@@ -19,7 +19,8 @@ from extract.videos.listing import ListedVideo, VideoList
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import FailedVideo, Staging, video_key
+from seds_core.store.records import FailedVideo, video_key
+from seds_core.store.staging import Staging
 from seds_core.store.writer import StoreWriter
 
 

@@ -28,7 +28,7 @@ from search.results import Span
 from seds_core.clip_plan import clip_frames, clip_starts
 from seds_core.errors import UsageError
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.staging import FinishedVideo
+from seds_core.store.records import FinishedVideo
 
 NUM_FRAMES = 100
 WITHOUT_HANDS = [3, 4, 33, 50, 51, 52]

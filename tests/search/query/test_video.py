@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     from reference.small_indexes import small_index
     from reference.small_stores import write_store
     from seds_core.dataset_index import IndexedVideo, write_index
-    from seds_core.store.staging import FinishedVideo
+    from seds_core.store.records import FinishedVideo
 
     folder = tmp_path_factory.mktemp("films")
     films = {name: film(folder / f"{name}.mp4", *which) for name, which in FRAMES.items()}

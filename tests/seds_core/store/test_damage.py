@@ -19,6 +19,7 @@ from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
+from seds_core.store.records import rows_checksum
 from seds_core.store.repair import (
     checksum_problem,
     files_without_checksum,
@@ -26,7 +27,7 @@ from seds_core.store.repair import (
     repair_store,
     structure_problems,
 )
-from seds_core.store.staging import StoreInUseError, rows_checksum
+from seds_core.store.staging import StoreInUseError
 from seds_core.store.writer import BulkWriter, StoreWriter
 
 

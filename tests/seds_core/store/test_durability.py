@@ -9,7 +9,7 @@ import pytest
 from finished_videos import RGB, finished, problems_of
 
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import (
+from seds_core.store.records import (
     FailedVideo,
     read_failed,
     read_finished,

@@ -13,16 +13,9 @@ from reference.stores_made_before import made_before
 from seds_core.store import commit
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
+from seds_core.store.records import FailedVideo, video_key, write_failed, write_finished
 from seds_core.store.repair import repair_store
-from seds_core.store.staging import (
-    FailedVideo,
-    Staging,
-    num_finished,
-    staging_folder,
-    video_key,
-    write_failed,
-    write_finished,
-)
+from seds_core.store.staging import Staging, num_finished, staging_folder
 from seds_core.store.writer import BulkWriter, StoreWriter
 
 OTHER = replace(RGB, weights=replace(RGB.weights, sha256="1" * 64))

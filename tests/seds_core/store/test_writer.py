@@ -16,7 +16,8 @@ from seds_core.store import writer as packed_store
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.provenance import ImportedFrom, StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
-from seds_core.store.staging import FailedVideo, Staging, StoreInUseError, num_finished
+from seds_core.store.records import FailedVideo
+from seds_core.store.staging import Staging, StoreInUseError, num_finished
 from seds_core.store.writer import BulkWriter, PackedStore, StoreWriter
 
 

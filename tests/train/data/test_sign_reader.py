@@ -25,7 +25,7 @@ from reference.small_stores import (
 )
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.staging import FinishedVideo
+from seds_core.store.records import FinishedVideo
 from train.batches import ClipLayout
 from train.data.sign_reader import SignReader, StoreRows, locate
 from train.settings import KeypointSettings
