@@ -6,8 +6,10 @@ Progress and messages go to standard error, so that standard output holds only r
 
 import json
 import sys
+import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -15,7 +17,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -32,15 +33,96 @@ results = Console(highlight=False, soft_wrap=True)
 """For tables and reports (standard output)."""
 
 
-SECONDS_BETWEEN_LINES = 30.0
-"""Of progress that is told in plain lines."""
+SECONDS_BETWEEN_LINES = 25.0
+"""Of work that goes on: a log shows at least every half minute that a command is alive."""
+
+
+@contextmanager
+def activity(task: str | Callable[[], str]) -> Iterator[None]:
+    """Inside, where messages go to no terminal, a line at intervals says that work goes on.
+
+    ``task`` names it, or returns the line. A thread prints, so that the line comes while a call
+    does not return too. Of nested activities the innermost is told. Also decorates a function.
+    """
+    began = time.monotonic()
+
+    def line() -> str:
+        waited = duration(time.monotonic() - began)
+        return f"{task}: at work for {waited}" if isinstance(task, str) else task()
+
+    _activities.begin(line)
+    try:
+        yield
+    finally:
+        _activities.end(line)
+
+
+def duration(seconds: float | int) -> str:
+    """Seconds as a text that is quickly read.
+
+    >>> duration(74.6), duration(200), duration(20_000)
+    ('75 s', '3 min', '5.6 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def told() -> None:
+    """Says that the work has just told of itself: no line of its activity is due for a while."""
+    _activities.told_at = time.monotonic()
+
+
+class _Activities:
+    """Lines of what this process is at work on, and the thread that tells the innermost one."""
+
+    def __init__(self) -> None:
+        self.told_at = 0.0
+        self._lines: list[Callable[[], str]] = []
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, line: Callable[[], str]) -> None:
+        self._lines.append(line)
+        # A terminal shows bars, which move by themselves.
+        if self._thread is None and not _shows_bars():
+            self.told_at = time.monotonic()
+            self._ended.clear()
+            self._thread = threading.Thread(target=self._tell, name="telling", daemon=True)
+            self._thread.start()
+
+    def end(self, line: Callable[[], str]) -> None:
+        self._lines.remove(line)
+        if self._thread is not None and not self._lines:
+            self._ended.set()
+            self._thread.join()
+            self._thread = None
+
+    def _tell(self) -> None:
+        while not self._ended.wait(max(self.told_at + SECONDS_BETWEEN_LINES - time.monotonic(), 0)):
+            # The work may have told of itself while the thread waited.
+            if time.monotonic() < self.told_at + SECONDS_BETWEEN_LINES:
+                continue
+            self.told_at = time.monotonic()
+            for line in self._lines[-1:]:
+                # Work does not end because its log cannot be written any more. Without markup:
+                # brackets in a description are text.
+                with suppress(OSError):
+                    messages.print(line(), markup=False)
+
+
+_activities = _Activities()
+
+
+def _shows_bars() -> bool:
+    return messages.is_terminal or messages.is_jupyter
 
 
 def progress_bar() -> Progress:
     """A progress display with counts, rates, elapsed and remaining time.
 
     Tasks are added with a field ``rates``: a text, empty at first. Where no bar can be seen to
-    move, as in a file, a plain line now and then tells the same.
+    move, as in a file, it is an :func:`activity`.
     """
     return _TellingProgress(
         TextColumn("{task.description}"),
@@ -52,40 +134,42 @@ def progress_bar() -> Progress:
         TextColumn("ETA"),
         TimeRemainingColumn(),
         console=messages,
+        disable=not _shows_bars(),
     )
 
 
 class _TellingProgress(Progress):
-    """Prints a line at intervals where the console is no terminal."""
+    """Tells in lines what it cannot show as bars."""
 
-    # When the last line was printed.
-    _told = 0.0
+    # What the last line counted, and when that count was first told.
+    _told = (-1.0, 0.0)
 
     def start(self) -> None:
-        self._told = time.monotonic()
         super().start()
+        if self.disable:
+            _activities.begin(self._line)
 
-    def update(self, task_id: TaskID, **changes: Any) -> None:  # noqa: ANN401 - as in rich
-        super().update(task_id, **changes)
-        self._tell(task_id)
+    def stop(self) -> None:
+        super().stop()
+        if self.disable:
+            _activities.end(self._line)
 
-    def advance(self, task_id: TaskID, advance: float = 1) -> None:
-        super().advance(task_id, advance)
-        self._tell(task_id)
-
-    def _tell(self, task_id: TaskID) -> None:
+    def _line(self) -> str:
+        if not self.tasks:
+            return "at work"
+        # Commands add one task; of several the last unfinished one is at work.
+        task = next((t for t in reversed(self.tasks) if not t.finished), self.tasks[-1])
         now = time.monotonic()
-        # A terminal shows the bar itself; a line for every change would fill a log.
-        if self.console.is_terminal or now - self._told < SECONDS_BETWEEN_LINES:
-            return
-        self._told = now
-        task = self._tasks[task_id]
-        left = "" if task.time_remaining is None else f", {task.time_remaining / 60:.0f} min left"
+        if task.completed != self._told[0]:
+            self._told = task.completed, now
         total = "" if task.total is None else f" of {task.total:g}"
-        rates = task.fields.get("rates") or ""
-        line = f"{task.description}: {task.completed:g}{total} {rates}".rstrip()
-        # Without markup: brackets in a description are text.
-        self.console.print(f"{line}{left}", markup=False)
+        parts = [f"{task.description}: {task.completed:g}{total} {task.fields['rates']}".rstrip()]
+        if task.time_remaining is not None and not task.finished:
+            parts.append(f"{duration(task.time_remaining)} left")
+        # A slow video and a dead disk look alike from here: at least the wait is told.
+        if waited := now - self._told[1]:
+            parts.append(f"none more for {duration(waited)}")
+        return ", ".join(parts)
 
 
 def track(values: Collection[Value], description: str) -> Iterator[Value]:

@@ -37,7 +37,7 @@ from extract.settings import ExtractSettings
 from extract.videos.listing import videos_of_index
 from extract.videos.part import WHOLE, part_name
 from seds_core.command_line import PIPELINE_FILE
-from seds_core.console import fail, messages, print_event, print_table, progress_bar
+from seds_core.console import activity, fail, messages, print_event, print_table, progress_bar
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.pipeline_file import read_section
 from seds_core.store.reader import VideoEntry
@@ -45,6 +45,7 @@ from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
 
 
+@activity("the import")
 def run_import(
     form: ImportFormatName,
     source: Path,

@@ -17,7 +17,7 @@ from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo, VideoList, find_videos, videos_of_index
 from seds_core.command_line import PIPELINE_FILE
-from seds_core.console import messages, progress_bar, warn
+from seds_core.console import activity, messages, progress_bar, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
 from seds_core.store.layout import StoreKind
@@ -27,6 +27,7 @@ from seds_core.store.records import FailedVideo
 from seds_core.store.writer import StoreWriter
 
 
+@activity("seds-extract")
 def extract(
     kind: StoreKind,
     store: Path,

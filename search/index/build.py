@@ -24,7 +24,7 @@ from search.index.plan import BuildPlan, HeldVideos, plan_build
 from search.index.sources import VideoSources, open_sources
 from search.index.writer import open_writer
 from search.settings import SearchSettings
-from seds_core.console import messages, warn
+from seds_core.console import activity, messages, warn
 from seds_core.device import choose_device
 from seds_core.errors import UsageError
 from seds_core.files import file_sha256
@@ -56,6 +56,7 @@ class BuildResult:
     seconds: float
 
 
+@activity("building the index")
 def build_index(
     out: Path,
     *,
@@ -96,6 +97,7 @@ def build_index(
     )  # fmt: skip
 
 
+@activity("adding to the index")
 def add_to_index(
     path: Path,
     *,

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
-from seds_core.console import messages, warn
+from seds_core.console import activity, duration, messages, told, warn
 from train.checkpoints.run_folder import RunFolder
 from train.data.collation import ADVICE, NOT_FINITE, named
 from train.training.step import StepReport
@@ -127,14 +128,19 @@ def _validation_text(record: ValidationRecord) -> str:
 
 
 class PlainLines(_View):
-    """Prints a line every few seconds, for files and pipes."""
+    """Prints a line every few seconds, for files and pipes, between long steps too."""
 
     def __init__(self, length: RunLength, console: Console = messages) -> None:
         super().__init__(length, console)
         self._due = 0.0
+        # What goes on since the last event, and when that was.
+        self._at_work = ("the first step", time.monotonic())
+        self._open = ExitStack()
+        self._open.enter_context(activity(self._waiting))
 
     def step(self, record: StepRecord) -> None:
         """Prints the first step, the last one, and others when a line is due."""
+        self._at_work = (f"step {record.step + 1} of {self._length.steps}", time.monotonic())
         # Before it is known whether a line is due: skipped steps are counted on the way.
         figures = self._figures(record)
         if time.monotonic() < self._due and record.step < self._length.steps:
@@ -144,6 +150,19 @@ class PlainLines(_View):
         position = f"epoch {record.epoch}/{length.epochs} step {record.step}/{length.steps}"
         texts = (f"{name} {text}" for name, text in figures)
         self._console.print(" | ".join((position, *texts)), markup=False)
+        told()
+
+    def pause(self) -> None:
+        """Notes that a validation begins."""
+        self._at_work = ("the validation", time.monotonic())
+
+    def close(self) -> None:
+        """Prints nothing any more."""
+        self._open.close()
+
+    def _waiting(self) -> str:
+        task, began = self._at_work
+        return f"{task}: at work for {duration(time.monotonic() - began)}"
 
 
 class LivePanel(_View):

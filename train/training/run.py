@@ -10,7 +10,7 @@ import torch
 from rich.markup import escape
 
 from seds_core.command_line import PIPELINE_FILE
-from seds_core.console import messages, results
+from seds_core.console import activity, messages, results
 from seds_core.pipeline_file import read_section, with_changes
 from train.batches import concatenated, on_device
 from train.checkpoints.run_checkpoint import Position
@@ -94,7 +94,8 @@ def train(
             stack.enter_context(_held(folder, processes, resume=resume))
         use_arithmetic(settings.arithmetic)  # before anything is computed on a GPU
         resumed = folder if resume else None
-        run = prepare(stage, settings, seed, processes, init=init, resumed=resumed)
+        with activity(f"preparing {run_dir.name}"):
+            run = prepare(stage, settings, seed, processes, init=init, resumed=resumed)
         stack.enter_context(closing(run.batches))
         messages.print(plan_table(run))
         if not dry_run:
@@ -209,20 +210,14 @@ def validation_scores(
     average_running_statistics(model, processes)
     scores = {}
     if processes.is_first:
-        # Progress bars would fill a log that is no terminal, once a validation.
-        before = messages.quiet
-        messages.quiet = before or not messages.is_terminal
-        try:
-            found = evaluate_split(
-                model,
-                data,
-                settings.data.validation_split,
-                tokenizer,
-                settings=settings,
-                device=processes.device,
-                workers=settings.data.workers,
-            )
-            scores = {stream: found.mean_r1(stream) for stream in found.streams}
-        finally:
-            messages.quiet = before
+        found = evaluate_split(
+            model,
+            data,
+            settings.data.validation_split,
+            tokenizer,
+            settings=settings,
+            device=processes.device,
+            workers=settings.data.workers,
+        )
+        scores = {stream: found.mean_r1(stream) for stream in found.streams}
     return processes.value_of_first(scores)

@@ -3,10 +3,13 @@
 import io
 import json
 import math
+import time
+from contextlib import closing
 
 import pytest
 from rich.console import Console
 
+from seds_core import console as core_console
 from train.checkpoints.run_folder import RunFolder
 from train.training import observers as module
 from train.training.observers import (
@@ -34,9 +37,9 @@ def console(*, terminal):
 
 def test_lines_tell_everything():
     told = console(terminal=False)
-    view = PlainLines(LENGTH, told)
-    view.validation(VALIDATION)
-    view.step(record(4, is_skipped=True))
+    with closing(PlainLines(LENGTH, told)) as view:
+        view.validation(VALIDATION)
+        view.step(record(4, is_skipped=True))
     text = " ".join(told.file.getvalue().split())
     for expected in (
         "epoch 2/2 step 4/6",
@@ -53,16 +56,32 @@ def test_lines_do_not_come_for_every_step(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     told = console(terminal=False)
-    view = PlainLines(LENGTH, told)
     steps_told = []
-    for step in range(1, 7):
-        before = told.file.getvalue()
-        view.step(record(step))
-        if told.file.getvalue() != before:
-            steps_told.append(step)
-        now[0] += module.SECONDS_BETWEEN_LINES / 2 + 0.1
+    with closing(PlainLines(LENGTH, told)) as view:
+        for step in range(1, 7):
+            before = told.file.getvalue()
+            view.step(record(step))
+            if told.file.getvalue() != before:
+                steps_told.append(step)
+            now[0] += module.SECONDS_BETWEEN_LINES / 2 + 0.1
     # The first, every second one, and the last.
     assert steps_told == [1, 3, 5, 6]
+
+
+@pytest.mark.parametrize("is_validating", [False, True])
+def test_a_step_or_validation_that_takes_long_is_told(monkeypatch, is_validating):
+    told = console(terminal=False)
+    monkeypatch.setattr(core_console, "messages", told)
+    monkeypatch.setattr(core_console, "SECONDS_BETWEEN_LINES", 0.02)
+    with closing(PlainLines(LENGTH, told)) as view:
+        view.step(record(4))
+        if is_validating:
+            view.pause()
+        expected = "the validation: at work" if is_validating else "step 5 of 6: at work"
+        deadline = time.monotonic() + 30
+        while told.file.getvalue().count(expected) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
 
 @pytest.fixture
