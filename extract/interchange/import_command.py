@@ -241,7 +241,8 @@ class ImportReport(RunReport):
         """Counts a video that is in the store."""
         self.num_rounded += video.num_rounded
         self.num_of_several_people += video.num_people > 1
-        self.finished(video.finished)
+        source, num_rows = video.finished.source, video.finished.num_rows
+        self.finished(source.video_id, num_frames=source.num_frames, num_rows=num_rows)
 
     def summary(self, *, store: str) -> dict[str, Any]:
         """The import in numbers."""

@@ -4,13 +4,16 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from extract.pose.provenance import DEMO, DRAWN_CORPUS_FILE
+from extract.run.desk import StoreDesk
 from extract.run.existing_store import compare, fitted_to, has_everything, video_changed
-from extract.run.loop import extract_videos
-from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunProfile, RunReport
+from extract.run.loop import extract_videos, until_done
+from extract.run.profile import RunProfile
+from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.run.streams import known_provenance, load_stream
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Stream
@@ -114,9 +117,9 @@ def _extract_missing(
             writer.forget_failures({video.video_id for video in videos} - wanted)
             failed_before = StoreReader(store).failures
             with _reporting(made.kind, len(wanted), found.num_there, as_json=as_json) as report:
-                extract_videos(
-                    found.todo, stream, writer, pool, settings.frames, report, times, wait=wait
-                )
+                desk = StoreDesk(found.todo, writer, report)
+                turn = partial(extract_videos, desk, stream, pool, settings.frames, times)
+                until_done(turn, desk, wait=wait)
         # Other processes may have failed at videos of this run.
         for video_id, failure in StoreReader(store).failures.items():
             if video_id in wanted and failure != failed_before.get(video_id):

@@ -7,13 +7,15 @@ one has the network compute (``Computing``), and one writes (``_Keeping``).
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from extract.batched_inference import BatchedInference, is_out_of_memory
-from extract.run.report import RunProfile, RunReport
+from extract.run.desk import StoreDesk
+from extract.run.engine import VideoDesk
+from extract.run.profile import RunProfile
 from extract.run.threads import Prefetch, WritingThread
 from extract.settings import FrameSettings
 from extract.stream import Rows, Stream, UnusableRowsError, joined
@@ -23,7 +25,6 @@ from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError, part_name
 from seds_core.console import messages
 from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
-from seds_core.store.writer import StoreWriter
 
 MAX_OWN_ERRORS = 3
 """Videos in a row at which the program itself may fail before the run gives up."""
@@ -54,28 +55,38 @@ def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> Dec
 
 
 def extract_videos(
-    videos: Iterable[ListedVideo],
+    desk: VideoDesk,
     stream: Stream,
-    writer: StoreWriter,
     pool: DecodePool,
     frames: FrameSettings,
-    report: RunReport,
     profile: RunProfile,
-    *,
-    wait: bool = False,
 ) -> None:
-    """Extracts the videos that no process has done yet, in order, into the writer's store.
-
-    With ``wait`` it ends only when no other process holds any of them.
-    """
-    jobs = {video.video_id: decode_job(video, stream, frames) for video in videos}
-    writer.want(jobs)
+    """Extracts the videos that a desk gives, in order, until it has none at present."""
 
     def claimed() -> Iterator[DecodeJob]:
         # The pool asks for a job when a decoder is free: only then is the video claimed.
-        while (video_id := writer.claim()) is not None:
-            yield jobs[video_id]
+        while (video := desk.claim()) is not None:
+            yield decode_job(video, stream, frames)
 
+    events = read_videos(claimed(), stream, pool, profile)
+    # Room for the pieces of two batches, and for the start and end of a video.
+    depth = _BATCHES_AHEAD * stream.batch_size + 2
+    with (
+        WritingThread() as writing,
+        Prefetch(events, depth, hurry=pool.abandon) as prefetched,
+    ):
+        keeping = _Keeping(desk, writing, profile)
+        for video in Computing(stream, profile).videos(keeping.announced(prefetched)):
+            keeping.keep(video)
+        keeping.finish()
+
+
+def until_done(turn: Callable[[], None], desk: StoreDesk, *, wait: bool = False) -> None:
+    """Takes one turn after the other, each until nothing is left to claim, as long as one did any.
+
+    With ``wait`` it ends only when no other process holds any of the videos.
+    """
+    report = desk.report
     # Other processes die, and leave videos: look again as long as there was something to do.
     num_done = -1
     while num_done != report.num_done or (wait and report.in_other_hands):
@@ -83,18 +94,8 @@ def extract_videos(
         if num_done == report.num_done:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         num_done, held = report.num_done, report.in_other_hands
-        events = read_videos(claimed(), stream, pool, profile)
-        # Room for the pieces of two batches, and for the start and end of a video.
-        depth = _BATCHES_AHEAD * stream.batch_size + 2
-        with (
-            WritingThread() as writing,
-            Prefetch(events, depth, hurry=pool.abandon) as prefetched,
-        ):
-            keeping = _Keeping(writer, report, writing, profile)
-            for video in Computing(stream, profile).videos(keeping.announced(prefetched)):
-                keeping.keep(video)
-            keeping.finish()
-        report.in_other_hands = writer.in_other_hands
+        turn()
+        report.in_other_hands = desk.num_in_other_hands
         if wait and report.in_other_hands not in (0, held):
             messages.print(f"waiting for {report.in_other_hands} videos of other processes")
 
@@ -309,23 +310,20 @@ class Computing:
 
 
 class _Keeping:
-    """Has the writing thread write what becomes of videos, and report it once it is safe."""
+    """Has the writing thread tell the desk what becomes of videos."""
 
-    def __init__(
-        self, writer: StoreWriter, report: RunReport, writing: WritingThread, profile: RunProfile
-    ) -> None:
-        self._writer = writer
-        self._report = report
+    def __init__(self, desk: VideoDesk, writing: WritingThread, profile: RunProfile) -> None:
+        self._desk = desk
         self._writing = writing
         self._profile = profile
         # Videos at which the program itself has failed since the last one that was finished.
         self._num_own_errors = 0
 
     def announced(self, events: Iterable[ReadingEvent]) -> Iterator[ReadingEvent]:
-        """The same events; the report is told of those that start a video."""
+        """The same events; the desk is told of those that start a video."""
         for event in events:
             if isinstance(event, Started):
-                self._writing.do(partial(self._report.started, event.video.job.video_id))
+                self._writing.do(partial(self._desk.started, event.video.job))
             yield event
 
     def keep(self, video: VideoAtWork) -> None:
@@ -339,13 +337,13 @@ class _Keeping:
         if not isinstance(outcome, Exception):
             self._num_own_errors = 0
             for note in video.notes:
-                self._do(partial(self._report.noted, job, note))
+                self._do(partial(self._desk.noted, job, note))
             self._do(partial(self._write, FinishedVideo(outcome, joined(video.parts))))
         elif (reason := _reason_in_video(outcome)) is not None:
             failure = FailedVideo.now(job.video_id, job.source_name, reason)
             self._do(partial(self._write_failure, failure))
         else:
-            self._do(partial(self._let_go, job, outcome))
+            self._do(partial(self._desk.give_up, job, outcome))
             self._num_own_errors += 1
             # An error at every video, such as a driver's, would only take hours to be told.
             if self._num_own_errors >= MAX_OWN_ERRORS:
@@ -362,17 +360,11 @@ class _Keeping:
 
     def _write(self, video: FinishedVideo) -> None:
         with self._profile.spent("write"):
-            self._writer.finish(video)
-        self._report.finished(video)
+            self._desk.finish(video)
 
     def _write_failure(self, failure: FailedVideo) -> None:
         with self._profile.spent("write"):
-            self._writer.fail(failure)
-        self._report.failed(failure)
-
-    def _let_go(self, job: DecodeJob, error: Exception) -> None:
-        self._writer.release(job.video_id)
-        self._report.broke(job.video_id, job.source_name, error)
+            self._desk.fail(failure)
 
 
 def _reason_in_video(error: Exception) -> str | None:

@@ -17,7 +17,6 @@ from extract.videos.part import (
     FrameCountChanged,
     VideoError,
     VideoProperties,
-    part_name,
 )
 from extract.videos.source_identity import SourceIdentity, part_hash, quick_identity
 from seds_core.clip_plan import timeline_step
@@ -41,11 +40,6 @@ class DecodeJob(ListedVideo):
     """Whether the content hash of the source is wanted."""
     max_pixels: int = MAX_PIXELS
     """Pixels of the largest frame that is accepted."""
-
-    @property
-    def source_name(self) -> str:
-        """The path as it was given, with the part."""
-        return part_name(self.path, self.part)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from extract.videos.folder_walk import (
     walk,
 )
 from extract.videos.frame_folder import frame_names
-from extract.videos.part import WHOLE, VideoPart, read_part
+from extract.videos.part import WHOLE, VideoPart, part_name, read_part
 from seds_core.dataset_index import read_index
 from seds_core.errors import UsageError, first_names
 from seds_core.video_id import is_text, video_id_of
@@ -44,6 +44,11 @@ class ListedVideo:
     """The part of the recording at ``path`` that the video is."""
     problem: str = ""
     """Why it cannot be extracted, where its name tells already."""
+
+    @property
+    def source_name(self) -> str:
+        """The path as it was given, with the part."""
+        return part_name(self.path, self.part)
 
 
 Reason = Literal["no video", "hidden", "unreadable", "not numbered", "linked twice"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from extract.run.loop import Computing, Ended, Piece, Restarted, Started, VideoAtWork
-from extract.run.report import RunProfile
+from extract.run.profile import RunProfile
 from extract.stream import joined
 from extract.videos.decoding import DecodeJob
 

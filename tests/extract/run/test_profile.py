@@ -1,6 +1,6 @@
 import time
 
-from extract.run.report import RunProfile
+from extract.run.profile import RunProfile
 from seds_core.console import results
 
 

@@ -1,0 +1,230 @@
+"""The interfaces of a run: what its loop needs, and how a driver and its workers talk.
+
+The loop (:mod:`extract.run.loop`) asks a :class:`VideoDesk` for videos and tells it what became of
+them. In a run of one process the desk is the store's writer; in a worker it is a connection to the
+driver, which claims videos for all workers and knows how far each has got. Where workers run, and
+how messages travel, is an :class:`Engine`'s affair: processes of this machine, or actors of a Ray
+cluster.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from extract.run.profile import RunProfile
+from extract.videos.listing import ListedVideo
+from seds_core.store.provenance import Provenance
+from seds_core.store.records import FailedVideo, FinishedVideo
+
+
+@runtime_checkable
+class VideoDesk(Protocol):
+    """Where a loop's videos come from and their rows go to.
+
+    One thread claims; another one, always the same, says what became of videos.
+    """
+
+    def claim(self) -> ListedVideo | None:
+        """The next video to extract; ``None`` when there is none at present."""
+
+    def started(self, video: ListedVideo) -> None:
+        """A video's turn has come."""
+
+    def noted(self, video: ListedVideo, note: str) -> None:
+        """Something about a video's frames should be known."""
+
+    def finish(self, video: FinishedVideo) -> None:
+        """Makes a video's rows durable."""
+
+    def fail(self, failure: FailedVideo) -> None:
+        """Records why a video has no rows."""
+
+    def give_up(self, video: ListedVideo, error: Exception) -> None:
+        """The program itself failed at a video: it stays to be done by a later run."""
+
+
+@runtime_checkable
+class Records(Protocol):
+    """Writes durable records of videos that another process has claimed; can be pickled."""
+
+    def finish(self, video: FinishedVideo) -> None:
+        """Writes a finished video's record."""
+
+    def fail(self, failure: FailedVideo) -> None:
+        """Writes the record of a failure."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one worker."""
+
+    device: str
+    """What its network runs on, such as ``cuda:1``; ``cuda`` where the engine chooses the card."""
+    num_decoders: int
+    """Decoding processes of the worker; 0 decodes in the worker itself."""
+    num_threads: int | None = None
+    """Processor threads of its network; ``None`` leaves that to the libraries."""
+
+
+@dataclass(frozen=True)
+class Begin:
+    """To a worker: the store is open, and this is the way into it."""
+
+    records: Records
+
+
+@dataclass(frozen=True)
+class Give:
+    """To a worker: a video to extract, behind those that it has."""
+
+    video: ListedVideo
+
+
+@dataclass(frozen=True)
+class Pause:
+    """To a worker: there is no other video at present, so finish those in hand."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To a worker: there will be no other video."""
+
+
+ToWorker: TypeAlias = Begin | Give | Pause | Stop
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From a worker: the network is loaded."""
+
+    provenance: Provenance
+    where: str
+    """Host and device, for people."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """From a worker: a video goes to a decoder, and there is room for another in line."""
+
+    video_id: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """From a worker: the network has come to a video."""
+
+    video_id: str
+
+
+@dataclass(frozen=True)
+class Noted:
+    """From a worker: what should be known of a video's frames."""
+
+    video_id: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """From a worker: a video's record is written."""
+
+    video_id: str
+    num_frames: int
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """From a worker: the record of a failure is written."""
+
+    failure: FailedVideo
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """From a worker: the program itself failed at a video."""
+
+    video_id: str
+    error: str
+    trace: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """From a worker, at the end: where its time went."""
+
+    profile: RunProfile
+
+
+@dataclass(frozen=True)
+class Broken:
+    """From a worker, at its end: an error of which it has ended."""
+
+    error: str
+    trace: str
+    exit_code: int
+    """What a command ends with for such an error: 2 where the user's options are to blame."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """From the engine: a worker is gone, and with it the videos in its hands."""
+
+    reason: str
+    is_preempted: bool = False
+    """Whether its machine is gone, for which no video is to blame."""
+
+
+FromWorker: TypeAlias = (
+    Ready | Taken | Started | Noted | Finished | Failed | GaveUp | Stopped | Broken | Lost
+)
+
+
+class Channel(Protocol):
+    """A worker's end of its connection to the driver; may be used by several threads."""
+
+    def receive(self) -> Any:  # noqa: ANN401 - what the driver of these workers sends
+        """Waits for the next message; the process ends where the driver is gone."""
+
+    def send(self, event: Any) -> None:  # noqa: ANN401
+        """Sends an event; never waits for the driver to deal with it."""
+
+
+Work: TypeAlias = Callable[[Slot, Channel], None]
+"""What a worker does from its beginning to its end; can be pickled."""
+
+
+class Engine(Protocol):
+    """Runs workers somewhere, and carries messages between them and the driver.
+
+    Use as a context manager: leaving it ends all workers at once, whatever they are doing.
+    """
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Room for as many workers as there are to be."""
+
+    def start(self, number: int, slot: Slot) -> None:
+        """Starts a worker under a number that no worker has had, without waiting for it."""
+
+    def tell(self, number: int, message: Any) -> None:  # noqa: ANN401
+        """Sends a message, in order; a worker that is gone is reported as :class:`Lost`."""
+
+    def next_event(self, timeout_s: float) -> tuple[int, Any] | None:
+        """The next event of any worker, in each one's order; ``None`` when there is none so long.
+
+        :class:`Lost` is a worker's last event, however it ended.
+        """
+
+    def kill(self, number: int) -> None:
+        """Ends a worker at once; nothing more is heard of it."""
+
+    def __enter__(self) -> "Engine": ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
