@@ -16,6 +16,7 @@ from extract.run.profile import RunProfile
 from extract.videos.listing import ListedVideo
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import FailedVideo, FinishedVideo
+from seds_core.store.writer import RecordWriter
 
 
 @runtime_checkable
@@ -44,17 +45,6 @@ class VideoDesk(Protocol):
         """The program itself failed at a video: it stays to be done by a later run."""
 
 
-@runtime_checkable
-class Records(Protocol):
-    """Writes durable records of videos that another process has claimed; can be pickled."""
-
-    def finish(self, video: FinishedVideo) -> None:
-        """Writes a finished video's record."""
-
-    def fail(self, failure: FailedVideo) -> None:
-        """Writes the record of a failure."""
-
-
 @dataclass(frozen=True)
 class Slot:
     """Room for one worker."""
@@ -71,7 +61,7 @@ class Slot:
 class Begin:
     """To a worker: the store is open, and this is the way into it."""
 
-    records: Records
+    records: RecordWriter
 
 
 @dataclass(frozen=True)
