@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 
 from extract.batched_inference import BatchedInference
+from extract.pose.device_crop import Matrix, cut_out
 from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced, ready_for_inference
 from extract.settings import Precision
 from seds_core.keypoints import missing_keypoints
@@ -29,11 +30,18 @@ class CroppedFrame:
     """What a network sees of a frame, and the way back into the image."""
 
     pixels: UInt8[np.ndarray, "height width channel=3"]
-    """The region at the network's size."""
+    """The whole frame, or the region at the network's size."""
     center: Float32[np.ndarray, " coordinate=2"]
     """The region's centre in pixels of the frame."""
     scale: Float32[np.ndarray, " coordinate=2"]
     """The region's width and height in pixels of the frame."""
+    matrix: Matrix | None = None
+    """Leads from the whole frame to the region at the network's size; ``None`` for the region."""
+
+
+_SMALL_FRAME = 2
+"""Times the pixels of the network's input; a frame of no more is cropped on the device: handing it
+over whole costs less than cropping it here."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,19 @@ class PlainCrop:
         frame: UInt8[np.ndarray, "height width channel=3"],
         box: Float32[np.ndarray, " box=4"],
     ) -> CroppedFrame:
-        """The region around ``box``, widened to the network's proportions; shares no memory."""
+        """The region around ``box``, widened to the network's proportions; shares no memory.
+
+        Of a small frame it is cut out by :func:`cut_out`, later.
+        """
         from mmpose.structures.bbox import bbox_xyxy2cs  # noqa: PLC0415
 
         # The order and the types of MMPose's own transforms, so that the crop is theirs to the bit.
         center, scale = bbox_xyxy2cs(box, padding=self.padding)
         scale = widened(scale, self.input_size)
         matrix = self.warp_matrix(center, scale, 0.0, output_size=self.input_size)
+        width, height = self.input_size
+        if frame.shape[0] * frame.shape[1] <= _SMALL_FRAME * width * height:
+            return CroppedFrame(frame.copy(), center, scale, np.asarray(matrix, np.float64))
         pixels = cv2.warpAffine(frame, matrix, self.input_size, flags=cv2.INTER_LINEAR)
         return CroppedFrame(pixels, center, scale)
 
@@ -229,7 +243,7 @@ class MMPoseEstimator:
         frames: UInt8[np.ndarray, "frame height width channel=3"],
         boxes: Float32[np.ndarray, "frame box=4"],
     ) -> list[Any]:
-        """Returns every frame cropped to the network's size, and what leads back from there.
+        """Returns every frame, cropped to the network's size if large, and the way back from there.
 
         Keeps nothing of ``frames``, and may run in another thread than :meth:`keypoints`.
         """
@@ -256,8 +270,8 @@ class MMPoseEstimator:
         if self._crop is None:
             pixels = torch.stack([item["inputs"] for item in padded])
         else:
-            pixels = torch.from_numpy(np.stack([crop.pixels for crop in padded]))
-            pixels = pixels.permute(0, 3, 1, 2)
+            frames, matrices = zip(*((crop.pixels, crop.matrix) for crop in padded), strict=True)
+            pixels = cut_out(frames, matrices, self._crop.input_size, self._device)
         with known_warnings_silenced():
             features = self._features(self._network_input(pixels))
             found = self._decoded(features, padded)
@@ -297,7 +311,7 @@ class MMPoseEstimator:
         self, pixels: UInt8[torch.Tensor, "frame channel=3 height width"]
     ) -> Float[torch.Tensor, "frame channel=3 height width"]:
         """Normalised crops on the device."""
-        if self._device.type == "cuda":
+        if self._device.type == "cuda" and pixels.device.type == "cpu":
             pixels = pixels.pin_memory().to(self._device, non_blocking=True)
         bgr = pixels.flip(1)  # MMPose's images are BGR; its preprocessor swaps what it needs.
         processed = self._network.data_preprocessor.forward({"inputs": bgr, "data_samples": []})

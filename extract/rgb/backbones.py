@@ -7,7 +7,7 @@ Rethinking Spatiotemporal Feature Learning, ECCV 2018 (arXiv 1712.04851); Li et 
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +39,7 @@ class FramePreparation:
     """Everything that is done to a frame before a network sees it."""
 
     fit: FrameFit
-    """The decoder resizes frames to this first."""
+    """The size that frames are resized to first."""
     crop: Literal["centre", "interpolated"]
     """``centre`` cuts out 224 x 224 pixels; ``interpolated`` is the published crop."""
     mean: Colour
@@ -47,19 +47,24 @@ class FramePreparation:
     std: Colour
     """Divided by after that."""
 
+    @property
+    def decoder_fit(self) -> FrameFit:
+        """What of it the decoder does; a plain crop leaves it fewer pixels to hand over."""
+        return replace(self.fit, crop=CROP_SIDE) if self.crop == "centre" else self.fit
+
     def __call__(
         self, frames: UInt8[Tensor, "frame height width channel=3"]
     ) -> Float32[Tensor, "channel=3 frame height=224 width=224"]:
-        """Prepares resized frames, on the device where they are."""
+        """Prepares frames that were fitted, or only resized, on the device where they are."""
         height, width = frames.shape[1:3]
-        if self.fit.target_size(width, height) != (width, height):
-            raise ValueError(f"frames of {width}x{height} pixels were not resized to {self.fit}")
+        fit = self.decoder_fit
+        if (height, width) != (fit.crop, fit.crop):
+            if fit.target_size(width, height) != (width, height):
+                raise ValueError(f"frames of {width}x{height} pixels were not resized to {fit}")
+            rows, columns = fit.middle(width, height)
+            frames = frames[:, rows, columns]
         images = frames.movedim(-1, 1).float() / 255
-        if self.crop == "centre":
-            # Rounded as torchvision's ``center_crop`` rounds.
-            top, left = round((height - CROP_SIDE) / 2), round((width - CROP_SIDE) / 2)
-            images = images[:, :, top : top + CROP_SIDE, left : left + CROP_SIDE]
-        else:
+        if self.crop == "interpolated":
             images = _interpolated_crop(images)
         shift = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
         scale = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
@@ -269,13 +274,13 @@ class Backbone:
 
     @property
     def fit(self) -> FrameFit:
-        """How the decoder is to resize frames."""
-        return self.preparation.fit
+        """How the decoder is to resize and crop frames."""
+        return self.preparation.decoder_fit
 
     def prepare(
         self, frames: UInt8[Tensor, "frame height width channel=3"]
     ) -> Float32[Tensor, "channel=3 frame height=224 width=224"]:
-        """Crops and scales resized frames; done once per frame, however many clips share it."""
+        """Scales fitted frames; done once per frame, however many clips share it."""
         return self.preparation(frames)
 
     def features(

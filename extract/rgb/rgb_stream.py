@@ -1,16 +1,19 @@
 """The RGB stream: a decoded video becomes one feature vector a clip.
 
-Memory does not grow with a video's length: a frame is prepared once, however many clips share it,
-and kept only until the last of them has been put together. What is computed in one pass depends on
-nothing but the video, so that an interrupted run gives the same bits when it is repeated.
+Memory does not grow with a video's length: a frame goes to the device once, as bytes, is prepared
+there once, however many clips share it, and is kept only until the last of them has been computed.
+What is computed in one pass depends on nothing but the video, so that an interrupted run gives the
+same bits when it is repeated.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,22 +35,54 @@ from seds_core.store.reader import VideoNotInStoreError
 _AUTOCAST_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 FrameChunk = UInt8[np.ndarray, "_ height width channel=3"]
-PreparedFrame = Float32[Tensor, "channel=3 height=224 width=224"]
+
+
+class DeviceFrames:
+    """Consecutive frames on the network's device, prepared by the thread that first needs them."""
+
+    def __init__(self, backbone: Backbone, frames: FrameChunk) -> None:
+        """Copies the frames."""
+        # torch takes no negative strides, and warns of memory that may not be written to.
+        pixels = torch.from_numpy(np.require(frames, requirements=("C", "W")))
+        if backbone.device.type == "cuda":  # Copies from pinned memory overlap with the network.
+            self._pixels = pixels.pin_memory().to(backbone.device, non_blocking=True)
+        else:
+            self._pixels = pixels.clone()
+        self._backbone = backbone
+
+    @cached_property
+    def prepared(self) -> Float32[Tensor, "channel=3 frame height=224 width=224"]:
+        """The network's input, computed once; takes twelve times the memory of the pixels."""
+        prepared = self._backbone.prepare(self._pixels)
+        del self._pixels
+        return prepared
+
+
+class DeviceFrame(NamedTuple):
+    """One frame on the network's device."""
+
+    frames: DeviceFrames
+    number: int
+    """Which of them it is."""
 
 
 @dataclass(frozen=True)
 class ClipGroup:
     """Clips that go through the network together, with each of their frames once."""
 
-    frames: Float32[Tensor, "channel=3 frame height=224 width=224"]
-    """Prepared, on the network's device; frames between clips are left out."""
+    frames: tuple[DeviceFrame, ...]
+    """Frames between clips are left out."""
     starts: tuple[int, ...]
     """Where each clip begins among ``frames``."""
 
     def part(self, starts: Sequence[int], clip_length: int) -> "ClipGroup":
         """The group of some consecutive clips, with only their frames."""
         first, end = starts[0], starts[-1] + clip_length
-        return ClipGroup(self.frames[:, first:end], tuple(start - first for start in starts))
+        return ClipGroup(self.frames[first:end], tuple(start - first for start in starts))
+
+    def prepared(self) -> Float32[Tensor, "channel=3 frame height=224 width=224"]:
+        """The network's input."""
+        return torch.stack([one.frames.prepared[:, one.number] for one in self.frames], dim=1)
 
 
 def clip_groups(
@@ -66,10 +101,10 @@ def clip_groups(
     Raises ``ValueError`` for starts that do not ascend or do not fit the timeline.
     """
     check_ascending(clip_starts)
-    frames = _at_least(_prepared_frames(backbone, frame_chunks), backbone.clip_length)
+    frames = _at_least(_device_frames(backbone, frame_chunks), backbone.clip_length)
     # ``frames`` is one iterator, read on from group to group; ``num_read`` numbers its next frame.
     remaining, num_read = iter(clip_starts), 0
-    held: dict[int, PreparedFrame] = {}  # by their number in the timeline
+    held: dict[int, DeviceFrame] = {}  # by their number in the timeline
     while starts := tuple(islice(remaining, group_size)):
         # Number of every frame of these clips, ascending -> its index among them.
         numbers = sorted({start + n for start in starts for n in range(backbone.clip_length)})
@@ -85,7 +120,7 @@ def clip_groups(
                     f"the video gave {num_read}"
                 )
         yield ClipGroup(
-            torch.stack([held[number] for number in numbers], dim=1),
+            tuple(held[number] for number in numbers),
             tuple(index_of[start] for start in starts),
         )
         # The next clips start later, and need no frame up to the last start.
@@ -102,7 +137,7 @@ def group_features(
     is_reduced = backbone.device.type == "cuda" and precision in _AUTOCAST_TYPES
     reduced = torch.autocast("cuda", _AUTOCAST_TYPES[precision]) if is_reduced else nullcontext()
     with torch.inference_mode(), reduced:
-        features = backbone.window_features(group.frames, group.starts).float().cpu().numpy()
+        features = backbone.window_features(group.prepared(), group.starts).float().cpu().numpy()
     if not np.isfinite(features).all():
         hint = "; bfloat16 has a wider range" if precision == "float16" else ""
         raise UnusableRowsError(f"the features are not finite in {precision} arithmetic{hint}")
@@ -123,19 +158,17 @@ def clip_features(
     return np.concatenate([nothing, *(group_features(backbone, g, precision) for g in groups)])
 
 
-def _prepared_frames(backbone: Backbone, chunks: Iterable[FrameChunk]) -> Iterator[PreparedFrame]:
-    """Prepared frames one by one, on the backbone's device."""
+def _device_frames(backbone: Backbone, chunks: Iterable[FrameChunk]) -> Iterator[DeviceFrame]:
+    """The frames one by one, on the backbone's device."""
     for chunk in chunks:
-        # torch takes no negative strides, and warns of memory that may not be written to.
-        frames = torch.from_numpy(np.require(chunk, requirements=("C", "W")))
-        if backbone.device.type == "cuda":  # Copies from pinned memory overlap with the network.
-            frames = frames.pin_memory().to(backbone.device, non_blocking=True)
-        # A prepared frame takes three times the memory of a decoded one: not a whole chunk at once.
-        for piece in torch.split(frames, backbone.clip_length):
-            yield from backbone.prepare(piece).unbind(dim=1)
+        # What is prepared together is forgotten together: not a whole chunk.
+        for first in range(0, len(chunk), backbone.clip_length):
+            frames = chunk[first : first + backbone.clip_length]
+            together = DeviceFrames(backbone, frames)
+            yield from (DeviceFrame(together, index) for index in range(len(frames)))
 
 
-def _at_least(frames: Iterable[PreparedFrame], count: int) -> Iterator[PreparedFrame]:
+def _at_least(frames: Iterable[DeviceFrame], count: int) -> Iterator[DeviceFrame]:
     """Repeats the last frame until there are ``count``; no frames stay no frames."""
     num_frames = 0
     frame = None

@@ -14,6 +14,7 @@ from extract.videos.frame_source import FrameSource, open_frames
 from extract.videos.listing import ListedVideo
 from extract.videos.part import (
     MAX_PIXELS,
+    FileDecoder,
     FrameCountChanged,
     VideoError,
     VideoProperties,
@@ -40,6 +41,8 @@ class DecodeJob(ListedVideo):
     """Whether the content hash of the source is wanted."""
     max_pixels: int = MAX_PIXELS
     """Pixels of the largest frame that is accepted."""
+    decoder: FileDecoder = "pyav"
+    """What decodes a video file, where it can."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,9 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
     if job.problem:
         raise VideoError(job.path, job.problem)
     try:
-        source = open_frames(job.path, job.folder_fps, job.max_pixels, job.part, memory.progress)
+        source = open_frames(
+            job.path, job.folder_fps, job.max_pixels, job.part, memory.progress, job.decoder
+        )
         # A count of an earlier decoding is the truth; that of the container is a promise.
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)
         # The reader may plan its work before the first frame is there.
@@ -116,8 +121,11 @@ def _chunks(
 ) -> Generator[DecodeEvent, None, int]:
     """Gathers every ``step``-th frame into chunks; returns the number of all frames."""
     width, height = source.properties.width, source.properties.height
+    middle = slice(0, height), slice(0, width)
     if job.fit is not None:
         width, height = job.fit.target_size(width, height)
+        middle = job.fit.middle(width, height)
+    kept_height, kept_width = (kept.stop - kept.start for kept in middle)
     # ``first`` and ``num_filled`` count timeline frames, ``num_frames`` counts those of the video.
     num_frames = first = num_filled = 0
     chunk: Frames | None = None
@@ -125,8 +133,8 @@ def _chunks(
         # Frames beside the timeline are decoded and counted, but neither resized nor kept.
         if num_frames % step == 0:
             if chunk is None:
-                chunk = memory.new_chunk(job.chunk_frames, height, width)
-            _fit_into(chunk[num_filled], frame)
+                chunk = memory.new_chunk(job.chunk_frames, kept_height, kept_width)
+            _fit_into(chunk[num_filled], frame, (width, height), middle)
             num_filled += 1
             # The memory decides how many frames a chunk has: fewer than asked for if they are huge.
             if num_filled == len(chunk):
@@ -138,20 +146,24 @@ def _chunks(
     return num_frames
 
 
-def _fit_into(target: UInt8[np.ndarray, "_ _ channel=3"], frame: Frame) -> None:
-    """Resizes a frame into memory that is already there.
+def _fit_into(
+    target: UInt8[np.ndarray, "_ _ channel=3"],
+    frame: Frame,
+    size: tuple[int, int],
+    middle: tuple[slice, slice],
+) -> None:
+    """Resizes a frame to a width and height, and copies the middle of it.
 
     Exact halving first, as often as it goes, then bilinear: as free of aliasing as averaging over
     areas of any size, and six times faster.
     """
-    height, width = target.shape[:2]
+    width, height = size
     while frame.shape[0] >= 2 * height and frame.shape[1] >= 2 * width:
         half = frame.shape[1] // 2, frame.shape[0] // 2
         frame = cv2.resize(frame, half, interpolation=cv2.INTER_AREA)
-    if frame.shape == target.shape:
-        target[:] = frame
-    else:
-        cv2.resize(frame, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
+    if frame.shape[1::-1] != size:
+        frame = cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
+    target[:] = frame[middle]
 
 
 @runtime_checkable

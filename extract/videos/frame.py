@@ -30,6 +30,8 @@ class FrameFit:
     """``squash`` gives ``size`` x ``size``, whatever the shape; ``short_side`` keeps the shape."""
     size: int
     """Pixels: both sides of a squashed frame, or the shorter side."""
+    crop: int | None = None
+    """Pixels of the square that is then cut out of the middle; ``None`` keeps all."""
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height, in pixels, of a frame of ``width`` x ``height`` once resized.
@@ -48,6 +50,17 @@ class FrameFit:
         if width <= height:
             return self.size, self.size * height // width
         return self.size * width // height, self.size
+
+    def middle(self, width: int, height: int) -> tuple[slice, slice]:
+        """Rows and columns of a resized frame that are kept; centred as torchvision rounds it.
+
+        >>> FrameFit("squash", 256, crop=224).middle(256, 256)
+        (slice(16, 240, None), slice(16, 240, None))
+        """
+        if self.crop is None:
+            return slice(0, height), slice(0, width)
+        top, left = round((height - self.crop) / 2), round((width - self.crop) / 2)
+        return slice(top, top + self.crop), slice(left, left + self.crop)
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,10 @@ class FrameFolder:
                         f"{path.name} is {size[0]}x{size[1]} pixels, "
                         f"{self._images[0].name} is {expected[0]}x{expected[1]}",
                     )
-                frame = _rgb(ImageOps.exif_transpose(image), image.format)
+                # Transposing copies even an image that is upright.
+                is_upright = image.getexif().get(_EXIF_ORIENTATION, 1) == 1
+                upright = image if is_upright else ImageOps.exif_transpose(image)
+                frame = _rgb(upright, image.format)
             progress()
             yield frame
 

@@ -15,8 +15,16 @@ from extract.videos.decord_frames import DecordGaveUpError, decord_frames
 from extract.videos.decord_frames import suits as decord_suits
 from extract.videos.frame import Frame, Progress, unwatched
 from extract.videos.frame_folder import FrameFolder
-from extract.videos.part import MAX_PIXELS, WHOLE, Crop, VideoError, VideoPart, VideoProperties
-from extract.videos.pyav_file import Upright, open_container
+from extract.videos.part import (
+    MAX_PIXELS,
+    WHOLE,
+    Crop,
+    FileDecoder,
+    VideoError,
+    VideoPart,
+    VideoProperties,
+)
+from extract.videos.pyav_file import KeptPackets, Upright, open_container
 from extract.videos.recording import open_recording, read_recording
 
 
@@ -41,9 +49,11 @@ def open_frames(
     max_pixels: int = MAX_PIXELS,
     part: VideoPart = WHOLE,
     progress: Progress = unwatched,
+    decoder: FileDecoder = "pyav",
 ) -> FrameSource:
     """Opens a video file, or a folder of frame images as a video of ``folder_fps``, or a part.
 
+    ``decoder`` reads whole files; where it is decord and does not suit one, PyAV does.
     Raises ``VideoError`` for what is neither, for frames of more than ``max_pixels`` pixels, and
     for a part that it does not have.
     """
@@ -53,7 +63,7 @@ def open_frames(
     elif part.has_times:
         source = RecordingPart(path, part, max_pixels, progress)
     else:
-        source = VideoFile(path, max_pixels, progress)
+        source = VideoFile(path, max_pixels, progress, decoder)
     if part.crop is None and part.size is None:
         return source
     return CroppedFrames(path, source, part.crop, part.size)
@@ -69,26 +79,36 @@ class VideoFile:
     """
 
     def __init__(
-        self, path: Path, max_pixels: int = MAX_PIXELS, progress: Progress = unwatched
+        self,
+        path: Path,
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = unwatched,
+        decoder: FileDecoder = "pyav",
     ) -> None:
         """Reads the container. Raises ``VideoError`` for what is no whole video."""
-        recording = read_recording(path, max_pixels, progress)
+        # decord opens the file by itself.
+        self._kept = KeptPackets() if decoder == "pyav" else KeptPackets(max_bytes=0)
+        recording = read_recording(path, max_pixels, progress, self._kept)
         if recording.damage:
             raise VideoError(path, recording.damage)
         self.recording = recording
-        suits_decord = decord_suits(recording.facts, recording.picture, recording.times)
-        self.properties = recording.properties("decord" if suits_decord else "pyav")
+        if not decord_suits(recording.facts, recording.picture, recording.times):
+            decoder = "pyav"
+        self.properties = recording.properties(decoder)
 
     def frames(self, progress: Progress = unwatched) -> Iterator[Frame]:
         """Decodes the video. Raises ``VideoError`` where it is damaged."""
         num_sure = 0
-        if self.properties.decoder == "decord":
-            for frame in self._sure_decord_frames(progress):
-                yield frame
-                num_sure += 1
-        # PyAV decodes what decord left open, or all, and skips what was handed out already.
-        if num_sure < self.properties.num_frames:
-            yield from self.recording.frames(skip=num_sure, progress=progress)
+        with self._kept.opened:
+            if self.properties.decoder == "decord":
+                for frame in self._sure_decord_frames(progress):
+                    yield frame
+                    num_sure += 1
+            # PyAV decodes what decord left open, or all, and skips what was handed out already.
+            if num_sure < self.properties.num_frames:
+                # The first reading goes on with what opening began, a second one opens anew.
+                begun, self._kept.begun = self._kept.begun, None
+                yield from self.recording.frames(skip=num_sure, progress=progress, begun=begun)
 
     def _sure_decord_frames(self, progress: Progress) -> Iterator[Frame]:
         """Yields decord's frames up to the last that is surely a frame of the video.

@@ -6,7 +6,7 @@ video than there is. A container may promise up to :data:`OVERSTATED_FRAMES` fra
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -105,9 +105,16 @@ class PacketCount:
 
     @classmethod
     def of(
-        cls, container: InputContainer, stream: VideoStream, progress: Progress = unwatched
+        cls,
+        container: InputContainer,
+        stream: VideoStream,
+        progress: Progress = unwatched,
+        keep: Callable[[AnyPacket], None] | None = None,
     ) -> "PacketCount":
-        """Reads a container from its beginning to its end, or to the first damage."""
+        """Reads a container from its beginning to its end, or to the first damage.
+
+        ``keep`` is given every packet of the video stream, and the empty one that ends it.
+        """
         name = container.format.name
         listed, num_empty, stated_end = stream.frames, 0, None
         if name.startswith("mov"):
@@ -123,11 +130,15 @@ class PacketCount:
                 # Packets of all streams: the file ends where the last of any stream does.
                 for packet in container.demux():
                     progress()
-                    count._add(packet, is_video=packet.stream_index == stream.index)
-                    # Errors of the format's demuxer count, those of a codec's parser do not.
-                    errors = (message for _, component, message in log if component == name)
-                    count.complaint = count.complaint or next(errors, "").strip()
-                    log.clear()
+                    is_video = packet.stream is stream
+                    if is_video and keep is not None:
+                        keep(packet)
+                    count._add(packet, is_video=is_video)
+                    if log:
+                        # Errors of the format's demuxer count, those of a codec's parser do not.
+                        errors = (message for _, component, message in log if component == name)
+                        count.complaint = count.complaint or next(errors, "").strip()
+                        log.clear()
                     if count.complaint:
                         break
             except FFmpegError as error:

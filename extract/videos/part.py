@@ -52,7 +52,10 @@ class FrameCountChanged(Exception):  # noqa: N818 - not an error: the video is f
 MAX_PIXELS = 8192 * 8192
 """Pixels of the largest frame that is read; a larger one is refused before memory is taken."""
 
-Decoder: TypeAlias = Literal["decord", "pyav", "pillow"]
+FileDecoder: TypeAlias = Literal["pyav", "decord"]
+"""What may be asked to decode video files; both give the same frames, to the bit."""
+
+Decoder: TypeAlias = FileDecoder | Literal["pillow"]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ and whether the file is whole. When PyAV decodes, a frame is right, or the video
 
 import re
 import stat
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +26,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from extract.videos.frame import UPRIGHT, Frame, Picture, Progress, orientation_of, unwatched
-from extract.videos.packet_count import PacketCount
+from extract.videos.packet_count import AnyPacket, PacketCount
 from extract.videos.part import MAX_PIXELS, VideoError, over_size_limit
 
 # Titles that are not UTF-8 make a video unreadable to PyAV before version 19.
@@ -41,6 +43,9 @@ _PROGRESSIVE = 1
 
 # Pixels that the mark "default" is worth when ffmpeg chooses among video streams.
 _FFMPEG_DEFAULT_BONUS = 5_000_000
+
+# Packets of one file that wait to be decoded: minutes of an ordinary recording.
+_MAX_KEPT_BYTES = 32 << 20
 
 # Packets that are decoded to see whether one holds a frame or a field.
 _SAMPLE_PACKETS = 32
@@ -76,9 +81,8 @@ def open_container(
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Opens a video file and one of its video streams; raises ``VideoError`` when there is none.
 
-    Without an index it is the stream that the ``ffmpeg`` command would choose; with one the stream
-    is set up to be decoded. FFmpeg takes no memory for a frame of more than ``max_pixels`` pixels,
-    wherever one occurs.
+    Without an index it is the stream that the ``ffmpeg`` command would choose. FFmpeg takes no
+    memory for a frame of more than ``max_pixels`` pixels, wherever one occurs.
     """
     check_is_file(path)
     limit = {"max_pixels": str(max_pixels)}
@@ -93,9 +97,9 @@ def open_container(
             chosen = container.streams[stream_index]
             assert isinstance(chosen, VideoStream)
             stream = chosen
-            # One thread: several videos are decoded at once, each in a process of its own.
-            stream.thread_type = "NONE"
-            stream.codec_context.thread_count = 1
+        # One thread: several videos are decoded at once, each in a process of its own.
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
         stream.codec_context.options = limit
         yield container, stream
 
@@ -118,15 +122,50 @@ def check_is_file(path: Path) -> None:
         raise VideoError(path, f"cannot be read: {error.strerror}") from error
 
 
+class KeptPackets:
+    """The packets of one file, kept as they are counted, and decoded from here.
+
+    Opening a file and looking through it again, for its first frame and then for all, takes as long
+    as decoding twenty of its frames.
+    """
+
+    def __init__(self, max_bytes: int = _MAX_KEPT_BYTES) -> None:
+        """Of a file with more than ``max_bytes`` none is kept: it is opened again."""
+        self._room = max_bytes
+        self._packets: deque[AnyPacket] = deque()
+        # The file stays open as long as its packets are used.
+        self.opened = ExitStack()
+        self.begun: Iterator[VideoFrame] | None = None
+        """All frames, from the first on, as soon as that is decoded; may be taken once."""
+
+    def keep(self, packet: AnyPacket) -> None:
+        """Keeps a packet, or, once they are too large together, none."""
+        self._room -= packet.size
+        if self._room >= 0:
+            self._packets.append(packet)
+        else:
+            self._packets.clear()
+
+    def packets(self) -> Iterator[AnyPacket] | None:
+        """The packets, each of which is forgotten when it has been given; ``None`` for none."""
+        return self._taken() if self._packets else None
+
+    def _taken(self) -> Iterator[AnyPacket]:
+        while self._packets:
+            yield self._packets.popleft()
+
+
 def read_packets(
-    path: Path, max_pixels: int, progress: Progress = unwatched
+    path: Path, max_pixels: int, progress: Progress = unwatched, kept: KeptPackets | None = None
 ) -> tuple[ContainerFacts, PacketCount]:
     """Reads a video file's packets to the end or to the first damage.
 
     Raises ``VideoError`` for what is no video or has no frames before the damage, and for frames of
     more than ``max_pixels`` pixels.
     """
-    with open_container(path, max_pixels) as (container, stream):
+    with ExitStack() as closed_here:
+        opened = kept.opened if kept is not None else closed_here
+        container, stream = opened.enter_context(open_container(path, max_pixels))
         codec = stream.codec_context
         assert stream.time_base is not None
         facts = ContainerFacts(
@@ -146,7 +185,7 @@ def read_packets(
         # A size of 0 is one that the container does not tell.
         if facts.width * facts.height > max_pixels or not facts.width * facts.height:
             raise VideoError(path, over_size_limit(facts.width, facts.height, max_pixels))
-        packets = PacketCount.of(container, stream, progress)
+        packets = PacketCount.of(container, stream, progress, kept.keep if kept else None)
         if not packets.num_frames:
             raise VideoError(path, packets.damage() or "holds no frames")
         return facts, packets
@@ -188,16 +227,19 @@ def pyav_frames(
     min_frames: int,
     skip: int = 0,
     progress: Progress = unwatched,
+    begun: Iterator[VideoFrame] | None = None,
 ) -> Iterator[Frame]:
     """Decodes the ``num_frames`` frames of a video file from ``skip`` on, upright, all of one size.
 
-    Raises ``VideoError`` at the first frame that cannot be decoded whole, and at the end when there
-    were fewer than ``min_frames``.
+    Where decoding them all has begun already, ``begun`` goes on with it. Raises ``VideoError`` at
+    the first frame that cannot be decoded whole, and at the end when there were fewer than
+    ``min_frames``.
     """
     num_decoded = 0
     upright = Upright(picture)
     # What is skipped is decoded as well, since later frames refer to it, but not converted.
-    for frame in _decoded(facts, num_frames, progress):
+    for frame in begun or _decoded(facts, num_frames, progress):
+        progress()
         if num_decoded >= skip:
             yield upright(frame)
         num_decoded += 1
@@ -206,13 +248,19 @@ def pyav_frames(
 
 
 def first_frame(
-    facts: ContainerFacts, num_promised: int, progress: Progress = unwatched
+    facts: ContainerFacts,
+    num_promised: int,
+    progress: Progress = unwatched,
+    kept: KeptPackets | None = None,
 ) -> tuple[Picture, int | None]:
     """Tells how a video's frames are stored, and when the first is shown, in the stream's unit.
 
     Raises ``VideoError`` when the first frame cannot be decoded.
     """
-    for frame in _decoded(facts, num_promised, progress):
+    decoded = _decoded(facts, num_promised, progress, kept.packets() if kept else None)
+    for frame in decoded:
+        if kept is not None:
+            kept.begun = chain([frame], decoded)
         matrix = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
         picture = Picture(
             width=frame.width,
@@ -247,12 +295,25 @@ def packets_per_frame(facts: ContainerFacts, progress: Progress = unwatched) -> 
     return 2 if 2 * num_frames <= num_packets + 2 else 1
 
 
-def _decoded(facts: ContainerFacts, num_promised: int, progress: Progress) -> Iterator[VideoFrame]:
-    """Decodes as far as every frame is whole; raises ``VideoError`` at the first that is not."""
+def _decoded(
+    facts: ContainerFacts,
+    num_promised: int,
+    progress: Progress,
+    packets: Iterator[AnyPacket] | None = None,
+) -> Iterator[VideoFrame]:
+    """Decodes as far as every frame is whole; raises ``VideoError`` at the first that is not.
+
+    Without ``packets`` the file is opened again.
+    """
     num_decoded = 0
-    with open_container(facts.path, stream_index=facts.stream_index) as (container, stream):
+    with ExitStack() as opened:
+        if packets is None:
+            container, stream = opened.enter_context(
+                open_container(facts.path, stream_index=facts.stream_index)
+            )
+            packets = container.demux(stream)
         try:
-            for packet in container.demux(stream):
+            for packet in packets:
                 progress()
                 for frame in packet.decode():
                     if frame.is_corrupt:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from av.video.frame import VideoFrame
 from jaxtyping import Bool, Float64, Int64
 
 from extract.videos.frame import Frame, Picture, Progress, unwatched
@@ -26,6 +27,7 @@ from extract.videos.part import (
 )
 from extract.videos.pyav_file import (
     ContainerFacts,
+    KeptPackets,
     check_is_file,
     first_frame,
     packets_per_frame,
@@ -246,8 +248,14 @@ class Recording:
             notes=tuple(notes),
         )
 
-    def frames(self, *, skip: int = 0, progress: Progress = unwatched) -> Iterator[Frame]:
-        """Decodes all frames from number ``skip`` on in order, with PyAV."""
+    def frames(
+        self,
+        *,
+        skip: int = 0,
+        progress: Progress = unwatched,
+        begun: Iterator[VideoFrame] | None = None,
+    ) -> Iterator[Frame]:
+        """Decodes all frames from number ``skip`` on in order, with PyAV, or goes on with it."""
         return pyav_frames(
             self.facts,
             self.picture,
@@ -255,6 +263,7 @@ class Recording:
             min_frames=self.times.min_frames,
             skip=skip,
             progress=progress,
+            begun=begun,
         )
 
     def frames_of(self, part: VideoPart) -> range:
@@ -286,15 +295,18 @@ def open_recording(path: Path, max_pixels: int, progress: Progress = unwatched) 
     return _RECORDINGS.get(key, lambda: read_recording(path, max_pixels, progress))
 
 
-def read_recording(path: Path, max_pixels: int, progress: Progress = unwatched) -> Recording:
+def read_recording(
+    path: Path, max_pixels: int, progress: Progress = unwatched, kept: KeptPackets | None = None
+) -> Recording:
     """Reads all packets of a video file and decodes its first frame.
 
-    Raises ``VideoError`` for what is no video, and for frames of more than ``max_pixels`` pixels.
+    ``kept`` is filled with what decoding may go on with. Raises ``VideoError`` for what is no
+    video, and for frames of more than ``max_pixels`` pixels.
     """
-    facts, count = read_packets(path, max_pixels, progress)
+    facts, count = read_packets(path, max_pixels, progress, kept)
     damage = count.damage()
     try:
-        picture, first_shown = first_frame(facts, count.num_frames, progress)
+        picture, first_shown = first_frame(facts, count.num_frames, progress, kept)
     except VideoError as error:
         # Damage that the packets show is the cause; that nothing decodes only follows from it.
         raise VideoError(path, damage or error.reason) from error

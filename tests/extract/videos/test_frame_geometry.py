@@ -70,7 +70,8 @@ def test_frames_are_shown_as_ffmpeg_shows_them(tmp_path, matrix):
 
 def test_decord_turns_but_does_not_mirror(tmp_path):
     decoders = {
-        matrix: VideoFile(video_with(tmp_path, matrix)).properties.decoder for matrix in FILTERS
+        matrix: VideoFile(video_with(tmp_path, matrix), decoder="decord").properties.decoder
+        for matrix in FILTERS
     }
     assert {matrix for matrix, decoder in decoders.items() if decoder == "pyav"} == set(MIRRORED)
 

@@ -10,6 +10,7 @@ import pytest
 from video_damage import blank, copy_packets, hide_vp8_frame, show_only
 from video_files import numbered_frame, numbered_frames, numbered_video, read_number, write_video
 
+from extract.videos import frame_source, pyav_file
 from extract.videos.decord_frames import DecordGaveUpError, decord_frames, suits
 from extract.videos.frame import Orientation
 from extract.videos.frame_source import VideoFile
@@ -39,22 +40,38 @@ KINDS = {
 }
 
 
-def numbers(path):
-    return [read_number(frame) for frame in VideoFile(path).frames()]
+def numbers(path, decoder="pyav"):
+    return [read_number(frame) for frame in VideoFile(path, decoder=decoder).frames()]
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_frame_once_and_in_order(tmp_path, name):
     decoder, how = KINDS[name]
     path = numbered_video(tmp_path / name, 70, **how)
-    assert numbers(path) == list(range(70))
-    properties = VideoFile(path).properties
+    assert numbers(path) == numbers(path, "decord") == list(range(70))
+    properties = VideoFile(path, decoder="decord").properties
     assert (properties.num_frames, properties.fps, properties.decoder) == (70, 25.0, decoder)
+    assert VideoFile(path).properties == replace(properties, decoder="pyav")
 
 
-def test_may_be_read_twice(tmp_path):
-    video = VideoFile(numbered_video(tmp_path / "v.mp4", 5))
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_may_be_read_twice(tmp_path, decoder):
+    video = VideoFile(numbered_video(tmp_path / "v.mp4", 5), decoder=decoder)
     assert [read_number(f) for f in video.frames()] == [read_number(f) for f in video.frames()]
+
+
+def test_a_file_is_opened_once_unless_its_packets_are_too_large(tmp_path, monkeypatch):
+    path = numbered_video(tmp_path / "v.mp4", 40)
+    opened = []
+    open_file = pyav_file.av.open
+    monkeypatch.setattr(
+        pyav_file.av, "open", lambda *given, **named: opened.append(1) or open_file(*given, **named)
+    )
+    assert numbers(path) == list(range(40))
+    assert len(opened) == 1
+    monkeypatch.setattr(frame_source, "KeptPackets", lambda: pyav_file.KeptPackets(1000))
+    assert numbers(path) == list(range(40))
+    assert len(opened) == 3  # to count, then to decode
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
@@ -115,7 +132,7 @@ def test_copies_that_decord_fills_up_with_are_never_handed_out(tmp_path, monkeyp
     assert VideoFile(path).properties.num_frames == 40  # two too many, as a container may claim
     decord_numbers = [read_number(frame) for frame in decord_frames(path, 40, (128, 96))]
     assert decord_numbers[-3:] == [39, 39, 39]
-    assert numbers(path) == [number for number in range(40) if number % 20 != 5]
+    assert numbers(path, "decord") == [number for number in range(40) if number % 20 != 5]
 
 
 def test_more_than_a_few_missing_frames_are_a_failure(tmp_path, monkeypatch):
@@ -222,7 +239,7 @@ def test_takes_bounded_memory(suits_with):
 def test_turns_only_what_is_in_a_format_whose_rotation_it_heeds(tmp_path):
     for name, decoder in (("v.mp4", "decord"), ("v.mkv", "pyav")):
         path = numbered_video(tmp_path / name, 2, rotation=90)
-        assert VideoFile(path).properties.decoder == decoder
+        assert VideoFile(path, decoder="decord").properties.decoder == decoder
 
 
 def test_leaves_opencv_able_to_write_pictures(tmp_path):
