@@ -14,6 +14,8 @@ from extract.cli_options import (
     DryRun,
     Index,
     Json,
+    LogFile,
+    MetricsPort,
     MixDevices,
     MoreVideos,
     Out,
@@ -85,6 +87,8 @@ def rgb(
     dry_run: DryRun = False,
     profile: Profile = False,
     as_json: Json = False,
+    log_file: LogFile = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """RGB features: one vector a clip from a frozen video network.
 
@@ -97,6 +101,7 @@ def rgb(
     seds-extract rgb --videos "takes/**/*.mp4" --out stores/rgb.zarr --clips all --dry-run
     """
     from extract.run.command import extract
+    from extract.run.watching import WatchOptions
 
     code = extract(
         "rgb",
@@ -113,6 +118,7 @@ def rgb(
         dry_run=dry_run,
         profile=profile,
         as_json=as_json,
+        watch=WatchOptions(log_file, metrics_port),
     )
     raise typer.Exit(code)
 
@@ -136,6 +142,8 @@ def pose(
     dry_run: DryRun = False,
     profile: Profile = False,
     as_json: Json = False,
+    log_file: LogFile = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Pose: 133 whole-body keypoints a frame, in the video's pixels.
 
@@ -148,6 +156,7 @@ def pose(
     seds-extract pose --videos my_videos --out stores/pose.zarr --detector mediapipe
     """
     from extract.run.command import extract
+    from extract.run.watching import WatchOptions
 
     if detector == "mediapipe":  # it follows the signer itself
         person_box = person_box or "whole_frame"
@@ -171,6 +180,7 @@ def pose(
         dry_run=dry_run,
         profile=profile,
         as_json=as_json,
+        watch=WatchOptions(log_file, metrics_port),
     )
     raise typer.Exit(code)
 

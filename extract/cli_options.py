@@ -43,6 +43,17 @@ Wait = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 Profile = Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(help="The run's log, JSON lines.", show_default="in OUT.logs, beside the store"),
+]
+MetricsPort = Annotated[
+    str | None,
+    typer.Option(
+        help="Serve /metrics for Prometheus, to this machine alone or by HOST:PORT.",
+        metavar="[HOST:]PORT",
+    ),
+]
 Store = Annotated[Path, typer.Argument(help="A store made by rgb, pose or import.")]
 
 

@@ -14,6 +14,8 @@ from extract.cli_options import (
     DryRun,
     Index,
     Json,
+    LogFile,
+    MetricsPort,
     MoreVideos,
     Out,
     Store,
@@ -188,6 +190,8 @@ def import_(
     ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
+    log_file: LogFile = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Features and keypoints of other programs become a store, without loss.
 
@@ -202,6 +206,7 @@ def import_(
     seds-extract import npy features --out rgb.zarr --frame-map frames.csv
     """
     from extract.interchange.import_command import run_import
+    from extract.run.watching import WatchOptions
 
     code = run_import(
         format_name,
@@ -216,6 +221,7 @@ def import_(
         fps=fps,
         as_json=as_json,
         dry_run=dry_run,
+        watch=WatchOptions(log_file, metrics_port),
     )
     raise typer.Exit(code)
 

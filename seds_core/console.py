@@ -33,6 +33,9 @@ results = Console(highlight=False, soft_wrap=True)
 """For tables and reports (standard output)."""
 
 
+listeners: list[Callable[[str, str], None]] = []
+"""Get the level (warning or error) and the text of what the user is told."""
+
 SECONDS_BETWEEN_LINES = 25.0
 """Of work that goes on: a log shows at least every half minute that a command is alive."""
 
@@ -204,8 +207,15 @@ def print_event(event: str, **values: Any) -> None:  # noqa: ANN401 - whatever J
 def warn(text: str) -> None:
     """Prints a warning that cannot be overlooked."""
     messages.print(f"[bold yellow]warning:[/] {text}")
+    _listen("warning", text)
 
 
 def fail(text: str) -> None:
     """Prints why a command ended without doing its work."""
     messages.print(f"[bold red]error:[/] {text}")
+    _listen("error", text)
+
+
+def _listen(level: str, text: str) -> None:
+    for listener in listeners:
+        listener(level, text)

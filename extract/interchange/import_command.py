@@ -33,6 +33,7 @@ from extract.rgb.provenance import KeptFrames
 from extract.run.command import stop_requests
 from extract.run.existing_store import compare, entries_of, source_changed
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
+from extract.run.watching import AS_USUAL, WatchOptions, watched_run
 from extract.settings import ExtractSettings
 from extract.videos.listing import videos_of_index
 from extract.videos.part import WHOLE, part_name
@@ -60,6 +61,7 @@ def run_import(
     fps: float | None = None,
     as_json: bool = False,
     dry_run: bool = False,
+    watch: WatchOptions = AS_USUAL,
 ) -> int:
     """Imports what is missing or has changed, and returns the exit code.
 
@@ -75,7 +77,11 @@ def run_import(
         _print_dry_run(store, files, as_json=as_json)
         return EXIT_ALL_THERE
     try:
-        with stop_requests(), BulkWriter(store, files.provenance) as writer:
+        with (
+            stop_requests(),
+            watched_run(store, watch) as watching,
+            BulkWriter(store, files.provenance) as writer,
+        ):
             plan = compare(files.items, writer.videos, has_changed)
             todo = {item.video_id for item in plan.todo}
             writer.forget_failures({item.video_id for item in files.items} - todo)
@@ -83,6 +89,8 @@ def run_import(
             with progress_bar() as progress, closing(read_ahead(plan.todo, files.read)) as videos:
                 task = progress.add_task("videos", total=len(plan.todo), rates="")
                 report = ImportReport(progress, task, plan.num_there, as_json=as_json)
+                report.listeners = (watching.log, watching.state)
+                watching.state.begin(len(plan.todo), "", lambda _: None)
                 for item in plan.todo:
                     report.started(item.video_id)
                     # There is one result for every item of the plan, in its order.
@@ -93,6 +101,7 @@ def run_import(
                     else:
                         writer.add(video.finished)
                         report.imported(video)
+                watching.log("summary", report.summary(store=str(store)))
     except KeyboardInterrupt:
         messages.print("Stopped. What was imported is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED

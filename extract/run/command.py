@@ -15,6 +15,7 @@ from extract.run.loop import extract_videos, until_done
 from extract.run.profile import RunProfile
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.run.streams import known_provenance, load_stream
+from extract.run.watching import AS_USUAL, Watching, WatchOptions, watched_run
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
@@ -47,6 +48,7 @@ def extract(
     dry_run: bool = False,
     profile: bool = False,
     as_json: bool = False,
+    watch: WatchOptions = AS_USUAL,
 ) -> int:
     """Extracts the videos that ``store`` lacks, or that have changed, and returns the exit code.
 
@@ -84,9 +86,12 @@ def extract(
             with _reporting(kind, 0, len(listed.videos), as_json=as_json) as report:
                 pass
         else:
-            report = _extract_missing(
-                store, listed.videos, settings, load, wait=wait, profile=profile, as_json=as_json
-            )
+            with watched_run(store, watch) as watching:
+                report = _extract_missing(
+                    store, listed.videos, settings, load, watching,
+                    wait=wait, profile=profile, as_json=as_json,
+                )  # fmt: skip
+                watching.log("summary", report.summary(store=str(store)))
     except KeyboardInterrupt:
         messages.print("Stopped. What was finished is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
@@ -99,6 +104,7 @@ def _extract_missing(
     videos: Sequence[ListedVideo],
     settings: ExtractSettings,
     load: Callable[[], tuple[Stream, Provenance]],
+    watching: Watching,
     *,
     wait: bool,
     profile: bool,
@@ -117,6 +123,8 @@ def _extract_missing(
             writer.forget_failures({video.video_id for video in videos} - wanted)
             failed_before = StoreReader(store).failures
             with _reporting(made.kind, len(wanted), found.num_there, as_json=as_json) as report:
+                report.listeners = (watching.log, watching.state)
+                watching.state.begin(len(wanted), made.device, partial(setattr, writer, "state"))
                 desk = StoreDesk(found.todo, writer, report)
                 turn = partial(extract_videos, desk, stream, pool, settings.frames, times)
                 until_done(turn, desk, wait=wait)

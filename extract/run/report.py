@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class RunReport:
     frames_of: Counter[str] = field(default_factory=Counter)
     """Frames of finished videos by the device of the worker, where there are several."""
     _began: float = field(default_factory=time.monotonic)
+    _since: dict[str, float] = field(default_factory=dict)
 
     def started(self, video_id: str) -> None:
         """A video's turn has come."""
@@ -186,5 +187,12 @@ class RunReport:
         return "".join(f", {escape(name)} {rate:.0f}/s" for name, rate in sorted(rates.items()))
 
     def _event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
+        video_id = values.get("video_id")
+        if event == "started":
+            self._since[str(video_id)] = time.monotonic()
+        elif event in _ENDS and video_id in self._since:
+            values["seconds"] = round(time.monotonic() - self._since.pop(str(video_id)), 3)
+        for listener in self.listeners:
+            listener(event, values)
         if self.as_json:
             print_event(event, **values)

@@ -132,6 +132,7 @@ def test_the_options_do_not_grow_by_accident():
     }
     shared = ["as_json", "device", "dry_run", "index", "more_videos", "out", "pipeline"]
     shared += ["mix_devices", "pipelines", "profile", "videos", "wait"]
+    shared += ["log_file", "metrics_port"]
     assert options == {
         "captions": [
             "as_json", "boxes", "dev_share", "language", "max_tokens", "out", "release", "report",
@@ -146,8 +147,8 @@ def test_the_options_do_not_grow_by_accident():
             "videos",
         ],
         "import": [
-            "as_json", "dry_run", "format_name", "fps", "frame_map", "image_size", "index", "out",
-            "pipeline", "pipelines", "pose", "source",
+            "as_json", "dry_run", "format_name", "fps", "frame_map", "image_size", "index",
+            "log_file", "metrics_port", "out", "pipeline", "pipelines", "pose", "source",
         ],
         "export": ["as_json", "form", "out", "overwrite", "store"],
         "rgb": sorted([*shared, "backbone", "weights", "clips", "frames", "pose"]),
