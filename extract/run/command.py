@@ -15,7 +15,7 @@ from extract.run.loop import extract_videos, until_done
 from extract.run.profile import RunProfile
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.run.streams import known_provenance, load_stream
-from extract.run.watching import AS_USUAL, Watching, WatchOptions, watched_run
+from extract.run.watching import AS_USUAL, WatchOptions, watched_run
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
@@ -56,11 +56,10 @@ def extract(
     ``changes`` replace settings of the stream; ``pose_store`` tells RGB features with
     ``frames: hands`` which frames show one. ``mix_devices`` allows rows of another kind of device,
     ``wait`` waits for videos that other processes hold, ``dry_run`` only estimates. Raises
-    ``UsageError`` for options that do not fit each other, their files or the store, and
-    ``UnavailableError`` when the frozen network cannot be had.
+    ``UsageError`` for options that do not fit, ``UnavailableError`` for a network not to be had.
     """
-    of_pipeline = read_section(pipelines, pipeline, "extract", ExtractSettings)
-    settings = with_changes(of_pipeline, kind, changes or {})
+    settings = read_section(pipelines, pipeline, "extract", ExtractSettings)
+    settings = with_changes(settings, kind, changes or {})
     if bool(videos) == bool(index):
         raise UsageError("name the videos either with --videos or with --index")
     listed = listed_videos(videos, index)
@@ -72,8 +71,8 @@ def extract(
             warn(stream.provenance.warning)
         return stream, fitted_to(store, stream.provenance, mix_devices=mix_devices)
 
-    # Where it can be known without the network, other settings are refused before it is loaded,
-    # and a finished extraction does not load it.
+    # As far as settings are known without the network, it is not loaded to refuse others, nor to
+    # find that everything is there.
     known = known_provenance(kind, settings, pose_store)
     is_complete = has_everything(store, listed.videos, known)
     if dry_run:
@@ -86,12 +85,8 @@ def extract(
             with _reporting(kind, 0, len(listed.videos), as_json=as_json) as report:
                 pass
         else:
-            with watched_run(store, watch) as watching:
-                report = _extract_missing(
-                    store, listed.videos, settings, load, watching,
-                    wait=wait, profile=profile, as_json=as_json,
-                )  # fmt: skip
-                watching.log("summary", report.summary(store=str(store)))
+            how = {"wait": wait, "profile": profile, "as_json": as_json}
+            report = _extract_missing(store, listed.videos, settings, load, watch, **how)
     except KeyboardInterrupt:
         messages.print("Stopped. What was finished is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
@@ -104,14 +99,18 @@ def _extract_missing(
     videos: Sequence[ListedVideo],
     settings: ExtractSettings,
     load: Callable[[], tuple[Stream, Provenance]],
-    watching: Watching,
+    watch: WatchOptions,
     *,
     wait: bool,
     profile: bool,
     as_json: bool,
 ) -> RunReport:
     run = settings.run
-    with stop_requests(), DecodePool(run.decode_workers, run.decode_timeout) as pool:
+    with (
+        stop_requests(),
+        watched_run(store, watch) as watching,
+        DecodePool(run.decode_workers, run.decode_timeout) as pool,
+    ):
         began = time.monotonic()
         stream, made = load()  # while the decoders start
         times = RunProfile(run.decode_workers, loading=time.monotonic() - began)
@@ -132,6 +131,7 @@ def _extract_missing(
         for video_id, failure in StoreReader(store).failures.items():
             if video_id in wanted and failure != failed_before.get(video_id):
                 report.failed_elsewhere(FailedVideo(**failure))
+        watching.log("summary", report.summary(store=str(store)))
     times.end()
     if profile:
         report.print_profile(times)

@@ -20,6 +20,9 @@ EXIT_SOME_FAILED = 3
 EXIT_OTHERS_AT_WORK = 4
 EXIT_INTERRUPTED = 130
 
+_ENDS = ("finished", "failed", "broken")
+"""Events with which a video's turn ends."""
+
 MAX_DEVICES_SHOWN = 8
 """Devices whose rates are shown one by one."""
 
@@ -47,7 +50,10 @@ class RunReport:
     """Videos at which the program failed: nothing is recorded of them."""
     frames_of: Counter[str] = field(default_factory=Counter)
     """Frames of finished videos by the device of the worker, where there are several."""
+    listeners: tuple[Callable[[str, Mapping[str, Any]], None], ...] = ()
+    """Get every event and its values."""
     _began: float = field(default_factory=time.monotonic)
+    # When the turn of each video in hand came.
     _since: dict[str, float] = field(default_factory=dict)
 
     def started(self, video_id: str) -> None:
