@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,7 +33,8 @@ def read_section(path: Path, pipeline: str, section: str, schema: type[SettingsT
     Raises :class:`PipelineError` for a missing file, unknown names (with the nearest right one),
     keys given twice, and values of a wrong kind. A section that is left out has its defaults.
     """
-    pipelines = _entry(_load(path), "pipelines", path, "the file")
+    missing = f"there is no pipeline file {path}; name one with --pipelines FILE"
+    pipelines = _entry(read_yaml(path, missing), "pipelines", path, "the file")
     sections = _entry(pipelines, pipeline, path, "'pipelines'", kind="pipeline")
     if not isinstance(sections, dict):
         raise PipelineError(
@@ -83,14 +84,16 @@ def validated(values: object, schema: type[SettingsT], where: str) -> SettingsT:
         raise PipelineError(f"{where}:\n{problems}") from None
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML holds
+def read_yaml(path: Path, missing: str) -> Any:  # noqa: ANN401 - whatever the YAML holds
+    """What a YAML file holds; keys that are given twice are refused.
+
+    Raises :class:`PipelineError`, with the sentence ``missing`` where there is no such file.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             return yaml.load(file, Loader=_UniqueKeyLoader)
     except FileNotFoundError:
-        raise PipelineError(
-            f"there is no pipeline file {path}; name one with --pipelines FILE"
-        ) from None
+        raise PipelineError(missing) from None
     # It is a ValueError too, which the last clause would call invalid YAML.
     except PipelineError:
         raise
@@ -125,9 +128,12 @@ def _problem(item: Any, schema: type[Settings]) -> str:  # noqa: ANN401 - pydant
 
 def _keys_at(schema: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Names of the fields of the model that stands at ``location`` below ``schema``."""
-    # Sections nest as models do; a part that is no model, such as an index, changes nothing.
+    # Sections nest as models do, or are the values of a mapping; a part that is no model, such as
+    # an index or a mapping's key, changes nothing.
     for part in location:
         field = schema.model_fields.get(str(part))
-        if field is not None and isinstance(field.annotation, type):
-            schema = field.annotation
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                schema = kind
     return list(schema.model_fields)

@@ -145,3 +145,52 @@ def check(
     for text in pair.warnings:
         warn(escape(text))
     results.print(f"{len(pair.video_ids):,} videos are in both stores, on one timeline")
+
+
+@app.command(
+    name="sweep",
+    epilog="Exit codes: 0 all done, 2 usage, 3 some runs failed, 130 or 143 stopped and saved, "
+    "1 anything else.",
+)
+def sweep_recipes(
+    file: Annotated[Path, typer.Argument(help="YAML: a pipeline, recipes that change it, seeds.")],
+    out: Annotated[Path, typer.Option(help="Folder of the runs and of the report.")],
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time.", show_default="1; with Ray, what fits"),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Processes of this machine, or tasks of Ray.")
+    ] = "local",
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything; run nothing.")] = (
+        False
+    ),
+) -> None:
+    """Trains recipes with several seeds, and reports how they differ and how sure that is.
+
+    Validation selects the recipe; the test split is scored afterwards, for it and the baseline. The
+    same command goes on where a sweep was stopped or killed, and makes the same report.
+
+    [bold]Example of a file[/]
+
+    pipeline: demo
+    seeds: \\[1, 2, 3]
+    recipes:
+      as-it-is: {}
+      no-noise:
+        train:
+          augmentation: {jitter: 0.0, rgb_noise: 0.0}
+
+    [bold]Examples[/]
+
+    seds-train sweep sweep.yaml --out sweeps/noise --dry-run
+
+    seds-train sweep sweep.yaml --out sweeps/noise --jobs 4
+
+    seds-train sweep sweep.yaml --out /shared/noise --engine ray
+    """
+    from train.sweep.command import sweep
+
+    exit_code = sweep(file, out=out, jobs=jobs, engine=engine, device=device, dry_run=dry_run)
+    raise typer.Exit(exit_code)

@@ -1,0 +1,1 @@
+"""Sweeps: several recipes and seeds, trained, compared and reported."""
