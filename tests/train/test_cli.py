@@ -113,6 +113,21 @@ def test_a_setting_as_an_option_is_answered_with_its_place(option, places):
     assert "--pipeline" in told
 
 
+def test_a_sweep_has_options_of_its_own():
+    assert list(inspect.signature(cli.sweep_recipes).parameters) == [
+        "file", "out", "jobs", "engine", "device", "dry_run",
+    ]  # fmt: skip
+
+
+def test_a_sweep_with_a_wrong_key_ends_with_2_and_its_sentence(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text("pipeline: demo\nseeds: [1]\nreceipts: {}\n")
+    done = call("sweep", str(path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "Did you mean 'recipes'?" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_another_unknown_option_is_answered_as_ever():
     done = call("--stage", "rgb", "--sede", "8")
     assert done.returncode == 2

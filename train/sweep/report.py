@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from rich.markup import escape
 from rich.table import Table
@@ -48,12 +47,10 @@ def print_tables(result: SweepResult) -> None:
                 continue
             table = Table(title=escape(title), title_justify="left")
             for number, name in enumerate(header):
-                # A narrow terminal puts an interval below its mean, and breaks neither.
-                widths = [len(row[number].partition(" (")[2]) + 1 for row in cells]
-                justify: Literal["left", "right"] = "right" if number else "left"
-                table.add_column(name, justify=justify, min_width=max(widths))
+                table.add_column(name, justify="right" if number else "left")
             for row in cells:
-                table.add_row(*map(escape, row))
+                # An interval below its mean: a narrow terminal breaks neither.
+                table.add_row(*(escape(cell).replace(" (", "\n(") for cell in row))
             results.print(table)
 
 
