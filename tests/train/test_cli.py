@@ -122,7 +122,8 @@ def test_a_sweep_has_options_of_its_own():
 def test_a_sweep_with_a_wrong_key_ends_with_2_and_its_sentence(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text("pipeline: demo\nseeds: [1]\nreceipts: {}\n")
-    done = call("sweep", str(path), "--out", str(tmp_path / "out"))
+    command = [sys.executable, "-m", "train", "sweep", path, "--out", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "Did you mean 'recipes'?" in done.stderr
     assert not (tmp_path / "out").exists()
