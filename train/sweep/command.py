@@ -26,7 +26,7 @@ from train.sweep.plan import (
 )
 from train.sweep.report import print_tables, write_report
 from train.sweep.work import Work
-from train.training.loop import noted_stop_requests
+from train.training.loop import StopRequest, noted_stop_requests
 from train.training.run import EXIT_DONE, SIGNAL_OFFSET
 
 EXIT_SOME_FAILED = 3
@@ -63,25 +63,16 @@ def sweep(
         write_whole(out / PIPELINES, plan.pipelines())
         processes, jobs, num_cores = _engine(engine, jobs)
         threads = threads_of_a_run(plan, out, num_cores // jobs if jobs else 1)
-        jobs = jobs or len(plan.runs)
+        at_a_time = jobs or len(plan.runs)
 
         def failures(
             runs: Sequence[PlannedRun], split: str, *, is_training: bool
         ) -> dict[str, str]:
-            """Does the runs' work; returns run -> why it failed."""
-            if not runs:
-                return {}
             works = [
                 work_of(plan, run, out, split, threads, device, is_training=is_training)
                 for run in runs
             ]
-            with _progress("Training" if is_training else f"Scoring {split}", works) as tell:
-                outcomes = carry_out_all(works, processes, jobs, stop, tell)
-            if stop.signal_number:
-                return {}
-            # In the order of the file, not of the ends, which differs from start to start.
-            reasons = {of.work.name: of.reason for of in outcomes if not of.is_done}
-            return {run.name: reasons[run.name] for run in runs if run.name in reasons}
+            return _failures(works, processes, at_a_time, stop)
 
         missing = [run for run in plan.runs if not run.is_finished]
         failed = failures(missing, plan.validation_split, is_training=True)
@@ -90,19 +81,36 @@ def sweep(
         if (split := plan.settings.test_split) and not stop.signal_number:
             failed |= failures(runs_to_test(plan, selected, split), split, is_training=False)
             test = compare(plan, split)
-        if stop.signal_number:
-            messages.print("Stopped. Everything is saved: the same command goes on from there.")
-            return SIGNAL_OFFSET + stop.signal_number
+    if stop.signal_number:
+        messages.print("Stopped. Everything is saved: the same command goes on from there.")
+        return SIGNAL_OFFSET + stop.signal_number
+    return _report_end(SweepResult(plan, validation, selected, test, failed), out)
 
-    result = SweepResult(plan, validation, selected, test, failed)
+
+def _failures(
+    works: Sequence[Work], engine: Engine, jobs: int, stop: StopRequest
+) -> dict[str, str]:
+    """Does all work; returns run -> why it failed. What was stopped has not failed."""
+    if not works:
+        return {}
+    title = "Training" if works[0].is_training else f"Scoring {works[0].split}"
+    with _progress(title, works) as tell:
+        outcomes = carry_out_all(works, engine, jobs, stop, tell)
+    if stop.signal_number:
+        return {}
+    # In the order of the file, not of the ends, which differs from start to start.
+    reasons = {of.work.name: of.reason for of in outcomes if not of.is_done}
+    return {work.name: reasons[work.name] for work in works if work.name in reasons}
+
+
+def _report_end(result: SweepResult, out: Path) -> int:
+    """Writes the report, prints its tables, and returns the exit code."""
     paths = write_report(result, out)
     print_tables(result)
     messages.print(f"Report: {' and '.join(escape(str(path)) for path in paths)}")
-    if not failed:
-        return EXIT_DONE
-    for name, reason in failed.items():
+    for name, reason in result.failed.items():
         warn(f"{escape(name)} failed: {escape(reason)} (logs/{escape(name)}.log)")
-    return EXIT_SOME_FAILED
+    return EXIT_SOME_FAILED if result.failed else EXIT_DONE
 
 
 def _engine(name: EngineName, jobs: int | None) -> tuple[Engine, int | None, int]:
