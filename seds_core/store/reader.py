@@ -46,6 +46,7 @@ class VideoRows(NamedTuple):
     frame_step: int
     width: int
     height: int
+    rows_checksum: int
 
     @property
     def rows(self) -> slice:
@@ -117,6 +118,9 @@ class VideoNotInStoreError(UsageError):
     """A video that is not in the store, or not with the rows asked for; the message says why."""
 
 
+OTHER_ROWS = "'{}': its rows are not those that were written (checksum differs)"
+
+
 class StoreReader:
     """The committed contents of a store, as they were when it was opened."""
 
@@ -159,14 +163,21 @@ class StoreReader:
         return self.videos[video_id]
 
     def rows(self, video_id: str) -> dict[str, np.ndarray]:
-        """All rows of a video: array name -> values, first axis ``row``; raises like
-        :meth:`entry`."""
+        """All rows of a video: array name -> values, first axis ``row``.
+
+        Raises like :meth:`entry`, and :class:`DamagedStoreError` for rows that are not those that
+        were written.
+        """
         entry = self.entry(video_id)
         try:
-            return self.arrays.read_all_rows(entry.rows)
+            rows = self.arrays.read_all_rows(entry.rows)
         except DamagedStoreError as error:
             what = f"the rows of '{video_id}' cannot be read: {error.what}"
             raise DamagedStoreError(self.path, what) from error
+        # A flipped bit within a chunk decodes to other numbers, and nothing else notices.
+        if rows_checksum(rows) != entry.rows_checksum:
+            raise DamagedStoreError(self.path, OTHER_ROWS.format(video_id))
+        return rows
 
     def _refuse_lost_files(self) -> None:
         found = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,8 @@ from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.provenance import StoreMismatchError
-from seds_core.store.reader import StoreReader, VideoRows, VideoTable
+from seds_core.store.reader import OTHER_ROWS, StoreReader, VideoRows, VideoTable
+from seds_core.store.records import rows_checksum
 from train.batches import ClipLayout
 from train.data.encoder_input import PoseInput, at_frames, at_least, encoder_input
 from train.settings import KeypointSettings
@@ -55,6 +56,8 @@ class StoreRows:
     """``None`` in another process."""
     in_memory: dict[str, Tensor]
     """Small arrays that were read whole: every read of the store has its cost, however small."""
+    _checked: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Videos of which this process knows that their rows are those that were written."""
 
     @classmethod
     def of(cls, store: StoreReader, *in_memory: str) -> "StoreRows":
@@ -70,8 +73,21 @@ class StoreRows:
         return video.rows[self.path]
 
     def read(self, video: LocatedVideo, array: str) -> np.ndarray:
-        """Reads the video's rows of one array."""
-        rows = self.entry(video).rows
+        """Reads the video's rows of one array.
+
+        Raises ``DamagedStoreError`` for rows that are not those that were written.
+        """
+        entry = self.entry(video)
+        if video.video_id not in self._checked:
+            # Once a video and process, as hashing costs about as much as reading: damage that
+            # decodes would otherwise train as well as any rows.
+            names = [spec.name for spec in self._arrays.row_specs]
+            if rows_checksum({n: self._read(n, entry.rows) for n in names}) != entry.rows_checksum:
+                raise DamagedStoreError(self.path, OTHER_ROWS.format(video.video_id))
+            self._checked.add(video.video_id)
+        return self._read(array, entry.rows)
+
+    def _read(self, array: str, rows: slice) -> np.ndarray:
         if array in self.in_memory:
             return self.in_memory[array][rows].numpy()
         return self._arrays.read_rows(array, rows.start, rows.stop)

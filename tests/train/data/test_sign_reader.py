@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 from shared_data import golden_path
 
 from reference.small_stores import (
@@ -23,6 +24,7 @@ from reference.small_stores import (
     whole_pose_video,
     write_store,
 )
+from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FinishedVideo
@@ -65,7 +67,23 @@ def test_arrays_in_memory_give_the_same_rows(tmp_path):
         video = locate(video_id, [read])
         expected = read.read(video, "first_frame")
         np.testing.assert_array_equal(held.read(video, "first_frame"), expected)
-    assert "_arrays" not in vars(held)
+    # What is in memory is what is used, so that it is what has to be right.
+    damaged = StoreRows.of(store, "first_frame")
+    damaged.in_memory["first_frame"] += 1
+    with pytest.raises(DamagedStoreError, match="'c': its rows are not those"):
+        damaged.read(locate("c", [read]), "first_frame")
+
+
+@pytest.mark.parametrize("array", ["features", "first_frame"])
+def test_a_flipped_bit_that_decodes_is_not_read(tmp_path, array):
+    path = write_store(tmp_path / "rgb.zarr", RGB, [rgb_video(v, n) for v, n in LENGTHS.items()])
+    rows = StoreRows.of(StoreReader(path))
+    entry = StoreReader(path).videos["c"]
+    zarr.open_array(path / "rows" / array)[entry.first_row] += 1
+    for _ in range(2):
+        with pytest.raises(DamagedStoreError, match="'c': its rows are not those"):
+            rows.read(locate("c", [rows]), "features")
+    assert len(rows.read(locate("a", [rows]), "features"))
 
 
 ALL = KeypointSettings()
