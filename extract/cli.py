@@ -35,7 +35,7 @@ from seds_core.command_line import (
     run,
 )
 from seds_core.console import print_json, results
-from seds_core.video_id import video_id_of
+from seds_core.video_id import file_name_of, video_id_of
 
 if TYPE_CHECKING:
     from extract.settings import ExtractSettings
@@ -260,7 +260,7 @@ def show(
     from extract.inspection.pictures import write_pictures
 
     video_id = video_id_of(video_id)
-    picture = out or Path(f"{video_id.replace('/', '_')}.png")
+    picture = out or Path(f"{file_name_of(video_id)}.png")
     stores = tuple(path for path in (store, also) if path is not None)
     for path in write_pictures(stores, video_id, picture, with_film=video):
         results.print(f"wrote {path}")

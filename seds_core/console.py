@@ -5,6 +5,7 @@ Progress and messages go to standard error, so that standard output holds only r
 """
 
 import json
+import re
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,14 +23,33 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
 
 Value = TypeVar("Value")
 
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What commands a terminal, or turns the direction of the text behind it; tabs and line ends not.
+"""
+
+
+class _PlainConsole(Console):
+    """Shows control characters as escapes: names of videos come from files of other people."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control is None and _CONTROLS.search(segment.text):
+                text = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], segment.text)
+                segment = Segment(text, segment.style)
+            yield segment
+
+
+messages = _PlainConsole(stderr=True, highlight=False, soft_wrap=True)
 """For progress, warnings and errors (standard error)."""
 
-results = Console(highlight=False, soft_wrap=True)
+results = _PlainConsole(highlight=False, soft_wrap=True)
 """For tables and reports (standard output)."""
 
 

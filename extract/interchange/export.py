@@ -83,11 +83,13 @@ def run_export(
 def file_of(out: Path, video_id: str, suffix: str) -> Path:
     """The file of a video; an id with slashes is a path of folders.
 
-    Raises ``ValueError`` for an id that leads out of the folder.
+    Raises ``ValueError`` for an id that leads out of the folder, or names another id's file.
     """
     parts = PurePosixPath(video_id).parts
     if not parts or PurePosixPath(video_id).is_absolute() or ".." in parts or "\0" in video_id:
         raise ValueError("its id would be a file outside the folder")
+    if "/".join(parts) != video_id:
+        raise ValueError(f"its id would be the file of '{'/'.join(parts)}'")
     return out.joinpath(*parts[:-1], f"{parts[-1]}{suffix}")
 
 

@@ -29,6 +29,7 @@ from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FailedVideo
 from seds_core.store.writer import StoreWriter
+from seds_core.video_id import look_alikes
 
 
 @activity("seds-extract")
@@ -141,11 +142,14 @@ def _extract_missing(
 def listed_videos(videos: Sequence[str], index: Path | None) -> VideoList:
     """The videos of an index, or those found in folders, files and patterns.
 
-    Says what was passed over.
+    Says what was passed over, and which ids look alike.
     """
     listed = videos_of_index(index) if index else find_videos(videos)
     for passed_over in listed.passed_over:
         messages.print(str(passed_over), markup=False)
+    for pair in look_alikes(video.video_id for video in listed.videos):
+        names = " and ".join(ascii(video_id) for video_id in pair)
+        messages.print(f"two videos whose ids look alike: {names}", markup=False)
     return listed
 
 
