@@ -11,14 +11,21 @@ import typer
 
 from extract.cli_options import (
     EXIT_CODES,
+    Address,
+    CpusPerWorker,
+    Devices,
     DryRun,
+    EngineOption,
+    GpusPerWorker,
     Index,
     Json,
     LogFile,
     MetricsPort,
     MixDevices,
     MoreVideos,
+    NumWorkers,
     Out,
+    PartOption,
     Profile,
     Store,
     TakesNames,
@@ -70,6 +77,7 @@ def rgb(
     videos: Videos = None,
     more_videos: MoreVideos = None,
     index: Index = None,
+    part: PartOption = None,
     pipeline: Pipeline = "custom",
     pipelines: PipelineFile = PIPELINE_FILE,
     backbone: Annotated[str | None, typer.Option(help="i3d, s3d or mvit_v2_s.")] = None,
@@ -81,7 +89,12 @@ def rgb(
     pose: Annotated[
         Path | None, typer.Option(help="Pose store that says which frames show a hand.")
     ] = None,
-    device: Device = "auto",
+    devices: Devices = "auto",
+    engine: EngineOption = "local",
+    address: Address = None,
+    num_workers: NumWorkers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    cpus_per_worker: CpusPerWorker = None,
     mix_devices: MixDevices = False,
     wait: Wait = False,
     dry_run: DryRun = False,
@@ -99,20 +112,29 @@ def rgb(
     seds-extract rgb --index a.csv --out a/rgb.zarr --pipeline phoenix-2014t --pose a/pose.zarr
 
     seds-extract rgb --videos "takes/**/*.mp4" --out stores/rgb.zarr --clips all --dry-run
+
+    seds-extract rgb --index index.csv --out stores/rgb.zarr --devices all
     """
     from extract.run.command import extract
+    from extract.run.devices import share_of_cluster
     from extract.run.watching import WatchOptions
 
+    cluster = share_of_cluster(
+        engine, devices,
+        address=address, num_workers=num_workers, gpus=gpus_per_worker, cpus=cpus_per_worker,
+    )  # fmt: skip
     code = extract(
         "rgb",
         out,
         videos=(*(videos or ()), *(more_videos or ())),
         index=index,
+        part=part,
         pipeline=pipeline,
         pipelines=pipelines,
         changes={"backbone": backbone, "weights": weights, "clips": clips, "frames": frames},
         pose_store=pose,
-        device=device,
+        devices=devices,
+        cluster=cluster,
         mix_devices=mix_devices,
         wait=wait,
         dry_run=dry_run,
@@ -129,6 +151,7 @@ def pose(
     videos: Videos = None,
     more_videos: MoreVideos = None,
     index: Index = None,
+    part: PartOption = None,
     pipeline: Pipeline = "custom",
     pipelines: PipelineFile = PIPELINE_FILE,
     detector: Annotated[str | None, typer.Option(help="mmpose or mediapipe.")] = None,
@@ -136,7 +159,12 @@ def pose(
     checkpoint: Annotated[str | None, typer.Option(help="Other weights for the model.")] = None,
     person_box: Annotated[str | None, typer.Option(help="whole_frame, detector or csv.")] = None,
     person_box_file: Annotated[Path | None, typer.Option(help="Boxes, for csv.")] = None,
-    device: Device = "auto",
+    devices: Devices = "auto",
+    engine: EngineOption = "local",
+    address: Address = None,
+    num_workers: NumWorkers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    cpus_per_worker: CpusPerWorker = None,
     mix_devices: MixDevices = False,
     wait: Wait = False,
     dry_run: DryRun = False,
@@ -154,10 +182,17 @@ def pose(
     seds-extract pose --index index.csv --out stores/pose.zarr --model rtmw-l-384
 
     seds-extract pose --videos my_videos --out stores/pose.zarr --detector mediapipe
+
+    seds-extract pose --index index.csv --out /shared/pose.zarr --engine ray --num-workers 16
     """
     from extract.run.command import extract
+    from extract.run.devices import share_of_cluster
     from extract.run.watching import WatchOptions
 
+    cluster = share_of_cluster(
+        engine, devices,
+        address=address, num_workers=num_workers, gpus=gpus_per_worker, cpus=cpus_per_worker,
+    )  # fmt: skip
     if detector == "mediapipe":  # it follows the signer itself
         person_box = person_box or "whole_frame"
     code = extract(
@@ -165,6 +200,7 @@ def pose(
         out,
         videos=(*(videos or ()), *(more_videos or ())),
         index=index,
+        part=part,
         pipeline=pipeline,
         pipelines=pipelines,
         changes={
@@ -174,7 +210,8 @@ def pose(
             "person_box": person_box,
             "person_box_file": person_box_file,
         },
-        device=device,
+        devices=devices,
+        cluster=cluster,
         mix_devices=mix_devices,
         wait=wait,
         dry_run=dry_run,

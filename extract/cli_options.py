@@ -1,7 +1,7 @@
 """Options that several commands of ``seds-extract`` share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -32,6 +32,38 @@ def _store_path(path: Path) -> Path:
 
 
 Out = Annotated[Path, typer.Option(help="Store to create or to go on with.", callback=_store_path)]
+PartOption = Annotated[
+    str | None,
+    typer.Option("--part", metavar="I/N", help="Only part I of N of the videos, from 1/N to N/N."),
+]
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--devices", "--device",
+        help="auto, cpu, cuda, cuda:N; cuda:0,cuda:1 or all: a process a GPU; cpu:N: N processes.",
+    ),
+]  # fmt: skip
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="local: this machine; ray: the machines of a Ray cluster."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster.", show_default="auto: the one this machine is in")
+]
+NumWorkers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Ray: workers.", show_default="as many as there is room for"),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(min=0, help="Ray: GPUs of a worker.", show_default="1 where there are any"),
+]
+CpusPerWorker = Annotated[
+    float | None,
+    typer.Option(
+        min=1, help="Ray: processors of a worker.", show_default="1 and run.decode_workers"
+    ),
+]
 MixDevices = Annotated[
     bool,
     typer.Option("--mix-devices", help="Add rows of a GPU to those of a CPU, or the reverse."),

@@ -170,10 +170,15 @@ class RunSettings(Settings):
     """How fast rows are made; nothing here changes more than their last bits."""
 
     decode_workers: Annotated[int, Field(ge=0)] = 4
-    """Processes that decode ahead of the network; 0 decodes in the main process."""
+    """Processes that decode ahead of the network; several devices of a machine share them, each
+    getting one at least. 0 decodes in the network's process."""
 
     decode_timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds without a new frame after which a decoder counts as hung, and its video as failed."""
+
+    video_timeout: Annotated[float, Field(gt=0)] | None = None
+    """Seconds that a video may take from the one before it on; then it has failed. null: any time.
+    With a limit the network runs in a process of its own, which can be ended."""
 
     rgb_batch: Annotated[int, Field(ge=1)] = 8
     """Clips in one batch of the video network, which computes once what they share: 8 on a CPU,

@@ -16,7 +16,7 @@ from rich.markup import escape
 from extract.interchange.formats import ExportFormat
 from extract.interchange.keypoint_video import no_person_found
 from extract.interchange.published import PUBLISHED_NAMES, FrameNames
-from extract.run.command import stop_requests
+from extract.run.extraction import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from seds_core.console import fail, messages, print_event, print_table, progress_bar
 from seds_core.errors import UsageError

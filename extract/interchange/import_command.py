@@ -30,8 +30,8 @@ from extract.interchange.published import (
     open_published_keypoints,
 )
 from extract.rgb.provenance import KeptFrames
-from extract.run.command import stop_requests
 from extract.run.existing_store import compare, entries_of, source_changed
+from extract.run.extraction import stop_requests
 from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.run.watching import AS_USUAL, WatchOptions, watched_run
 from extract.settings import ExtractSettings

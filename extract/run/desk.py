@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from extract.run.report import RunReport
 from extract.videos.listing import ListedVideo
 from seds_core.store.records import FailedVideo, FinishedVideo
-from seds_core.store.writer import StoreWriter
+from seds_core.store.writer import RecordWriter, StoreWriter
 
 
 class StoreDesk:
@@ -30,6 +30,10 @@ class StoreDesk:
         """The next video that no process has done or works on."""
         video_id = self._writer.claim()
         return None if video_id is None else self._videos[video_id]
+
+    def records(self) -> RecordWriter:
+        """What lets workers write records of videos that were claimed here."""
+        return self._writer.records()
 
     def started(self, video: ListedVideo) -> None:
         """Reports that a video's turn has come."""
@@ -55,7 +59,17 @@ class StoreDesk:
         trace = "".join(traceback.format_exception(error))
         self.gave_up(video, f"{type(error).__name__}: {error}", trace)
 
+    def finished(self, video_id: str, *, num_frames: int, num_rows: int, device: str) -> None:
+        """Takes in a video whose record a worker has written."""
+        self._writer.recorded(video_id, num_rows)
+        self.report.finished(video_id, num_frames=num_frames, num_rows=num_rows, device=device)
+
+    def failed(self, failure: FailedVideo) -> None:
+        """Takes in a failure whose record a worker has written."""
+        self._writer.recorded(failure.video_id, num_rows=0)
+        self.report.failed(failure)
+
     def gave_up(self, video: ListedVideo, error: str, trace: str) -> None:
-        """The same, with an error of another process."""
+        """Leaves a video at which a worker's program failed to a later run."""
         self._writer.release(video.video_id)
         self.report.broke(video, error, trace)

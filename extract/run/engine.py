@@ -7,6 +7,7 @@ how messages travel, is an :class:`Engine`'s affair: processes of this machine, 
 cluster.
 """
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from extract.run.profile import RunProfile
 from extract.videos.listing import ListedVideo
+from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.writer import RecordWriter
@@ -55,6 +57,22 @@ class Slot:
     """Decoding processes of the worker; 0 decodes in the worker itself."""
     num_threads: int | None = None
     """Processor threads of its network; ``None`` leaves that to the libraries."""
+    name: str = ""
+    """What people call it; empty where its host and device do."""
+
+
+@dataclass(frozen=True)
+class ClusterShare:
+    """Which cluster of machines a run uses, and what each worker takes of it."""
+
+    address: str = "auto"
+    num_workers: int | None = None
+    """``None``: as many as the cluster has room for when the run begins."""
+    gpus: float | None = None
+    """GPUs of a worker; ``None``: one where the cluster has any."""
+    cpus: float | None = None
+    """Processors of a worker: one for the network, the others decode. ``None``: as many as
+    ``run.decode_workers`` asks for, as far as a machine of the cluster has them."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +167,13 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Broken:
-    """From a worker, at its end: an error of which it has ended."""
+    """From a worker, at its end: the error that has ended it."""
 
     error: str
     trace: str
-    exit_code: int
-    """What a command ends with for such an error: 2 where the user's options are to blame."""
+    """Empty for what the user can mend."""
+    is_usage: bool = False
+    """Whether the options are to blame, so that another worker would end like this one."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +202,18 @@ class Channel(Protocol):
 
 Work: TypeAlias = Callable[[Slot, Channel], None]
 """What a worker does from its beginning to its end; can be pickled."""
+
+
+def do_work(work: Work, slot: Slot, channel: Channel) -> None:
+    """Does a worker's work, and tells the driver of the error that ends it."""
+    try:
+        work(slot, channel)
+    # What the user can mend is told without a trace, as in a command of one process.
+    except (UsageError, UnavailableError, OSError) as error:
+        channel.send(Broken(str(error), "", is_usage=isinstance(error, UsageError)))
+    except Exception as error:
+        trace = "".join(traceback.format_exception(error))
+        channel.send(Broken(f"{type(error).__name__}: {error}", trace))
 
 
 class Engine(Protocol):

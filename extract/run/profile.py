@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -19,6 +19,8 @@ class RunProfile:
     """
 
     decode_workers: int
+    workers: int = 1
+    """Processes with a network, whose seconds are summed."""
     loading: float = 0.0
     """Before the run, until the network was ready."""
     frames: float = 0.0
@@ -50,6 +52,16 @@ class RunProfile:
         finally:
             setattr(self, name, getattr(self, name) + time.monotonic() - began)
 
+    @classmethod
+    def summed(cls, profiles: Sequence["RunProfile"]) -> "RunProfile":
+        """The profiles of a run's workers, added up; the longest of those that ran side by side."""
+        total = cls(sum(profile.decode_workers for profile in profiles), workers=len(profiles))
+        for name in _SUMMED:
+            setattr(total, name, sum(getattr(profile, name) for profile in profiles))
+        total.loading = max((profile.loading for profile in profiles), default=0.0)
+        total.wall = max((profile.wall for profile in profiles), default=0.0)
+        return total
+
     def end(self) -> None:
         """Notes the run's length; the decoding processes must have ended."""
         self.wall = time.monotonic() - self._began
@@ -67,12 +79,12 @@ class RunProfile:
 
     def advice(self) -> str:
         """What held the run up, and what would help."""
-        if self.model_waited_for_frames < 0.1 * self.wall:
+        if self.model_waited_for_frames < 0.1 * self.wall * self.workers:
             return "The network was at work almost all the time: only a faster device helps."
         if self.prepare > self.frames:
             return (
-                "The network waited for frames to be prepared: run a second process on the same "
-                "store."
+                "The network waited for frames to be prepared: run a second process, by naming the "
+                "device twice as in --devices cuda:0,cuda:0."
             )
         return (
             f"The network waited for decoded frames: raise run.decode_workers, now "
@@ -84,7 +96,7 @@ class RunProfile:
         table = Table(title="Where the time went", title_justify="left")
         for title in ("", "seconds", "of the run"):
             table.add_column(title, justify="left" if not title else "right")
-        wall = max(self.wall, 1e-9)
+        wall = max(self.wall * self.workers, 1e-9)
         lines = (
             ("model: the network computed", self.model),
             ("waiting: the network had no frames", self.model_waited_for_frames),
@@ -93,13 +105,24 @@ class RunProfile:
             ("prepare: frames became network input", self.prepare),
             ("waiting: preparing had no decoded frames", self.frames),
             ("write: rows were stored", self.write),
-            ("the whole run", self.wall),
+            ("the whole run" + (f", {self.workers} workers" * (self.workers > 1)), wall),
             ("loading the network, before it", self.loading),
         )
         for text, seconds in lines:
             table.add_row(text, f"{seconds:,.1f}", f"{seconds / wall:.0%}")
         results.print(table)
         results.print(self.advice())
+
+
+_SUMMED = (
+    "frames",
+    "prepare",
+    "model",
+    "model_waited_for_frames",
+    "model_waited_for_store",
+    "write",
+    "decode_cpu",
+)
 
 
 def _seconds_of_children() -> float:

@@ -130,9 +130,10 @@ def test_the_options_do_not_grow_by_accident():
         name: sorted(parameter.name for parameter in command.params)
         for name, command in commands.items()
     }
-    shared = ["as_json", "device", "dry_run", "index", "more_videos", "out", "pipeline"]
+    shared = ["as_json", "devices", "dry_run", "index", "more_videos", "out", "pipeline"]
     shared += ["mix_devices", "pipelines", "profile", "videos", "wait"]
-    shared += ["log_file", "metrics_port"]
+    shared += ["log_file", "metrics_port", "part"]
+    shared += ["engine", "address", "num_workers", "gpus_per_worker", "cpus_per_worker"]
     assert options == {
         "captions": [
             "as_json", "boxes", "dev_share", "language", "max_tokens", "out", "release", "report",

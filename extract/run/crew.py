@@ -1,0 +1,325 @@
+"""The driver's side of many workers: hands videos out, follows each, replaces what dies.
+
+A worker always has a few videos in line behind those that its decoders and its network have taken;
+it gets another whenever it takes one, so that fast workers get more and none holds many. Of a
+worker that dies, the videos in its hands are done again by others. One of those that it had taken
+may have been the cause: each of them is given to a worker that has nothing else, and where that one
+dies too, the video has failed.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from extract.run.desk import StoreDesk
+from extract.run.engine import (
+    Begin,
+    Broken,
+    Engine,
+    Failed,
+    Finished,
+    FromWorker,
+    GaveUp,
+    Give,
+    Lost,
+    Noted,
+    Pause,
+    Ready,
+    Slot,
+    Started,
+    Stop,
+    Stopped,
+    Taken,
+)
+from extract.run.profile import RunProfile
+from extract.videos.listing import ListedVideo
+from seds_core.console import messages
+from seds_core.errors import UnavailableError, UsageError
+from seds_core.store.provenance import Provenance
+from seds_core.store.records import FailedVideo
+
+VIDEOS_IN_LINE = 2
+"""Videos that wait at a worker to be taken, so that it need not wait for an answer."""
+
+LOSSES_IN_A_ROW = 10
+"""Workers that may end, beside as many as there are at once, before one finishes a video."""
+
+# One look counts for at most so long, however long the computer slept meanwhile.
+_LONGEST_LOOK = 2.0
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+# What a worker may take to end after its last video.
+_SECONDS_TO_STOP = 30.0
+
+_SECONDS_UNTIL_TOLD = 60.0
+
+
+@dataclass
+class _Hands:
+    """What the driver knows of a worker."""
+
+    slot: Slot
+    where: str
+    """For people."""
+    is_ready: bool = False
+    in_line: dict[str, ListedVideo] = field(default_factory=dict)
+    taken: dict[str, ListedVideo] = field(default_factory=dict)
+    """In the order of taking, which is that of finishing too."""
+    turn_began: float = 0.0
+    """When the first of them had no other before it."""
+    is_paused: bool = False
+    """Whether it has been told to finish what it has."""
+    is_alone_with: str = ""
+    """The one video that it is given, because a worker has died of it or of another."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.in_line and not self.taken
+
+
+class Crew:
+    """The workers of a run. Use it within the context of its engine."""
+
+    def __init__(self, engine: Engine, video_timeout: float | None = None) -> None:
+        """Starts the workers; a video may take ``video_timeout`` seconds once it is its turn."""
+        self._engine = engine
+        self._video_timeout = video_timeout
+        self._workers: dict[int, _Hands] = {}
+        self._num_started = 0
+        # Seconds, without those in which this process was suspended.
+        self._clock = 0.0
+        self._last_look = time.monotonic()
+        # Videos that a dead worker had in hand: those it had not taken, and those it had.
+        self._returned: deque[ListedVideo] = deque()
+        self._suspects: deque[ListedVideo] = deque()
+        self._losses_in_a_row = 0
+        self._is_dry = False
+        self._profiles: list[RunProfile] = []
+        # How the first worker makes rows, and what lets workers begin once the store is open.
+        self._made: Provenance | None = None
+        self._begin: Begin | None = None
+        for slot in engine.slots:
+            self._start(slot)
+
+    def provenance(self) -> Provenance:
+        """Waits for the first worker, and returns how it makes rows; raises what loading raised."""
+        told = False
+        while self._made is None:
+            event = self._engine.next_event(_SECONDS_BETWEEN_LOOKS)
+            self._tick()
+            if event is not None:
+                self._handle(*event, None)
+            elif self._clock > _SECONDS_UNTIL_TOLD and not told:
+                told = True
+                messages.print(f"waiting for the first of {len(self._workers)} workers")
+        return self._made
+
+    def begin(self, made: Provenance, begin: Begin) -> None:
+        """Lets the workers into the store, whose rows are ``made`` so."""
+        self._made, self._begin = made, begin
+        for number, hands in self._workers.items():
+            if hands.is_ready:
+                self._engine.tell(number, begin)
+
+    def take_turn(self, desk: StoreDesk) -> None:
+        """Has the workers extract videos until the desk has none and none is in anyone's hands."""
+        self._is_dry = False
+        while True:
+            for number in list(self._workers):
+                self._give(number, desk)
+            if self._is_dry and self._has_nothing_in_hand:
+                return
+            event = self._engine.next_event(_SECONDS_BETWEEN_LOOKS)
+            self._tick()
+            if event is not None:
+                self._handle(*event, desk)
+            self._end_late_videos(desk)
+
+    def stop(self) -> list[RunProfile]:
+        """Ends the workers, and returns where the time of each went that lived so long."""
+        for number, hands in list(self._workers.items()):
+            if hands.is_ready:
+                self._engine.tell(number, Stop())
+            else:
+                self._drop(number)
+        deadline = self._clock + _SECONDS_TO_STOP
+        while self._workers and self._clock < deadline:
+            event = self._engine.next_event(_SECONDS_BETWEEN_LOOKS)
+            self._tick()
+            if event is None:
+                continue
+            number, message = event
+            if isinstance(message, Stopped):
+                self._profiles.append(message.profile)
+            if isinstance(message, Stopped | Lost):
+                self._workers.pop(number, None)
+        return self._profiles
+
+    @property
+    def _has_nothing_in_hand(self) -> bool:
+        waiting = self._returned or self._suspects
+        return not waiting and all(hands.is_empty for hands in self._workers.values())
+
+    def _start(self, slot: Slot) -> None:
+        self._num_started += 1
+        self._workers[self._num_started] = _Hands(slot, slot.name or f"worker {self._num_started}")
+        self._engine.start(self._num_started, slot)
+
+    def _drop(self, number: int) -> None:
+        self._engine.kill(number)
+        del self._workers[number]
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._clock += min(now - self._last_look, _LONGEST_LOOK)
+        self._last_look = now
+
+    def _give(self, number: int, desk: StoreDesk) -> None:
+        """Keeps a worker's line filled; one that has nothing takes what a dead one had begun."""
+        hands = self._workers[number]
+        if not hands.is_ready or (hands.is_alone_with and not hands.is_empty):
+            return
+        hands.is_alone_with = ""
+        if self._suspects and hands.is_empty:
+            suspect = self._suspects.popleft()
+            hands.is_alone_with = suspect.video_id
+            self._hand_over(number, suspect)
+            self._pause(number)
+            return
+        while len(hands.in_line) < VIDEOS_IN_LINE:
+            video = self._next(desk)
+            if video is None:
+                self._pause(number)
+                return
+            self._hand_over(number, video)
+
+    def _next(self, desk: StoreDesk) -> ListedVideo | None:
+        if self._returned:
+            return self._returned.popleft()
+        video = None if self._is_dry else desk.claim()
+        self._is_dry = video is None
+        return video
+
+    def _hand_over(self, number: int, video: ListedVideo) -> None:
+        hands = self._workers[number]
+        hands.in_line[video.video_id] = video
+        hands.is_paused = False
+        self._engine.tell(number, Give(video))
+
+    def _pause(self, number: int) -> None:
+        hands = self._workers[number]
+        if not hands.is_paused:
+            hands.is_paused = True
+            self._engine.tell(number, Pause())
+
+    def _handle(self, number: int, event: FromWorker, desk: StoreDesk | None) -> None:
+        hands = self._workers.get(number)
+        if hands is None:
+            return  # given up meanwhile
+        match event:
+            case Ready():
+                self._welcome(number, event)
+            case Taken(video_id):
+                if not hands.taken:
+                    hands.turn_began = self._clock
+                hands.taken[video_id] = hands.in_line.pop(video_id)
+            case Lost() | Broken():
+                self._replace(number, event, desk)
+            case Stopped(profile):
+                self._profiles.append(profile)
+            case _:
+                assert desk is not None
+                self._pass_on(hands, event, desk)
+
+    def _welcome(self, number: int, ready: Ready) -> None:
+        hands = self._workers[number]
+        hands.is_ready, hands.where = True, ready.where
+        if self._made is None:
+            self._made = ready.provenance
+        elif self._made.digest() != ready.provenance.digest():
+            # The device may differ where the store takes rows of any.
+            same_device = self._made.accepts_device_of(ready.provenance)
+            differences = self._made.differences(ready.provenance)
+            if differences or not same_device:
+                listed = "; ".join(differences) or (
+                    f"device: {self._made.device} / {ready.provenance.device}; allow both with "
+                    "--mix-devices"
+                )
+                raise UsageError(f"the workers make rows differently, {ready.where}: {listed}")
+        if self._begin is not None:
+            self._engine.tell(number, self._begin)
+
+    def _pass_on(self, hands: _Hands, event: FromWorker, desk: StoreDesk) -> None:
+        """Tells the desk what a worker has done."""
+        match event:
+            case Started(video_id):
+                desk.started(hands.taken[video_id])
+            case Noted(video_id, note):
+                desk.noted(hands.taken[video_id], note)
+            case GaveUp(video_id, error, trace):
+                desk.gave_up(hands.taken.pop(video_id), error, trace)
+                hands.turn_began = self._clock
+            case Finished(video_id, num_frames, num_rows):
+                desk.finished(
+                    video_id, num_frames=num_frames, num_rows=num_rows, device=hands.where
+                )
+                self._is_done(hands, video_id)
+            case Failed(failure):
+                desk.failed(failure)
+                self._is_done(hands, failure.video_id)
+
+    def _is_done(self, hands: _Hands, video_id: str) -> None:
+        del hands.taken[video_id]
+        hands.turn_began = self._clock
+        self._losses_in_a_row = 0
+
+    def _replace(self, number: int, end: Lost | Broken, desk: StoreDesk | None) -> None:
+        """Starts another worker for one that has ended, and takes its videos back."""
+        hands = self._workers.pop(number)
+        reason = end.reason if isinstance(end, Lost) else end.error
+        is_preempted = isinstance(end, Lost) and end.is_preempted
+        if isinstance(end, Broken):
+            # Its process may still be there, about to end.
+            self._engine.kill(number)
+            if end.is_usage or self._made is None:
+                _raise(end)
+        self._losses_in_a_row += not is_preempted
+        if self._losses_in_a_row >= LOSSES_IN_A_ROW + len(self._engine.slots):
+            raise UnavailableError(
+                f"{self._losses_in_a_row} workers have ended, one after the other, and none has "
+                f"finished a video meanwhile; the last one, {hands.where}: {reason}"
+            )
+        if desk is not None:
+            desk.report.worker_lost(hands.where, reason, [*hands.taken, *hands.in_line])
+        self._returned.extend(hands.in_line.values())
+        for video in hands.taken.values():
+            if is_preempted:
+                self._returned.append(video)
+            elif hands.is_alone_with == video.video_id:
+                assert desk is not None
+                why = f"two workers have ended while they were at work on it: {reason}"
+                desk.fail(FailedVideo.now(video.video_id, video.source_name, why))
+            else:
+                self._suspects.append(video)
+        self._start(hands.slot)
+
+    def _end_late_videos(self, desk: StoreDesk) -> None:
+        """Gives up videos whose turn has lasted too long, and the workers that hang in them."""
+        limit = self._video_timeout
+        if limit is None:
+            return
+        for number, hands in list(self._workers.items()):
+            if not hands.taken or self._clock - hands.turn_began < limit:
+                continue
+            late, *others = hands.taken.values()
+            why = f"it was not done after {limit:g} s (run.video_timeout)"
+            desk.fail(FailedVideo.now(late.video_id, late.source_name, why))
+            self._returned.extend((*hands.in_line.values(), *others))
+            self._drop(number)
+            self._start(hands.slot)
+
+
+def _raise(end: Broken) -> None:
+    if end.trace:
+        messages.print(end.trace, markup=False)
+    raise UsageError(end.error) if end.is_usage else UnavailableError(end.error)
