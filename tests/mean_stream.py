@@ -1,12 +1,17 @@
 """A stream that needs no network, and a program that extracts with it.
 
-``python mean_stream.py STORE INDEX [SECONDS [wait]]`` runs ``seds-extract rgb`` with it, spending
-SECONDS on every video, so that tests can kill it in the middle; ``wait`` stands for ``--wait``.
+``python mean_stream.py STORE INDEX [--seconds S] [--wait] [--devices D]`` runs ``seds-extract rgb``
+with it, spending S seconds on every video, so that tests can kill it in the middle; other options
+inject faults.
 """
 
+import argparse
+import os
+import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -15,9 +20,12 @@ from finished_videos import RGB
 
 from extract.videos.decoding import confirmed_frames, expected_frames
 from seds_core.clip_plan import timeline_length, timeline_step
+from seds_core.errors import UsageError
 from seds_core.store.provenance import Provenance
 
-PIPELINE = "pipelines: {tiny: {extract: {frames: {max_frames: 30}, run: {decode_workers: 2}}}}"
+PIPELINE = """pipelines:
+  tiny: {extract: {frames: {max_frames: 30}, run: {decode_workers: 2, video_timeout: LIMIT}}}
+"""
 
 
 @dataclass
@@ -29,6 +37,11 @@ class MeanStream:
     batch_size = 7
     seconds: float = 0.0
     break_on: str = ""
+    """Video at which the program fails; ``*``: all."""
+    die_of: str = ""
+    """Video at which the process is killed; ``*``: all."""
+    hang_on: str = ""
+    """Video that never ends."""
 
     def num_rows(self, video):
         num_frames = expected_frames(video)
@@ -37,6 +50,10 @@ class MeanStream:
     def pieces(self, video):
         if self.break_on in (video.job.video_id, "*"):
             raise RuntimeError("the network broke")
+        if self.die_of in (video.job.video_id, "*"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.hang_on == video.job.video_id:
+            time.sleep(1000)
         time.sleep(self.seconds)
         numbers = count(0, video.frame_step)
         for frames in confirmed_frames(video):
@@ -54,28 +71,59 @@ class MeanStream:
         ]
 
 
-def write_pipeline(folder: Path) -> Path:
+def write_pipeline(folder: Path, video_timeout: float | None = None) -> Path:
     path = folder / "tiny.yaml"
-    path.write_text(PIPELINE)
+    path.write_text(PIPELINE.replace("LIMIT", str(video_timeout or "null")))
     return path
 
 
-def main(store, index, seconds="0.0", wait=""):
-    from extract.run import command
+def load(stream, _kind, _settings, device, _pose_store):
+    """Loads it in a worker: ``stream``, on its device."""
+    if device.startswith("cuda"):
+        raise UsageError(f"there is no {device}")
+    if stream.provenance.device:
+        return replace(stream, provenance=replace(stream.provenance, device=device))
+    return stream
 
-    command.load_stream = lambda *_: MeanStream(seconds=float(seconds))
+
+def main():
+    import mean_stream
+
+    from extract.run import command
+    from extract.run.engine import ClusterShare
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("store", type=Path)
+    parser.add_argument("index", type=Path)
+    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--wait", action="store_true")
+    parser.add_argument("--devices", default="auto")
+    parser.add_argument("--ray", metavar="ADDRESS")
+    parser.add_argument("--video-timeout", type=float)
+    for fault in ("break_on", "die_of", "hang_on"):
+        parser.add_argument(f"--{fault.replace('_', '-')}", default="")
+    asked = parser.parse_args()
+    # Under its own name, and not that of the program, workers can import it.
+    stream = mean_stream.MeanStream(
+        seconds=asked.seconds,
+        break_on=asked.break_on,
+        die_of=asked.die_of,
+        hang_on=asked.hang_on,
+    )
+    command.load_stream = partial(mean_stream.load, stream)
     command.known_provenance = lambda *_: RGB
-    pipelines = write_pipeline(Path(store).parent)
     return command.extract(
         "rgb",
-        Path(store),
-        index=Path(index),
+        asked.store,
+        index=asked.index,
         pipeline="tiny",
-        pipelines=pipelines,
-        wait=bool(wait),
+        pipelines=write_pipeline(asked.store.parent, asked.video_timeout),
+        cluster=ClusterShare(asked.ray, cpus=1.0) if asked.ray else None,
+        devices=asked.devices,
+        wait=asked.wait,
         as_json=True,
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

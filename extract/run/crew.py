@@ -9,9 +9,10 @@ dies too, the video has failed.
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
-from extract.run.desk import StoreDesk
 from extract.run.engine import (
     Begin,
     Broken,
@@ -54,6 +55,35 @@ _SECONDS_TO_STOP = 30.0
 _SECONDS_UNTIL_TOLD = 60.0
 
 
+@runtime_checkable
+class DriverDesk(Protocol):
+    """Where a driver's videos come from, and what it tells of them."""
+
+    def claim(self) -> ListedVideo | None:
+        """The next video to extract; ``None`` when there is none at present."""
+
+    def started(self, video: ListedVideo) -> None:
+        """A worker's network has come to a video."""
+
+    def noted(self, video: ListedVideo, note: str) -> None:
+        """Something about a video's frames should be known."""
+
+    def finished(self, video_id: str, *, num_frames: int, num_rows: int, device: str) -> None:
+        """A worker has written a video's record."""
+
+    def failed(self, failure: FailedVideo) -> None:
+        """A worker has written the record of a failure."""
+
+    def fail(self, failure: FailedVideo) -> None:
+        """A video has failed of which no worker could tell."""
+
+    def gave_up(self, video: ListedVideo, error: str, trace: str) -> None:
+        """A worker's program has failed at a video, which stays to be done by a later run."""
+
+    def worker_lost(self, where: str, reason: str, video_ids: Sequence[str]) -> None:
+        """A worker has ended with these videos in its hands."""
+
+
 @dataclass
 class _Hands:
     """What the driver knows of a worker."""
@@ -92,6 +122,8 @@ class Crew:
         # Videos that a dead worker had in hand: those it had not taken, and those it had.
         self._returned: deque[ListedVideo] = deque()
         self._suspects: deque[ListedVideo] = deque()
+        # Where a worker has ended and none has been started since.
+        self._vacant: list[Slot] = []
         self._losses_in_a_row = 0
         self._is_dry = False
         self._profiles: list[RunProfile] = []
@@ -109,6 +141,8 @@ class Crew:
             self._tick()
             if event is not None:
                 self._handle(*event, None)
+                while self._vacant:
+                    self._start(self._vacant.pop())
             elif self._clock > _SECONDS_UNTIL_TOLD and not told:
                 told = True
                 messages.print(f"waiting for the first of {len(self._workers)} workers")
@@ -121,10 +155,13 @@ class Crew:
             if hands.is_ready:
                 self._engine.tell(number, begin)
 
-    def take_turn(self, desk: StoreDesk) -> None:
+    def take_turn(self, desk: DriverDesk) -> None:
         """Has the workers extract videos until the desk has none and none is in anyone's hands."""
         self._is_dry = False
         while True:
+            # What is left may need no other worker.
+            while self._vacant and self._has_more(desk):
+                self._start(self._vacant.pop())
             for number in list(self._workers):
                 self._give(number, desk)
             if self._is_dry and self._has_nothing_in_hand:
@@ -174,7 +211,7 @@ class Crew:
         self._clock += min(now - self._last_look, _LONGEST_LOOK)
         self._last_look = now
 
-    def _give(self, number: int, desk: StoreDesk) -> None:
+    def _give(self, number: int, desk: DriverDesk) -> None:
         """Keeps a worker's line filled; one that has nothing takes what a dead one had begun."""
         hands = self._workers[number]
         if not hands.is_ready or (hands.is_alone_with and not hands.is_empty):
@@ -193,7 +230,13 @@ class Crew:
                 return
             self._hand_over(number, video)
 
-    def _next(self, desk: StoreDesk) -> ListedVideo | None:
+    def _has_more(self, desk: DriverDesk) -> bool:
+        """Whether there is a video that no worker has."""
+        if not self._returned and not self._suspects and (video := self._next(desk)):
+            self._returned.append(video)
+        return bool(self._returned or self._suspects)
+
+    def _next(self, desk: DriverDesk) -> ListedVideo | None:
         if self._returned:
             return self._returned.popleft()
         video = None if self._is_dry else desk.claim()
@@ -212,7 +255,7 @@ class Crew:
             hands.is_paused = True
             self._engine.tell(number, Pause())
 
-    def _handle(self, number: int, event: FromWorker, desk: StoreDesk | None) -> None:
+    def _handle(self, number: int, event: FromWorker, desk: DriverDesk | None) -> None:
         hands = self._workers.get(number)
         if hands is None:
             return  # given up meanwhile
@@ -249,7 +292,7 @@ class Crew:
         if self._begin is not None:
             self._engine.tell(number, self._begin)
 
-    def _pass_on(self, hands: _Hands, event: FromWorker, desk: StoreDesk) -> None:
+    def _pass_on(self, hands: _Hands, event: FromWorker, desk: DriverDesk) -> None:
         """Tells the desk what a worker has done."""
         match event:
             case Started(video_id):
@@ -273,7 +316,7 @@ class Crew:
         hands.turn_began = self._clock
         self._losses_in_a_row = 0
 
-    def _replace(self, number: int, end: Lost | Broken, desk: StoreDesk | None) -> None:
+    def _replace(self, number: int, end: Lost | Broken, desk: DriverDesk | None) -> None:
         """Starts another worker for one that has ended, and takes its videos back."""
         hands = self._workers.pop(number)
         reason = end.reason if isinstance(end, Lost) else end.error
@@ -290,7 +333,7 @@ class Crew:
                 f"finished a video meanwhile; the last one, {hands.where}: {reason}"
             )
         if desk is not None:
-            desk.report.worker_lost(hands.where, reason, [*hands.taken, *hands.in_line])
+            desk.worker_lost(hands.where, reason, [*hands.taken, *hands.in_line])
         self._returned.extend(hands.in_line.values())
         for video in hands.taken.values():
             if is_preempted:
@@ -301,9 +344,9 @@ class Crew:
                 desk.fail(FailedVideo.now(video.video_id, video.source_name, why))
             else:
                 self._suspects.append(video)
-        self._start(hands.slot)
+        self._vacant.append(hands.slot)
 
-    def _end_late_videos(self, desk: StoreDesk) -> None:
+    def _end_late_videos(self, desk: DriverDesk) -> None:
         """Gives up videos whose turn has lasted too long, and the workers that hang in them."""
         limit = self._video_timeout
         if limit is None:
@@ -316,7 +359,7 @@ class Crew:
             desk.fail(FailedVideo.now(late.video_id, late.source_name, why))
             self._returned.extend((*hands.in_line.values(), *others))
             self._drop(number)
-            self._start(hands.slot)
+            self._vacant.append(hands.slot)
 
 
 def _raise(end: Broken) -> None:

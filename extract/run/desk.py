@@ -1,7 +1,7 @@
 """The driver's desk: claims videos in a store, keeps what becomes of them, and reports it."""
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from extract.run.report import RunReport
 from extract.videos.listing import ListedVideo
@@ -68,6 +68,10 @@ class StoreDesk:
         """Takes in a failure whose record a worker has written."""
         self._writer.recorded(failure.video_id, num_rows=0)
         self.report.failed(failure)
+
+    def worker_lost(self, where: str, reason: str, video_ids: Sequence[str]) -> None:
+        """Reports a worker that has ended with these videos in its hands."""
+        self.report.worker_lost(where, reason, video_ids)
 
     def gave_up(self, video: ListedVideo, error: str, trace: str) -> None:
         """Leaves a video at which a worker's program failed to a later run."""

@@ -190,6 +190,7 @@ FromWorker: TypeAlias = (
 )
 
 
+@runtime_checkable
 class Channel(Protocol):
     """A worker's end of its connection to the driver; may be used by several threads."""
 
@@ -197,7 +198,7 @@ class Channel(Protocol):
         """Waits for the next message; the process ends where the driver is gone."""
 
     def send(self, event: Any) -> None:  # noqa: ANN401
-        """Sends an event; never waits for the driver to deal with it."""
+        """Sends an event, without an answer."""
 
 
 Work: TypeAlias = Callable[[Slot, Channel], None]
@@ -216,6 +217,7 @@ def do_work(work: Work, slot: Slot, channel: Channel) -> None:
         channel.send(Broken(f"{type(error).__name__}: {error}", trace))
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs workers somewhere, and carries messages between them and the driver.
 

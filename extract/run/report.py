@@ -99,7 +99,7 @@ class RunReport:
     def worker_lost(self, where: str, reason: str, videos: Sequence[str]) -> None:
         """A worker is gone; the videos in its hands are done again by others."""
         self._event("worker_lost", worker=where, reason=reason, videos=list(videos))
-        again = f": {len(videos)} videos in its hands are done again" if videos else ""
+        again = f"; in its hands, to be done again: {len(videos)} videos" if videos else ""
         messages.print(f"[yellow]worker lost[/] {escape(where)}: {escape(reason)}{again}")
 
     def failed_elsewhere(self, failure: FailedVideo) -> None:

@@ -1,44 +1,15 @@
 """Killing, stopping and doubling a run, with processes of its own."""
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
-import mean_stream
 import numpy as np
 import pytest
+from extraction_runs import events, messages_of, start, wait_for
 
 from seds_core.store.reader import StoreReader
-
-SECONDS_A_VIDEO = "0.15"
-
-
-def start(store, index, log, seconds=SECONDS_A_VIDEO, wait=""):
-    command = [sys.executable, mean_stream.__file__, str(store), str(index), seconds, wait]
-    with log.open("a") as events, messages_of(log).open("a") as messages:
-        return subprocess.Popen(
-            command, stdout=events, stderr=messages, env=os.environ | {"PYTHONPATH": ".:tests"}
-        )
-
-
-def messages_of(log):
-    return log.with_suffix(".err")
-
-
-def events(log, name):
-    return [e for line in log.read_text().splitlines() if (e := json.loads(line))["event"] == name]
-
-
-def wait_for(log, name, count=1):
-    deadline = time.monotonic() + 60
-    while len(events(log, name)) < count:
-        assert time.monotonic() < deadline, f"no {name} event"
-        time.sleep(0.01)
 
 
 def contents(path):
@@ -77,7 +48,7 @@ def assert_equal(one, other):
 def test_two_processes_share_one_store(corpus, tmp_path):
     store, logs = tmp_path / "rgb.zarr", [tmp_path / f"{number}.log" for number in range(2)]
     leaving = start(store, corpus.index, logs[0])
-    waiting = start(store, corpus.index, logs[1], wait="wait")
+    waiting = start(store, corpus.index, logs[1], "--wait")
     assert leaving.wait() in (0, 4)  # 4 where the other is still at work
     assert waiting.wait() == 0
     done = [event["video_id"] for log in logs for event in events(log, "finished")]
@@ -97,5 +68,5 @@ def test_a_stopped_run_ends_cleanly_and_says_how_to_go_on(corpus, tmp_path, numb
     assert "Traceback" not in messages
     done = [event["video_id"] for event in events(log, "finished")]
     assert list(StoreReader(store).videos) == done
-    assert start(store, corpus.index, log, "0").wait() == 0
+    assert start(store, corpus.index, log, seconds=0).wait() == 0
     assert list(StoreReader(store).videos) == corpus.ids
