@@ -170,7 +170,7 @@ class Crew:
             self._tick()
             if event is not None:
                 self._handle(*event, desk)
-            self._end_late_videos(desk)
+            self._end_late_workers(desk)
 
     def stop(self) -> list[RunProfile]:
         """Ends the workers, and returns where the time of each went that lived so long."""
@@ -317,49 +317,49 @@ class Crew:
         self._losses_in_a_row = 0
 
     def _replace(self, number: int, end: Lost | Broken, desk: DriverDesk | None) -> None:
-        """Starts another worker for one that has ended, and takes its videos back."""
-        hands = self._workers.pop(number)
+        """Takes a worker's place for another one, and its videos back."""
         reason = end.reason if isinstance(end, Lost) else end.error
-        is_preempted = isinstance(end, Lost) and end.is_preempted
         if isinstance(end, Broken):
             # Its process may still be there, about to end.
             self._engine.kill(number)
             if end.is_usage or self._made is None:
                 _raise(end)
+        is_preempted = isinstance(end, Lost) and end.is_preempted
+        hands = self._workers[number]
         self._losses_in_a_row += not is_preempted
         if self._losses_in_a_row >= LOSSES_IN_A_ROW + len(self._engine.slots):
             raise UnavailableError(
                 f"{self._losses_in_a_row} workers have ended, one after the other, and none has "
                 f"finished a video meanwhile; the last one, {hands.where}: {reason}"
             )
-        if desk is not None:
-            desk.worker_lost(hands.where, reason, [*hands.taken, *hands.in_line])
-        self._returned.extend(hands.in_line.values())
-        for video in hands.taken.values():
-            if is_preempted:
-                self._returned.append(video)
-            elif hands.is_alone_with == video.video_id:
-                assert desk is not None
-                why = f"two workers have ended while they were at work on it: {reason}"
-                desk.fail(FailedVideo.now(video.video_id, video.source_name, why))
-            else:
-                self._suspects.append(video)
-        self._vacant.append(hands.slot)
+        self._vacate(number, reason, desk, is_preempted=is_preempted)
 
-    def _end_late_videos(self, desk: DriverDesk) -> None:
-        """Gives up videos whose turn has lasted too long, and the workers that hang in them."""
-        limit = self._video_timeout
-        if limit is None:
+    def _vacate(
+        self, number: int, reason: str, desk: DriverDesk | None, *, is_preempted: bool = False
+    ) -> None:
+        hands = self._workers.pop(number)
+        self._vacant.append(hands.slot)
+        if desk is None:
             return
+        desk.worker_lost(hands.where, reason, [*hands.taken, *hands.in_line])
+        self._returned.extend(hands.in_line.values())
+        if is_preempted:
+            self._returned.extend(hands.taken.values())
+        elif hands.is_alone_with in hands.taken:
+            [video] = hands.taken.values()
+            why = f"two workers have ended while they were at work on it: {reason}"
+            desk.fail(FailedVideo.now(video.video_id, video.source_name, why))
+        else:
+            self._suspects.extend(hands.taken.values())
+
+    def _end_late_workers(self, desk: DriverDesk) -> None:
+        """Ends workers that have been too long at their first video, or at one behind it."""
+        limit = self._video_timeout
         for number, hands in list(self._workers.items()):
-            if not hands.taken or self._clock - hands.turn_began < limit:
-                continue
-            late, *others = hands.taken.values()
-            why = f"it was not done after {limit:g} s (run.video_timeout)"
-            desk.fail(FailedVideo.now(late.video_id, late.source_name, why))
-            self._returned.extend((*hands.in_line.values(), *others))
-            self._drop(number)
-            self._vacant.append(hands.slot)
+            if limit is not None and hands.taken and self._clock - hands.turn_began >= limit:
+                self._engine.kill(number)
+                # The first may only wait for the next one, whose frames fill the same batch.
+                self._vacate(number, f"no video done in {limit:g} s (run.video_timeout)", desk)
 
 
 def _raise(end: Broken) -> None:

@@ -61,6 +61,7 @@ class ExtractionWork:
         with DecodePool(slot.num_decoders, self.settings.run.decode_timeout) as pool:
             began = time.monotonic()
             stream = self.load(self.kind, self.settings, slot.device, self.pose_store)
+            pool.wait_until_started()
             profile = RunProfile(slot.num_decoders, loading=time.monotonic() - began)
             where = slot.name or f"{socket.gethostname()} {slot.device}"
             channel.send(Ready(stream.provenance, where))

@@ -100,6 +100,15 @@ class WorkerProcess:
         self._listen()
         return not self._lost and not self._is_decoding
 
+    def wait_until_started(self) -> None:
+        """Waits until the process has loaded its libraries, or is lost."""
+        seconds = 0.0
+        while not self._has_started and not self._lost and seconds < _START_SECONDS:
+            if self._connection.poll(_SECONDS_BETWEEN_LOOKS):
+                self._read()
+            else:
+                seconds += _SECONDS_BETWEEN_LOOKS
+
     def start(self, job: DecodeJob) -> int:
         """Gives a free process its next video and returns the number of the job."""
         self._num_jobs += 1
@@ -283,6 +292,11 @@ class DecodePool:
         finally:
             if waiting:  # left early: these will not be read
                 self._kill_workers()
+
+    def wait_until_started(self) -> None:
+        """Waits until the processes can decode, so that the first video's time is its own."""
+        for worker in self._workers:
+            worker.wait_until_started()
 
     def abandon(self) -> None:
         """Ends what the processes are doing, so that a thread that waits for them does no longer.

@@ -241,11 +241,15 @@ def test_a_worker_that_cannot_load_ends_the_run():
         Crew(Unloadable(1, done)).provenance()
 
 
-def test_a_late_video_fails_and_those_behind_it_are_done_by_another_worker():
-    def answer(number, video):
-        return [Taken(video.video_id)] if number == 1 else done(video)
+def test_a_worker_that_hangs_is_ended_and_the_video_that_hangs_again_alone_has_failed():
+    """The first video waits for the second, whose frames are to fill its batch."""
 
-    workers, desk = Workers(1, answer), Desk(IDS[:3])
+    def answer(number, video):
+        if number == 1:
+            return [Taken(video.video_id)]
+        return [Taken("video1")] if video.video_id == "video1" else done(video)
+
+    workers, desk = Workers(1, answer), Desk(IDS[:4])
     crew = begun(Crew(workers, video_timeout=10.0))
     tick = crew._tick
 
@@ -256,10 +260,11 @@ def test_a_late_video_fails_and_those_behind_it_are_done_by_another_worker():
     crew._tick = quick
     crew.take_turn(desk)
     [failure] = desk.failures
-    assert failure.video_id == "video0"
+    assert failure.video_id == "video1"
     assert "10 s (run.video_timeout)" in failure.reason
-    assert sorted(desk.finished_ids) == ["video1", "video2"]
-    assert workers.killed == [1]
+    assert sorted(desk.finished_ids) == ["video0", "video2", "video3"]
+    assert workers.killed == [1, 2]
+    assert crew._clock < 50
 
 
 def test_workers_must_make_rows_alike():

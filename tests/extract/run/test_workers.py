@@ -97,7 +97,7 @@ def test_a_video_that_kills_two_workers_has_failed_and_the_others_have_not(corpu
 def test_a_video_that_never_ends_fails_when_its_time_is_up(corpus, tmp_path):
     """On one device too, which then has a worker."""
     store, log = tmp_path / "rgb.zarr", tmp_path / "run.log"
-    limit = ("--hang-on", "video2", "--video-timeout", "15")
+    limit = ("--hang-on", "video2", "--video-timeout", "5")
     assert start(store, corpus.index, log, *limit, seconds=0).wait(timeout=120) == 3
     [failure] = events(log, "summary")[0]["failed"]
     assert failure["video_id"] == "video2"
