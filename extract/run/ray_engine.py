@@ -23,7 +23,6 @@ except ModuleNotFoundError as error:
         'pip install -e ".[ray]"'
     ) from error
 
-from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
 # What an actor waits for an event before it answers that there was none.
@@ -50,12 +49,10 @@ class _Worker:
     def send(self, event: Any) -> None:  # noqa: ANN401
         self._events.put(event)
 
-    @ray.method(concurrency_group="told")
     def tell(self, message: Any) -> None:  # noqa: ANN401
         """Takes the driver's next message."""
         self._inbox.put(message)
 
-    @ray.method(concurrency_group="heard")
     def events(self) -> list[Any]:
         """The events since the last call; waits for one, but not for ever."""
         events: list[Any] = []
@@ -78,9 +75,9 @@ class RayEngine:
         is no cluster.
         """
         _join(share.address)
-        has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        has: dict[str, float] = ray.cluster_resources()
         gpus = share.gpus if share.gpus is not None else float(has.get("GPU", 0.0) >= 1)
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        nodes: list[dict[str, Any]] = ray.nodes()
         largest = max(node["Resources"].get("CPU", 0.0) for node in nodes)
         cpus = share.cpus if share.cpus is not None else min(1.0 + decode_workers, largest)
         num_workers = share.num_workers
@@ -98,7 +95,7 @@ class RayEngine:
             # Ray keeps the order of calls only where one thread answers them.
             concurrency_groups={"told": 1, "heard": 1},
         )  # fmt: skip
-        self._handles: dict[int, ActorHandle[Any]] = {}
+        self._handles: dict[int, Any] = {}
         # What each actor has been asked for: its next events.
         self._asked: dict[Any, int] = {}
         # Events that have come and were not given yet.
@@ -120,11 +117,11 @@ class RayEngine:
         """Asks the cluster for an actor."""
         handle = self._actors.remote(self._work, slot)
         self._handles[number] = handle
-        self._asked[handle.events.remote()] = number
+        self._asked[_asked_for_events(handle)] = number
 
     def tell(self, number: int, message: Any) -> None:  # noqa: ANN401
         """Sends a message."""
-        self._handles[number].tell.remote(message)
+        self._handles[number].tell.options(concurrency_group="told").remote(message)
 
     def next_event(self, timeout_s: float) -> tuple[int, Any] | None:
         """The next event of any worker."""
@@ -161,7 +158,11 @@ class RayEngine:
         except RayError as error:
             self._events.append((number, Lost(" ".join(str(error).split())[:300])))
             return
-        self._asked[self._handles[number].events.remote()] = number
+        self._asked[_asked_for_events(self._handles[number])] = number
+
+
+def _asked_for_events(handle: Any) -> Any:  # noqa: ANN401
+    return handle.events.options(concurrency_group="heard").remote()
 
 
 def _join(address: str) -> None:

@@ -15,7 +15,7 @@ from extract.run.loop import decode_job
 from extract.settings import FrameSettings, PoseSettings
 from extract.stream import UnusableRowsError, rows_of
 from extract.videos.decode_pool import DecodePool
-from extract.videos.listing import ListedVideo, VideoList
+from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
@@ -329,7 +329,7 @@ def test_a_dry_run_counts_videos_that_would_fail(run, corpus):
 def test_the_demo_keypoint_model_is_for_drawn_signers(tmp_path, capsys):
     """Real people get a warning, the corpus of demo-videos none."""
     (tmp_path / "videos").mkdir()
-    videos = VideoList((ListedVideo("a", tmp_path / "videos" / "a.mp4"),))
+    videos = (ListedVideo("a", tmp_path / "videos" / "a.mp4"),)
     demo, other = PoseSettings(model="demo"), PoseSettings(model="rtmpose-m")
     command._warn_of_demo_model("pose", demo, videos)
     assert "--detector mediapipe" in capsys.readouterr().err
