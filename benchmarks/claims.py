@@ -149,6 +149,7 @@ NO_BENCHMARKS = {
     "first_class.py": "looks at one store",
     "real_signs.py": "extracts and trains for hours; docs/real-signs.md has its results",
     "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
+    "gpu.py": "needs a CUDA device, and prints a verdict on each fast path there",
     "mutations.py": "breaks the source and asks the tests, for the better part of an hour",
     "house.py": "measures the source text, and which files commands pass through",
     "called_files.py": "is the part of house.py that runs commands",

@@ -138,11 +138,8 @@ Epoch = Callable[[], Iterator[TrainingBatch]]
 
 def ways(folder: Path, batch_size: int) -> dict[str, Epoch]:
     """The first epoch of each way, by name."""
-    rgb, pose = folder / "rgb.zarr", folder / "pose.zarr"
-    data = open_data(TrainSettings(), "fusion", index=folder / "index.csv", rgb=rgb, pose=pose)
-    split = data.split("train")
-    sampler = EpochBatches(tuple(video.text for video in split), batch_size, seed=0)
-    tokenizer = OpenAIClipTokenizer(32)
+    data, sampler = opened(folder, batch_size)
+    split, tokenizer = data.split("train"), OpenAIClipTokenizer(32)
     ours = our_loader(data, sampler, tokenizer)
     video_ids = [[split[place].video_id for place in batch] for batch in sampler.batches(0)]
     return {
@@ -154,15 +151,29 @@ def ways(folder: Path, batch_size: int) -> dict[str, Epoch]:
     }
 
 
+def opened(folder: Path, batch_size: int) -> tuple[RetrievalData, EpochBatches]:
+    """What :func:`write_videos` wrote, and how it is dealt into batches."""
+    rgb, pose = folder / "rgb.zarr", folder / "pose.zarr"
+    data = open_data(TrainSettings(), "fusion", index=folder / "index.csv", rgb=rgb, pose=pose)
+    sentences = tuple(video.text for video in data.split("train"))
+    return data, EpochBatches(sentences, batch_size, seed=0)
+
+
 def our_loader(
-    data: RetrievalData, sampler: EpochBatches, tokenizer: OpenAIClipTokenizer
+    data: RetrievalData,
+    sampler: EpochBatches,
+    tokenizer: OpenAIClipTokenizer,
+    *,
+    workers: int = 0,
+    pin_memory: bool = False,
 ) -> TrainingBatches:
-    """As a training run makes it, without processes of its own."""
+    """As a training run makes it; here without processes of its own."""
     settings = AugmentationSettings()
     split = data.split("train")
     return TrainingBatches(
-        data, split, tokenizer, settings=settings, sampler=sampler, seed=0, workers=0
-    )
+        data, split, tokenizer, settings=settings, sampler=sampler, seed=0, workers=workers,
+        pin_memory=pin_memory,
+    )  # fmt: skip
 
 
 def published_epoch(

@@ -26,7 +26,7 @@ from torch import nn
 
 from reference.random_videos import random_videos
 from reference.training_step import naive_loss, naive_step
-from train.batches import ClipLayout
+from train.batches import ClipLayout, on_device
 from train.model.retrieval_model import RetrievalModel
 from train.optimisation.optimiser import build_optimiser
 from train.precision import loss_scaler
@@ -36,6 +36,7 @@ from train.text.text_encoder import build_text_encoder
 from train.training.gradients import GradientPass
 from train.training.step import TrainingStep
 
+CPU = torch.device("cpu")
 PUBLISHED, HALF = "published order", "ours, bfloat16"
 LAYOUT = ClipLayout(num_slots=64, clip_length=16, rgb_dim=1024)
 SMALL = {
@@ -89,29 +90,35 @@ def print_memory(peaks: dict[str, tuple[float, float]], tensors: float) -> None:
 class Trial:
     """A model, a batch, and both ways to take a step."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, device: torch.device = CPU) -> None:
         """Random weights, random videos; every moment is in memory already."""
         torch.manual_seed(0)
+        self.device = device
         settings = TrainSettings.model_validate(SMALL if options.small else {})
         text = build_text_encoder(settings.text, settings.embedding_dim, with_weights=False)
         self.settings = settings.optimisation
-        self.model = RetrievalModel(settings, "fusion", LAYOUT, text).train()
+        self.model = RetrievalModel(settings, "fusion", LAYOUT, text).train().to(device)
         frames = np.linspace(*options.frames, options.batch, dtype=int)
-        self.batch = random_videos(LAYOUT, [int(count) for count in frames])
+        lengths = [int(count) for count in frames]
+        self.batch = on_device(random_videos(LAYOUT, lengths), device)
         self.optimiser = build_optimiser(self.model, self.settings)
-        self.steps_done = 0
-        self.our_step("float32")(random_videos(LAYOUT, [16, 17]), 0)
+        self.our_step("float32")(on_device(random_videos(LAYOUT, [16, 17]), device), 0)
 
     def way(self, name: str) -> Callable[[], object]:
         """A step of one way."""
         if name == PUBLISHED:
-            return lambda: naive_step(self.model, self.optimiser, self.batch)
+            return self.published_step
         step = self.our_step("bfloat16" if name == HALF else "float32")
         return lambda: step(self.batch, 100)
 
+    def published_step(self) -> None:
+        """A step in the published order, whose indices must lie where the model does."""
+        with self.device:
+            naive_step(self.model, self.optimiser, self.batch)
+
     def our_step(self, precision: Precision) -> TrainingStep:
         """A step of ours, of 1000 that a run is said to have."""
-        alone = Processes(0, 1, torch.device("cpu"))
+        alone = Processes(0, 1, self.device)
         losses = SimilaritySettings(), LossSettings()
         gradient_pass = GradientPass(self.model, alone, *losses, precision)
         scaler = loss_scaler(alone.device, precision)
@@ -119,7 +126,17 @@ class Trial:
 
     def differences(self) -> str:
         """Both losses and how far all gradients together are apart, without dropout."""
-        with without_dropout(self.model):
+        ours, theirs, apart = self.both_losses()
+        assert abs(ours - theirs) < 1e-4
+        return (
+            f"losses {theirs:.6f} in the published order and {ours:.6f} ours, "
+            f"gradients {apart:.1e} of their length apart"
+        )
+
+    def both_losses(self) -> tuple[float, float, float]:
+        """Our loss, the published order's, and how far all gradients together are apart, as a part
+        of their length; without dropout."""
+        with without_dropout(self.model), self.device:
             self.optimiser.zero_grad()
             theirs = naive_loss(self.model, self.batch)
             theirs.backward()
@@ -132,11 +149,14 @@ class Trial:
             for parameter, gradient in zip(self.model.parameters(), expected, strict=True)
         ]
         apart, length = (sum(column) ** 0.5 for column in zip(*squares, strict=True))
-        assert abs(ours.item() - theirs.item()) < 1e-4
-        return (
-            f"losses {theirs.item():.6f} in the published order and {ours.item():.6f} ours, "
-            f"gradients {apart / length:.1e} of their length apart"
-        )
+        return ours.item(), theirs.item(), apart / length
+
+    def loss(self, precision: Precision) -> float:
+        """Our loss in a precision, without dropout."""
+        with without_dropout(self.model):
+            self.optimiser.zero_grad()
+            step = self.our_step(precision)
+            return step.gradient_pass(self.batch, step.scaler).total.item()
 
 
 @contextmanager

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from extract.fast_paths import pays_on
 from extract.pose.provenance import (
     RANDOM,
     PoseModelSource,
@@ -234,7 +235,8 @@ def ready_for_inference(network: torch.nn.Module, device: torch.device) -> Any: 
 
     # A copy, because folding a batch norm twice would spoil the network.
     fast: Any = copy.deepcopy(network).eval()
-    fuse_conv_bn(fast)
+    if pays_on("folded pose norms", device):
+        fuse_conv_bn(fast)
     if device.type != "cpu":
         return fast
     # Backbone and neck alone: the head reads contiguous features.

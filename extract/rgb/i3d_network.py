@@ -24,6 +24,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from extract.fast_paths import clip_memory, pays_on
+
 Extent = tuple[int, int, int]
 """Positions along frame, height and width."""
 
@@ -97,7 +99,7 @@ class ConvolutionUnit(nn.Module):
         width), its images padded.
         """
         taps = self.conv3d.weight[:, :, first : first + x.shape[2]]
-        taps = taps.contiguous(memory_format=torch.channels_last_3d)
+        taps = taps.contiguous(memory_format=clip_memory(taps.device))
         return self._activated(F.conv3d(x, taps, self.conv3d.bias, self.stride))
 
     def _activated(self, x: Tensor) -> Tensor:
@@ -146,7 +148,7 @@ class InceptionBlock(nn.Module):
         """Applies the block to (clip, channel, frame, height, width)."""
         branches = self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))
         # A single clip can leave a convolution with channels first, which is slow to pool.
-        return torch.cat(branches, dim=1).contiguous(memory_format=torch.channels_last_3d)
+        return torch.cat(branches, dim=1).contiguous(memory_format=clip_memory(x.device))
 
 
 class Field(NamedTuple):
@@ -285,7 +287,9 @@ class VideoNetwork(nn.Module, ABC):
         overlapping clips have in common; this is the plain way.
         """
         clips = [frames[:, start : start + clip_length] for start in starts]
-        return self.features(torch.stack(clips).contiguous(memory_format=torch.channels_last_3d))
+        return self.features(
+            torch.stack(clips).contiguous(memory_format=clip_memory(frames.device))
+        )
 
 
 def freeze(network: VideoNetwork, device: torch.device) -> None:
@@ -294,7 +298,7 @@ def freeze(network: VideoNetwork, device: torch.device) -> None:
     Channels come last in memory: Inception I3D is then 1.5 times as fast on a CPU.
     """
     network.eval().requires_grad_(requires_grad=False)
-    network.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    network.to(device=device, memory_format=clip_memory(device))  # type: ignore[call-overload]
 
 
 FEATURE_DIM = 1024
@@ -373,7 +377,8 @@ class InceptionI3D(VideoNetwork):
         keep at most 24 MiB a clip in float32.
         """
         # Clips that hardly overlap go the plain way, which puts no inputs together.
-        if not sharing_pays(starts, clip_length):
+        shares = pays_on("shared windows", frames.device) and sharing_pays(starts, clip_length)
+        if not shares:
             return super().window_features(frames, starts, clip_length)
         layers = list(self._layers())
         positions = SharedPositions.of_frames(frames, starts, clip_length)
