@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from filelock import FileLock
 from process_group import REPOSITORY
 from run_comparison import assert_same_run, wait_for_step
 from small_sweep import write_sweep
@@ -74,6 +75,9 @@ def test_a_killed_sweep_ends_as_one_that_was_not(small, tmp_path):
         os.kill(running.pid, signal.SIGKILL)
         running.communicate()
     assert running.returncode == -signal.SIGKILL
+    # The run has noticed: it saves and ends, though nobody is left to ask for it.
+    with FileLock(first / "lock", timeout=60):
+        assert "Stopped by SIGTERM" in (killed / "logs" / "base-seed1.log").read_text()
     assert not (first / "evaluation").exists()
     assert not second.exists()
 
