@@ -24,7 +24,7 @@ def first_classes(store: StoreReader) -> tuple[Counter[str], Counter[str]]:
     """First classes of the mean over the clips, and of the clip that is surest, per video."""
     clips = store.provenance.clips
     if clips.backbone != "i3d" or clips.weights is None:
-        raise SystemExit(f"{store.path} was not made by i3d, the network with a known classifier")
+        raise SystemExit(f"{store.url} was not made by i3d, the network with a known classifier")
     classifier = load_backbone("i3d", clips.weights).network.logits["conv3d"]
     of_mean: Counter[str] = Counter()
     of_any: Counter[str] = Counter()

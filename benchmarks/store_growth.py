@@ -24,6 +24,7 @@ from measurement import print_conditions, ratios, seconds_of, spread, take_turns
 
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.layout import VIDEO_ARRAYS
+from seds_core.store.place import place_of
 from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FinishedVideo, VideoSource
@@ -169,8 +170,8 @@ def print_parts(store: Store, turns: int) -> None:
 
 def opening_in_parts(path: Path) -> Iterator[tuple[str, float]]:
     """Name and seconds of the steps of ``StoreReader``, except the making of entries."""
-    yield "the group and its attributes", seconds_of(lambda: StoreArrays(path).commit)
-    arrays = StoreArrays(path)
+    yield "the group and its attributes", seconds_of(lambda: StoreArrays(place_of(path)).commit)
+    arrays = StoreArrays(place_of(path))
     stop = arrays.commit.num_videos
     for kind, is_text in (("texts", True), ("numbers", False)):
         names = [spec.name for spec in VIDEO_ARRAYS if (spec.dtype == "str") == is_text]

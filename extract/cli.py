@@ -87,7 +87,8 @@ def rgb(
         str | None, typer.Option(help="all, or hands: only frames with a usable hand (--pose).")
     ] = None,
     pose: Annotated[
-        Path | None, typer.Option(help="Pose store that says which frames show a hand.")
+        str | None,
+        typer.Option(metavar="STORE", help="Pose store that says which frames show a hand."),
     ] = None,
     devices: Devices = "auto",
     engine: EngineOption = "local",
@@ -245,7 +246,8 @@ def verify(
     store: Store,
     sample: Annotated[int, typer.Option(min=0, help="Videos to extract again.")] = 0,
     pose: Annotated[
-        Path | None, typer.Option(help="Pose store that an RGB store was made with.")
+        str | None,
+        typer.Option(metavar="STORE", help="Pose store that an RGB store was made with."),
     ] = None,
     device: Device = "auto",
 ) -> None:
@@ -281,7 +283,7 @@ def show(
     store: Store,
     video_id: Annotated[str, typer.Argument(help="A video in the store.")],
     also: Annotated[
-        Path | None, typer.Option(help="The other stream's store, to draw too.")
+        str | None, typer.Option(metavar="STORE", help="The other stream's store, to draw too.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Picture; by default VIDEO.png.")] = None,
     video: Annotated[bool, typer.Option("--video", help="A film (mp4) as well.")] = False,

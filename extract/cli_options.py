@@ -1,6 +1,6 @@
 """Options that several commands of ``seds-extract`` share."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import typer
@@ -24,14 +24,22 @@ Index = Annotated[
 ]
 
 
-def _store_path(path: Path) -> Path:
-    """The path, if a store and its staging folder beside it can have such names."""
-    if path.name in ("", ".."):
-        raise UsageError(f"--out {path}: name the store itself, such as {path / 'rgb.zarr'}")
-    return path
+def _store_location(location: str) -> str:
+    """The location, if a store and its staging folder beside it can have such names."""
+    if PurePath(location).name in ("", ".."):
+        example = f"{location.rstrip('/')}/rgb.zarr"
+        raise UsageError(f"--out {location}: name the store itself, such as {example}")
+    return location
 
 
-Out = Annotated[Path, typer.Option(help="Store to create or to go on with.", callback=_store_path)]
+Out = Annotated[
+    str,
+    typer.Option(
+        help="Store to create or to go on with: a path, or s3://bucket/name (gs://, az://).",
+        metavar="STORE",
+        callback=_store_location,
+    ),
+]
 PartOption = Annotated[
     str | None,
     typer.Option("--part", metavar="I/N", help="Only part I of N of the videos, from 1/N to N/N."),
@@ -86,7 +94,9 @@ MetricsPort = Annotated[
         metavar="[HOST:]PORT",
     ),
 ]
-Store = Annotated[Path, typer.Argument(help="A store made by rgb, pose or import.")]
+Store = Annotated[
+    str, typer.Argument(help="A store made by rgb, pose or import: a path, or s3://bucket/name.")
+]
 
 
 class TakesNames(TyperCommand):

@@ -179,7 +179,8 @@ def import_(
         Path | None, typer.Option(help="Index: names, sizes and frame rates of the videos.")
     ] = None,
     pose: Annotated[
-        Path | None, typer.Option(help="Pose store that says which frames features belong to.")
+        str | None,
+        typer.Option(metavar="STORE", help="Pose store that says which frames features belong to."),
     ] = None,
     frame_map: Annotated[
         Path | None, typer.Option(help="npy: CSV that says which frames features belong to.")

@@ -29,10 +29,11 @@ Split = Annotated[str, typer.Option(help="Split of the index to search in.")]
 Pipeline = Annotated[str | None, typer.Option(help="Named pipeline, for a published checkpoint.")]
 Index = Annotated[Path | None, typer.Option(help="Another index than in training.")]
 Rgb = Annotated[
-    list[Path] | None, typer.Option(help="Another store of RGB features; several are mixed.")
+    list[str] | None,
+    typer.Option(metavar="STORE", help="Another store of RGB features; several are mixed."),
 ]
 Mix = Annotated[list[float] | None, typer.Option(help="Weight of each of several RGB stores.")]
-Pose = Annotated[Path | None, typer.Option(help="Another store of keypoints.")]
+Pose = Annotated[str | None, typer.Option(metavar="STORE", help="Another store of keypoints.")]
 OfRun = Annotated[Which, typer.Option(help="Checkpoint of a run.")]
 Ties = Annotated[TieRule, typer.Option(help="How equal scores are ranked.")]
 Ranks = Annotated[Path | None, typer.Option(help="CSV file to write: every query's rank.")]

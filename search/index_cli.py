@@ -29,13 +29,17 @@ def _seconds(text: str) -> float:
 
 
 Rgb = Annotated[
-    list[Path] | None,
-    typer.Option(help="Store of RGB features; several are mixed.", show_default="the run's"),
+    list[str] | None,
+    typer.Option(
+        metavar="STORE", help="Store of RGB features; several are mixed.", show_default="the run's"
+    ),
 ]
 Mix = Annotated[
     list[float] | None, typer.Option(help="Weight of each RGB store; together they are 1.")
 ]
-Pose = Annotated[Path | None, typer.Option(help="Store of keypoints.", show_default="the run's")]
+Pose = Annotated[
+    str | None, typer.Option(metavar="STORE", help="Store of keypoints.", show_default="the run's")
+]
 DataIndex = Annotated[
     Path | None,
     typer.Option(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.place import place_of
 from seds_core.store.provenance import ClipRules, Provenance, TimelineRules, WeightsRecord
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FinishedVideo, VideoSource
@@ -34,7 +35,7 @@ def finished(video_id: str, num_rows: int = 3, content: str = "c0") -> FinishedV
 
 def problems_of(path) -> list[str]:
     """All that is wrong with a store whose table can be read."""
-    files = [problem for _, problem in damaged_files(StoreArrays(path))]
+    files = [problem for _, problem in damaged_files(StoreArrays(place_of(path)))]
     store = StoreReader(path, even_damaged=True)
     rows = [checksum_problem(store, video_id) for video_id in store.videos]
     return files + structure_problems(store) + [problem for problem in rows if problem]

@@ -30,12 +30,13 @@ Stage = Annotated[
 ]
 Index = Annotated[Path | None, typer.Option(help="CSV: video_id, path, split, text.")]
 RgbStores = Annotated[
-    list[Path] | None, typer.Option(help="Store of RGB features; several are mixed.")
+    list[str] | None,
+    typer.Option(metavar="STORE", help="Store of RGB features; several are mixed."),
 ]
 Mix = Annotated[
     list[float] | None, typer.Option(help="Weight of each RGB store; together they are 1.")
 ]
-PoseStore = Annotated[Path | None, typer.Option(help="Store of keypoints.")]
+PoseStore = Annotated[str | None, typer.Option(metavar="STORE", help="Store of keypoints.")]
 Init = Annotated[
     list[Path] | None,
     typer.Option(help="Weights to begin with: an earlier run's, published ones. Repeatable."),
@@ -130,8 +131,8 @@ def seds_train(
 
 @app.command()
 def check(
-    rgb: Annotated[Path, typer.Option(help="Store of RGB features.")],
-    pose: Annotated[Path, typer.Option(help="Store of keypoints.")],
+    rgb: Annotated[str, typer.Option(metavar="STORE", help="Store of RGB features.")],
+    pose: Annotated[str, typer.Option(metavar="STORE", help="Store of keypoints.")],
 ) -> None:
     """Checks whether two stores fit each other, and counts the videos that both hold.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from seds_core.pipeline_file import Settings
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import HandRules
 
 Stage = Literal["fusion", "pose", "rgb"]
@@ -120,7 +121,7 @@ class LossSettings(Settings):
 class MixedStore(Settings):
     """One of several RGB stores whose features are added up, as CiCo does with two backbones."""
 
-    store: Path
+    store: StoreLocation
     """Store of RGB features."""
 
     mix: Fraction
@@ -128,16 +129,17 @@ class MixedStore(Settings):
 
 
 class DataSettings(Settings):
-    """Where the data is, and how batches are made. Paths are relative to the working folder."""
+    """Where the data is, and how batches are made. Paths are relative to the working
+    folder; a store may lie in a bucket, as ``s3://bucket/pose.zarr``."""
 
     index: Path | None = None
     """CSV file of videos, sentences and splits; ``--index`` replaces it."""
 
-    rgb: Path | tuple[MixedStore, ...] | None = None
+    rgb: StoreLocation | tuple[MixedStore, ...] | None = None
     """Store of RGB features, or several of the same clips that are mixed; ``--rgb`` (with
     ``--mix`` for several) replaces it."""
 
-    pose: Path | None = None
+    pose: StoreLocation | None = None
     """Store of keypoints; ``--pose`` replaces it."""
 
     train_split: str = "train"

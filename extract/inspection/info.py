@@ -1,5 +1,6 @@
 """What is in a store, as plain values and as tables."""
 
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,9 +15,9 @@ def describe(store: StoreReader) -> dict[str, Any]:
     """Counts, provenance and failures of a store, as plain values."""
     # Of changed videos only the present entry counts; their old rows are told apart.
     entries = store.videos.values()
-    files = [path for path in store.path.rglob("*") if path.is_file()]
+    files = [seen.num_bytes for _, seen in store.place.names()]
     return {
-        "store": str(store.path),
+        "store": store.url,
         "kind": store.provenance.kind,
         "layout_version": store.provenance.layout_version,
         "videos": len(entries),
@@ -25,8 +26,8 @@ def describe(store: StoreReader) -> dict[str, Any]:
         "frames": sum(entry.num_frames for entry in entries),
         "hours": sum(entry.duration for entry in entries) / 3600,
         "files": len(files),
-        "bytes": sum(path.stat().st_size for path in files),
-        "waiting_videos": num_finished(store.path),
+        "bytes": sum(files),
+        "waiting_videos": num_finished(Path(store.url)),
         "arrays": {
             spec.name: {
                 "axes": list(spec.axes),

@@ -15,6 +15,7 @@ from extract.videos.part import VideoPart, read_part_name
 from extract.videos.video_writing import write_video
 from seds_core.errors import UsageError
 from seds_core.keypoints import FACE, HAND_LINES, LEFT_HAND, RIGHT_HAND, UPPER_BODY_LINES
+from seds_core.store.place import StoreLocation
 from seds_core.store.reader import StoreReader
 
 Picture = UInt8[np.ndarray, "_ _ channel=3"]
@@ -41,7 +42,7 @@ FILM_WIDTH = 640
 
 
 def write_pictures(
-    stores: tuple[Path, ...], video_id: str, picture: Path, *, with_film: bool
+    stores: tuple[StoreLocation, ...], video_id: str, picture: Path, *, with_film: bool
 ) -> Iterator[Path]:
     """Draws what the stores hold of a video into ``picture`` and a film beside it.
 

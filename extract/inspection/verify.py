@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from rich.markup import escape
@@ -19,6 +18,7 @@ from seds_core.console import fail, messages, results, track
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
+from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.repair import (
@@ -49,7 +49,11 @@ class Verification:
 
 
 def verify_store(
-    path: Path, *, sample: int = 0, device: str = "auto", pose_store: Path | None = None
+    location: StoreLocation,
+    *,
+    sample: int = 0,
+    device: str = "auto",
+    pose_store: StoreLocation | None = None,
 ) -> Verification:
     """Checks every byte of a store and extracts ``sample`` of its videos again.
 
@@ -57,10 +61,10 @@ def verify_store(
     ``UsageError`` for what is no store or has lost its root.
     """
     # Files first: whatever is missing or altered makes the rest doubtful.
-    arrays = StoreArrays(path)
+    arrays = StoreArrays(place_of(location))
     problems = [problem for _, problem in damaged_files(arrays)]
     try:
-        store = StoreReader(path, even_damaged=True)
+        store = StoreReader(location, even_damaged=True)
         problems += structure_problems(store)
     except DamagedStoreError as error:  # which rows belong to which video is lost
         problems += [f"no video can be looked at: {error.what}"]
@@ -87,8 +91,8 @@ def verify_store(
     )
 
 
-def print_verification(path: Path, verification: Verification) -> None:
-    """Prints every problem of the store at ``path``, what was looked at, and what to do."""
+def print_verification(store: StoreLocation, verification: Verification) -> None:
+    """Prints every problem of the store, what was looked at, and what to do."""
     for problem in verification.problems:
         fail(escape(problem))
     results.print(
@@ -98,12 +102,12 @@ def print_verification(path: Path, verification: Verification) -> None:
         results.print(
             f"{verification.num_without_checksum} files are of an earlier version and have no "
             f"checksum: of them the rows are checked, and of the table whether it can be right; "
-            f"'seds-extract repair {path}' gives them one"
+            f"'seds-extract repair {store}' gives them one"
         )
     if verification.problems:
         results.print(
-            f"'seds-extract repair {path}' drops the damaged videos, so that the command that made "
-            "the store does them again"
+            f"'seds-extract repair {store}' drops the damaged videos, so that the command that "
+            "made the store does them again"
         )
     if verification.num_sampled:
         results.print(
@@ -113,12 +117,12 @@ def print_verification(path: Path, verification: Verification) -> None:
 
 
 def _sample_differences(
-    store: StoreReader, sample: int, device: str, pose_store: Path | None
+    store: StoreReader, sample: int, device: str, pose_store: StoreLocation | None
 ) -> Iterator[tuple[str, float]]:
     """Video -> largest relative difference between its stored rows and new ones."""
     if store.provenance.imported_from is not None:
         raise UsageError(
-            f"{store.path} was imported, so there is nothing to extract again: verify without "
+            f"{store.url} was imported, so there is nothing to extract again: verify without "
             "--sample"
         )
     # The stream is loaded as the store says it was made, not as a pipeline says today.
@@ -126,7 +130,7 @@ def _sample_differences(
     stream = load_stream(store.provenance.kind, settings, device, pose_store)
     if differences := store.provenance.differences(stream.provenance):
         raise StoreMismatchError(
-            f"{store.path} cannot be extracted again in the same way (store / now):\n"
+            f"{store.url} cannot be extracted again in the same way (store / now):\n"
             + "\n".join(differences)
         )
     # The same videos each time, so that two machines check the same ones.
@@ -163,7 +167,7 @@ def largest_difference(stored: dict[str, np.ndarray], again: dict[str, np.ndarra
     return max(differences)
 
 
-def repair_and_print(store: Path, *, dry_run: bool) -> None:
+def repair_and_print(store: StoreLocation, *, dry_run: bool) -> None:
     """Drops the damaged videos of a store and prints which; a ``dry_run`` prints only.
 
     Raises ``UsageError`` for what is no store, and for one that is being written to.

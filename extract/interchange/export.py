@@ -21,12 +21,13 @@ from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, EXIT_SOME_FAILE
 from seds_core.console import fail, messages, print_event, print_table, progress_bar
 from seds_core.errors import UsageError
 from seds_core.files import whole_file, write_whole
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
 
 
 def run_export(
-    store: Path,
+    store: StoreLocation,
     out: Path,
     form: ExportFormat = "published",
     *,
@@ -47,7 +48,7 @@ def run_export(
             "with --format published"
         )
     # The attributes of the group: they are written again with everything that is added.
-    last_change = (store / "zarr.json").stat().st_mtime_ns
+    last_change = reader.changed * 1e9
     suffix = ".pose" if form == "pose" else ".pkl"
     num_written = num_there = 0
     failures: dict[str, str] = {}

@@ -41,6 +41,7 @@ from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import activity, fail, messages, print_event, print_table, progress_bar
 from seds_core.errors import ImportedFileError, UsageError
 from seds_core.pipeline_file import read_section
+from seds_core.store.place import StoreLocation
 from seds_core.store.reader import VideoEntry
 from seds_core.store.records import FailedVideo, FinishedVideo, VideoSource
 from seds_core.store.writer import BulkWriter
@@ -50,12 +51,12 @@ from seds_core.store.writer import BulkWriter
 def run_import(
     form: ImportFormatName,
     source: Path,
-    store: Path,
+    store: StoreLocation,
     *,
     pipelines: Path = PIPELINE_FILE,
     pipeline: str = "custom",
     index: Path | None = None,
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
     frame_map: Path | None = None,
     image_size: tuple[int, int] | None = None,
     fps: float | None = None,
@@ -115,7 +116,7 @@ def open_format(
     settings: ExtractSettings,
     *,
     index: Path | None = None,
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
     frame_map: Path | None = None,
     image_size: tuple[int, int] | None = None,
     fps: float | None = None,
@@ -283,7 +284,7 @@ class ImportReport(RunReport):
             fail(f"{escape(failure['path'])}: {escape(failure['reason'])}")
 
 
-def _print_dry_run(store: Path, files: ImportedFiles, *, as_json: bool) -> None:
+def _print_dry_run(store: StoreLocation, files: ImportedFiles, *, as_json: bool) -> None:
     """Prints what there is to import; nothing but names is read, and nothing written."""
     plan = compare(files.items, entries_of(store), has_changed)
     # A file that holds many videos is counted once.

@@ -366,7 +366,7 @@ def _clips_in_order(
     if num_planned != num_found:
         raise ImportedFileError(
             item.path,
-            f"has {num_found} clips, but by the keypoints of {kept_frames.pose.path} and the "
+            f"has {num_found} clips, but by the keypoints of {kept_frames.pose.url} and the "
             f"settings there are {num_planned}: look at rgb.frames, rgb.hand_rules and "
             "frames.max_frames",
         )

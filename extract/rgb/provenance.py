@@ -27,6 +27,7 @@ from seds_core.clip_plan import (
 )
 from seds_core.files import file_sha256
 from seds_core.hands import usable_hands
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import (
     DeviceKind,
     HandRules,
@@ -83,7 +84,7 @@ class KeptFrames:
     rules: HandRules
 
     @classmethod
-    def open(cls, pose_store: Path, rules: HandRules) -> "KeptFrames":
+    def open(cls, pose_store: StoreLocation, rules: HandRules) -> "KeptFrames":
         """Opens a store; raises ``StoreMismatchError`` for one that does not hold keypoints."""
         store = StoreReader(pose_store)
         if store.provenance.kind != "pose":
@@ -108,7 +109,7 @@ class KeptFrames:
         if rows is None:
             made_with = self.pose.provenance.timeline.max_frames
             raise VideoNotInStoreError(
-                f"{self.pose.path} lacks frames of the video '{video_id}': it was made with "
+                f"{self.pose.url} lacks frames of the video '{video_id}': it was made with "
                 f"frames.max_frames {made_with}, and {max_frames} is asked; use the same for both"
             )
         keypoints = stored["keypoints"][rows]

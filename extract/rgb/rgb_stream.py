@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from extract.videos.decoding import DecodedVideo, confirmed_frames, expected_fra
 from extract.videos.frame import FrameFit, Frames
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.clip_plan import ClipPlan, plan_clips
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance, device_kind
 from seds_core.store.reader import VideoNotInStoreError
 
@@ -207,7 +207,7 @@ class RgbStream:
 
     @classmethod
     def load(
-        cls, settings: ExtractSettings, device: str, pose_store: Path | None = None
+        cls, settings: ExtractSettings, device: str, pose_store: StoreLocation | None = None
     ) -> "RgbStream":
         """Loads the network; a pose store leaves out frames without a usable hand.
 
@@ -289,7 +289,7 @@ class RgbStream:
                 raise
             raise VideoError(
                 video.job.path,
-                f"decoding gave {change.num_frames} frames, but {kept.pose.path} was made of "
+                f"decoding gave {change.num_frames} frames, but {kept.pose.url} was made of "
                 f"{timeline.num_frames}: extract its poses again",
             ) from None
 
@@ -322,7 +322,7 @@ class RgbStream:
         if not len(timeline.frames):
             raise VideoError(
                 job.path,
-                f"no frame shows a usable hand, by {kept.pose.path} and the rules '{kept.rules}'",
+                f"no frame shows a usable hand, by {kept.pose.url} and the rules '{kept.rules}'",
             )
         return timeline
 

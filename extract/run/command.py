@@ -22,6 +22,7 @@ from seds_core.console import activity, messages, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section, with_changes
 from seds_core.store.layout import StoreKind
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance
 from seds_core.video_id import look_alikes
 
@@ -29,14 +30,14 @@ from seds_core.video_id import look_alikes
 @activity("seds-extract")
 def extract(
     kind: StoreKind,
-    store: Path,
+    store: StoreLocation,
     *,
     videos: Sequence[str] = (),
     index: Path | None = None,
     pipeline: str = "custom",
     pipelines: Path = PIPELINE_FILE,
     changes: Mapping[str, str | Path | None] | None = None,
-    pose_store: Path | None = None,
+    pose_store: StoreLocation | None = None,
     part: str | None = None,
     devices: str = "auto",
     cluster: ClusterShare | None = None,

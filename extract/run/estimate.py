@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -25,8 +24,9 @@ from extract.videos.source_identity import quick_look
 from seds_core.clip_plan import plan_clips
 from seds_core.console import messages, print_event, progress_bar, results
 from seds_core.errors import UnavailableError, UsageError
-from seds_core.store.commit import parts_of
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance
+from seds_core.store.store_files import parts_of
 
 MEASURED_VIDEOS = 3
 MEASURED_CHUNKS = 3
@@ -99,7 +99,7 @@ def estimate_run(
     videos: Sequence[ListedVideo],
     stream: Stream,
     made: Provenance,
-    store: Path,
+    store: StoreLocation,
     settings: ExtractSettings,
 ) -> dict[str, Any]:
     """What a run would do: its videos, frames, rows, bytes and seconds; the store is not touched.

@@ -9,6 +9,7 @@ from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError, read_part_name
 from extract.videos.source_identity import QuickIdentity, part_hash, quick_look
 from seds_core.console import messages
+from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry
 from seds_core.store.records import DamagedRecordError, read_finished
@@ -86,21 +87,23 @@ def video_changed(video: ListedVideo, entry: VideoEntry) -> bool:
     )
 
 
-def entries_of(store: Path) -> Mapping[str, VideoEntry]:
+def entries_of(store: StoreLocation) -> Mapping[str, VideoEntry]:
     """The videos in a store, which may not exist yet."""
-    return StoreReader(store).videos if store.exists() else {}
+    return StoreReader(store).videos if place_of(store).exists() else {}
 
 
-def has_everything(path: Path, videos: Sequence[ListedVideo], made: Provenance | None) -> bool:
-    """Whether the store at ``path`` holds all videos as they are, and no old failure of theirs.
+def has_everything(
+    store_at: StoreLocation, videos: Sequence[ListedVideo], made: Provenance | None
+) -> bool:
+    """Whether the store there holds all videos as they are, and no old failure of theirs.
 
     ``made`` is how the run makes rows, ``None`` where only the loaded network tells. Raises
     ``StoreMismatchError`` where the store was made otherwise.
     """
-    if made is None or not path.exists():
+    if made is None or not place_of(store_at).exists():
         return False
-    store = StoreReader(path)
-    store.provenance.refuse_others(path, made)
+    store = StoreReader(store_at)
+    store.provenance.refuse_others(store.url, made)
     # Sources are looked at last: they may lie on a slow disk, and the first change is enough.
     return (
         all(video.video_id in store.videos for video in videos)
@@ -109,10 +112,10 @@ def has_everything(path: Path, videos: Sequence[ListedVideo], made: Provenance |
     )
 
 
-def staged_videos(path: Path, made: Provenance) -> set[str]:
+def staged_videos(store_at: StoreLocation, made: Provenance) -> set[str]:
     """Ids of finished videos, ``made`` alike, that wait beside the store; nothing is touched."""
     waiting = set()
-    for record in (staging_folder(path) / "finished").glob("*.npz"):
+    for record in (staging_folder(Path(store_at)) / "finished").glob("*.npz"):
         try:
             staged = read_finished(record)
         except DamagedRecordError:
@@ -122,23 +125,24 @@ def staged_videos(path: Path, made: Provenance) -> set[str]:
     return waiting
 
 
-def fitted_to(path: Path, made: Provenance, *, mix_devices: bool) -> Provenance:
-    """How rows are made, for the store at ``path``, which may not exist yet.
+def fitted_to(store_at: StoreLocation, made: Provenance, *, mix_devices: bool) -> Provenance:
+    """How rows are made, for the store there, which may not exist yet.
 
     Rows may be of any device where devices are mixed, now or since an earlier run. Says once what
     the store does not record because it is older; raises ``StoreMismatchError`` where it was made
     otherwise.
     """
-    store = StoreReader(path).provenance if path.exists() else None
+    place = place_of(store_at)
+    store = StoreReader(store_at).provenance if place.exists() else None
     # A store that has been told to mix devices remembers it.
     if mix_devices or (store and store.device == "any"):
         made = replace(made, device="any")
     if store:
-        store.refuse_others(path, made)
+        store.refuse_others(place.url, made)
         if unknown := store.recorded_by_one(made):
             messages.print(
-                f"{path} does not record {', '.join(unknown)}, as older stores do not: rows are "
-                "added on trust that these are the same",
+                f"{place.url} does not record {', '.join(unknown)}, as older stores do not: rows "
+                "are added on trust that these are the same",
                 markup=False,
             )
     return made

@@ -1,6 +1,5 @@
 """Loads a stream by its name; only what that stream needs is imported."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.settings import ExtractSettings, RgbSettings
@@ -8,6 +7,7 @@ from extract.stream import Stream
 from seds_core.device import choose_device
 from seds_core.errors import UsageError
 from seds_core.store.layout import StoreKind
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def load_stream(
-    kind: StoreKind, settings: ExtractSettings, device: str = "auto", pose_store: Path | None = None
+    kind: StoreKind,
+    settings: ExtractSettings,
+    device: str = "auto",
+    pose_store: StoreLocation | None = None,
 ) -> Stream:
     """The RGB or the pose stream on a device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
@@ -33,7 +36,7 @@ def load_stream(
 
 
 def known_provenance(
-    kind: StoreKind, settings: ExtractSettings, pose_store: Path | None = None
+    kind: StoreKind, settings: ExtractSettings, pose_store: StoreLocation | None = None
 ) -> Provenance | None:
     """The provenance of :func:`load_stream`, but for the device, without loading a network.
 
@@ -74,7 +77,7 @@ def extraction_device(name: str) -> "torch.device":
     return device
 
 
-def _check_pose_store(settings: RgbSettings, pose_store: Path | None) -> None:
+def _check_pose_store(settings: RgbSettings, pose_store: StoreLocation | None) -> None:
     if settings.frames == "hands" and pose_store is None:
         raise UsageError(
             "rgb.frames is 'hands', and a pose store has to tell which frames show one: extract "

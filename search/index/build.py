@@ -28,6 +28,7 @@ from seds_core.console import activity, messages, warn
 from seds_core.device import choose_device
 from seds_core.errors import UsageError
 from seds_core.files import file_sha256
+from seds_core.store.place import StoreLocation, absolute
 from train.data.rgb_stores import rgb_choice
 from train.evaluation import Which
 from train.evaluation.load_model import RunModel, load_run
@@ -61,9 +62,9 @@ def build_index(
     out: Path,
     *,
     run: Path,
-    rgb: Sequence[Path] = (),
+    rgb: Sequence[StoreLocation] = (),
     mix: Sequence[float] = (),
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
     index: Path | None = None,
     which: Which = "best",
     windows: Windows | None = None,
@@ -102,9 +103,9 @@ def add_to_index(
     path: Path,
     *,
     run: Path | None = None,
-    rgb: Sequence[Path] = (),
+    rgb: Sequence[StoreLocation] = (),
     mix: Sequence[float] = (),
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
     index: Path | None = None,
     device: str = "auto",
     batch_size: int | None = None,
@@ -150,9 +151,9 @@ LAST_DATA = "last_data"
 def data_of(
     identity: IndexIdentity,
     *,
-    rgb: Sequence[Path],
+    rgb: Sequence[StoreLocation],
     mix: Sequence[float],
-    pose: Path | None,
+    pose: StoreLocation | None,
     index: Path | None,
     last: DataSettings | None = None,
 ) -> DataSettings:
@@ -171,16 +172,16 @@ def data_of(
             "and new ones have no sentences, splits or other columns"
         )
     choice = rgb_choice(rgb, mix) or before.rgb
-    if isinstance(choice, Path):
-        choice = choice.absolute()
+    if isinstance(choice, tuple):
+        choice = tuple(p.model_copy(update={"store": absolute(p.store)}) for p in choice)
     elif choice is not None:
-        choice = tuple(part.model_copy(update={"store": part.store.absolute()}) for part in choice)
+        choice = absolute(choice)
     keypoints = pose or before.pose
     return before.model_copy(
         update={
             "index": table and table.absolute(),
             "rgb": choice,
-            "pose": keypoints and keypoints.absolute(),
+            "pose": keypoints and absolute(keypoints),
         }
     )
 

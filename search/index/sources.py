@@ -12,6 +12,7 @@ from search.index.records import EntryRecord
 from search.index.windows import open_window_stores
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError
+from seds_core.store.place import StoreLocation
 from seds_core.store.reader import StoreReader
 from train.data.rgb_stores import RgbChoice
 from train.data.stage_stores import StageStores, open_stage_stores
@@ -133,7 +134,7 @@ def open_sources(
     identity: IndexIdentity,
     *,
     rgb: RgbChoice | None,
-    pose: Path | None,
+    pose: StoreLocation | None,
     index: Path | None,
     checkpoint: Path,
 ) -> VideoSources:

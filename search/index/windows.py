@@ -7,7 +7,6 @@ same in every window that holds it whole. So overlapping windows cost no extract
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Float32, Int32
 from search.index.identity import IndexIdentity, Windows
 from search.index.reading import NobodySignsError, ReadVideo
 from seds_core.clip_plan import clip_frames, clip_starts, positions_of
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance, StoreMismatchError
 from train.batches import ClipLayout
 from train.data.encoder_input import PoseInput, at_frames, at_least, encoder_input
@@ -113,7 +113,7 @@ class WindowReader:
         frames = np.arange(window.first, window.stop, dtype=np.int32)
         part = _narrowed(store, window.video, window.first, window.stop)
         if not np.array_equal(store.read(part, "frame"), frames):
-            raise _lacking(store.path, window)
+            raise _lacking(store.url, window)
         entry = store.entry(part)
         settings = self.signs.keypoints
         pose = encoder_input(
@@ -143,12 +143,12 @@ class WindowReader:
         first = self.signs.rgb[0]
         rows = positions_of(clips[:, 0], first.read(window.video, "first_frame"))
         if rows is None:
-            raise _lacking(first.path, window)
+            raise _lacking(first.url, window)
         begin, end = int(rows[0]), int(rows[-1]) + 1
         if self.signs.names_clip_frames:
             run = _narrowed(first, window.video, begin, end)
             if not np.array_equal(first.read(run, "frames")[rows - begin], clips):
-                raise _lacking(first.path, window)
+                raise _lacking(first.url, window)
         parts = [
             store.read(_narrowed(store, window.video, begin, end), "features")[rows - begin]
             for store in self.signs.rgb
@@ -161,10 +161,10 @@ def _narrowed(store: StoreRows, video: LocatedVideo, first: int, stop: int) -> L
     """The video with some of its rows in a store alone, counted from its first."""
     entry = store.entry(video)
     rows = entry._replace(first_row=entry.first_row + first, num_rows=stop - first)
-    return LocatedVideo(video.video_id, {store.path: rows})
+    return LocatedVideo(video.video_id, {store.url: rows})
 
 
-def _lacking(store: Path, window: WindowRequest) -> StoreMismatchError:
+def _lacking(store: str, window: WindowRequest) -> StoreMismatchError:
     return StoreMismatchError(
         f"{store} lacks rows of the video '{window.video.video_id}' between its frames "
         f"{window.first} and {window.stop}: {WHAT_TO_EXTRACT}"
@@ -172,7 +172,7 @@ def _lacking(store: Path, window: WindowRequest) -> StoreMismatchError:
 
 
 def open_window_stores(
-    identity: IndexIdentity, *, rgb: RgbChoice | None, pose: Path | None
+    identity: IndexIdentity, *, rgb: RgbChoice | None, pose: StoreLocation | None
 ) -> tuple[StageStores, dict[str, Any]]:
     """Opens stores of long recordings, and tells how they were made as if they were no longer.
 

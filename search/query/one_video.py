@@ -1,10 +1,10 @@
 """The tokens of one video, from stores: of a query, or of the run that an index was built by."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from search.engine.ragged_tokens import QueryTokens
+from seds_core.store.place import StoreLocation
 from train.batches import SignTokens, on_device
 from train.data.collation import read_signs, refuse_unusable
 from train.data.rgb_stores import RgbChoice
@@ -15,16 +15,16 @@ from train.model.fine_grained_similarity import unit_length
 from train.settings import MixedStore
 
 
-def stores_of(provenance: Mapping[str, Any]) -> tuple[RgbChoice | None, Path | None]:
+def stores_of(provenance: Mapping[str, Any]) -> tuple[RgbChoice | None, StoreLocation | None]:
     """Returns the RGB and the pose store of a training run, by the provenance that it keeps."""
     rgb = tuple(
-        MixedStore(store=Path(of_store["path"]), mix=of_store.get("mix", 1.0))
+        MixedStore(store=of_store["path"], mix=of_store.get("mix", 1.0))
         for name, of_store in sorted(provenance.items())
         if name.startswith("rgb")
     )
     pose = provenance.get("pose")
     choice = rgb[0].store if len(rgb) == 1 else rgb or None
-    return choice, None if pose is None else Path(pose["path"])
+    return choice, None if pose is None else pose["path"]
 
 
 def encode_video(run: RunModel, reader: SignReader, video_id: str) -> SignTokens:

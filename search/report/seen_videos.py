@@ -158,7 +158,7 @@ def alignments(
 def store_paths(data: RetrievalData) -> list[Any]:
     """Paths of the stores that the model reads, the one that decides the clips first."""
     reader = data.reader
-    return [store.path for store in (*reader.rgb, reader.pose) if store is not None]
+    return [store.url for store in (*reader.rgb, reader.pose) if store is not None]
 
 
 def spans_of(

@@ -1,35 +1,26 @@
 """The arrays of a store: create, append, commit, read. The only file that imports zarr.
 
-Files are replaced whole (written beside and renamed), so a reader sees an old
-or a new file and never half of one. :meth:`StoreArrays.append` writes rows, then the video table,
-then the root: only that last, single rename makes them part of the store.
+Files are replaced whole, so a reader sees an old or a new file and never half of one.
+:meth:`StoreArrays.append` writes rows, then the video table, then the root: only that last, single
+write makes them part of the store.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
+from zarr.storage import MemoryStore
 
-from seds_core.files import sync, sync_all
-from seds_core.store.commit import (
-    Commit,
-    Failures,
-    Part,
-    StoreFiles,
-    StoreRoot,
-    described,
-    parts_of,
-    write_commit,
-)
+from seds_core.store.commit import Commit, Failures, StoreRoot, new_root
 from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
 from seds_core.store.layout import ArraySpec
+from seds_core.store.place import Place
 from seds_core.store.provenance import Provenance, StoreMismatchError, software_versions
 from seds_core.store.shard_files import DamagedShardError
+from seds_core.store.store_files import Part, StoreFiles, parts_of, resized
 
 OF_FEATURES = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 """Measured on Kinetics features: 0.82 of their size, as zstd, but written five times as fast."""
@@ -44,39 +35,33 @@ Columns = Mapping[str, Sequence[np.ndarray]]
 class StoreArrays:
     """An opened store: its provenance and its committed entries."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Place) -> None:
         """Opens a store; its files are looked at when they are read.
 
         Raises :class:`StoreMismatchError` for anything that is not a store, and
         :class:`DamagedStoreError` where its attributes are not those that were written.
         """
-        self.path = path
-        self.root = StoreRoot(path)
+        self.place = place
+        self.root = StoreRoot(place)
         self.files = StoreFiles(self.root)
         self.provenance = self.root.known.provenance
 
     @classmethod
-    def create(cls, path: Path, provenance: Provenance) -> "StoreArrays":
-        """Makes an empty store. It appears under its name only when it is complete."""
-        # Under the lock of the staging folder, a leftover can only be a dead process's.
-        unfinished = path.with_name(f"{path.name}.creating")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        group = zarr.create_group(unfinished, zarr_format=3)
+    def create(cls, place: Place, provenance: Provenance) -> "StoreArrays":
+        """Makes an empty store, which is there only when it is complete."""
+        written: dict[str, Any] = {}
+        group = zarr.create_group(MemoryStore(written), zarr_format=3)
         for part, specs in parts_of(provenance).items():
             arrays = group.create_group(part)
             for spec in specs:
                 _create_array(arrays, spec)
-        # All metadata but the root's own, which is where these checksums are written.
-        files = {
-            file.relative_to(unfinished).as_posix(): FileChecksum.of(file)
-            for file in unfinished.glob("*/**/zarr.json")
-        }
-        write_commit(unfinished, Commit(provenance, software=[software_versions()], files=files))
-        # Everything is on the disk before the store gets its name, and the name before it is used.
-        sync_all([*unfinished.rglob("*"), unfinished])
-        unfinished.rename(path)
-        sync(path.parent)
-        return cls(path)
+        metadata = {name: content.to_bytes() for name, content in written.items()}
+        root = metadata.pop("zarr.json")
+        # All but the root itself, which is where these checksums are written.
+        files = {name: FileChecksum.of(content) for name, content in metadata.items()}
+        commit = Commit(provenance, software=[software_versions()], files=files)
+        place.create(metadata | {"zarr.json": new_root(root, commit)})
+        return cls(place)
 
     @property
     def commit(self) -> Commit:
@@ -86,7 +71,7 @@ class StoreArrays:
     def allow_any_device(self) -> None:
         """Records that the rows may be of several kinds of devices from now on."""
         self.provenance = replace(self.provenance, device="any")
-        write_commit(self.path, replace(self.commit, provenance=self.provenance))
+        self.root.write(replace(self.root.begin(), provenance=self.provenance))
 
     @property
     def row_specs(self) -> tuple[ArraySpec, ...]:
@@ -100,7 +85,7 @@ class StoreArrays:
         """
         if not 0 <= start <= stop <= self.root.known.num_rows:
             what = f"rows {start} to {stop} are asked for, of {self.root.known.num_rows}"
-            raise DamagedStoreError(self.path, what)
+            raise DamagedStoreError(self.place.url, what)
         return self._entries("rows", name, start, stop)
 
     def read_all_rows(self, rows: slice) -> dict[str, np.ndarray]:
@@ -114,20 +99,21 @@ class StoreArrays:
 
         Raises :class:`DamagedStoreError` where the column is not what was written.
         """
-        if files := self.files.opened("videos", name):
-            for number in files.numbers(0, stop):
-                self.files.refuse_damaged(files.path(number))
-        return self._entries("videos", name, 0, stop)
+        try:
+            values = self.files.column(name, stop)
+        except DamagedShardError as error:
+            raise DamagedStoreError(self.place.url, str(error)) from error
+        return self._entries("videos", name, 0, stop) if values is None else values
 
     def append(self, rows: Columns, videos: Columns, failures: Failures) -> None:
         """Adds rows and table entries and replaces the failures, all at once or not at all."""
-        before = self.commit
+        # Rows and table entries beyond the committed ones count for nothing, so the order of files
+        # does not matter until the root names their checksums.
+        before = self.root.begin()
         software = before.software
         if (now := software_versions()) not in software:
             software = [*software, now]
-        # Rows and table entries beyond the committed ones count for nothing, so the order of files
-        # does not matter until the root names their checksums.
-        with Replacements(self.path) as replacements:
+        with Replacements.of(self.place) as replacements:
             after = replace(
                 before,
                 num_rows=self._extend(replacements, "rows", rows, before.num_rows),
@@ -140,7 +126,7 @@ class StoreArrays:
     def put(self, replacements: Replacements, commit: Commit) -> None:
         """Puts files in place and commits; ``commit`` need not know their checksums."""
         files = commit.files | replacements.put_in_place()
-        write_commit(self.path, replace(commit, files=files))
+        self.root.write(replace(commit, files=files))
         replacements.committed()
 
     def _extend(self, replacements: Replacements, part: Part, columns: Columns, start: int) -> int:
@@ -150,30 +136,31 @@ class StoreArrays:
             files = self.files.opened(part, spec.name)
             if files is None:
                 raise StoreMismatchError(
-                    f"{self.path / part / spec.name} was stored anew in a form that can be read "
-                    "but not extended: make a new store"
+                    f"{self.place.url}/{part}/{spec.name} was stored anew in a form that can be "
+                    "read but not extended: make a new store"
                 )
             # The last shard is not full: what stays in it must not get a new checksum unseen.
             if start % files.shard:
-                self.files.refuse_damaged(files.path(start // files.shard))
-            metadata = files.folder / "zarr.json"
-            replacements.add(files.write(start, columns[spec.name]))
-            replacements.add([described(metadata, stop, metadata)])
+                self.files.refuse_damaged(files.name(start // files.shard))
+            for name, content in files.extended(start, columns[spec.name]):
+                replacements.write(name, content)
+            metadata = f"{files.folder}/zarr.json"
+            replacements.write(metadata, [resized(self.place.read(metadata), stop)])
         replacements.sync()
         return stop
 
     def _entries(self, part: Part, name: str, start: int, stop: int) -> np.ndarray:
-        folder = self.path / part / name
+        folder = f"{part}/{name}"
         try:
             if files := self.files.opened(part, name):
                 return files.read(start, stop)
             try:
-                array: Any = zarr.open_array(folder, mode="r")
+                array: Any = zarr.open_array(self.place.zarr_store(folder), mode="r")
                 return np.asarray(array[start:stop])
             except Exception as error:  # whatever a codec raises for damaged bytes
-                raise DamagedShardError(f"{folder} is damaged: {error}") from error
+                raise DamagedShardError(f"{self.place.url}/{folder} is damaged: {error}") from error
         except DamagedShardError as error:
-            raise DamagedStoreError(self.path, str(error)) from error
+            raise DamagedStoreError(self.place.url, str(error)) from error
 
 
 def _create_array(group: zarr.Group, spec: ArraySpec) -> None:

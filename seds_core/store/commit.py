@@ -1,31 +1,24 @@
-"""The root ``zarr.json`` of a store, which says what the store holds: one rename commits it all."""
+"""The root ``zarr.json`` of a store, which says what the store holds: one write commits it all."""
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any, TypeVar
+from uuid import uuid4
 
 import google_crc32c
 from pydantic import BaseModel, Field, ValidationError
 
-from seds_core.files import unfinished_file, write_whole
 from seds_core.store.file_checksums import (
     DamagedRootError,
     DamagedStoreError,
     FileChecksum,
-    Replacement,
     read_replacing,
 )
-from seds_core.store.layout import (
-    ELEMENT_BYTES,
-    ENTRY_CHECKSUM,
-    VIDEO_ARRAYS,
-    ArraySpec,
-    StoreKind,
-    row_arrays,
-)
+from seds_core.store.layout import ELEMENT_BYTES, StoreKind
+from seds_core.store.place import ChangedError, Place, Seen, refuse_outside
 from seds_core.store.provenance import (
     ClipRules,
     ImportedFrom,
@@ -35,7 +28,6 @@ from seds_core.store.provenance import (
     WeightsRecord,
     refuse_other_layout,
 )
-from seds_core.store.shard_files import DamagedShardError, ShardFiles
 
 Failures = dict[str, dict[str, str]]
 """Video -> fields of :class:`~seds_core.store.records.FailedVideo`."""
@@ -63,6 +55,13 @@ _Count = Annotated[int, Field(ge=0)]
 
 # A file that is not as expected is looked at so often: another process may be replacing it.
 _LOOKS = 3
+
+_ROOT = "zarr.json"
+
+_WRITER = "writer"
+"""Attribute that names who replaces files, so that no other who began earlier can commit."""
+
+_Found = TypeVar("_Found")
 
 
 class _Committed(BaseModel):
@@ -100,31 +99,158 @@ class _Attributes(BaseModel):
     dropped: list[_Count] = []
 
 
-def read_commit(store_path: Path) -> Commit:
+def read_commit(place: Place) -> Commit:
     """What is committed now.
 
     Raises :class:`StoreMismatchError` for anything that is not a store, and
     :class:`DamagedRootError` for one whose attributes are not those that were written.
     """
-    attributes = _read_document(store_path)["attributes"]
+    return _commit_of(place, _read_document(place)[0]["attributes"])
+
+
+def new_root(document: bytes, commit: Commit) -> bytes:
+    """The root that Zarr has made for a group, as that of a store which holds this."""
+    return _with_commit(json.loads(document), commit)
+
+
+class StoreRoot:
+    """What a store holds as of now, and whether its files are those that were committed."""
+
+    def __init__(self, place: Place) -> None:
+        """Raises like :func:`read_commit`."""
+        self.place = place
+        self._read()
+
+    @property
+    def commit(self) -> Commit:
+        """What is committed now: another process may have extended the store since."""
+        if self.place.look(_ROOT) != self._seen:
+            self._read()
+        return self.known
+
+    @property
+    def changed(self) -> float:
+        """When what is known was written, in seconds since 1970."""
+        return self._seen.modified
+
+    def begin(self) -> Commit:
+        """What is committed now; called under a lock, before files are replaced.
+
+        Where locks can be lost, whoever began earlier cannot commit after this.
+        """
+        commit = self.commit
+        if self.place.has_only_versions:
+            self._write(commit, {_WRITER: uuid4().hex})
+        return commit
+
+    def write(self, commit: Commit) -> None:
+        """Makes it the contents of the store; attributes that others have added stay.
+
+        Raises :class:`~seds_core.store.place.ChangedError` where another process has begun to write
+        since this one did.
+        """
+        self._write(commit, {})
+
+    def damage(self, name: str, *, thorough: bool) -> str | None:
+        """What is wrong with a file; ``None`` when nothing is, or nothing is known of it.
+
+        Only a ``thorough`` look reads it; another one finds what is missing or cut off.
+        """
+        if name not in self.known.files:
+            return None
+        try:
+            if thorough:
+                read = partial(FileChecksum.read, self.place, name)
+                self._as_expected(name, read, lambda found, expected: found in expected)
+            else:
+                self._as_expected(
+                    name,
+                    lambda: self.place.look(name),
+                    lambda found, expected: found.num_bytes in {e.num_bytes for e in expected},
+                )
+        except DamagedStoreError as error:
+            return error.what
+        return None
+
+    def content(self, name: str) -> bytes:
+        """Reads a file; raises :class:`DamagedStoreError` for one that is not what was written."""
+        return self._as_expected(
+            name,
+            lambda: self.place.read(name),
+            lambda found, expected: FileChecksum.of(found) in expected,
+        )
+
+    def _as_expected(
+        self,
+        name: str,
+        look: Callable[[], _Found | None],
+        fits: Callable[[_Found, set[FileChecksum]], bool],
+    ) -> _Found:
+        """What a look at a file gives; raises :class:`DamagedStoreError` unless it fits."""
+        for number in range(1 + _LOOKS):
+            # At first what is known. Another process may be replacing the file: then what is
+            # expected is read again with every look, as it changes with the file.
+            commit = self.commit if number else self.known
+            expected = {commit.files[name]} if name in commit.files else set()
+            if number and expected:
+                expected |= {*read_replacing(self.place).get(name, ())}
+            try:
+                found = look()
+            except ChangedError:  # while it was read
+                continue
+            except FileNotFoundError:
+                found = None
+            except OSError as error:
+                what = f"{name} cannot be read: {error.strerror}"
+                raise DamagedStoreError(self.place.url, what) from error
+            if found is None:
+                raise DamagedStoreError(self.place.url, f"{name} is missing")
+            if not expected or fits(found, expected):
+                return found
+        raise DamagedStoreError(self.place.url, f"{name} is not what was written")
+
+    def _read(self) -> None:
+        document, self._seen = _read_document(self.place)
+        self._state = _state_of(document)
+        self.known = _commit_of(self.place, document["attributes"])
+        """The commit that was looked at last, without looking again."""
+
+    def _write(self, commit: Commit, others: dict[str, str]) -> None:
+        for _ in range(_LOOKS):
+            document, seen = _read_document(self.place)
+            if _state_of(document) != self._state:
+                break
+            content = _with_commit(document, commit, others)
+            only_if = seen if self.place.has_only_versions else None
+            # A change that leaves the state as it is only adds attributes that are not ours.
+            with suppress(ChangedError):
+                self._seen = self.place.write(_ROOT, content, only_if=only_if)
+                self._state, self.known = _state_of(json.loads(content)), commit
+                return
+        raise ChangedError(f"{self.place.url}/{_ROOT}")
+
+
+def _commit_of(place: Place, attributes: dict[str, Any]) -> Commit:
     # Another version comes first: its attributes need not have anything of this one's.
     refuse_other_layout(attributes)
     if not _is_as_written(attributes):
-        raise DamagedRootError(store_path, "its zarr.json is not what was written")
+        raise DamagedRootError(place.url, "its zarr.json is not what was written")
     try:
         found = _Attributes.model_validate(attributes)
         provenance = Provenance.from_attributes(attributes)
+        for name in found.files:
+            refuse_outside(name)
         files = {name: FileChecksum.parse(text) for name, text in found.files.items()}
         if found.feature_dtype not in ELEMENT_BYTES:
             raise ValueError(f"feature_dtype is {found.feature_dtype!r}")
     except ValidationError as error:
         names = {".".join(map(str, problem["loc"])) for problem in error.errors()}
         what = f"its zarr.json lacks or garbles {', '.join(sorted(names))}"
-        raise DamagedRootError(store_path, what) from None
+        raise DamagedRootError(place.url, what) from None
     except KeyError as missing:
-        raise DamagedRootError(store_path, f"its zarr.json lacks {missing.args[0]}") from None
+        raise DamagedRootError(place.url, f"its zarr.json lacks {missing.args[0]}") from None
     except ValueError as error:
-        raise DamagedRootError(store_path, f"its zarr.json is damaged ({error})") from None
+        raise DamagedRootError(place.url, f"its zarr.json is damaged ({error})") from None
     return Commit(
         provenance,
         found.committed.videos,
@@ -136,10 +262,37 @@ def read_commit(store_path: Path) -> Commit:
     )
 
 
-def write_commit(store_path: Path, commit: Commit) -> None:
-    """Makes it the contents of the store; attributes that others have added stay."""
-    # A new store has a root already, which Zarr has written, but none of these attributes.
-    document = _read_document(store_path, complete=False)
+def _read_document(place: Place) -> tuple[dict[str, Any], Seen]:
+    try:
+        content, seen = place.read_seen(_ROOT)
+        document = json.loads(content)
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, FileNotFoundError) and not place.exists():
+            raise StoreMismatchError(f"there is no store {place.url}") from None
+        raise StoreMismatchError(
+            f"{place.url} is not a store, or its zarr.json is damaged: {error}"
+        ) from None
+    kind = ("zarr_format", "node_type")
+    if (
+        not isinstance(document, dict)
+        or [document.get(name) for name in kind] != [3, "group"]
+        or not isinstance(document.get("attributes"), dict)
+        or "layout_version" not in document["attributes"]
+    ):
+        raise StoreMismatchError(
+            f"{place.url} is not a store of seds-extract, or its zarr.json is damaged"
+        )
+    return document, seen
+
+
+def _state_of(document: dict[str, Any]) -> tuple[object, ...]:
+    """What every commit, and every writer that begins, changes in the root."""
+    return tuple(document["attributes"].get(name) for name in ("checksum", "committed", _WRITER))
+
+
+def _with_commit(
+    document: dict[str, Any], commit: Commit, others: dict[str, str] | None = None
+) -> bytes:
     attributes = commit.provenance.to_attributes() | {
         "committed": {"videos": commit.num_videos, "rows": commit.num_rows},
         "software": commit.software,
@@ -147,85 +300,10 @@ def write_commit(store_path: Path, commit: Commit) -> None:
         "files": {name: str(checksum) for name, checksum in sorted(commit.files.items())},
         "dropped": list(commit.dropped),
     }
-    document["attributes"] |= attributes
+    document["attributes"].pop(_WRITER, None)
+    document["attributes"] |= attributes | (others or {})
     document["attributes"]["checksum"] = _checksum(attributes, sorted(attributes))
-    write_whole(store_path / "zarr.json", json.dumps(document, indent=2).encode())
-
-
-class StoreRoot:
-    """What a store holds as of now, and whether its files are those that were committed."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises like :func:`read_commit`."""
-        self.path = path
-        # What was read last, and what tells that file from a later one of the same name.
-        self._read: tuple[object, Commit] = (None, read_commit(path))
-
-    @property
-    def commit(self) -> Commit:
-        """What is committed now: another process may have extended the store since."""
-        found = os.stat(self.path / "zarr.json")
-        identity = (found.st_ino, found.st_size, found.st_mtime_ns)
-        if self._read[0] != identity:
-            self._read = identity, read_commit(self.path)
-        return self._read[1]
-
-    @property
-    def known(self) -> Commit:
-        """The commit that was looked at last, without looking again."""
-        return self._read[1]
-
-    def expected(self, path: Path) -> tuple[FileChecksum, ...]:
-        """What a file may be; empty for one that an earlier version has written."""
-        name = self.name(path)
-        committed = self.commit.files.get(name)
-        return (committed, *read_replacing(self.path).get(name, ())) if committed else ()
-
-    def damage(self, path: Path, *, thorough: bool) -> str | None:
-        """What is wrong with a file; ``None`` when nothing is, or nothing is known of it.
-
-        Only a ``thorough`` look reads it; another one finds what is missing or cut off.
-        """
-        for _ in range(_LOOKS):
-            # What is expected is read again with every look, as it changes with the file.
-            if not (expected := self.expected(path)):
-                return None
-            try:
-                if not thorough and path.stat().st_size in {e.num_bytes for e in expected}:
-                    return None
-                if FileChecksum.of(path) in expected:
-                    return None
-            except FileNotFoundError:
-                return f"{self.name(path)} is missing"
-            except OSError as error:
-                return f"{self.name(path)} cannot be read: {error.strerror}"
-        return f"{self.name(path)} is not what was written"
-
-    def name(self, path: Path) -> str:
-        """A file's name within the store."""
-        return path.relative_to(self.path).as_posix()
-
-
-def _read_document(store_path: Path, *, complete: bool = True) -> dict[str, Any]:
-    if not store_path.exists():
-        raise StoreMismatchError(f"there is no store {store_path}")
-    try:
-        document = json.loads((store_path / "zarr.json").read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreMismatchError(
-            f"{store_path} is not a store, or its zarr.json is damaged: {error}"
-        ) from None
-    kind = ("zarr_format", "node_type")
-    if (
-        not isinstance(document, dict)
-        or [document.get(name) for name in kind] != [3, "group"]
-        or not isinstance(document.get("attributes"), dict)
-        or (complete and "layout_version" not in document["attributes"])
-    ):
-        raise StoreMismatchError(
-            f"{store_path} is not a store of seds-extract, or its zarr.json is damaged"
-        )
-    return document
+    return json.dumps(document, indent=2).encode()
 
 
 def _is_as_written(attributes: dict[str, Any]) -> bool:
@@ -243,151 +321,3 @@ def _checksum(attributes: dict[str, Any], names: list[str]) -> dict[str, Any]:
     # Only over the attributes named, so that users and other programs may add their own.
     covered = json.dumps({name: attributes[name] for name in names}, sort_keys=True)
     return {"of": names, "crc32c": google_crc32c.value(covered.encode())}
-
-
-Part = Literal["rows", "videos"]
-
-
-class StoreFiles:
-    """The arrays of a store as files."""
-
-    def __init__(self, root: StoreRoot) -> None:
-        self._root = root
-        # "part/name" -> the files of an array, or None for one that only Zarr can read.
-        self._opened: dict[str, ShardFiles | None] = {}
-        self.specs = parts_of(root.known.provenance)
-        """The arrays that belong to the store."""
-        if "videos/entry_checksum/zarr.json" not in root.known.files:
-            self.specs["videos"] = VIDEO_ARRAYS  # in stores of earlier versions
-
-    def each_spec(self) -> Iterator[tuple[Part, ArraySpec]]:
-        """The arrays one by one, with the part that each belongs to."""
-        for part, specs in self.specs.items():
-            for spec in specs:
-                yield part, spec
-
-    def opened(self, part: Part, name: str) -> ShardFiles | None:
-        """The files of an array; ``None`` when only Zarr can read it.
-
-        Raises :class:`DamagedStoreError` where its metadata are not what was written.
-        """
-        folder = self._root.path / part / name
-        if f"{part}/{name}" not in self._opened:
-            self.refuse_damaged(folder / "zarr.json")
-            try:
-                files = ShardFiles.open(folder)
-            except DamagedShardError as error:
-                raise DamagedStoreError(self._root.path, str(error)) from error
-            self.use(part, name, files)
-        return self._opened[f"{part}/{name}"]
-
-    def use(self, part: Part, name: str, files: ShardFiles | None) -> None:
-        """Has an array read in this way from now on."""
-        if files:
-            files.zeros = frozenset(self._zeros(files, part, name))
-        self._opened[f"{part}/{name}"] = files
-
-    def _zeros(self, files: ShardFiles, part: Part, name: str) -> Iterator[int]:
-        # Zarr, with which earlier versions wrote, makes no file for a shard of zeros. In the table
-        # only one column can be all zeros: the first row of a single video.
-        if part == "videos" and (name, self.count(part)) != ("first_row", 1):
-            return
-        for number in files.numbers(0, self.count(part)):
-            if not self._root.expected(files.path(number)) and not files.path(number).exists():
-                yield number
-
-    def needed(self) -> list[Path]:
-        """Files of the committed entries, but not those of arrays that only Zarr can read."""
-        needed = {self._root.path / name for name in self._root.commit.files}
-        for part, spec in self.each_spec():
-            needed.add(self._root.path / part / spec.name / "zarr.json")
-            try:
-                files = self.opened(part, spec.name)
-            except DamagedStoreError:  # then its zarr.json is found to be damaged
-                continue
-            if files:
-                numbers = set(files.numbers(0, self.count(part))) - files.zeros
-                needed |= {files.path(number) for number in numbers}
-        return sorted(needed)
-
-    def count(self, part: Part) -> int:
-        """Committed entries of the arrays of a part."""
-        known = self._root.known
-        return known.num_rows if part == "rows" else known.num_videos
-
-    def shards_of_zeros(self) -> Iterator[range]:
-        """Rows in shards that have no file, as earlier versions left them."""
-        for spec in self.specs["rows"]:
-            if files := self.opened("rows", spec.name):
-                for number in files.zeros:
-                    yield range(number * files.shard, (number + 1) * files.shard)
-
-    def damage(self, path: Path, *, thorough: bool) -> str | None:
-        """What is wrong with a file; ``None`` when nothing is.
-
-        Only a ``thorough`` look reads it; another one finds what is missing or cut off.
-        """
-        if self._root.expected(path):
-            return self._root.damage(path, thorough=thorough)
-        name = path.relative_to(self._root.path)
-        if name.name == "zarr.json":
-            specs = {f"{part}/{spec.name}": (part, spec) for part, spec in self.each_spec()}
-            described = specs.get(name.parent.as_posix())
-            return self.metadata_problem(*described) if described else None
-        # An earlier version's shard, in which nothing but the index has a checksum.
-        files = self.opened(*name.parts[:2])  # type: ignore[arg-type]
-        try:
-            if files:
-                files.check_index(int(name.parts[3]))
-        except DamagedShardError as error:
-            return str(error)
-        return None
-
-    def metadata_problem(self, part: Part, spec: ArraySpec) -> str | None:
-        """How the description of an array differs from the layout; ``None`` when it does not."""
-        name = f"{part}/{spec.name}"
-        folder = self._root.path / name
-        if not (folder / "zarr.json").is_file():
-            return f"{name}/zarr.json is missing"
-        try:
-            ShardFiles.open(folder)
-            metadata = json.loads((folder / "zarr.json").read_bytes())
-            length, *sizes = metadata["shape"]
-            found = (metadata["data_type"], metadata["dimension_names"], sizes)
-            is_long_enough = length >= self.count(part)
-        except Exception as error:  # the document may hold anything
-            return f"{name}/zarr.json describes no array ({error})"
-        expected = ("string" if spec.dtype == "str" else spec.dtype, [*spec.axes], [*spec.sizes])
-        if found != expected:
-            return f"array {name} has type, axes and sizes {found}, not {expected}"
-        if not is_long_enough:
-            return f"array {name} has {length} entries of {self.count(part)}"
-        return None
-
-    def refuse_damaged(self, path: Path) -> None:
-        """Raises :class:`DamagedStoreError` for a file that does not have its checksum."""
-        if damage := self._root.damage(path, thorough=True):
-            raise DamagedStoreError(self._root.path, damage)
-
-
-def described(metadata: Path, length: int | None, path: Path) -> Replacement:
-    """The metadata of an array, which has ``length`` entries now, written beside ``path``."""
-    document = json.loads(metadata.read_bytes())
-    if length is not None:
-        document["shape"][0] = length
-    content = json.dumps(document, indent=2).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished_file(path) as file:
-        file.write(content)
-    return Replacement(path, FileChecksum(len(content), google_crc32c.value(content)))
-
-
-def parts_of(provenance: Provenance) -> dict[Part, tuple[ArraySpec, ...]]:
-    """The arrays of a store that is made in this way."""
-    rows = row_arrays(
-        provenance.kind,
-        feature_dim=provenance.feature_dim,
-        feature_dtype=provenance.feature_dtype,
-        clip_frames=provenance.clip_frames,
-    )
-    return {"rows": rows, "videos": (*VIDEO_ARRAYS, ENTRY_CHECKSUM)}

@@ -1,17 +1,16 @@
 """Checksums of a store's files, and files that change together."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import google_crc32c
 
 from seds_core.errors import UsageError
-from seds_core.files import sync_all, unfinished_path, write_whole
+from seds_core.store.place import Batch, ChangedError, Place
 
-_BLOCK_BYTES = 2**20
+_BLOCK_BYTES = 2**22
 
 _REPLACING = "replacing.json"
 """While files are replaced: what may be found under their names beside what was committed."""
@@ -23,20 +22,20 @@ class DamagedStoreError(UsageError):
     ``what`` is wrong, as a clause.
     """
 
-    def __init__(self, store_path: Path, what: str) -> None:
-        self.store_path, self.what = store_path, what
-        super().__init__(f"{store_path} is damaged: {what}. {self._advice()}")
+    def __init__(self, url: str, what: str) -> None:
+        self.url, self.what = url, what
+        super().__init__(f"{url} is damaged: {what}. {self._advice()}")
 
     def _advice(self) -> str:
         return (
-            f"'seds-extract verify {self.store_path}' tells all that is wrong, and 'seds-extract "
-            f"repair {self.store_path}' drops the damaged videos, so that the command that made "
+            f"'seds-extract verify {self.url}' tells all that is wrong, and 'seds-extract "
+            f"repair {self.url}' drops the damaged videos, so that the command that made "
             "the store does them again."
         )
 
-    def __reduce__(self) -> tuple[type["DamagedStoreError"], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type["DamagedStoreError"], tuple[str, str]]:
         # For workers, which send their errors to another process.
-        return type(self), (self.store_path, self.what)
+        return type(self), (self.url, self.what)
 
 
 class DamagedRootError(DamagedStoreError):
@@ -53,11 +52,16 @@ class FileChecksum(NamedTuple):
     crc32c: int
 
     @classmethod
-    def of(cls, path: Path) -> "FileChecksum":
-        """Reads the file."""
+    def of(cls, content: bytes) -> "FileChecksum":
+        """Of a file in memory."""
+        return cls(len(content), google_crc32c.value(content))
+
+    @classmethod
+    def read(cls, place: Place, name: str) -> "FileChecksum":
+        """Reads a file; raises ``FileNotFoundError`` where there is none."""
         crc32c = num_bytes = 0
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
+        with place.open(name) as file:
+            while block := file.read([(num_bytes, num_bytes + _BLOCK_BYTES)])[0]:
                 crc32c = google_crc32c.extend(crc32c, block)
                 num_bytes += len(block)
         return cls(num_bytes, crc32c)
@@ -73,20 +77,6 @@ class FileChecksum(NamedTuple):
         return f"{self.num_bytes} {self.crc32c:08x}"
 
 
-@dataclass(frozen=True)
-class Replacement:
-    """A file that is written, but not yet under its name."""
-
-    path: Path
-    checksum: FileChecksum
-
-    @property
-    def unfinished(self) -> Path:
-        """Where it lies."""
-        return unfinished_path(self.path)
-
-
-@dataclass
 class Replacements:
     """Files of a store that change together.
 
@@ -94,63 +84,72 @@ class Replacements:
     others may be met, so that a process may die in between without anything looking damaged.
     """
 
-    store_path: Path
-    _written: list[Replacement] = field(default_factory=list)
-    _num_synced: int = 0
+    def __init__(self, place: Place, batch: Batch) -> None:
+        self._place, self._batch = place, batch
+        self._written: dict[str, FileChecksum] = {}
+        # What interrupted ones may have left under names that this one does not replace.
+        self._left: dict[str, tuple[FileChecksum, ...]] = {}
 
-    def __enter__(self) -> "Replacements":
-        return self
+    @classmethod
+    @contextmanager
+    def of(cls, place: Place) -> Iterator["Replacements"]:
+        """For files of a store; what has not been put in place at the end is dropped."""
+        with place.batch() as batch:
+            yield cls(place, batch)
 
-    def __exit__(self, *_: object) -> None:
-        """Deletes what has not been put in place."""
-        for replacement in self._written:
-            replacement.unfinished.unlink(missing_ok=True)
-
-    def add(self, replacements: Iterable[Replacement]) -> None:
-        """Takes written files, which get their names with the others."""
-        # Each is written when it is asked for; those before it are deleted should it fail.
-        for replacement in replacements:
-            self._written.append(replacement)
+    def write(self, name: str, parts: Iterable[bytes]) -> None:
+        """Writes a file that gets its name with the others."""
+        # The checksum of the file is made while it is written, without reading it again.
+        crc32c = num_bytes = 0
+        with self._batch.file(name) as file:
+            for part in parts:
+                file.write(part)
+                num_bytes += len(part)
+                crc32c = google_crc32c.extend(crc32c, part)
+        self._written[name] = FileChecksum(num_bytes, crc32c)
 
     def sync(self) -> None:
         """Returns when all written files are on the disk."""
-        sync_all(replacement.unfinished for replacement in self._written[self._num_synced :])
-        self._num_synced = len(self._written)
+        self._batch.sync()
 
     def put_in_place(self) -> dict[str, FileChecksum]:
-        """Replaces all files, and gives their names within the store and checksums."""
-        if not self._written:
-            return {}
-        self.sync()
-        # Files of an interrupted pack may still lie there: what they may be stays listed.
-        names = {r.path.relative_to(self.store_path).as_posix(): r for r in self._written}
-        expected = read_replacing(self.store_path)
-        for name, replacement in names.items():
-            expected[name] = (*expected.get(name, ()), replacement.checksum)
-        listed = {name: list(map(str, checksums)) for name, checksums in expected.items()}
-        # Before the first rename: from here on a file may be met with its old or its new content.
-        write_whole(self.store_path / _REPLACING, json.dumps(listed).encode())
-        folders = set()
-        for replacement in self._written:
-            path = replacement.path
-            # The folder of a new shard may be new itself.
-            folders |= {path.parent} if path.exists() else {*path.parents}
-            replacement.unfinished.replace(path)
-        sync_all(folder for folder in folders if folder.is_relative_to(self.store_path))
-        return {name: replacement.checksum for name, replacement in names.items()}
+        """Replaces all files, and gives their names within the store and checksums.
+
+        Raises :class:`~seds_core.store.place.ChangedError` where another writer has begun since.
+        """
+        self._batch.sync()
+        expected = read_replacing(self._place)
+        self._left = {n: found for n, found in expected.items() if n not in self._written}
+        for name, checksum in self._written.items():
+            expected[name] = (*expected.get(name, ()), checksum)
+        # Before the first file: from here on one may be met with its old or its new content.
+        if self._written or self._place.has_only_versions:
+            self._batch.write(_REPLACING, _listing(expected))
+        self._batch.publish()
+        return self._written
 
     def committed(self) -> None:
         """The store's root names the new checksums now."""
-        (self.store_path / _REPLACING).unlink(missing_ok=True)
+        if not (self._left or self._place.has_only_versions):
+            self._place.remove([_REPLACING])
+            return
+        # Whoever has taken over in between keeps its own list; this commit is complete.
+        with suppress(ChangedError):
+            self._batch.write(_REPLACING, _listing(self._left))
 
 
-def read_replacing(store_path: Path) -> dict[str, tuple[FileChecksum, ...]]:
+def read_replacing(place: Place) -> dict[str, tuple[FileChecksum, ...]]:
     """What may be found under the names of files, beside what is committed."""
     try:
-        listed = json.loads((store_path / _REPLACING).read_bytes())
+        listed = json.loads(place.read(_REPLACING))
         return {name: tuple(map(FileChecksum.parse, texts)) for name, texts in listed.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError):
         # A damaged list vouches for nothing.
         return {}
+
+
+def _listing(expected: dict[str, tuple[FileChecksum, ...]]) -> bytes:
+    listed = {name: list(map(str, checksums)) for name, checksums in expected.items()}
+    return json.dumps(listed).encode()

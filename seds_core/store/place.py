@@ -6,15 +6,16 @@ it, with ``/`` between their parts: ``rows/features/c/0/0``.
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
 from uuid import uuid4
 
-from seds_core.errors import UsageError
-from seds_core.files import naming, sync
+from seds_core.files import naming, sync, sync_all, unfinished_file, unfinished_path, write_whole
+from seds_core.store.block_cache import BlockCache
 
 StoreLocation = Path | str
 """A folder of a disk, or the URL of one of a bucket: ``s3://bucket/pose.zarr``."""
@@ -27,6 +28,12 @@ _STALE_SECONDS = 60.0
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 """How a file system says that it has no hard links."""
+
+
+def refuse_outside(name: str) -> None:
+    """Raises ``ValueError`` for a name that leads out of its place."""
+    if name.startswith("/") or "\0" in name or ".." in name.split("/"):
+        raise ValueError(f"{name!r} is no name of a file within a store")
 
 
 class Seen(NamedTuple):
@@ -55,12 +62,72 @@ class ChangedError(RuntimeError):
         return type(self), (self.url,)
 
 
-class Place(Protocol):
-    """A folder of files; may be sent to another process."""
+@runtime_checkable
+class OpenFile(Protocol):
+    """One version of a file: all that is read comes from it, whatever replaces it meanwhile."""
+
+    @property
+    def seen(self) -> Seen:
+        """What tells this version from others."""
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Bytes ``start`` to ``stop`` of each range, fewer where the file ends before.
+
+        Raises :class:`ChangedError` where a place keeps no version that has been replaced.
+        """
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """Files of a place that are written first and all get their names later.
+
+    Use as a context manager, under a lock: leaving it drops what has not got its name.
+    """
+
+    def __enter__(self) -> "Batch": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def file(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A file to write to."""
+
+    def sync(self) -> None:
+        """Returns when what has been written is as durable as it can be without a name."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes or replaces a file at once, like :meth:`Place.write`.
+
+        Raises :class:`ChangedError` where another process has written it since the batch began, as
+        far as nothing but this keeps two writers apart.
+        """
+
+    def publish(self) -> None:
+        """Gives all files their names; raises like :meth:`write`."""
+
+
+@runtime_checkable
+class ReadableFiles(Protocol):
+    """What reading parts of files takes."""
 
     @property
     def url(self) -> str:
         """As messages name it."""
+
+    def look(self, name: str) -> Seen | None:
+        """What is to be seen of a file without reading it; ``None`` where there is none."""
+
+    def open(self, name: str) -> AbstractContextManager[OpenFile]:
+        """A file to read parts of; raises ``FileNotFoundError`` where there is none."""
+
+
+@runtime_checkable
+class Place(ReadableFiles, Protocol):
+    """A folder of files; may be sent to another process."""
+
+    has_only_versions: bool
+    """Whether nothing but conditional writes keeps a writer out whose lock was taken over."""
+    reads_at_once: int
+    """How many threads make reading many files faster."""
 
     def below(self, name: str) -> "Place":
         """A folder of this one."""
@@ -68,14 +135,29 @@ class Place(Protocol):
     def beside(self, name: str) -> "Place":
         """A folder of the folder that this one lies in."""
 
-    def look(self, name: str) -> Seen | None:
-        """What is to be seen of a file without reading it; ``None`` where there is none."""
+    def exists(self) -> bool:
+        """Whether there is such a folder, or any file in it."""
+
+    def create(self, files: Mapping[str, bytes]) -> None:
+        """Makes the folder with these files, the last of which says that it is complete."""
+
+    def look_at(self, names: Collection[str]) -> dict[str, Seen]:
+        """What is to be seen of many files; missing ones are left out."""
+
+    def batch(self) -> Batch:
+        """Files to write together."""
+
+    def zarr_store(self, folder: str) -> Any:  # noqa: ANN401 - one of several types of Zarr's
+        """A folder as Zarr opens it."""
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         """A file's bytes ``start`` to ``stop``, fewer where it ends before.
 
         Raises ``FileNotFoundError`` where there is none.
         """
+
+    def read_seen(self, name: str) -> tuple[bytes, Seen]:
+        """A whole file, and which version of it that is; raises like :meth:`read`."""
 
     def write(self, name: str, content: bytes, *, only_if: Seen | Absent | None = None) -> Seen:
         """Writes or replaces a file, whole or not at all; it is durable on return.
@@ -94,6 +176,9 @@ class Place(Protocol):
 
 class DiskPlace:
     """A folder of a disk, which need not exist; writing makes it."""
+
+    has_only_versions = False
+    reads_at_once = 1
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -115,21 +200,64 @@ class DiskPlace:
         return DiskPlace(Path(os.path.abspath(self.path)).with_name(name))
 
     def path_of(self, name: str) -> Path:
-        """Where a file lies; raises ``ValueError`` for a name that leads out of the folder."""
-        parts = PurePosixPath(name)
-        if parts.is_absolute() or ".." in parts.parts or "\0" in name:
-            raise ValueError(f"{name!r} is no name of a file below {self.path}")
-        return self.path / parts
+        """Where a file lies; raises like :func:`refuse_outside`."""
+        refuse_outside(name)
+        return self.path / name
+
+    def exists(self) -> bool:
+        """Whether there is such a folder, or anything else of that name."""
+        return self.path.exists()
+
+    def create(self, files: Mapping[str, bytes]) -> None:
+        """Makes the folder, which appears under its name only when it is complete."""
+        # Under a lock, a leftover can only be a dead process's.
+        unfinished = self.path.with_name(f"{self.path.name}.creating")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for name, content in files.items():
+            path = unfinished / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        # Everything is on the disk before the folder gets its name, and the name before it is used.
+        sync_all([*unfinished.rglob("*"), unfinished])
+        unfinished.rename(self.path)
+        sync(self.path.parent)
 
     def look(self, name: str) -> Seen | None:
         """What is to be seen of a file without reading it; ``None`` where there is none."""
         return _look(self.path_of(name))
+
+    def look_at(self, names: Collection[str]) -> dict[str, Seen]:
+        """What is to be seen of many files; missing ones are left out."""
+        looked = ((name, self.look(name)) for name in names)
+        return {name: seen for name, seen in looked if seen}
+
+    @contextmanager
+    def open(self, name: str) -> Iterator["DiskFile"]:
+        """A file to read parts of; raises ``FileNotFoundError`` where there is none."""
+        descriptor = os.open(self.path_of(name), os.O_RDONLY)
+        try:
+            yield DiskFile(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def batch(self) -> "DiskBatch":
+        """Files to write together, each beside the one that it is to replace."""
+        return DiskBatch(self)
+
+    def zarr_store(self, folder: str) -> Path:
+        """A folder as Zarr opens it."""
+        return self.path_of(folder)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         """A file's bytes; raises ``FileNotFoundError`` where there is none."""
         with self.path_of(name).open("rb") as file:
             file.seek(start)
             return file.read(-1 if stop is None else max(stop - start, 0))
+
+    def read_seen(self, name: str) -> tuple[bytes, Seen]:
+        """A whole file, and which version of it that is; raises like :meth:`read`."""
+        with self.path_of(name).open("rb") as file:
+            return file.read(), _seen(os.fstat(file.fileno()))
 
     def write(self, name: str, content: bytes, *, only_if: Seen | Absent | None = None) -> Seen:
         """Writes or replaces a file; raises :class:`ChangedError` like :meth:`Place.write`."""
@@ -170,11 +298,85 @@ class DiskPlace:
                 yield name, seen
 
 
-def place_of(location: StoreLocation) -> DiskPlace:
-    """Where a store lies; raises :class:`UsageError` for a URL that names no bucket."""
+class DiskFile:
+    """An open file of a disk; what replaces its name does not touch it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def seen(self) -> Seen:
+        """What tells this version from others."""
+        return _seen(os.fstat(self._descriptor))
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Bytes ``start`` to ``stop`` of each range, fewer where the file ends before."""
+        return [os.pread(self._descriptor, stop - start, start) for start, stop in ranges]
+
+
+class DiskBatch:
+    """Files of a disk that lie beside their names until all get them."""
+
+    def __init__(self, place: DiskPlace) -> None:
+        self._place = place
+        self._written: list[Path] = []
+        self._num_synced = 0
+
+    def __enter__(self) -> "DiskBatch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Deletes what has not got its name."""
+        for path in self._written:
+            unfinished_path(path).unlink(missing_ok=True)
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[BinaryIO]:
+        """A file to write to."""
+        path = self._place.path_of(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished_file(path) as file:
+            yield file
+        self._written.append(path)
+
+    def sync(self) -> None:
+        """Returns when all written files are on the disk."""
+        sync_all(map(unfinished_path, self._written[self._num_synced :]))
+        self._num_synced = len(self._written)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes or replaces a file at once."""
+        write_whole(self._place.path_of(name), content)
+
+    def publish(self) -> None:
+        """Gives all files their names."""
+        self.sync()
+        folders = set()
+        for path in self._written:
+            # The folder of a new shard may be new itself.
+            folders |= {path.parent} if path.exists() else {*path.parents}
+            unfinished_path(path).replace(path)
+        sync_all(folder for folder in folders if folder.is_relative_to(self._place.path))
+
+
+def place_of(location: StoreLocation, *, cache: BlockCache | None = None) -> Place:
+    """Where a store lies; ``cache`` keeps on a disk what is read from a bucket in parts.
+
+    Raises :class:`UsageError` for a URL that names no bucket, and
+    :class:`~seds_core.errors.UnavailableError` without the package that reaches one.
+    """
     if isinstance(location, str) and "://" in location:
-        raise UsageError(f"{location}: a store lies in a folder of a disk")
+        from seds_core.store.bucket import BucketPlace  # noqa: PLC0415 - needs an optional extra
+
+        return BucketPlace(location, cache=cache)
     return DiskPlace(Path(location))
+
+
+def absolute(location: StoreLocation) -> str:
+    """The same location, from whatever folder it is looked at."""
+    return (
+        location if isinstance(location, str) and "://" in location else os.path.abspath(location)
+    )
 
 
 def _look(path: Path) -> Seen | None:

@@ -370,18 +370,18 @@ class Provenance:
         free = ("any", "")
         return self.device in free or other.device in free or self.device == other.device
 
-    def refuse_others(self, path: Path, asked: "Provenance") -> None:
-        """Raises :class:`StoreMismatchError` where the store at ``path``, which was made like this,
+    def refuse_others(self, url: str, asked: "Provenance") -> None:
+        """Raises :class:`StoreMismatchError` where the store there, which was made like this,
         must not get rows that are made as ``asked``."""
         if differences := self.differences(asked):
             listed = "\n".join(f"  {difference}" for difference in differences)
             raise StoreMismatchError(
-                f"{path} was made with other settings (store / asked):\n{listed}\n"
+                f"{url} was made with other settings (store / asked):\n{listed}\n"
                 "Give another --out for a new store, or the settings of this one."
             )
         if not self.accepts_device_of(asked):
             raise StoreMismatchError(
-                f"{path} was computed on a device of kind '{self.device}', and this run would add "
+                f"{url} was computed on a device of kind '{self.device}', and this run would add "
                 f"rows of '{asked.device}', which differ in their last bits. Choose the same with "
                 "--device, or allow both with --mix-devices"
             )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import google_crc32c
@@ -12,6 +11,7 @@ from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.layout import VIDEO_ARRAYS
+from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import VideoSource, rows_checksum
 from seds_core.video_id import video_id_of
@@ -124,23 +124,33 @@ OTHER_ROWS = "'{}': its rows are not those that were written (checksum differs)"
 class StoreReader:
     """The committed contents of a store, as they were when it was opened."""
 
-    def __init__(self, path: Path, *, even_damaged: bool = False) -> None:
-        """Opens the store at ``path``.
+    def __init__(self, location: StoreLocation, *, even_damaged: bool = False) -> None:
+        """Opens the store that lies there.
 
         Raises :class:`~seds_core.store.provenance.StoreMismatchError` for anything else, and
         :class:`DamagedStoreError` where a file is missing or cut off, unless the store is opened
         ``even_damaged``. What else may be wrong with a file is noticed when it is read: always for
         the table of videos, as far as it cannot be decoded for rows.
         """
-        self.path = path
-        self.arrays = StoreArrays(path)
+        self.place = place_of(location)
+        self.arrays = StoreArrays(self.place)
         if not even_damaged:
             self._refuse_lost_files()
-        self.num_rows = self.arrays.commit.num_rows
-        self.failures = self.arrays.commit.failures
         self.videos = VideoTable(self.arrays)
+        self.num_rows = self.arrays.root.known.num_rows
+        self.failures = self.arrays.root.known.failures
         if not even_damaged:
             self._refuse_lost_zeros()
+
+    @property
+    def url(self) -> str:
+        """Where the store lies, as messages name it."""
+        return self.place.url
+
+    @property
+    def changed(self) -> float:
+        """When the store was last written to, in seconds since 1970."""
+        return self.arrays.root.changed
 
     @property
     def provenance(self) -> Provenance:
@@ -159,7 +169,7 @@ class StoreReader:
         """
         if video_id not in self.videos:
             reason = self.failures.get(video_id, {}).get("reason", "it was never extracted")
-            raise VideoNotInStoreError(f"{self.path} has no video '{video_id}': {reason}")
+            raise VideoNotInStoreError(f"{self.url} has no video '{video_id}': {reason}")
         return self.videos[video_id]
 
     def rows(self, video_id: str) -> dict[str, np.ndarray]:
@@ -173,19 +183,16 @@ class StoreReader:
             rows = self.arrays.read_all_rows(entry.rows)
         except DamagedStoreError as error:
             what = f"the rows of '{video_id}' cannot be read: {error.what}"
-            raise DamagedStoreError(self.path, what) from error
+            raise DamagedStoreError(self.url, what) from error
         # A flipped bit within a chunk decodes to other numbers, and nothing else notices.
         if rows_checksum(rows) != entry.rows_checksum:
-            raise DamagedStoreError(self.path, OTHER_ROWS.format(video_id))
+            raise DamagedStoreError(self.url, OTHER_ROWS.format(video_id))
         return rows
 
     def _refuse_lost_files(self) -> None:
-        found = (
-            self.arrays.files.damage(path, thorough=False) for path in self.arrays.files.needed()
-        )
-        if damage := [problem for problem in found if problem]:
+        if damage := self.arrays.files.lost():
             others = f" and {len(damage) - 1} more files" if damage[1:] else ""
-            raise DamagedStoreError(self.path, f"{damage[0]}{others}")
+            raise DamagedStoreError(self.url, f"{damage[0]}{others}")
 
     def _refuse_lost_zeros(self) -> None:
         # Earlier versions wrote no file for a shard of zeros, so one that was lost looks the same:
@@ -195,4 +202,4 @@ class StoreReader:
                 if entry.first_row >= zeros.stop or entry.rows.stop <= zeros.start:
                     continue
                 if rows_checksum(self.arrays.read_all_rows(entry.rows)) != entry.rows_checksum:
-                    raise DamagedStoreError(self.path, f"rows of '{video_id}' are missing")
+                    raise DamagedStoreError(self.url, f"rows of '{video_id}' are missing")

@@ -14,36 +14,33 @@ from typing import Any
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.commit import Failures, Part, described
-from seds_core.store.file_checksums import (
-    DamagedStoreError,
-    FileChecksum,
-    Replacement,
-    Replacements,
-)
+from seds_core.store.commit import Failures
+from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec
+from seds_core.store.place import DiskPlace, StoreLocation, place_of
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoEntry, entry_checksums
 from seds_core.store.records import FailedVideo, rows_checksum
 from seds_core.store.shard_files import ShardFiles
 from seds_core.store.staging import Staging
+from seds_core.store.store_files import Part, resized
 from seds_core.video_id import video_id_of
 
 
-def damaged_files(arrays: StoreArrays) -> Iterator[tuple[Path, str]]:
+def damaged_files(arrays: StoreArrays) -> Iterator[tuple[str, str]]:
     """Files that are missing or not what was written, and what is wrong; all are read."""
-    for path in arrays.files.needed():
+    for name in arrays.files.needed():
         try:
-            problem = arrays.files.damage(path, thorough=True)
+            problem = arrays.files.damage(name, thorough=True)
         except DamagedStoreError as error:
             problem = error.what
         if problem:
-            yield path, problem
+            yield name, problem
 
 
-def files_without_checksum(arrays: StoreArrays) -> list[Path]:
+def files_without_checksum(arrays: StoreArrays) -> list[str]:
     """Files that an earlier version has written."""
-    return [path for path in arrays.files.needed() if not arrays.root.expected(path)]
+    return [name for name in arrays.files.needed() if name not in arrays.root.known.files]
 
 
 def structure_problems(store: StoreReader) -> list[str]:
@@ -94,7 +91,7 @@ _REASON = "it was damaged in the store and 'repair' dropped it: the next run doe
 class Damage:
     """What is wrong with a store and can be mended."""
 
-    files: dict[Path, str]
+    files: dict[str, str]
     """Damaged files, and what is wrong with each."""
     indexes: tuple[int, ...]
     """Of the table's entries to drop."""
@@ -108,22 +105,23 @@ Watch = Callable[[Sequence[int]], Iterable[int]]
 """Passes on the indexes of the table's entries one by one, for a progress bar."""
 
 
-def find_damage(path: Path, *, watch: Watch = iter) -> Damage:
+def find_damage(location: StoreLocation, *, watch: Watch = iter) -> Damage:
     """Reads all of a store and changes nothing; raises like :func:`repair_store`."""
-    arrays = StoreArrays(path)
+    arrays = StoreArrays(place_of(location))
     with tempfile.TemporaryDirectory() as folder:
         return _Repair(arrays, Path(folder), watch).damage
 
 
-def repair_store(path: Path, *, watch: Watch = iter) -> Damage:
+def repair_store(location: StoreLocation, *, watch: Watch = iter) -> Damage:
     """Mends a store and gives what was wrong; all of its files have checksums afterwards.
 
     Raises :class:`~seds_core.store.staging.StoreInUseError` while another process writes to the
     store, and like :class:`StoreArrays` where the root cannot be read and nothing can be mended.
     """
-    StoreArrays(path)  # before a folder is made beside what is no store
-    with Staging(path).alone(), tempfile.TemporaryDirectory() as folder:
-        arrays = StoreArrays(path)
+    place = place_of(location)
+    StoreArrays(place)  # before a folder is made beside what is no store
+    with Staging(Path(place.url)).alone(), tempfile.TemporaryDirectory() as folder:
+        arrays = StoreArrays(place)
         repair = _Repair(arrays, Path(folder), watch)
         repair.carry_out()
         return repair.damage
@@ -134,7 +132,8 @@ class _Repair:
         """``folder`` is for an empty store, whose arrays are described alike."""
         self._arrays = arrays
         # Damaged metadata are replaced by those of an empty store that is made in the same way.
-        self._template = StoreArrays.create(folder / "template.zarr", arrays.provenance)
+        template = DiskPlace(folder / "template.zarr")
+        self._template = StoreArrays.create(template, arrays.provenance)
         for part, spec in arrays.files.each_spec():
             self._open_array(part, spec)
         files = dict(damaged_files(arrays))
@@ -145,40 +144,42 @@ class _Repair:
         # Videos whose names are certain are recorded as failures, so that the next run does them.
         paths = {n: self._table.columns["path"][p] for n, p in self._table.named(bad).items()}
         failures = {n: asdict(FailedVideo.now(n, path, _REASON)) for n, path in paths.items()}
-        unlisted = [p for p in arrays.files.needed() if not arrays.root.expected(p)]
-        self._unlisted = [path for path in unlisted if path not in files]
+        self._unlisted = [name for name in files_without_checksum(arrays) if name not in files]
         self.damage = Damage(files, tuple(sorted(bad)), failures, len(self._unlisted))
 
     def carry_out(self) -> None:
         """Replaces the damaged files by whole ones and drops the videos."""
-        before = self._arrays.commit
-        listed = {self._arrays.root.name(path): FileChecksum.of(path) for path in self._unlisted}
+        place = self._arrays.place
+        before = self._arrays.root.begin()
+        listed = {name: FileChecksum.read(place, name) for name in self._unlisted}
         after = replace(
             before,
             dropped=tuple(sorted({*before.dropped, *self.damage.indexes})),
             failures=before.failures | self.damage.failures,
             files=before.files | listed,
         )
-        with Replacements(self._arrays.path) as replacements:
-            replacements.add(map(self._whole_file, self.damage.files))
+        with Replacements.of(place) as replacements:
+            for name in self.damage.files:
+                replacements.write(name, self._whole_file(name))
             if after != before or self.damage.files:
                 self._arrays.put(replacements, after)
 
     def _open_array(self, part: Part, spec: ArraySpec) -> None:
         """Makes an array readable as far as it goes, whatever its metadata have become."""
         # Indexes are trusted although their checksums may differ: rows have checksums of their own.
-        folder = self._arrays.path / part / spec.name
-        is_damaged = self._arrays.files.damage(folder / "zarr.json", thorough=True)
+        folder = f"{part}/{spec.name}"
+        is_damaged = self._arrays.files.damage(f"{folder}/zarr.json", thorough=True)
         try:
             files = (self._template if is_damaged else self._arrays).files.opened(part, spec.name)
         except DamagedStoreError:  # of an earlier version, whose metadata have no checksum
             files = self._template.files.opened(part, spec.name)
         if files is None:
             raise StoreMismatchError(
-                f"{folder} was stored anew by another program, which this one cannot mend: make a "
-                "new store"
+                f"{self._arrays.place.url}/{folder} was stored anew by another program, which this "
+                "one cannot mend: make a new store"
             )
-        self._arrays.files.use(part, spec.name, replace(files, folder=folder, trusts_indexes=True))
+        files = replace(files, place=self._arrays.place, trusts_indexes=True)
+        self._arrays.files.use(part, spec.name, files)
 
     def _with_bad_rows(self, bad: set[int], watch: Watch) -> set[int]:
         current = self._table.current(bad)
@@ -192,25 +193,24 @@ class _Repair:
             return False
         return entry.num_rows > 0 and rows_checksum(rows) == entry.rows_checksum
 
-    def _whole_file(self, path: Path) -> Replacement:
-        """Writes what replaces a damaged file, beside it."""
-        part, *names = path.relative_to(self._arrays.path).parts
-        if path.name == "zarr.json":
+    def _whole_file(self, name: str) -> Iterable[bytes]:
+        """What replaces a damaged file, piece by piece."""
+        part, *names = name.split("/")
+        if names[-1] == "zarr.json":
             length = self._arrays.files.count(part) if names[1:] else None  # type: ignore[arg-type]
-            source = self._template.path / path.relative_to(self._arrays.path)
-            return described(source, length, path)
+            return [resized(self._template.place.read(name), length)]
         files = self._arrays.files.opened(part, names[0])  # type: ignore[arg-type]
         assert files is not None
         number = int(names[2])
         if names[0] == ENTRY_CHECKSUM.name:
             return self._table.written_checksums(files, number)
-        return files.write_shard(number, [content or b"" for content in files.salvage(number)])
+        return files.shard_content([content or b"" for content in files.salvage(number)])
 
 
 class _Table:
     """The table of videos as far as it can be read; entries go by their index."""
 
-    def __init__(self, arrays: StoreArrays, damaged: Collection[Path]) -> None:
+    def __init__(self, arrays: StoreArrays, damaged: Collection[str]) -> None:
         # Column -> its values, zeros where they are lost, and the indexes that may not be right.
         self.columns: dict[str, list[Any]] = {}
         self._doubtful: dict[str, set[int]] = {}
@@ -248,12 +248,12 @@ class _Table:
         """An entry, which may hold anything if it is bad."""
         return VideoEntry(**{spec.name: self.columns[spec.name][index] for spec in VIDEO_ARRAYS})
 
-    def written_checksums(self, files: ShardFiles, number: int) -> Replacement:
-        """A new file of the entries' checksums."""
+    def written_checksums(self, files: ShardFiles, number: int) -> Iterator[bytes]:
+        """A new file of the entries' checksums, piece by piece."""
         checksums = np.array(self._checksums, ENTRY_CHECKSUM.dtype)
         first = number * files.shard
-        [replacement] = files.write(first, [checksums[first : first + files.shard]])
-        return replacement
+        for _, content in files.extended(first, [checksums[first : first + files.shard]]):
+            yield from content
 
     def _latest(self, bad: set[int]) -> dict[str, int]:
         """Of several entries the last one counts; those without a certain name are left out."""
@@ -266,7 +266,7 @@ class _Table:
 
 
 def _read_column(
-    arrays: StoreArrays, spec: ArraySpec, damaged: Collection[Path]
+    arrays: StoreArrays, spec: ArraySpec, damaged: Collection[str]
 ) -> tuple[list[Any], set[int]]:
     """The values of a column, zeros where they are lost, and which may not be those written."""
     files, count = arrays.files.opened("videos", spec.name), arrays.files.count("videos")
@@ -275,7 +275,7 @@ def _read_column(
     doubtful: set[int] = set()
     for number in files.numbers(0, count):
         first, stop = number * files.shard, min((number + 1) * files.shard, count)
-        if files.path(number) in damaged:
+        if files.name(number) in damaged:
             contents = files.salvage(number)
             values += files.decoded(contents)[: stop - first].tolist()
             doubtful |= set(range(first, stop))

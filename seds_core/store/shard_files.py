@@ -13,22 +13,19 @@ at the end of the file 16 bytes a chunk, its offset and length, and a CRC-32C of
 
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
 import numpy as np
 from numcodecs import Blosc, VLenUTF8  # type: ignore[import-untyped]
 
-from seds_core.errors import UsageError
-from seds_core.files import unfinished_file
-from seds_core.store.file_checksums import FileChecksum, Replacement
+from seds_core.errors import UnavailableError, UsageError
+from seds_core.store.place import ChangedError, OpenFile, Place, ReadableFiles, Seen
 
 NOT_STORED = 2**64 - 1
 """Offset and length of a chunk that holds zeros only."""
@@ -41,6 +38,12 @@ UNDERSTOOD = {
 
 COMPRESSING_THREADS = 3
 """Blosc lets threads run beside each other; three compress as fast as a disk writes."""
+
+# A shard that is replaced while it is read is looked at so often.
+_LOOKS = 5
+
+# Chunks of a shard that are in memory while it is copied.
+_COPIED_CHUNKS = 16
 
 _SHUFFLES = {
     "noshuffle": Blosc.NOSHUFFLE,
@@ -58,7 +61,10 @@ class DamagedShardError(UsageError):
 class ShardFiles:
     """The files of one array, whose first axis alone is divided into shards and chunks."""
 
-    folder: Path
+    place: ReadableFiles
+    """The store."""
+    folder: str
+    """Of the array, within the store."""
     dtype: np.dtype[Any]
     """``object`` for texts."""
     sizes: tuple[int, ...]
@@ -70,17 +76,17 @@ class ShardFiles:
     """Shards without a file that hold zeros, as Zarr writes them; others have been lost."""
     trusts_indexes: bool = False
     """To save what can be: then whatever is read needs another proof."""
-    _indexes: dict[int, tuple[object, np.ndarray]] = field(default_factory=dict, repr=False)
-    """Shard -> what tells its file from others of that name, and its index."""
+    _indexes: dict[int, tuple[Seen, np.ndarray]] = field(default_factory=dict, repr=False)
+    """Shard -> the version of its file, and its index."""
 
     @classmethod
-    def open(cls, folder: Path) -> "ShardFiles | None":
-        """The array in a folder; ``None`` for one that only Zarr can read.
+    def open(cls, place: Place, folder: str, metadata_file: bytes) -> "ShardFiles | None":
+        """The array in a folder of a store; ``None`` for one that only Zarr can read.
 
         Raises :class:`DamagedShardError` for metadata that describe no array.
         """
-        with _naming(folder / "zarr.json"):
-            metadata = json.loads((folder / "zarr.json").read_bytes())
+        with _naming(f"{place.url}/{folder}/zarr.json"):
+            metadata = json.loads(metadata_file)
             sizes, sharding = tuple(metadata["shape"][1:]), metadata["codecs"][0]
             if sharding["name"] != "sharding_indexed":
                 return None
@@ -103,7 +109,7 @@ class ShardFiles:
             if chunk < 1 or shard < chunk or shard % chunk:
                 raise ValueError(f"shards of {shard} entries in chunks of {chunk}")
             blosc = _blosc(**inner["codecs"][1]["configuration"])
-        return cls(folder, dtype, sizes, chunk, shard, blosc)
+        return cls(place, folder, dtype, sizes, chunk, shard, blosc)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Entries ``start`` to ``stop``, which must have been committed.
@@ -116,12 +122,15 @@ class ShardFiles:
             parts += self._read_shard(number, max(start - first, 0), min(stop - first, self.shard))
         return np.concatenate(parts)
 
-    def write(self, start: int, runs: Sequence[np.ndarray]) -> Iterator[Replacement]:
-        """Writes entries from ``start`` on, given as arrays of consecutive ones, to new files.
+    def extended(
+        self, start: int, runs: Sequence[np.ndarray]
+    ) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """The files that hold entries from ``start`` on, given as arrays of consecutive ones.
 
+        Each comes with its name and, piece by piece, with its content, to be taken before the next.
         Everything before ``start`` must have been committed; what lies behind the new entries in
-        the same shard is dropped. The files are whole, and to replace the present
-        ones. Raises :class:`DamagedShardError` where entries that are to stay cannot be read.
+        the same shard is dropped. Raises :class:`DamagedShardError` where entries that are to stay
+        cannot be read.
         """
         stop = start + sum(map(len, runs))
         # Whole chunks before the start are copied as they are; the chunk that the start lies in is
@@ -131,9 +140,10 @@ class ShardFiles:
         with ThreadPoolExecutor(COMPRESSING_THREADS) as pool:
             for number in self.numbers(start, stop):
                 num_kept = max(first - number * self.shard, 0) // self.chunk
-                kept = self._stored(number, range(num_kept))
+                kept = self._copied(number, num_kept)
                 added = islice(chunks, self.shard // self.chunk - num_kept)
-                yield self.write_shard(number, chain(kept, pool.map(self._encode, added)))
+                contents = chain(kept, pool.map(self._encode, added))
+                yield self.name(number), self.shard_content(contents)
 
     def salvage(self, number: int) -> list[bytes | None]:
         """The chunks of a damaged shard as they lie in its file; ``None`` for those that are lost.
@@ -145,7 +155,7 @@ class ShardFiles:
             # Decoding is the only proof that there is of a chunk in a file whose checksum differs.
             try:
                 [content] = self._stored(number, range(position, position + 1))
-                with _naming(self.path(number)):
+                with self._naming(number):
                     self._decode(content)
                 contents.append(content)
             except DamagedShardError:
@@ -166,88 +176,87 @@ class ShardFiles:
             with self._opened(number) as file:
                 replace(self, trusts_indexes=False, _indexes={})._index(file, number)
 
-    def path(self, number: int) -> Path:
-        """The file of a shard."""
-        return self.folder.joinpath("c", str(number), *("0" for _ in self.sizes))
+    def name(self, number: int) -> str:
+        """The file of a shard, within the store."""
+        return "/".join((self.folder, "c", str(number), *("0" for _ in self.sizes)))
+
+    def is_there(self, number: int) -> bool:
+        """Whether a shard has a file."""
+        return self.place.look(self.name(number)) is not None
 
     def _read_shard(self, number: int, start: int, stop: int) -> Iterator[np.ndarray]:
         """Parts of one shard, which together are its entries ``start`` to ``stop``."""
         positions = range(start // self.chunk, -(-stop // self.chunk))
         for position, content in zip(positions, self._stored(number, positions), strict=True):
             first = position * self.chunk
-            with _naming(self.path(number)):
+            with self._naming(number):
                 values = self._decode(content)
             yield values[max(start - first, 0) : stop - first]
 
-    def write_shard(self, number: int, contents: Iterable[bytes]) -> Replacement:
-        """Writes a file of these chunks, empty ones being zeros, beside the shard's path."""
-        path = self.path(number)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        index = np.full((self.shard // self.chunk, 2), NOT_STORED, "<u8")
-        # The checksum of the whole file is made while it is written, without reading it again.
-        crc32c = 0
-        with unfinished_file(path) as file:
-            for position, content in enumerate(contents):
-                if content:
-                    index[position] = file.tell(), len(content)
-                    file.write(content)
-                    crc32c = google_crc32c.extend(crc32c, content)
-            end = index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
-            file.write(end)
-            crc32c = google_crc32c.extend(crc32c, end)
-            return Replacement(path, FileChecksum(file.tell(), crc32c))
+    def held(self, contents: Mapping[int, bytes]) -> "ShardFiles":
+        """The same array, whose shards are read from files that are in memory already."""
+        files = {self.name(number): content for number, content in contents.items()}
+        return replace(self, place=_HeldFiles(self.place.url, files), _indexes={})
 
-    def _stored(self, number: int, positions: range) -> Iterator[bytes]:
+    def shard_content(self, contents: Iterable[bytes]) -> Iterator[bytes]:
+        """The file of these chunks, empty ones being zeros, piece by piece."""
+        index = np.full((self.shard // self.chunk, 2), NOT_STORED, "<u8")
+        offset = 0
+        for position, content in enumerate(contents):
+            if content:
+                index[position] = offset, len(content)
+                offset += len(content)
+                yield content
+        yield index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
+
+    def _copied(self, number: int, num_chunks: int) -> Iterator[bytes]:
+        """The first chunks of a shard, few of which are in memory at once."""
+        for first in range(0, num_chunks, _COPIED_CHUNKS):
+            yield from self._stored(number, range(first, min(first + _COPIED_CHUNKS, num_chunks)))
+
+    def _stored(self, number: int, positions: range) -> list[bytes]:
         """Chunks of one shard as they lie in its file; those of zeros are empty."""
-        if not positions or (number in self.zeros and not self.path(number).exists()):
-            yield from (b"" for _ in positions)
-            return
-        with self._opened(number) as file:
-            index = self._index(file, number)
-            for position in positions:
-                yield self._read_chunk(file, *index[position].tolist())
+        if not positions or (number in self.zeros and not self.is_there(number)):
+            return [b"" for _ in positions]
+        for _ in range(_LOOKS):
+            # Where an earlier version cannot be read any longer, the next one holds the same.
+            with suppress(ChangedError), self._opened(number) as file:
+                return self._chunks(file, self._index(file, number), positions)
+        raise DamagedShardError(f"{self._url(number)} is replaced again and again")
+
+    def _chunks(self, file: OpenFile, index: np.ndarray, positions: range) -> list[bytes]:
+        stored = index[positions.start : positions.stop].tolist()
+        spans = [(offset, offset + length) for offset, length in stored if offset != NOT_STORED]
+        if any(stop > file.seen.num_bytes for _, stop in spans):  # before memory is asked for
+            raise ValueError("a chunk lies beyond its end")
+        contents = iter(file.read(spans))
+        return [b"" if o == NOT_STORED else _whole(next(contents), n) for o, n in stored]
 
     @contextmanager
-    def _opened(self, number: int) -> Iterator[int]:
-        """The descriptor of a shard's file; what goes wrong with it is its damage."""
-        with _naming(path := self.path(number)):
-            if not path.exists():
-                raise DamagedShardError(f"{path} is missing")
-            file = os.open(path, os.O_RDONLY)
+    def _opened(self, number: int) -> Iterator[OpenFile]:
+        """A shard's file; what goes wrong with it is its damage."""
+        with self._naming(number):
             try:
-                yield file
-            finally:
-                os.close(file)
+                with self.place.open(self.name(number)) as file:
+                    yield file
+            except FileNotFoundError:
+                raise DamagedShardError(f"{self._url(number)} is missing") from None
 
-    def _index(self, file: int, number: int) -> np.ndarray:
+    def _index(self, file: OpenFile, number: int) -> np.ndarray:
         """Offset and length of every chunk, kept until the file has been replaced."""
-        found = os.fstat(file)
-        # An inode's number is used again once its file is gone, so size and time are compared too.
-        identity = (found.st_ino, found.st_size, found.st_mtime_ns)
-        if number in self._indexes and self._indexes[number][0] == identity:
+        seen = file.seen
+        if number in self._indexes and self._indexes[number][0] == seen:
             return self._indexes[number][1]
         # Offset and length of each chunk in 8 bytes, little-endian, then a CRC-32C of them.
         size = 16 * (self.shard // self.chunk)
-        content = os.pread(file, size + 4, max(found.st_size - size - 4, 0))
+        [content] = file.read([(max(seen.num_bytes - size - 4, 0), seen.num_bytes)])
         checksum = int.from_bytes(content[size:], "little")
         is_right = self.trusts_indexes or google_crc32c.value(content[:size]) == checksum
         if len(content) != size + 4 or not is_right:
             raise ValueError("the checksum of its index differs")
         index = np.frombuffer(content[:size], "<u8").reshape(-1, 2)
-        self._indexes[number] = identity, index
+        self._indexes[number] = seen, index
         return index
-
-    def _read_chunk(self, file: int, offset: int, length: int) -> bytes:
-        if offset == NOT_STORED:
-            return b""
-        if offset + length > os.fstat(file).st_size:  # before memory is asked for
-            raise ValueError("a chunk lies beyond its end")
-        content = os.pread(file, length, offset)
-        # Blosc believes its header and would read beyond the memory of an incomplete chunk; bytes
-        # 12 to 15 are the length (github.com/Blosc/c-blosc, README_CHUNK_FORMAT).
-        if len(content) != length or int.from_bytes(content[12:16], "little") != length:
-            raise ValueError("a chunk is incomplete")
-        return content
 
     def _encode(self, pieces: Sequence[np.ndarray]) -> bytes:
         """One chunk of consecutive entries; where they end early, zeros follow."""
@@ -271,8 +280,44 @@ class ShardFiles:
             raise ValueError("a chunk has another number of texts")
         return np.asarray(VLenUTF8().decode(decoded))
 
+    def _url(self, number: int) -> str:
+        return f"{self.place.url}/{self.name(number)}"
+
+    def _naming(self, number: int) -> AbstractContextManager[None]:
+        return _naming(self._url(number))
+
     def _zeros(self, length: int) -> np.ndarray:
         return np.full((length, *self.sizes), "" if self.dtype == object else 0, self.dtype)
+
+
+@dataclass(frozen=True)
+class _HeldFiles:
+    """Files that are in memory."""
+
+    url: str
+    contents: Mapping[str, bytes]
+
+    def look(self, name: str) -> Seen | None:
+        content = self.contents.get(name)
+        return None if content is None else _HeldFile(content).seen
+
+    @contextmanager
+    def open(self, name: str) -> Iterator["_HeldFile"]:
+        if name not in self.contents:
+            raise FileNotFoundError(name)
+        yield _HeldFile(self.contents[name])
+
+
+@dataclass(frozen=True)
+class _HeldFile:
+    content: bytes
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(len(self.content), "", 0.0)
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self.content[start:stop] for start, stop in ranges]
 
 
 def _blosc(*, cname: str, clevel: int, shuffle: str, blocksize: int, **_typesize: int) -> Blosc:
@@ -298,12 +343,22 @@ def _pieces(runs: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]
         yield pieces
 
 
+def _whole(content: bytes, length: int) -> bytes:
+    """A chunk, if it is as long as it should be and says so itself."""
+    # Blosc believes its header and would read beyond the memory of an incomplete chunk; bytes
+    # 12 to 15 are the length (github.com/Blosc/c-blosc, README_CHUNK_FORMAT).
+    if len(content) != length or int.from_bytes(content[12:16], "little") != length:
+        raise ValueError("a chunk is incomplete")
+    return content
+
+
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(url: str) -> Iterator[None]:
     """Turns whatever a codec raises for damaged bytes into the damage of a file."""
     try:
         yield
-    except DamagedShardError:
+    # A file that cannot be had, or is another now, is not damaged.
+    except (DamagedShardError, ChangedError, UnavailableError):
         raise
     except Exception as error:
-        raise DamagedShardError(f"{path} is damaged: {error}") from error
+        raise DamagedShardError(f"{url} is damaged: {error}") from error

@@ -20,6 +20,7 @@ from seds_core.console import warn
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.commit import read_commit
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS
+from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry, VideoTable, entry_checksums
 from seds_core.store.records import FailedVideo, FinishedVideo, StagedVideo, video_key
@@ -43,11 +44,11 @@ class PackedStore:
         """
         if path.exists():
             self.arrays = StoreReader(path).arrays  # which refuses a damaged store
-            self.arrays.provenance.refuse_others(path, provenance)
+            self.arrays.provenance.refuse_others(str(path), provenance)
             if provenance.device == "any" != self.arrays.provenance.device:
                 self.arrays.allow_any_device()
         else:
-            self.arrays = StoreArrays.create(path, provenance)
+            self.arrays = StoreArrays.create(place_of(path), provenance)
         self._provenance = provenance
         # The table as it was when it had so many entries: another process may add to it.
         self._num_entries = -1
@@ -187,7 +188,7 @@ def _staging_of(path: Path) -> Staging:
     """The staging folder of a store that may not exist yet; raises for anything that is no store,
     before a folder is made beside it."""
     if path.exists():
-        read_commit(path)
+        read_commit(place_of(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     return Staging(path)
 
@@ -221,13 +222,16 @@ class StoreWriter:
     Use as a context manager: leaving it packs what is finished and withdraws the claims.
     """
 
-    def __init__(self, path: Path, provenance: Provenance, *, pack_rows: int = PACK_ROWS) -> None:
+    def __init__(
+        self, location: StoreLocation, provenance: Provenance, *, pack_rows: int = PACK_ROWS
+    ) -> None:
         """Opens the store, or creates it when it is not there.
 
         Raises :class:`~seds_core.store.provenance.StoreMismatchError` when it was made with other
         settings or weights, and :class:`~seds_core.store.staging.StoreInUseError` while an import
         writes to it.
         """
+        path = Path(location)
         self._pack_rows = pack_rows
         self._provenance = provenance
         self._staging = _staging_of(path)
@@ -363,13 +367,16 @@ class BulkWriter:
     packs, the next videos can be read. Use as a context manager: leaving it packs what waits.
     """
 
-    def __init__(self, path: Path, provenance: Provenance, *, pack_rows: int = BULK_ROWS) -> None:
+    def __init__(
+        self, location: StoreLocation, provenance: Provenance, *, pack_rows: int = BULK_ROWS
+    ) -> None:
         """Opens the store, or creates it when it is not there; packs what an extraction has left.
 
         Raises :class:`~seds_core.store.staging.StoreInUseError` while another process writes to the
         store, and :class:`~seds_core.store.provenance.StoreMismatchError` when it was made with
         other settings or weights.
         """
+        path = Path(location)
         self._pack_rows = pack_rows
         # What waits for the next pack.
         self._finished: list[FinishedVideo] = []

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError, first_names
+from seds_core.store.place import StoreLocation
 from train.batches import ClipLayout
 from train.data.rgb_stores import RgbChoice
 from train.data.sign_reader import SignReader, StoreRows
@@ -49,7 +50,12 @@ class RetrievalData:
 
 
 def open_data(
-    settings: TrainSettings, stage: Stage, *, index: Path, rgb: RgbChoice | None, pose: Path | None
+    settings: TrainSettings,
+    stage: Stage,
+    *,
+    index: Path,
+    rgb: RgbChoice | None,
+    pose: StoreLocation | None,
 ) -> RetrievalData:
     """Opens what a stage needs and compares it with the pipeline.
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,11 +16,12 @@ from pydantic import ValidationError
 
 from seds_core.errors import UsageError
 from seds_core.store.layout import StoreKind
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from train.settings import MixedStore
 
-RgbChoice: TypeAlias = Path | tuple[MixedStore, ...]
+RgbChoice: TypeAlias = StoreLocation | tuple[MixedStore, ...]
 """One store, or several with their weights."""
 
 # In floating point 0.7 + 0.2 + 0.1 is a little less than 1.
@@ -32,7 +32,7 @@ class MixError(UsageError):
     """Stores and weights that do not fit together; the message says what to change."""
 
 
-def rgb_choice(rgb: Sequence[Path], mix: Sequence[float]) -> RgbChoice | None:
+def rgb_choice(rgb: Sequence[StoreLocation], mix: Sequence[float]) -> RgbChoice | None:
     """Returns the choice that all ``--rgb`` and ``--mix`` of a command line make together.
 
     ``None`` without a store: then the pipeline decides. Raises :class:`MixError`.
@@ -99,10 +99,10 @@ class RgbStores:
     def provenance(self) -> dict[str, dict[str, Any]]:
         """Name of each store -> path, weight in a mix, and everything that decides its rows."""
         if len(self.stores) == 1:
-            return {"rgb": {"path": str(self.clips.path), **self.clips.provenance.to_attributes()}}
+            return {"rgb": {"path": str(self.clips.url), **self.clips.provenance.to_attributes()}}
         return {
             f"rgb_{number}": {
-                "path": str(store.path), "mix": weight, **store.provenance.to_attributes(),
+                "path": str(store.url), "mix": weight, **store.provenance.to_attributes(),
             }
             for number, (store, weight) in enumerate(zip(self.stores, self.mix, strict=True), 1)
         }  # fmt: skip
@@ -134,7 +134,7 @@ def open_rgb(choice: RgbChoice) -> RgbStores:
     Raises :class:`MixError` for weights that do not sum to 1, and
     :class:`StoreMismatchError` for another kind of store and for two with other rules for clips.
     """
-    if isinstance(choice, Path):
+    if not isinstance(choice, tuple):
         return RgbStores((open_store("rgb", choice),), (1.0,))
     check_mix(choice)
     stores = tuple(open_store("rgb", part.store) for part in choice)
@@ -145,19 +145,19 @@ def open_rgb(choice: RgbChoice) -> RgbStores:
         differing = [f"{n}: {ours[n]} / {theirs[n]}" for n in ours if ours[n] != theirs[n]]
         if differing:
             raise StoreMismatchError(
-                f"the features of {first.path} and {other.path} cannot be mixed, because they were "
+                f"the features of {first.url} and {other.url} cannot be mixed, because they were "
                 f"made otherwise (first / second): {'; '.join(differing)}. Extract one of them "
                 "again with the other's settings"
             )
     return RgbStores(stores, tuple(part.mix for part in choice))
 
 
-def open_store(kind: StoreKind, path: Path) -> StoreReader:
+def open_store(kind: StoreKind, location: StoreLocation) -> StoreReader:
     """Opens a store; raises :class:`StoreMismatchError` when it is not one of this kind."""
-    store = StoreReader(path)
+    store = StoreReader(location)
     if store.provenance.kind != kind:
         raise StoreMismatchError(
-            f"{path} is a {store.provenance.kind} store where a {kind} store is needed"
+            f"{store.url} is a {store.provenance.kind} store where a {kind} store is needed"
         )
     return store
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from seds_core.clip_plan import (
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.file_checksums import DamagedStoreError
+from seds_core.store.place import Place
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import OTHER_ROWS, StoreReader, VideoRows, VideoTable
 from seds_core.store.records import rows_checksum
@@ -38,8 +38,8 @@ class LocatedVideo(NamedTuple):
     """All that a process must be told to read a video: it needs no tables of videos."""
 
     video_id: str
-    rows: Mapping[Path, VideoRows]
-    """Store -> which of its rows are the video's."""
+    rows: Mapping[str, VideoRows]
+    """URL of a store -> which of its rows are the video's."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class StoreRows:
     once never change.
     """
 
-    path: Path
+    place: Place
     videos: VideoTable | None
     """``None`` in another process."""
     in_memory: dict[str, Tensor]
@@ -66,11 +66,16 @@ class StoreRows:
             name: torch.from_numpy(store.arrays.read_rows(name, 0, store.num_rows))
             for name in in_memory
         }
-        return cls(store.path, store.videos, arrays)
+        return cls(store.place, store.videos, arrays)
+
+    @property
+    def url(self) -> str:
+        """Where the store lies, as messages name it."""
+        return self.place.url
 
     def entry(self, video: LocatedVideo) -> VideoRows:
         """Returns what is known of a video's rows."""
-        return video.rows[self.path]
+        return video.rows[self.url]
 
     def read(self, video: LocatedVideo, array: str) -> np.ndarray:
         """Reads the video's rows of one array.
@@ -83,7 +88,7 @@ class StoreRows:
             # decodes would otherwise train as well as any rows.
             names = [spec.name for spec in self._arrays.row_specs]
             if rows_checksum({n: self._read(n, entry.rows) for n in names}) != entry.rows_checksum:
-                raise DamagedStoreError(self.path, OTHER_ROWS.format(video.video_id))
+                raise DamagedStoreError(self.url, OTHER_ROWS.format(video.video_id))
             self._checked.add(video.video_id)
         return self._read(array, entry.rows)
 
@@ -94,16 +99,16 @@ class StoreRows:
 
     @cached_property
     def _arrays(self) -> StoreArrays:
-        return StoreArrays(self.path)
+        return StoreArrays(self.place)
 
     def __reduce__(self) -> tuple[type["StoreRows"], tuple[object, ...]]:
         # The opened store and its table stay behind; torch shares the tensors.
-        return StoreRows, (self.path, None, self.in_memory)
+        return StoreRows, (self.place, None, self.in_memory)
 
 
 def locate(video_id: str, stores: Iterable[StoreRows]) -> LocatedVideo:
     """Finds a video's rows, in the process that opened the stores."""
-    rows = {store.path: store.videos.rows(video_id) for store in stores if store.videos is not None}
+    rows = {store.url: store.videos.rows(video_id) for store in stores if store.videos is not None}
     return LocatedVideo(video_id, rows)
 
 
@@ -196,7 +201,7 @@ class SignReader:
         rows = positions_of(numbers, pose.read(video, "frame"))
         if rows is None:
             raise StoreMismatchError(
-                f"{pose.path} lacks keypoints of the video '{video.video_id}': every {step}. of "
+                f"{pose.url} lacks keypoints of the video '{video.video_id}': every {step}. of "
                 f"its {entry.num_frames} frames is needed; extract its poses again"
             )
         keypoints = pose.read(video, "keypoints")
@@ -228,7 +233,7 @@ class SignReader:
         if starts is None:
             raise StoreMismatchError(
                 f"the clips of the video '{video.video_id}' are not made of the frames that "
-                f"{pose.path} has of it: its timeline there has {len(numbers)} frames, by the "
+                f"{pose.url} has of it: its timeline there has {len(numbers)} frames, by the "
                 f"rules '{self.keypoints.rules}' for frames '{self.keypoints.frames}'; extract "
                 "the features again with this pose store"
             )

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from seds_core.clip_plan import timeline_step
 from seds_core.errors import UsageError
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from train.batches import ClipLayout
@@ -29,12 +29,12 @@ class StorePair:
     """What the user must know before training: marks of the stores, unusable videos."""
 
 
-def open_pair(rgb_path: Path, pose_path: Path) -> StorePair:
+def open_pair(rgb: StoreLocation, pose: StoreLocation) -> StorePair:
     """Opens two stores and compares them.
 
     Raises like :func:`pair_stores`, and for a store of another kind.
     """
-    return pair_stores(open_store("rgb", rgb_path), open_store("pose", pose_path))
+    return pair_stores(open_store("rgb", rgb), open_store("pose", pose))
 
 
 def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
@@ -45,9 +45,9 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
     """
     if (first_frames_of(rgb) < 0).any():
         raise StoreMismatchError(
-            f"{rgb.path} does not say which frames its clips are made of, so the keypoints of "
-            f"{pose.path} cannot be matched with them: import the features again with --pose "
-            f"{pose.path}, or train --stage rgb, which needs no keypoints"
+            f"{rgb.url} does not say which frames its clips are made of, so the keypoints of "
+            f"{pose.url} cannot be matched with them: import the features again with --pose "
+            f"{pose.url}, or train --stage rgb, which needs no keypoints"
         )
 
     # Imported rows tell at most how long their video was.
@@ -66,7 +66,7 @@ def pair_stores(rgb: StoreReader, pose: StoreReader) -> StorePair:
     if lacking is not None:
         rules = [store.provenance.timeline.recorded() for store in (rgb, pose)]
         raise StoreMismatchError(
-            f"the timelines differ: {rgb.path} was made with frames {rules[0]}, {pose.path} with "
+            f"the timelines differ: {rgb.url} was made with frames {rules[0]}, {pose.url} with "
             f"{rules[1]}, and lacks frames of the video '{lacking}' that are needed; extract one "
             "of them again with the other's pipeline"
         )
@@ -121,12 +121,12 @@ class StageStores:
         """Store -> path and everything that decides its rows; only what JSON can hold."""
         found: dict[str, Any] = {} if self.rgb is None else dict(self.rgb.provenance)
         if self.pose is not None:
-            found["pose"] = {"path": str(self.pose.path), **self.pose.provenance.to_attributes()}
+            found["pose"] = {"path": str(self.pose.url), **self.pose.provenance.to_attributes()}
         return found
 
 
 def open_stage_stores(
-    stage: Stage, settings: KeypointSettings, *, rgb: RgbChoice | None, pose: Path | None
+    stage: Stage, settings: KeypointSettings, *, rgb: RgbChoice | None, pose: StoreLocation | None
 ) -> StageStores:
     """Opens the stores of a stage.
 
@@ -174,7 +174,7 @@ def _pose_only(store: StoreReader, settings: KeypointSettings) -> StageStores:
     )
     if lacking is not None:
         raise StageStoresError(
-            f"the pipeline's keypoints.max_frames is {wanted}, but {store.path} was made with "
+            f"the pipeline's keypoints.max_frames is {wanted}, but {store.url} was made with "
             f"frames.max_frames {held} and lacks frames of '{lacking}' that are needed: set "
             f"keypoints.max_frames to {held}, or extract with frames.max_frames {wanted}"
         )
@@ -190,20 +190,20 @@ def _refuse_other_frames(settings: KeypointSettings, rgb: StoreReader) -> None:
         case "hands", False:
             raise StageStoresError(
                 "the pipeline's keypoints.frames is 'hands', which leaves out frames without "
-                f"hands, but the clips of {rgb.path} are windows over all frames: set "
+                f"hands, but the clips of {rgb.url} are windows over all frames: set "
                 "keypoints.frames to 'all', or extract the features again with --frames hands "
                 "--pose STORE"
             )
         case "all", True:
             raise StageStoresError(
-                f"the pipeline's keypoints.frames is 'all', but the clips of {rgb.path} leave out "
+                f"the pipeline's keypoints.frames is 'all', but the clips of {rgb.url} leave out "
                 f"frames without hands: set keypoints.frames to 'hands' and keypoints.rules to "
                 f"'{rules}', or extract the features again with --frames all"
             )
         case "hands", True if settings.rules != rules:
             raise StageStoresError(
                 f"the pipeline's keypoints.rules are '{settings.rules}', but the frames of "
-                f"{rgb.path} were chosen by '{rules}': set keypoints.rules to '{rules}', or "
+                f"{rgb.url} were chosen by '{rules}': set keypoints.rules to '{rules}', or "
                 f"extract the features again with rgb.hand_rules '{settings.rules}'"
             )
 
@@ -217,7 +217,7 @@ def _layout_of(store: StoreReader, *, with_features: bool) -> ClipLayout:
     num_slots = store.provenance.clip_slots
     if num_slots is None:
         raise StageStoresError(
-            f"{store.path} has a clip for every window of videos of any length (rgb.clips 'all', "
+            f"{store.url} has a clip for every window of videos of any length (rgb.clips 'all', "
             "frames.max_frames null), and a model needs a limit: extract with one of the two"
         )
     rgb_dim = store.provenance.feature_dim if with_features else None

@@ -12,6 +12,7 @@ from seds_core.console import warn
 from seds_core.device import choose_device
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section
+from seds_core.store.place import StoreLocation
 from train.checkpoints.run_folder import RunFolder
 from train.data.rgb_stores import rgb_choice
 from train.evaluation import Which
@@ -40,9 +41,9 @@ def evaluate(
     pipelines: Path = PIPELINE_FILE,
     split: str = "test",
     index: Path | None = None,
-    rgb: Sequence[Path] = (),
+    rgb: Sequence[StoreLocation] = (),
     mix: Sequence[float] = (),
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
     which: Which = "best",
     compare: Literal["published"] | None = None,
     device: str = "auto",

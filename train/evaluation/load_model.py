@@ -13,6 +13,7 @@ from seds_core.console import messages, warn
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import validated
 from seds_core.store.layout import StoreKind
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance
 from train.batches import ClipLayout
 from train.checkpoints.import_weights import import_weights
@@ -118,7 +119,7 @@ def load_run_model(
     *,
     index: Path | None = None,
     rgb: RgbChoice | None = None,
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
 ) -> LoadedModel:
     """Loads the model of a run's ``best.pt`` or ``last.pt``, with the settings inside it.
 
@@ -168,7 +169,7 @@ def load_published_model(
     *,
     index: Path | None = None,
     rgb: RgbChoice | None = None,
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
 ) -> LoadedModel:
     """Loads the model of a weights file, which holds no settings: it takes those of a pipeline.
 
@@ -200,7 +201,7 @@ def _open_data(
     stage: Stage,
     index: Path | None,
     rgb: RgbChoice | None,
-    pose: Path | None,
+    pose: StoreLocation | None,
 ) -> RetrievalData:
     index = index or settings.data.index
     if index is None:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import activity, messages, results
 from seds_core.pipeline_file import read_section, with_changes
+from seds_core.store.place import StoreLocation
 from train.batches import concatenated, on_device
 from train.checkpoints.run_checkpoint import Position
 from train.checkpoints.run_folder import RunFolder, RunFolderError, environment
@@ -52,9 +53,9 @@ def train(
     pipeline: str = "custom",
     pipelines: Path = PIPELINE_FILE,
     index: Path | None = None,
-    rgb: Sequence[Path] = (),
+    rgb: Sequence[StoreLocation] = (),
     mix: Sequence[float] = (),
-    pose: Path | None = None,
+    pose: StoreLocation | None = None,
     init: Sequence[Path] = (),
     freeze_text: bool = False,
     workers: int | None = None,

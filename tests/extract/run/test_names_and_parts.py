@@ -95,9 +95,9 @@ def test_a_dry_run_counts_the_frames_of_parts(run_parts):
 def test_parts_are_verified_and_shown_as_they_were_extracted(run_parts, tmp_path):
     run_parts({"first": FIRST, "second": SECOND})
     store = StoreReader(tmp_path / "rgb.zarr")
-    verification = verify.verify_store(store.path, sample=2, device="cpu")
+    verification = verify.verify_store(store.place.path, sample=2, device="cpu")
     assert (verification.problems, verification.num_sampled) == ((), 2)
-    *_, film = write_pictures((store.path,), "first", tmp_path / "sheet.png", with_film=True)
+    *_, film = write_pictures((store.place.path,), "first", tmp_path / "sheet.png", with_film=True)
     shown = VideoFile(film)
     assert shown.properties.width == FILM_WIDTH
     assert FILM_WIDTH // 2 <= shown.properties.height < FILM_WIDTH  # 32x16, and the clip bar

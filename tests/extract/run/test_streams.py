@@ -26,7 +26,7 @@ def test_a_pose_store_that_would_not_be_used_is_refused():
 def test_the_stream_has_the_store_and_the_rules(tmp_path):
     path = write_store(tmp_path / "pose.zarr", WHOLE_POSE, [whole_pose_video("a", 20)])
     stream = load_stream("rgb", HANDS, "cpu", path)
-    assert (stream.kept_frames.pose.path, stream.kept_frames.rules) == (path, "custom")
+    assert (stream.kept_frames.pose.place.path, stream.kept_frames.rules) == (path, "custom")
     assert load_stream("rgb", ALL, "cpu").kept_frames is None
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def events(monkeypatch):
     fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
 
     def synced(descriptor):
-        found.append(("fsync", Path(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        name = os.readlink(f"/proc/self/fd/{descriptor}")
+        # What several processes may write at once has an unfinished name of its own.
+        found.append(("fsync", Path(re.sub(r"\.[0-9a-f]{32}\.partial$", ".partial", name))))
         fsync(descriptor)
 
     def replaced(path, target):

@@ -5,6 +5,8 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec
 
+from seds_core.store.file_checksums import Replacements
+from seds_core.store.place import DiskPlace
 from seds_core.store.shard_files import DamagedShardError, ShardFiles
 
 CHUNK, SHARD, LENGTH = 4, 16, 53
@@ -21,16 +23,23 @@ def create(folder, shape, dtype, *, compressor=None, length=LENGTH):
     )
 
 
+def shard_files(folder):
+    metadata = (folder / "zarr.json").read_bytes()
+    return ShardFiles.open(DiskPlace(folder.parent), folder.name, metadata)
+
+
 def opened(folder):
     """Zarr writes no file for shards of zeros."""
-    files = ShardFiles.open(folder)
-    files.zeros = frozenset(n for n in files.numbers(0, LENGTH) if not files.path(n).exists())
+    files = shard_files(folder)
+    files.zeros = frozenset(n for n in files.numbers(0, LENGTH) if not files.is_there(n))
     return files
 
 
 def append(files, start, runs):
-    for replacement in list(files.write(start, runs)):
-        replacement.unfinished.replace(replacement.path)
+    with Replacements.of(files.place) as replacements:
+        for name, content in files.extended(start, runs):
+            replacements.write(name, content)
+        replacements.put_in_place()
 
 
 def values_of(shape, dtype):
@@ -87,7 +96,7 @@ def test_borders_of_shards_and_chunks(features, start, stop):
 def test_other_compressions_by_blosc_are_read_too(tmp_path):
     compressor = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
     create(tmp_path / "a", (5,), "float32", compressor=compressor)[:] = 3
-    assert (ShardFiles.open(tmp_path / "a").read(2, 9) == 3).all()
+    assert (shard_files(tmp_path / "a").read(2, 9) == 3).all()
 
 
 def test_what_is_stored_otherwise_is_left_to_zarr(tmp_path):
@@ -102,12 +111,12 @@ def test_what_is_stored_otherwise_is_left_to_zarr(tmp_path):
         usual = {"shape": (16,), "dtype": "int32", "chunks": (4,), "shards": (16,)}
         zarr.create_array(tmp_path / name, compressors=[BloscCodec()], **(usual | change))
     for name in ("gzip", "flat", "filled", "tiled", "big"):
-        assert ShardFiles.open(tmp_path / name) is None, name
+        assert shard_files(tmp_path / name) is None, name
 
 
 def test_rows_that_another_process_adds_are_seen(tmp_path):
     array = create(tmp_path / "a", (), "int32", length=0)
-    files = ShardFiles.open(tmp_path / "a")
+    files = shard_files(tmp_path / "a")
     for length in (1, 6, 7, 15, 16, 40):
         before = array.shape[0]
         array.resize((length,))
@@ -146,7 +155,7 @@ def test_a_lost_shard_is_no_zeros(features):
     folder, _ = features
     shard_of(folder).unlink()
     with pytest.raises(DamagedShardError, match="c/0/0 is missing"):
-        ShardFiles.open(folder).read(0, 4)
+        shard_files(folder).read(0, 4)
 
 
 def test_a_damaged_index_is_refused(features):
@@ -166,7 +175,7 @@ def test_zarr_reads_what_is_appended(tmp_path, shape, dtype, shuffle):
     values = values_of(shape, dtype)
     compressor = BloscCodec(cname="zstd", clevel=1, shuffle=shuffle)
     array = create(tmp_path / "a", shape, dtype, compressor=compressor)
-    files, random_length = ShardFiles.open(tmp_path / "a"), random.Random(0)
+    files, random_length = shard_files(tmp_path / "a"), random.Random(0)
     start = 0
     while start < LENGTH:
         stop = min(start + random_length.choice([1, 2, 3, 4, 7, 16, 35]), LENGTH)

@@ -14,6 +14,7 @@ from shared_data import REPOSITORY
 
 from seds_core.store import writer as packed_store
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.place import place_of
 from seds_core.store.provenance import ImportedFrom, StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
 from seds_core.store.records import FailedVideo
@@ -213,7 +214,7 @@ def test_other_settings_are_refused_with_both_sides(tmp_path):
 
 def test_another_layout_version_is_refused(tmp_path):
     path = tmp_path / "rgb.zarr"
-    StoreArrays.create(path, RGB)
+    StoreArrays.create(place_of(path), RGB)
     zarr.open_group(path).attrs["layout_version"] = 99
     with pytest.raises(StoreMismatchError, match="layout version 99, this program reads 1"):
         StoreReader(path)

@@ -81,7 +81,7 @@ def second(tmp_path):
 
 def test_one_store_is_read_as_ever(first):
     stores = open_rgb(first)
-    assert [store.path for store in stores.stores] == [first]
+    assert [store.place.path for store in stores.stores] == [first]
     assert stores.video_ids == {"a", "b", "c"}
     assert stores.warnings == ()
     assert stores.provenance == {"rgb": {"path": str(first), **RGB.to_attributes()}}
@@ -94,7 +94,7 @@ def test_a_mix_has_the_videos_with_equal_clips(first, second):
         "2 videos are in some of the mixed stores only and are left out",
         "1 videos have other clips in the mixed stores and are left out",
     }
-    assert [store.path for store in stores.stores] == [first, second]
+    assert [store.place.path for store in stores.stores] == [first, second]
     assert stores.mix == (0.8, 0.2)
 
 

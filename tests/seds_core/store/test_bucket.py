@@ -1,0 +1,182 @@
+"""What every place promises of its files, kept by a bucket; and what goes wrong on the way."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from finished_videos import RGB, finished
+
+from seds_core.errors import UnavailableError, UsageError
+from seds_core.store.arrays import StoreArrays
+from seds_core.store.bucket import BucketPlace
+from seds_core.store.place import Absent, ChangedError, place_of
+from seds_core.store.provenance import StoreMismatchError
+from seds_core.store.reader import StoreReader
+from seds_core.store.writer import _entry_of, _video_columns
+
+
+@pytest.fixture
+def place(bucket) -> BucketPlace:
+    return BucketPlace(f"{bucket}/deep/rgb.zarr")
+
+
+def test_a_file_is_written_read_in_part_and_replaced(place):
+    assert place.look("rows/a") is None
+    assert not place.exists()
+    with pytest.raises(FileNotFoundError, match=r"rgb\.zarr/rows/a"):
+        place.read("rows/a")
+    first = place.write("rows/a", b"0123456789")
+    assert first == place.look("rows/a")
+    assert place.exists()
+    assert place.read("rows/a", 2, 5) == b"234"
+    assert place.read("rows/a", 8, 20) == b"89"
+    assert place.read("rows/a", 20) == b""
+    second = place.write("rows/a", b"9876543210")
+    assert second.version != first.version
+    assert place.read_seen("rows/a") == (b"9876543210", place.look("rows/a"))
+
+
+def test_only_one_of_many_makes_and_replaces_a_file(place):
+    def attempt(number: int, only_if) -> bool:
+        try:
+            place.write("lock", b"%d" % number, only_if=only_if)
+        except ChangedError:
+            return False
+        return True
+
+    for only_if in (Absent(), None):
+        seen = only_if or place.look("lock")
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(lambda n, seen=seen: attempt(n, seen), range(10, 18)))
+        assert made.count(True) == 1
+        assert place.read("lock") == b"%d" % (10 + made.index(True))
+    seen = place.look("lock")
+    place.remove(["lock", "never/there"])
+    with pytest.raises(ChangedError, match="lock has been changed by another process"):
+        place.write("lock", b"2", only_if=seen)
+    assert place.look("lock") is None
+
+
+def test_names_and_places(place):
+    for name in ("videos/b", "rows/x/1", "rows/x/0", "rows/y", "zarr.json"):
+        place.write(name, name.encode())
+    found = dict(place.names())
+    assert list(found) == ["rows/x/0", "rows/x/1", "rows/y", "videos/b", "zarr.json"]
+    assert [name for name, _ in place.names("rows/x")] == ["rows/x/0", "rows/x/1"]
+    assert place.look_at(["rows/y", "none"]) == {"rows/y": place.look("rows/y")}
+    assert place.below("rows").read("y") == b"rows/y"
+    assert place.beside("other").url == place.url.replace("rgb.zarr", "other")
+    other = pickle.loads(pickle.dumps(place))
+    assert other.read("rows/y") == b"rows/y"
+    for use in (place.below, place.beside, lambda name: place.write(name, b"")):
+        with pytest.raises(ValueError, match="is no name of a file within"):
+            use("../outside")
+
+
+def test_an_open_file_is_one_version(place):
+    place.write("a", bytes(range(100)))
+    with place.open("a") as file:
+        assert file.read([(10, 12), (0, 1), (98, 200), (5, 5)]) == [b"\n\x0b", b"\0", b"bc", b""]
+        place.write("a", bytes(100))
+        with pytest.raises(ChangedError):
+            file.read([(10, 12)])
+    with place.open("a") as file:
+        assert file.read([(10, 12)]) == [b"\0\0"]
+
+
+def test_a_batch_fails_where_another_has_written_since(place):
+    place.write("rows/a", b"before")
+    with place.batch() as batch:
+        for name in ("rows/a", "rows/b"):
+            with batch.file(name) as file:
+                file.write(b"ours")
+        assert place.read("rows/a") == b"before"
+        batch.publish()
+    assert (place.read("rows/a"), place.read("rows/b")) == (b"ours", b"ours")
+    for name in ("rows/a", "rows/c"):
+        with place.batch() as batch:
+            with batch.file(name) as file:
+                file.write(b"too late")
+            place.write(name, b"theirs")
+            with pytest.raises(ChangedError):
+                batch.publish()
+        assert place.read(name) == b"theirs"
+
+
+def extend(arrays, *ids):
+    """Appends videos as whoever holds the lock does."""
+    videos = [finished(video_id) for video_id in ids]
+    append(arrays, videos)
+
+
+def append(arrays, videos):
+    first, entries = arrays.commit.num_rows, []
+    for video in videos:
+        entries.append(_entry_of(video, first_row=first, checksum=video.checksum))
+        first += video.num_rows
+    rows = {s.name: [v.rows[s.name] for v in videos] for s in arrays.row_specs}
+    arrays.append(rows, _video_columns(entries), {})
+
+
+def test_whose_lock_was_taken_over_cannot_commit(place, monkeypatch):
+    slow = StoreArrays.create(place, RGB)
+    extend(slow, "a")
+    other = StoreArrays(BucketPlace(place.url))
+    put_in_place = type(slow).put
+
+    def overtaken(arrays, replacements, commit):
+        if arrays is slow:
+            extend(other, "theirs")
+        put_in_place(arrays, replacements, commit)
+
+    monkeypatch.setattr(StoreArrays, "put", overtaken)
+    with pytest.raises(ChangedError):
+        extend(slow, "too late")
+    store = StoreReader(place.url)
+    assert list(store.videos) == ["a", "theirs"]
+    assert store.rows("theirs")["first_frame"].tolist() == [0, 1, 2]
+
+
+def test_opening_and_reading_ask_for_few_files(place, proxy):
+    extend(StoreArrays.create(place, RGB), "a", "b")
+    before = len(proxy.requests)
+    store = StoreReader(place.url)
+    rows = store.rows("b")
+    for name, values in finished("b").rows.items():
+        assert (rows[name] == values).all()
+    asked = proxy.requests[before:]
+    assert sum("list-type" in line for line in asked) == 1
+    # The description of each array, and no file's existence by itself.
+    assert sum("HEAD" in line for line in asked) <= 1
+    before = len(proxy.requests)
+    store.rows("a")
+    assert len(proxy.requests) - before == len(rows)
+
+
+def test_errors_say_what_to_do(bucket, monkeypatch):
+    with pytest.raises(StoreMismatchError, match=f"there is no store {bucket}/none"):
+        StoreReader(f"{bucket}/none")
+    with pytest.raises(UnavailableError, match="there is no bucket s3://nowhere: make it"):
+        StoreReader("s3://nowhere/pose.zarr")
+    for url in ("s3://bucket", "s3:///a", "ftp://bucket/a", "s3://bucket//a"):
+        with pytest.raises(UsageError, match=r"is named like s3://bucket/folder/pose\.zarr"):
+            place_of(url)
+    monkeypatch.setattr("seds_core.store.bucket._RETRIES", {"max_retries": 0})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(UnavailableError, match=r"no answer.*AWS_ENDPOINT_URL"):
+        StoreReader(f"{bucket}/pose.zarr")
+
+
+def test_connections_are_cut(place, proxy):
+    """Also where a put was carried out and its answer was lost."""
+    arrays = StoreArrays.create(place, RGB)
+    proxy.cuts_left, proxy.share = 25, 0.1
+    for number in range(4):
+        extend(arrays, f"a{number}", f"b{number}")
+    assert proxy.num_cut >= 10
+    proxy.cuts_left = 0
+    store = StoreReader(place.url)
+    assert sorted(store.videos) == sorted(f"{v}{n}" for v in "ab" for n in range(4))
+    for video_id in store.videos:
+        for name, values in finished(video_id).rows.items():
+            assert (store.rows(video_id)[name] == values).all()
