@@ -1,5 +1,6 @@
 """A server of buckets for tests, and a proxy before it that cuts connections."""
 
+import io
 import random
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "key",
@@ -21,13 +23,34 @@ CREDENTIALS = {
 def bucket_server() -> Iterator[str]:
     """Runs a server that speaks S3, and gives its address."""
     port = _free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, __file__, str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_for(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
+
+
+def _serve(port: int) -> None:
+    from moto.server import (  # noqa: PLC0415 - takes seconds
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
+    from werkzeug.serving import run_simple  # noqa: PLC0415
+
+    buckets = DomainDispatcherApplication(create_backend_app)
+    one_at_a_time = threading.Lock()
+
+    def application(environ: dict[str, Any], start: Any) -> list[bytes]:  # noqa: ANN401
+        # Between looking at a condition and writing, this server lets others in, as no real one
+        # does. What is sent slowly, or cut, holds nobody up.
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        with one_at_a_time:
+            return list(buckets(environ, start))
+
+    run_simple("127.0.0.1", port, application, threaded=True)
 
 
 def make_bucket(address: str, name: str) -> None:
@@ -119,3 +142,7 @@ def _wait_for(port: int) -> None:
             return
         time.sleep(0.1)
     raise TimeoutError("the server of buckets does not start")
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -39,7 +39,7 @@ def test_options_become_keywords(call):
     options = call.options
     assert code == 0
     assert (options["kind"], options["store"], options["videos"]) == (
-        "rgb", Path("s.zarr"), ("a",),
+        "rgb", "s.zarr", ("a",),
     )  # fmt: skip
     assert options["pipeline"] == "how2sign"
     assert options["changes"] == {

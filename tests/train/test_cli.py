@@ -42,7 +42,7 @@ def test_options_become_a_call():
     assert done.returncode == 0, done.stderr
     for text in (
         "fusion {'pipeline': 'how2sign'",
-        "'rgb': [PosixPath('r.zarr'), PosixPath('s.zarr')]",
+        "'rgb': ['r.zarr', 's.zarr']",
         "'mix': [0.8, 0.2]",
         "'init': [PosixPath('a.bin'), PosixPath('b.pt')]",
         "'freeze_text': True",

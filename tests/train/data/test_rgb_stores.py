@@ -54,9 +54,10 @@ def test_weights_may_be_rounded():
 
 
 def test_a_choice_is_what_settings_hold():
-    data = DataSettings.model_validate({"rgb": rgb_choice([A, B], [0.8, 0.2])})
-    assert DataSettings.model_validate(data.model_dump(mode="json")) == data
-    assert data.rgb == rgb_choice([A, B], [0.8, 0.2])
+    for stores in ([str(A), str(B)], ["s3://bucket/a.zarr", "s3://bucket/b.zarr"]):
+        data = DataSettings.model_validate({"rgb": rgb_choice(stores, [0.8, 0.2])})
+        assert DataSettings.model_validate(data.model_dump(mode="json")) == data
+        assert data.rgb == rgb_choice(stores, [0.8, 0.2])
 
 
 OTHER = replace(RGB, weights=replace(RGB.weights, sha256="1" * 64, name="other"))
