@@ -33,16 +33,16 @@ def bucket_server() -> Iterator[str]:
 
 
 def _serve(port: int) -> None:
-    from moto.server import (  # noqa: PLC0415 - takes seconds
+    from moto.server import (
         DomainDispatcherApplication,
         create_backend_app,
     )
-    from werkzeug.serving import run_simple  # noqa: PLC0415
+    from werkzeug.serving import run_simple
 
     buckets = DomainDispatcherApplication(create_backend_app)
     one_at_a_time = threading.Lock()
 
-    def application(environ: dict[str, Any], start: Any) -> list[bytes]:  # noqa: ANN401
+    def application(environ: dict[str, Any], start: Any) -> list[bytes]:
         # Between looking at a condition and writing, this server lets others in, as no real one
         # does. What is sent slowly, or cut, holds nobody up.
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

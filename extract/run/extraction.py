@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 from extract.run.crew import Crew
@@ -26,6 +25,7 @@ from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
 from seds_core.console import progress_bar
 from seds_core.store.layout import StoreKind
+from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FailedVideo
@@ -36,7 +36,7 @@ from seds_core.store.writer import StoreWriter
 class Extraction:
     """Extracts what a store lacks of some videos, or has otherwise."""
 
-    store: Path
+    store: StoreLocation
     videos: Sequence[ListedVideo]
     settings: ExtractSettings
     fitted: Callable[[Provenance], Provenance]

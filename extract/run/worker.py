@@ -32,6 +32,7 @@ from extract.stream import Stream
 from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
 from seds_core.store.layout import StoreKind
+from seds_core.store.place import StoreLocation
 from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.writer import RecordWriter
 
@@ -44,7 +45,7 @@ class ExtractionWork:
 
     kind: StoreKind
     settings: ExtractSettings
-    pose_store: Path | None
+    pose_store: StoreLocation | None
     load: Loader
     folder: Path
     """Where relative paths begin, also on another machine."""
