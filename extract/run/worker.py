@@ -36,7 +36,7 @@ from seds_core.store.place import StoreLocation
 from seds_core.store.records import FailedVideo, FinishedVideo
 from seds_core.store.writer import RecordWriter
 
-Loader: TypeAlias = Callable[[StoreKind, ExtractSettings, str, Path | None], Stream]
+Loader: TypeAlias = Callable[[StoreKind, ExtractSettings, str, StoreLocation | None], Stream]
 
 
 @dataclass(frozen=True)
