@@ -44,6 +44,12 @@ Compare = Annotated[
     Literal["published"] | None, typer.Option(help="Scores of papers on the same data set.")
 ]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read ahead.")]
+Normalise = Annotated[
+    bool, typer.Option("--normalise", help="Also without hubs, by means over the training split.")
+]
+Calibrate = Annotated[
+    bool, typer.Option("--calibrate", help="Also probabilities of hits, by the validation split.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, no table.")]
 
 
@@ -68,6 +74,8 @@ def seds_eval(
     compare: Compare = None,
     ranks: Ranks = None,
     report: Report = None,
+    normalise: Normalise = False,
+    calibrate: Calibrate = False,
     device: Device = "auto",
     workers: Workers = None,
     as_json: Json = False,
@@ -90,6 +98,8 @@ def seds_eval(
 
     seds-eval --run runs/demo --report report
 
+    seds-eval --run runs/demo --normalise --calibrate --report report
+
     seds-eval --run runs/before --run runs/after --report report
     """
     from search.report.eval_page import EvalReport
@@ -101,8 +111,8 @@ def seds_eval(
     models = evaluate(
         tuple(runs or ()), checkpoint=checkpoint, pipeline=pipeline, pipelines=pipelines,
         split=split, index=index, rgb=tuple(rgb or ()), mix=tuple(mix or ()), pose=pose,
-        which=which, compare=compare, device=device, workers=workers,
-        look=page.look if page else None,
+        which=which, compare=compare, device=device, workers=workers, normalise=normalise,
+        calibrate=calibrate, look=page.look if page else None,
     )  # fmt: skip
     show(models, ties=ties, compare=compare is not None, ranks=ranks, as_json=as_json)
     if page:

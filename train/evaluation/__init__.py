@@ -8,3 +8,7 @@ correct answer, against it, or as the release of SEDS counts them."""
 
 Which = Literal["best", "last"]
 """Which checkpoint of a run: that of the best validation score, or the newest."""
+
+Normalisation = Literal["mean", "spread", "query_bank"]
+"""What is taken off a candidate's scores, fitted on the training split: see
+:mod:`train.evaluation.hubness`."""

@@ -16,6 +16,7 @@ from seds_core.store.place import StoreLocation
 from train.checkpoints.run_folder import RunFolder
 from train.data.rgb_stores import rgb_choice
 from train.evaluation import Which
+from train.evaluation.calibration import MatchCalibration, fit_both_ways
 from train.evaluation.load_model import (
     EvaluatedModel,
     LoadedModel,
@@ -24,6 +25,7 @@ from train.evaluation.load_model import (
 )
 from train.evaluation.metrics import SplitScores
 from train.evaluation.published import data_set_of
+from train.evaluation.ranks import Direction
 from train.evaluation.scoring import evaluate_split
 from train.precision import use_arithmetic
 from train.settings import TrainSettings
@@ -48,6 +50,8 @@ def evaluate(
     compare: Literal["published"] | None = None,
     device: str = "auto",
     workers: int | None = None,
+    normalise: bool = False,
+    calibrate: bool = False,
     look: Look | None = None,
 ) -> list[EvaluatedModel]:
     """Scores every text of a split against every video, with each of several models.
@@ -56,8 +60,9 @@ def evaluate(
     published one, which holds no settings and takes those of ``pipeline`` in the file
     ``pipelines``. ``index``, ``rgb`` (several are mixed by the weights ``mix``), ``pose`` and
     ``workers`` replace what the settings say. With ``compare``, a model of a data set without
-    published scores is refused before the work. ``look`` sees each model before the next one is
-    loaded.
+    published scores is refused before the work. ``normalise`` also scores the split with the
+    training split, so that hubs can be told and taken off; ``calibrate`` fits probabilities to the
+    validation split. ``look`` sees each model before the next one is loaded.
 
     ``evaluate([Path("runs/demo")])[0].scores.metrics("fusion", "text_to_video").recall[1]`` is R@1
     in percent. Raises ``UsageError`` for what does not fit together, and ``UnavailableError`` for
@@ -87,20 +92,63 @@ def evaluate(
             loaded = load_run_model(path, on, index=index, rgb=stores, pose=pose)
         if compare:
             data_set_of(str(source), loaded.facts)
-        scores = _score(loaded, split, on, workers)
         folder = None if checkpoint else source
-        models.append(EvaluatedModel(str(source), loaded.facts, scores, folder))
+        models.append(
+            _evaluated(
+                str(source), loaded, split, on, workers,
+                normalise=normalise, calibrate=calibrate, folder=folder,
+            )
+        )  # fmt: skip
         _refuse_incomparable(models[0], models[-1])
         if look is not None:
             look(models[-1], loaded, on)
     return models
 
 
-def _score(
-    loaded: LoadedModel, split: str, device: torch.device, workers: int | None
-) -> SplitScores:
+def _evaluated(
+    name: str,
+    loaded: LoadedModel,
+    split: str,
+    device: torch.device,
+    workers: int | None,
+    *,
+    normalise: bool,
+    calibrate: bool,
+    folder: Path | None,
+) -> EvaluatedModel:
     for text in loaded.data.warnings:
         warn(escape(text))
+    of_run = loaded.settings.data
+    for is_asked, option, fitted_to in (
+        (normalise, "--normalise", of_run.train_split),
+        (calibrate, "--calibrate", of_run.validation_split),
+    ):
+        if is_asked and fitted_to == split:
+            raise UsageError(
+                f"{option} fits to the split '{split}', and what is fitted to a split flatters it: "
+                "evaluate another one with --split"
+            )
+    bank = of_run.train_split if normalise else None
+    scores = _score(loaded, split, device, workers, bank)
+    calibrations: dict[Direction, MatchCalibration] = {}
+    if calibrate:
+        validation = _score(loaded, of_run.validation_split, device, workers)
+        calibrations = fit_both_ways(validation, loaded.facts["stage"])
+        if not calibrations:
+            warn(
+                f"no probabilities: the split '{escape(of_run.validation_split)}' is too small, or "
+                "right answers score no higher than wrong ones there"
+            )
+    return EvaluatedModel(name, loaded.facts, scores, folder, calibrations)
+
+
+def _score(
+    loaded: LoadedModel,
+    split: str,
+    device: torch.device,
+    workers: int | None,
+    bank_split: str | None = None,
+) -> SplitScores:
     settings = loaded.settings
     use_arithmetic(settings.arithmetic)
     return evaluate_split(
@@ -111,6 +159,7 @@ def _score(
         settings=settings,
         device=device,
         workers=settings.data.workers if workers is None else workers,
+        bank_split=bank_split,
     )
 
 

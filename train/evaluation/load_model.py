@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -20,7 +20,9 @@ from train.checkpoints.import_weights import import_weights
 from train.checkpoints.run_checkpoint import RunCheckpoint, load_weights, read_checkpoint
 from train.data.retrieval_data import RetrievalData, open_data
 from train.data.rgb_stores import RgbChoice
+from train.evaluation.calibration import MatchCalibration
 from train.evaluation.metrics import SplitScores
+from train.evaluation.ranks import Direction
 from train.model.retrieval_model import RetrievalModel
 from train.precision import changed_arithmetic
 from train.settings import DECIDES_NOTHING, Stage, TextSettings, TrainSettings
@@ -38,6 +40,9 @@ class EvaluatedModel:
     scores: SplitScores
     folder: Path | None = None
     """The run's folder, where its results are kept; ``None`` for a checkpoint file."""
+    calibrations: dict[Direction, MatchCalibration] = field(default_factory=dict)
+    """Of the stage's stream, fitted to the validation split; those that were asked for and could
+    be fitted."""
 
 
 class OtherStoresError(UsageError):

@@ -10,14 +10,15 @@ Where all queries hit, or none does, it has no width at all, which does not mean
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean, stdev
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from train.evaluation import TieRule
+from train.evaluation import Normalisation, TieRule
+from train.evaluation.hubness import normalised
 from train.evaluation.ranks import (
     DIRECTIONS,
     Direction,
@@ -170,12 +171,24 @@ def _numbered(values: Sequence[object]) -> Int64[np.ndarray, " video"]:
 
 
 @dataclass(frozen=True)
+class BankScores:
+    """How one stream scores the candidates of a split with the queries of the training split."""
+
+    of_videos: Float[np.ndarray, "video bank"]
+    """The split's videos with the distinct sentences of training."""
+    of_sentences: Float[np.ndarray, "bank text"]
+    """The videos of training with the split's sentences."""
+
+
+@dataclass(frozen=True)
 class SplitScores:
     """Scores of all pairs of a split, stream by stream: ``fusion``, ``pose``, ``rgb``."""
 
     gallery: Gallery
     scores: dict[str, Float[np.ndarray, "video text"]]
     """Stream -> scores; rows are videos, columns sentences, in the gallery's order."""
+    bank: dict[str, BankScores] = field(default_factory=dict)
+    """Stream -> scores with the training split; empty where nothing is to be normalised."""
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -204,6 +217,17 @@ class SplitScores:
             self.scores[stream], gallery.text_of_video, gallery.entry_of_video
         )
         return measure_published(counted[direction], direction)
+
+    def normalised(self, how: Normalisation, direction: Direction) -> "SplitScores":
+        """Returns the scores of one direction without hubs; the other one's are meaningless."""
+        found: dict[str, Float[np.ndarray, "video text"]] = {}
+        for stream, scores in self.scores.items():
+            bank = self.bank[stream]
+            if direction == "text_to_video":
+                found[stream] = normalised(scores.T, bank.of_videos.T, how).T
+            else:
+                found[stream] = normalised(scores, bank.of_sentences, how)
+        return SplitScores(self.gallery, found)
 
     def mean_r1(self, stream: str) -> float:
         """Mean of R@1 of both directions, in percent; ties count by their expectation."""

@@ -12,7 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from seds_core.console import print_json, results, warn
-from train.evaluation import TieRule
+from train.evaluation import Normalisation, TieRule
+from train.evaluation.calibration import DENIED_AT, Certainty, certainty_of
+from train.evaluation.hubness import NORMALISATIONS
 from train.evaluation.load_model import EvaluatedModel
 from train.evaluation.metrics import (
     CUT_OFFS,
@@ -21,6 +23,7 @@ from train.evaluation.metrics import (
     SEED,
     Gallery,
     Metrics,
+    SplitScores,
     chance_metrics,
     most_confused,
     spread_of,
@@ -40,6 +43,9 @@ RANK_COLUMNS = (
 RULES: tuple[TieRule, ...] = ("optimistic", "expected", "pessimistic", "published")
 
 SHORT: dict[Direction, str] = {"text_to_video": "T2V", "video_to_text": "V2T"}
+WITHOUT_HUBS: dict[Normalisation, str] = {
+    "mean": "mean off", "spread": "mean, spread off", "query_bank": "QB-Norm",
+}  # fmt: skip
 CONFUSIONS_SHOWN = 5
 INTERVAL_WIDTH = len("(100.0-100.0)")
 """A narrow terminal then puts an interval below its value, and cuts nothing off."""
@@ -77,7 +83,11 @@ def report(
         published = {"published": comparison} if comparison else {}
         print_json(values | published)
         return
-    tables = [table for m in models for table in (model_table(m, ties), confusion_table(m))]
+    tables = [
+        table
+        for model in models
+        for table in (model_table(model, ties), certainty_table(model), confusion_table(model))
+    ]
     tables.append(spread_table(models, ties) if len(models) > 1 else None)
     tables.append(comparison_table(comparison) if comparison else None)
     for table in filter(None, tables):
@@ -100,6 +110,10 @@ def describe(model: EvaluatedModel, ties: TieRule) -> dict[str, Any]:
             "intervals": metrics.intervals(),
             "queries_with_ties": int(np.count_nonzero(num_tied_wrong)),
             "by_rule": {rule: values_of(scores.metrics(stream, direction, rule)) for rule in RULES},
+            "normalised": {
+                how: values_of(found) | {"intervals": found.intervals()}
+                for how, found in normalised_metrics(scores, stream, direction, ties).items()
+            },
         }
 
     return {
@@ -126,6 +140,30 @@ def describe(model: EvaluatedModel, ties: TieRule) -> dict[str, Any]:
             for confusion in most_confused(scores, model.facts["stage"], NUM_CANDIDATES)
         ],
         "chance": {way: metrics.columns for way, metrics in chance_metrics(gallery).items()},
+        "certainty": {direction: asdict(found) for direction, found in certainties(model).items()},
+    }
+
+
+def certainties(model: EvaluatedModel) -> dict[Direction, Certainty]:
+    """Returns what the scores of the model's own stream say beyond the order of the answers."""
+    found = {
+        direction: certainty_of(
+            model.scores, model.facts["stage"], direction, model.calibrations.get(direction)
+        )
+        for direction in DIRECTIONS
+    }
+    return {direction: values for direction, values in found.items() if values is not None}
+
+
+def normalised_metrics(
+    scores: SplitScores, stream: str, direction: Direction, ties: TieRule
+) -> dict[Normalisation, Metrics]:
+    """Metrics without hubs, by what was taken off; none where no bank was scored."""
+    if not scores.bank:
+        return {}
+    return {
+        how: scores.normalised(how, direction).metrics(stream, direction, ties)
+        for how in NORMALISATIONS
     }
 
 
@@ -186,13 +224,48 @@ def model_table(model: EvaluatedModel, ties: TieRule) -> Table:
     table = _scores_table(escape(model.name), gallery, caption, min_width=INTERVAL_WIDTH)
     for stream in model.scores.streams:
         for direction in DIRECTIONS:
-            metrics = model.scores.metrics(stream, direction, ties)
-            cells = {name: f"{value:.1f}" for name, value in metrics.columns.items()}
-            for name, (low, high) in metrics.intervals().items():
-                cells[name] += f" ({low:.1f}-{high:.1f})"
-            table.add_row(stream, SHORT[direction], *cells.values())
+            plain = model.scores.metrics(stream, direction, ties)
+            table.add_row(stream, SHORT[direction], *_cells(plain))
+            normalised = normalised_metrics(model.scores, stream, direction, ties)
+            for how, metrics in normalised.items():
+                table.add_row("", f"{SHORT[direction]} {WITHOUT_HUBS[how]}", *_cells(metrics))
         table.add_section()
     _add_chance(table, gallery)
+    return table
+
+
+def _cells(metrics: Metrics) -> list[str]:
+    cells = {name: f"{value:.1f}" for name, value in metrics.columns.items()}
+    for name, (low, high) in metrics.intervals().items():
+        cells[name] += f" ({low:.1f}-{high:.1f})"
+    return list(cells.values())
+
+
+def certainty_table(model: EvaluatedModel) -> Table | None:
+    """How well known queries are told from unknown ones; ``None`` for a single sentence."""
+    found = certainties(model)
+    if not found:
+        return None
+    has_probabilities = bool(model.calibrations)
+    caption = (
+        "AUROC: how often a query with an answer scores above one without (its own is taken out); "
+        "0.5 is chance; 95 % bootstrap interval over queries"
+    )
+    if has_probabilities:
+        caption += (
+            ". ECE: mean distance of the probability of hits and the fraction that is right. Told "
+            f'"nothing fits": of which it is at least {DENIED_AT:.0%} likely'
+        )
+    table = _left_titled_table(f"known or unknown ({model.facts['stage']})", caption)
+    for column in ("task", "AUROC", *("ECE", "known told", "unknown told") * has_probabilities):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for direction, of_direction in found.items():
+        known, held = of_direction.known, of_direction.reliability
+        cells = [f"{known.auroc:.3f} ({known.interval[0]:.3f}-{known.interval[1]:.3f})"]
+        if held is not None:
+            denied = (held.known_denied, held.unknown_denied)
+            cells += [f"{held.error:.3f}", *(f"{value:.0%}" for value in denied)]
+        table.add_row(SHORT[direction], *cells)
     return table
 
 

@@ -10,6 +10,7 @@ sum_j s_ij e_ij / sum_j e_ij for every token, sum_i s_ij e_ij / sum_i e_ij for e
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from train.batches import SignBatch, SignTokens, TextBatch, TextTokens, on_devic
 from train.data.collation import usable_batches
 from train.data.loading import sign_batches
 from train.data.retrieval_data import RetrievalData, SplitVideos
-from train.evaluation.metrics import Gallery, SplitScores, build_gallery
+from train.evaluation.metrics import BankScores, Gallery, SplitScores, build_gallery
 from train.model.fine_grained_similarity import retrieval_score, unit_length
 from train.model.retrieval_model import RetrievalModel
 from train.precision import autocast
@@ -51,14 +52,50 @@ def evaluate_split(
     settings: TrainSettings,
     device: torch.device,
     workers: int = 0,
+    bank_split: str | None = None,
 ) -> SplitScores:
     """Scores all pairs of a split; the model, already on the device, trains on as before.
 
-    Raises ``SplitError`` for a split without usable videos, and ``UnusableVideosError`` for videos
-    whose stored numbers are not finite.
+    ``bank_split`` is one that the split's videos and sentences are scored with as well, so that
+    scores can be normalised. Raises ``SplitError`` for a split without usable videos, and
+    ``UnusableVideosError`` for videos whose stored numbers are not finite.
     """
     videos = data.split(split)
     gallery = gallery_of(split, videos)
+    score = partial(
+        score_videos, model, data, tokenizer, settings=settings, device=device, workers=workers
+    )
+    if bank_split is None:
+        return SplitScores(gallery, score(videos, gallery.sentences))
+    of_bank = data.split(bank_split)
+    # Sentences of both are encoded once, and the split's videos are.
+    bank_texts = list(dict.fromkeys(video.text for video in of_bank))
+    texts = list(dict.fromkeys([*gallery.sentences, *bank_texts]))
+    columns = {text: column for column, text in enumerate(texts)}
+    of_videos, of_sentences = score(videos, texts), score(of_bank, gallery.sentences)
+    num_own, asked = len(gallery.sentences), [columns[text] for text in bank_texts]
+    return SplitScores(
+        gallery,
+        {stream: found[:, :num_own] for stream, found in of_videos.items()},
+        {
+            stream: BankScores(found[:, asked], of_sentences[stream])
+            for stream, found in of_videos.items()
+        },
+    )
+
+
+def score_videos(
+    model: RetrievalModel,
+    data: RetrievalData,
+    tokenizer: Tokenizer,
+    videos: SplitVideos,
+    sentences: Sequence[str],
+    *,
+    settings: TrainSettings,
+    device: torch.device,
+    workers: int = 0,
+) -> dict[str, Float[np.ndarray, "video text"]]:
+    """Returns stream -> scores of all of some videos with all of some sentences."""
     batch_size, precision = settings.evaluation.batch_size, settings.evaluation.precision
     # Sentences are encoded first: videos are read, encoded and scored batch by batch only when
     # ``score_streams`` asks for them.
@@ -68,10 +105,9 @@ def evaluate_split(
         usable = usable_batches(batches, [video.video_id for video in videos])
         signs = encode_videos(model, usable, len(videos), device=device, precision=precision)
         text = encode_sentences(
-            model, tokenizer, gallery.sentences, batch_size, device=device, precision=precision
+            model, tokenizer, sentences, batch_size, device=device, precision=precision
         )
-        scores = score_streams(signs, len(videos), text, settings.similarity, device=device)
-    return SplitScores(gallery, scores)
+        return score_streams(signs, len(videos), text, settings.similarity, device=device)
 
 
 def gallery_of(split: str, videos: SplitVideos) -> Gallery:
