@@ -27,6 +27,10 @@ class SearchSettings(Settings):
     coarse_dim: Count = 64
     """Dimensions of the compressed tokens by which an exact search leaves videos out."""
 
+    query_bank: Annotated[int, Field(ge=0)] = 1000
+    """Sentences, and as many videos, of the run's training split whose scores with everything in
+    the index tell hubs; drawn evenly from it. 0 keeps none, and no probabilities either."""
+
     moment_tolerance: Fraction = 0.25
     """A window of a recording joins the moment beside it when it lacks at most this fraction of
     what the moment's best window is above the median of the windows around."""

@@ -31,7 +31,7 @@ def by_codes(
             values *= block.is_real
         found.append(np.add.reduceat(values, block.starts) / block.num_real)
     scores = np.concatenate(found)
-    return _most(entries, scores[entries] if is_most else scores, number)
+    return _most(searched, entries, scores[entries] if is_most else scores, number)
 
 
 def code_values(searched: Searched, query: Query) -> Float32[np.ndarray, " code"]:
@@ -56,12 +56,16 @@ def by_compressed(
         block_scores(products.of(block), block, query)
         for block in blocks(searched.rows, entries, query.similarity, BLOCK_TOKENS)
     ]
-    return _most(entries, np.concatenate(found), number)
+    return _most(searched, entries, np.concatenate(found), number)
 
 
 def _most(
-    entries: Int64[np.ndarray, " entry"], values: Float[np.ndarray, " entry"], number: int
+    searched: Searched,
+    entries: Int64[np.ndarray, " entry"],
+    scores: Float[np.ndarray, " entry"],
+    number: int,
 ) -> Int64[np.ndarray, " candidate"]:
     if number >= len(entries):
         return entries
+    values = searched.ranked_by(scores, entries)
     return np.sort(entries[np.argpartition(-values, number - 1)[:number]])

@@ -9,7 +9,7 @@ from above, and it still does where every similarity is replaced by a bound of i
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 
 from search.engine.compression import ORTHONORMAL, CompressedTokens, Projection
 from search.engine.ragged_tokens import RaggedTokens
@@ -37,6 +37,14 @@ WORTHWHILE = 0.6
 
 
 @dataclass(frozen=True)
+class Rescaling:
+    """Affine maps, one an entry, of scores to what entries are ranked by; all slopes above zero."""
+
+    slope: Float64[np.ndarray, " entry"]
+    offset: Float64[np.ndarray, " entry"]
+
+
+@dataclass(frozen=True)
 class Searched:
     """What an engine looks at: one version of an index's tokens."""
 
@@ -45,6 +53,19 @@ class Searched:
     projection: Projection
     longest: int
     """Largest number of an entry's tokens."""
+    rescaling: Rescaling | None = None
+
+    def ranked_by(
+        self, scores: Float[np.ndarray, " entry"], entries: Int64[np.ndarray, " entry"]
+    ) -> Float64[np.ndarray, " entry"]:
+        """Returns what some entries of these scores are ranked by.
+
+        It grows with an entry's score, and so a bound of one gives a bound of the other.
+        """
+        values = scores.astype(np.float64)
+        if self.rescaling is None:
+            return values
+        return self.rescaling.slope[entries] * values + self.rescaling.offset[entries]
 
 
 def all_scores(
@@ -75,6 +96,8 @@ def best(
 ) -> tuple[Int64[np.ndarray, " hit"], Float64[np.ndarray, " hit"]]:
     """The best k of entries whose scores are known in float32; equal ones in their order.
 
+    Best is what :meth:`Searched.ranked_by` says; what is returned are the scores themselves.
+
     Those that might be among the best, for all that the float32 scores tell, are scored once more,
     each alone and in float64.
     """
@@ -82,12 +105,17 @@ def best(
     if k == 0:
         return np.empty(0, np.int64), np.empty(0)
     error = score_error(query.words.shape[1], searched.longest, query)
-    kth = np.partition(scores, len(scores) - k)[len(scores) - k].astype(np.float64)
-    # The k-th best scores at least kth - error, and so one of the best has at least kth - 2 error.
-    chosen = np.sort(entries[scores >= kth - 2 * error])
+    known = scores.astype(np.float64)
+    # At least k entries are ranked this high, whatever their errors: the k-th best is no lower.
+    kth = _kth(searched.ranked_by(known - error, entries), k)
+    chosen = np.sort(entries[searched.ranked_by(known + error, entries) >= kth])
     found = np.array([pair_score(searched.rows, int(entry), query) for entry in chosen])
-    order = np.argsort(-found, kind="stable")[:k]
+    order = np.argsort(-searched.ranked_by(found, chosen), kind="stable")[:k]
     return chosen[order], found[order]
+
+
+def _kth(values: Float64[np.ndarray, " entry"], k: int) -> float:
+    return float(np.partition(values, len(values) - k)[len(values) - k])
 
 
 def pruned(
@@ -111,8 +139,9 @@ def pruned(
         part = entries[first : first + STRIPE]
         if is_worth_it:
             # At least k entries score this much: what cannot reach it is not among the best.
-            floor = float(np.partition(scores, len(scores) - k)[len(scores) - k]) - error
-            reaching = part[upper_bounds(searched, query, part) >= floor]
+            floor = _kth(searched.ranked_by(scores.astype(np.float64) - error, scored), k)
+            bounds = searched.ranked_by(upper_bounds(searched, query, part), part)
+            reaching = part[bounds >= floor]
             is_worth_it = len(reaching) < WORTHWHILE * len(part)
             part = reaching
         part = np.setdiff1d(part, likely, assume_unique=True)

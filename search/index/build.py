@@ -18,6 +18,7 @@ from search.index.changes import FailedEntry
 from search.index.compaction import compact_part
 from search.index.database import has_fact, open_state, read_fact
 from search.index.encoding import TokenEncoder
+from search.index.fitting import fit_to_run
 from search.index.identity import IndexIdentity, OtherModelError, Windows, checkpoint_of
 from search.index.layout import STATE
 from search.index.plan import BuildPlan, HeldVideos, plan_build
@@ -253,6 +254,10 @@ def _add(
     with open_writer(out, create=identity) as writer:
         plan = plan_build(HeldVideos(out, writer.connection), sources)
         encoder = TokenEncoder.of_run(model, identity, device)
+        fit_to_run(
+            writer, model, encoder, asked, checkpoint_of(identity.run, identity.which),
+            workers=asked.workers if workers is None else workers,
+        )  # fmt: skip
         describe_anew(writer, sources, plan.described_anew, encoder)
         added = add_videos(
             writer, sources, plan.to_encode, encoder,

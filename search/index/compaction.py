@@ -13,6 +13,7 @@ from jaxtyping import Int64
 
 from search.engine.compression import Projection
 from search.engine.ragged_tokens import RaggedTokens
+from search.index.bank import copy_statistics
 from search.index.database import DamagedIndexError
 from search.index.layout import generation_folder
 from search.index.part import Part
@@ -91,6 +92,13 @@ def _copied(writer: PartWriter, snapshot: Snapshot) -> tuple[int, int, int]:
             new_rows[snapshot.sentence_of_entry[entries]].tolist(),
             signs,
             sign_crcs,
+        )
+        copy_statistics(
+            writer.path,
+            writer.connection,
+            (state.generation, state.generation + 1),
+            {"signs": entries, "words": sentences},
+            {"signs": len(snapshot.is_live), "words": len(snapshot.sentences)},
         )
     return len(entries), len(snapshot.is_live) - len(entries), len(sentences)
 

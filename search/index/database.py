@@ -24,6 +24,7 @@ class DamagedIndexError(UnavailableError):
     """An index whose files are not what was written; the message says what to do."""
 
     def __init__(self, part: Path, problem: str) -> None:
+        self.problem = problem
         super().__init__(
             f"the index {part} is damaged or was copied in part: {problem}. Copy it again as a "
             "whole while nobody writes to it, or remove the folder and build it again"

@@ -9,10 +9,12 @@ from jaxtyping import Bool, Int32, Int64
 
 from search.engine.compression import CompressedTokens, Projection
 from search.engine.ragged_tokens import RaggedTokens
+from search.index.bank import Kind, read_statistics
 from search.index.identity import IndexIdentity
 from search.index.leases import Lease
 from search.index.records import EntryRecord, FilterColumns, RecordReader
 from seds_core.errors import UsageError
+from train.evaluation.hubness import BankStatistics
 
 
 class UnknownFilterError(UsageError):
@@ -78,6 +80,17 @@ class Snapshot:
     def entries_with(self, sentence: int) -> Int64[np.ndarray, " _"]:
         """Returns the live entries that have a sentence."""
         return np.flatnonzero((self.sentence_of_entry == sentence) & self.is_live)
+
+    def bank_statistics(self, kind: Kind) -> BankStatistics | None:
+        """Reads how the entries, or the sentences, score with the training split of the run.
+
+        ``None`` for an index that does not know of all of them. Raises ``DamagedIndexError``.
+        """
+        rows = self.signs if kind == "signs" else self.sentences
+        with self.reader.lock:
+            return read_statistics(
+                self.part, self.reader.connection, self.generation, kind, len(rows)
+            )
 
     def allowed(
         self, filters: Mapping[str, Sequence[str]] | None = None

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from search.index.database import naming_state
+from search.index.bank import read_bank
+from search.index.database import DamagedIndexError, naming_state
 from search.index.layout import ENTRY_COLUMNS, RECORD_COLUMNS, SENTENCE_COLUMNS, checksum
 from search.index.part import Part
 from search.index.snapshot import Snapshot
@@ -53,6 +54,7 @@ def verify(path: Path) -> VerifyResult:
                     result.problems.append(f"its tables: {message}")
             _check_rows(connection, snapshot, result)
             _check_tokens(connection, snapshot, result)
+        _check_bank(connection, snapshot, result)
         snapshot.lease.release()
     return result
 
@@ -66,6 +68,17 @@ def _check_rows(connection: sqlite3.Connection, snapshot: Snapshot, result: Veri
         result.damaged[_video_of(connection, entry[2])] = "its row in the index has changed"
     for sentence in _damaged(connection, "sentences", SENTENCE_COLUMNS, of_generation):
         result.problems.append(f"the row of the sentence '{sentence[2]}' has changed")
+
+
+def _check_bank(connection: sqlite3.Connection, snapshot: Snapshot, result: VerifyResult) -> None:
+    """Checks the bank of the training split, and how everything scores with it."""
+    settings = snapshot.identity.settings
+    try:
+        read_bank(snapshot.part, connection, settings.embedding_dim, settings.similarity)
+        snapshot.bank_statistics("signs")
+        snapshot.bank_statistics("words")
+    except DamagedIndexError as error:
+        result.problems.append(error.problem)
 
 
 def _damaged(

@@ -14,6 +14,16 @@ from filelock import FileLock, Timeout
 from jaxtyping import Float16
 
 from search.engine.compression import Projection
+from search.engine.ragged_tokens import RaggedTokens
+from search.index.bank import (
+    Bank,
+    Kind,
+    has_bank,
+    read_bank,
+    read_statistics,
+    write_bank,
+    write_statistics,
+)
 from search.index.changes import Change, FailedEntry, NewEntry, NewSentence, sentence_rows
 from search.index.database import (
     create_state,
@@ -31,6 +41,7 @@ from search.index.records import EntryRecord
 from search.index.tables import State, read_projection, read_state
 from search.index.token_files import TokenFiles, make_generation, ragged
 from seds_core.errors import UsageError
+from train.evaluation.hubness import BankStatistics
 
 PROJECTION_SAMPLE = 50_000
 """Tokens, of signs and of sentences each, that a projection is fitted to at most."""
@@ -92,6 +103,18 @@ class PartWriter:
         self.path = path
         self.identity = identity
         self.connection = connection
+        settings = identity.settings
+        self._bank = read_bank(path, connection, settings.embedding_dim, settings.similarity)
+
+    @property
+    def has_bank(self) -> bool:
+        """Whether what is added gets its scores with the training split, and what is there has."""
+        state = self.state
+        counts: dict[Kind, int] = {"signs": state.num_entries, "words": state.num_sentences}
+        return self._bank is not None and all(
+            read_statistics(self.path, self.connection, state.generation, kind, number) is not None
+            for kind, number in counts.items()
+        )
 
     @property
     def state(self) -> State:
@@ -132,7 +155,7 @@ class PartWriter:
                 words, projection, num_entries=state.num_sentences, num_tokens=state.num_words
             )
         videos = {entry.record.video_id for entry in entries}
-        with self.changing(state) as change:
+        with self.changing(state) as change, self._scored_with_bank(state, signs, words):
             if projection is not None:
                 change.keep_projection(projection)
             if is_first:
@@ -160,9 +183,49 @@ class PartWriter:
         crcs = TokenFiles(generation_folder(self.path, state.generation), "words").append(
             words, projection, num_entries=state.num_sentences, num_tokens=state.num_words
         )
-        with self.changing(state) as change:
+        no_signs = ragged([], [], dim)
+        with self.changing(state) as change, self._scored_with_bank(state, no_signs, words):
             change.add_sentences([s.text for s in sentences], words, crcs)
             change.replace_records(replaced)
+
+    def keep_bank(
+        self, bank: Bank, signs: RaggedTokens, words: RaggedTokens, facts: Mapping[str, str]
+    ) -> None:
+        """Keeps a bank from now on, and with it how all rows that are there score.
+
+        ``signs`` and ``words`` are these rows. ``facts`` are written in the same transaction.
+        """
+        state = self.state
+        statistics: dict[Kind, BankStatistics] = {
+            "signs": bank.statistics("signs", signs),
+            "words": bank.statistics("words", words),
+        }
+        with self.changing(state):
+            write_bank(self.connection, bank)
+            self.connection.execute(
+                "DELETE FROM bank_statistics WHERE generation = ?", (state.generation,)
+            )
+            for kind, found in statistics.items():
+                write_statistics(self.connection, state.generation, kind, 0, found)
+            for name, value in facts.items():
+                write_fact(self.connection, name, value)
+        self._bank = bank
+
+    @contextmanager
+    def _scored_with_bank(
+        self, state: State, signs: RaggedTokens, words: RaggedTokens
+    ) -> Iterator[None]:
+        """Also writes, at the end of a transaction, how rows that it adds score with the bank."""
+        yield
+        if self._bank is None:
+            return
+        added: dict[Kind, tuple[RaggedTokens, int]] = {
+            "signs": (signs, state.num_entries),
+            "words": (words, state.num_sentences),
+        }
+        for kind, (rows, first) in added.items():
+            found = self._bank.statistics(kind, rows)
+            write_statistics(self.connection, state.generation, kind, first, found)
 
     def delete(self, video_ids: Iterable[str]) -> int:
         """Marks all entries of some videos as dead; returns how many there were."""
@@ -206,7 +269,9 @@ class PartWriter:
         # which that happened.
         read = [current, *(number for number in old if number not in gone)]
         with writing(self.path, self.connection):
-            for table in ("entries", "sentences", "projections"):
+            tables = ["entries", "sentences", "projections"]
+            tables += ["bank_statistics"] * has_bank(self.connection)
+            for table in tables:
                 self.connection.executemany(
                     f"DELETE FROM {table} WHERE generation = ?", [(number,) for number in gone]
                 )

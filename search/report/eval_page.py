@@ -8,6 +8,7 @@ import torch
 
 from search.report.alignment_view import KEY
 from search.report.breakdown import Breakdown, VideoFacts, breakdowns
+from search.report.certainty_sections import certainty_section, hub_section
 from search.report.chosen_queries import ChosenQuery, chosen_queries
 from search.report.example_sections import (
     Example,
@@ -93,6 +94,15 @@ class EvalReport:
             ("recall", "Recall", recall_section(models, self._ties)),
             ("ranks", "Ranks", [element("div", *rank_section(models), class_="pair")]),
         ]
+        if all(model.scores.bank for model in models):
+            named.append(("hubs", "Hubs", hub_section(models, self._ties)))
+        named.append(
+            (
+                "certainty",
+                "Known or unknown",
+                _of_each(models, lambda n: certainty_section(models[n])),
+            )
+        )
         if len(models) > 1:
             compared = (
                 joined(

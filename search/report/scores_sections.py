@@ -40,7 +40,7 @@ def recall_section(models: Sequence[EvaluatedModel], ties: TieRule) -> Iterator[
                 metrics = model.scores.metrics(stream, direction, ties)
                 intervals = metrics.intervals()
                 cells = (
-                    _with_interval(value, intervals.get(name))
+                    with_interval(value, intervals.get(name))
                     for name, value in metrics.columns.items()
                 )
                 rows.append((written(model.name), stream, ASKED[direction], *cells))
@@ -66,7 +66,8 @@ def recall_section(models: Sequence[EvaluatedModel], ties: TieRule) -> Iterator[
         yield _spread(models, ties)
 
 
-def _with_interval(value: float, interval: tuple[float, float] | None) -> Markup:
+def with_interval(value: float, interval: tuple[float, float] | None) -> Markup:
+    """A value in percent, with its interval below."""
     below = None if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
     return joined(f"{value:.1f}", element("span", below, class_="interval") if below else None)
 
@@ -223,7 +224,7 @@ def breakdown_figures(found: Sequence[Breakdown]) -> Iterator[Markup]:
                 *(
                     "no query"
                     if (r := group.recall[d]) is None
-                    else _with_interval(r, group.intervals[d])
+                    else with_interval(r, group.intervals[d])
                     for d in DIRECTIONS
                 ),
             )

@@ -87,11 +87,12 @@ def known_or_unknown(answers: AnswerScores, *, seed: int = SEED) -> KnownOrUnkno
     if answers.scores.shape[1] < 2:
         return None
     known, unknown = answers.scores.max(axis=1), answers.without_right.max(axis=1)
-    generator = np.random.default_rng(seed)
-    resampled = []
-    for _ in range(NUM_RESAMPLES):
-        drawn = generator.integers(0, len(known), len(known))
-        resampled.append(auroc(known[drawn], unknown[drawn]))
+    # A query that is drawn several times counts as often, with its answer and without.
+    is_above = (known[:, None] > unknown) + 0.5 * (known[:, None] == unknown)
+    num_queries, generator = len(known), np.random.default_rng(seed)
+    even = np.full(num_queries, 1 / num_queries)
+    times = generator.multinomial(num_queries, even, NUM_RESAMPLES).astype(np.float64)
+    resampled = ((times @ is_above) * times).sum(axis=1) / num_queries**2
     low, high = np.percentile(resampled, PERCENTILES)
     return KnownOrUnknown(auroc(known, unknown), (float(low), float(high)))
 
@@ -255,8 +256,9 @@ def _logits(
     best: Float[np.ndarray, "query hit"],
     num_answers: Int64[np.ndarray, " query"],
 ) -> Float64[np.ndarray, "query _hit"]:
-    none = np.log(np.maximum(num_answers, 1)) + none_logit
-    return np.column_stack([sharpness * best, none])
+    hits = np.full(best.shape, -np.inf)
+    np.multiply(best, sharpness, where=np.isfinite(best), out=hits)
+    return np.column_stack([hits, np.log(np.maximum(num_answers, 1)) + none_logit])
 
 
 def _softmax(logits: Float64[np.ndarray, "query hit"]) -> Float64[np.ndarray, "query hit"]:

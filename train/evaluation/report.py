@@ -44,7 +44,7 @@ RULES: tuple[TieRule, ...] = ("optimistic", "expected", "pessimistic", "publishe
 
 SHORT: dict[Direction, str] = {"text_to_video": "T2V", "video_to_text": "V2T"}
 WITHOUT_HUBS: dict[Normalisation, str] = {
-    "mean": "mean off", "spread": "mean, spread off", "query_bank": "QB-Norm",
+    "mean": "mean off", "spread": "spread off", "query_bank": "QB-Norm",
 }  # fmt: skip
 CONFUSIONS_SHOWN = 5
 INTERVAL_WIDTH = len("(100.0-100.0)")
@@ -228,7 +228,7 @@ def model_table(model: EvaluatedModel, ties: TieRule) -> Table:
             table.add_row(stream, SHORT[direction], *_cells(plain))
             normalised = normalised_metrics(model.scores, stream, direction, ties)
             for how, metrics in normalised.items():
-                table.add_row("", f"{SHORT[direction]} {WITHOUT_HUBS[how]}", *_cells(metrics))
+                table.add_row(f" {WITHOUT_HUBS[how]}", SHORT[direction], *_cells(metrics))
         table.add_section()
     _add_chance(table, gallery)
     return table

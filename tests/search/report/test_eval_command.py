@@ -42,7 +42,7 @@ def test_every_option_arrives(call):
         "--run", "a", "--run", "b", "--split", "dev", "--ties", "published", "--which", "last",
         "--ranks", "r.csv", "--json", "--workers", "0", "--compare", "published",
         "--rgb", "a.zarr", "--mix", "0.5", "--rgb", "b.zarr", "--mix", "0.5",
-        "--index", "i.csv", "--pose", "p.zarr", "--device", "cpu",
+        "--index", "i.csv", "--pose", "p.zarr", "--device", "cpu", "--normalise", "--calibrate",
     )  # fmt: skip
     assert code == 0
     del call.options["pipelines"]
@@ -50,7 +50,7 @@ def test_every_option_arrives(call):
         "runs": (Path("a"), Path("b")), "checkpoint": None, "pipeline": None, "split": "dev",
         "which": "last", "workers": 0, "compare": "published", "mix": (0.5, 0.5),
         "rgb": (Path("a.zarr"), Path("b.zarr")), "index": Path("i.csv"), "pose": Path("p.zarr"),
-        "device": "cpu", "look": None,
+        "device": "cpu", "look": None, "normalise": True, "calibrate": True,
     }  # fmt: skip
     assert call.reported == {
         "ties": "published", "compare": True, "ranks": Path("r.csv"), "as_json": True,
@@ -63,7 +63,7 @@ def test_what_is_left_out(call):
     assert call.options == {
         "runs": (), "checkpoint": Path("ph.bin"), "pipeline": "phoenix-2014t", "split": "test",
         "which": "best", "workers": None, "compare": None, "mix": (), "rgb": (), "index": None,
-        "pose": None, "device": "auto", "look": None,
+        "pose": None, "device": "auto", "look": None, "normalise": False, "calibrate": False,
     }  # fmt: skip
     assert call.reported == {"ties": "expected", "compare": False, "ranks": None, "as_json": False}
 
@@ -89,8 +89,9 @@ def test_the_options_do_not_grow_by_accident():
     """Numbers belong into the pipeline file; the command line says what, where and how."""
     options = sorted(parameter.name for parameter in typer.main.get_command(cli.app).params)
     assert options == [
-        "as_json", "checkpoint", "compare", "device", "index", "mix", "pipeline", "pipelines",
-        "pose", "ranks", "report", "rgb", "runs", "split", "ties", "which", "workers",
+        "as_json", "calibrate", "checkpoint", "compare", "device", "index", "mix", "normalise",
+        "pipeline", "pipelines", "pose", "ranks", "report", "rgb", "runs", "split", "ties",
+        "which", "workers",
     ]  # fmt: skip
 
 

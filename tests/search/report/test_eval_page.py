@@ -33,7 +33,8 @@ def test_a_run_has_all_sections(here, tmp_path, read_page):
     page = read_page(tmp_path / "report" / "index.html")
     titles = [link for link in page.all("a") if link["href"].startswith("#")]
     assert [link["href"][1:] for link in titles] == [
-        "recall", "ranks", "training", "groups", "confusion", "best", "worst", "attention", "facts",
+        "recall", "ranks", "certainty", "training", "groups", "confusion", "best", "worst",
+        "attention", "facts",
     ]  # fmt: skip
     metrics = model.scores.metrics("fusion", "text_to_video")
     low, high = metrics.intervals()["R@1"]

@@ -108,3 +108,63 @@ def test_published_scores_need_a_published_data_set(make_run, monkeypatch):
     monkeypatch.setattr("train.evaluation.evaluate.evaluate_split", None)  # not even begun
     with pytest.raises(UsageError, match=r"keypoints\.rules 'custom'"):
         seds_eval(run, compare="published")
+
+
+def test_scores_without_hubs_stand_beside_the_plain_ones(make_run, capsys):
+    run = make_run("run", stage="fusion")
+    (model,) = seds_eval(run, split="dev", normalise=True, as_json=True)
+    values = json.loads(capsys.readouterr().out)["models"][0]
+    of_sentences = values["streams"]["fusion"]["video_to_text"]
+    (plain,) = seds_eval(run, split="dev", as_json=True)
+    without = json.loads(capsys.readouterr().out)["models"][0]
+    assert set(of_sentences["normalised"]) == {"mean", "spread", "query_bank"}
+    assert set(of_sentences["normalised"]["mean"]["intervals"]) == {"R@1", "R@5", "R@10"}
+    # What ranks is not touched by it.
+    plainly = without["streams"]["fusion"]["video_to_text"]
+    assert plainly == of_sentences | {"normalised": {}}
+    assert plain.scores.scores["rgb"] == pytest.approx(model.scores.scores["rgb"], abs=1e-6)
+    seds_eval(run, split="dev", normalise=True)
+    assert "QB-Norm" in capsys.readouterr().out
+
+
+def test_the_bank_is_the_training_split(make_run):
+    run = make_run("run")
+    bank = evaluate([run], split="dev", device="cpu", normalise=True)[0].scores.bank["rgb"]
+    of_train = evaluate([run], split="train", device="cpu")[0].scores
+    assert bank.of_videos.shape == (2, len(of_train.gallery.sentences))
+    assert bank.of_sentences.shape == (len(of_train.gallery.video_ids), 2)
+
+
+def test_what_is_fitted_to_a_split_is_not_measured_there(make_run):
+    run = make_run("run")
+    with pytest.raises(UsageError, match="--normalise fits to the split 'train'"):
+        seds_eval(run, normalise=True)
+    with pytest.raises(UsageError, match="--calibrate fits to the split 'dev'"):
+        seds_eval(run, split="dev", calibrate=True)
+
+
+def test_a_small_validation_split_gives_no_probabilities(make_run, capsys):
+    (model,) = seds_eval(make_run("run"), calibrate=True)
+    shown = capsys.readouterr()
+    assert "the split 'dev' is too small" in " ".join(shown.err.split())
+    assert model.calibrations == {}
+    assert "known or unknown (rgb)" in shown.out
+
+
+def test_probabilities_are_of_the_validation_split(make_run, monkeypatch, capsys):
+    from train.evaluation import calibration
+
+    monkeypatch.setattr(calibration, "FEWEST_QUERIES", 2)
+    seen = []
+    fit = calibration.fit_calibration
+
+    def fitted(answers):
+        seen.append(answers.scores.shape)
+        return fit(answers) or calibration.MatchCalibration(20.0, 10.0)
+
+    monkeypatch.setattr(calibration, "fit_calibration", fitted)
+    (model,) = seds_eval(make_run("run"), calibrate=True, as_json=True)
+    assert seen == [(2, 2), (2, 2)]
+    values = json.loads(capsys.readouterr().out)["models"][0]["certainty"]["text_to_video"]
+    assert values["calibration"]["sharpness"] == model.calibrations["text_to_video"].sharpness
+    assert sum(values["reliability"]["counts"]) == 5 * 5 + 5 * 4
