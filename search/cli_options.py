@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from train.evaluation import Normalisation
+
 EXIT_CODES = "Exit codes: 0 done, 2 usage, 1 anything else."
 
 Index = Annotated[Path, typer.Argument(help="Index: a folder that seds-search build made.")]
@@ -19,6 +21,12 @@ Filters = Annotated[
     ),
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Certainly the best of all, not candidates.")]
+Normalise = Annotated[
+    Normalisation | None,
+    typer.Option(
+        help="Ranks without hubs, by what is near to everything in training.", show_default="no"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, no table.")]
 VideoFile = Annotated[
     Path | None,

@@ -14,6 +14,7 @@ from search.cli_options import (
     Index,
     Json,
     Like,
+    Normalise,
     Run,
     Start,
     VideoFile,
@@ -50,6 +51,7 @@ def query(
     k: Count = 10,
     filters: Filters = None,
     exact: Exact = False,
+    normalise: Normalise = None,
     html: Html = None,
     as_json: Json = False,
     device: Device = "auto",
@@ -77,7 +79,7 @@ def query(
 
     answer, question = ask(
         asked, video=video, like=like, start=start, end=end, k=k, filters=filters or [],
-        exact=exact, device=device, run=run,
+        exact=exact, normalise=normalise, device=device, run=run,
     )  # fmt: skip
     print_answer(answer, question, as_json=as_json)
     if html is not None:
@@ -95,6 +97,7 @@ def sentences(
     end: End = None,
     k: Count = 10,
     exact: Exact = False,
+    normalise: Normalise = None,
     as_json: Json = False,
     device: Device = "auto",
     run: Run = None,
@@ -106,13 +109,15 @@ def sentences(
     seds-search sentences index --video recorded.mp4
 
     seds-search sentences index --like video_17 -k 3 --json
+
+    seds-search sentences index --like video_17 --normalise spread
     """
     from search.query.command import ask_sentences
     from search.query.printing import print_sentences
 
     hits, name = ask_sentences(
-        index, video=video, like=like, start=start, end=end, k=k, exact=exact, device=device,
-        run=run,
+        index, video=video, like=like, start=start, end=end, k=k, exact=exact,
+        normalise=normalise, device=device, run=run,
     )  # fmt: skip
     print_sentences(hits, name, as_json=as_json)
 

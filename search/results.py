@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from jaxtyping import Float32
 from numpy import ndarray
@@ -14,6 +14,21 @@ class Span(NamedTuple):
 
     start: float
     end: float
+
+
+Likelihood = Literal["likely", "possible", "unlikely"]
+
+LIKELY, POSSIBLE = 0.5, 0.1
+"""Smallest probabilities of these words."""
+
+
+def likelihood_of(probability: float | None) -> Likelihood | None:
+    """Returns a plain word for the probability of a hit."""
+    if probability is None:
+        return None
+    if probability >= LIKELY:
+        return "likely"
+    return "possible" if probability >= POSSIBLE else "unlikely"
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,20 @@ class Hit:
     """Which part of the index holds it."""
     start: float = 0.0
     """Seconds of the file at which the video begins; moments and words count from there."""
+    normalised: float | None = None
+    """What it is ranked by, where scores were normalised."""
+    probability: float | None = None
+    """That it is right, for a sentence; ``None`` where the index cannot tell."""
+
+    @property
+    def ranked_by(self) -> float:
+        """What hits are ordered by."""
+        return self.score if self.normalised is None else self.normalised
+
+    @property
+    def likelihood(self) -> Likelihood | None:
+        """The probability as a plain word."""
+        return likelihood_of(self.probability)
 
     @property
     def is_gone(self) -> bool:
@@ -67,6 +96,20 @@ class SentenceHit:
     score: float
     video_ids: tuple[str, ...]
     """Videos of the index with this sentence, at most ten."""
+    normalised: float | None = None
+    """What it is ranked by, where scores were normalised."""
+    probability: float | None = None
+    """That it is right; ``None`` where the index cannot tell."""
+
+    @property
+    def ranked_by(self) -> float:
+        """What sentences are ordered by."""
+        return self.score if self.normalised is None else self.normalised
+
+    @property
+    def likelihood(self) -> Likelihood | None:
+        """The probability as a plain word."""
+        return likelihood_of(self.probability)
 
 
 @dataclass(frozen=True)
@@ -82,6 +125,8 @@ class Answer(Sequence[Hit]):
     """Videos and windows that passed the filters."""
     exact: bool
     """Whether these are certainly the best; otherwise the best of the candidates."""
+    none_probability: float | None = None
+    """That no video searched is right; ``None`` where the index cannot tell."""
 
     def to_records(self) -> list[dict[str, Any]]:
         """Returns one flat dictionary a hit, for ``pandas.DataFrame``."""

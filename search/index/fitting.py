@@ -4,10 +4,8 @@ The bank is of the training split, the probabilities of the validation split; wh
 any test split, has no part in them.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +15,7 @@ from rich.markup import escape
 
 from search.engine.ragged_tokens import RaggedTokens
 from search.index.bank import Bank, pair_scores
+from search.index.calibrations import CALIBRATIONS, calibrations_json
 from search.index.encoding import TokenEncoder
 from search.index.part import Part
 from search.index.token_files import ragged
@@ -34,11 +33,6 @@ from train.evaluation.load_model import RunModel, refuse_other_stores
 from train.evaluation.ranks import DIRECTIONS, Direction
 from train.evaluation.scoring import gallery_of
 from train.settings import DataSettings
-
-CALIBRATIONS = "calibrations"
-"""Fact of an index: from scores to probabilities, by direction and by what was taken off."""
-
-Calibrations = Mapping[Direction, Mapping[Normalisation | None, MatchCalibration]]
 
 Item = TypeVar("Item")
 
@@ -79,7 +73,9 @@ def fit_to_run(
     facts: dict[str, str] = {}
     # A window of a recording is no video: it would be judged by what videos score.
     if writer.identity.windows is None:
-        facts[CALIBRATIONS] = _to_json(_calibrations(data, model, bank, encoder, size, workers))
+        facts[CALIBRATIONS] = calibrations_json(
+            _calibrations(data, model, bank, encoder, size, workers)
+        )
     with closing(Part.open(writer.path)) as part:
         snapshot = part.snapshot()
         try:
@@ -167,20 +163,3 @@ def _evenly(items: Sequence[Item], count: int) -> list[Item]:
     ['a', 'd', 'g']
     """
     return list(items[:: -(-len(items) // count)])
-
-
-def _to_json(calibrations: Calibrations) -> str:
-    return json.dumps(
-        {
-            direction: {how or "": asdict(fitted) for how, fitted in of.items()}
-            for direction, of in calibrations.items()
-        }
-    )
-
-
-def calibrations_from_json(text: str) -> Calibrations:
-    """Reads the fact :data:`CALIBRATIONS`."""
-    return {
-        direction: {how or None: MatchCalibration(**values) for how, values in of.items()}
-        for direction, of in json.loads(text).items()
-    }

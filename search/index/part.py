@@ -9,6 +9,7 @@ from threading import RLock
 from search.index.database import (
     DamagedIndexError,
     IndexFolderError,
+    has_fact,
     open_state,
     read_fact,
     reading,
@@ -61,6 +62,13 @@ class Part:
                 # The generation is being replaced: the next look finds the new one.
                 time.sleep(0.01 * attempt)
         raise DamagedIndexError(self.path, f"it lacks the folder generation-{state.generation}")
+
+    def fact(self, name: str) -> str | None:
+        """Reads one of the plain facts of the part; ``None`` where it has none of the name."""
+        with self._lock, self._reader.lock:
+            if not has_fact(self._connection, name):
+                return None
+            return read_fact(self.path, self._connection, name)
 
     def close(self) -> None:
         """Closes the state; snapshots keep their tokens, but look nothing up any more."""

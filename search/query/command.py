@@ -8,6 +8,7 @@ from search.index.records import EntryRecord
 from search.query.retriever import Retriever
 from search.results import Alignment, Answer, SentenceHit, Span
 from seds_core.errors import UsageError
+from train.evaluation import Normalisation
 
 FAR = 1e6
 """Seconds beyond the end of any video."""
@@ -23,6 +24,7 @@ def ask(
     k: int = 10,
     filters: Sequence[str] = (),
     exact: bool = False,
+    normalise: Normalisation | None = None,
     device: str = "auto",
     run: Path | None = None,
 ) -> tuple[Answer, str]:
@@ -34,6 +36,11 @@ def ask(
     """
     if video is not None and like is not None:
         raise UsageError("--video and --like both ask: leave one of them out")
+    if normalise is not None and (video is not None or like is not None):
+        raise UsageError(
+            "--normalise is for a sentence that asks: how videos score with other videos is not "
+            "known. Leave it out"
+        )
     indexes, sentence = list(asked), ""
     if video is None and like is None:
         *indexes, sentence = asked
@@ -52,7 +59,8 @@ def ask(
         if like is not None:
             answer = retriever.like(like, k, span=span, filters=wanted, exact=exact)
             return answer, f"like {like}"
-        return retriever.search(sentence, k, filters=wanted, exact=exact), sentence
+        answer = retriever.search(sentence, k, filters=wanted, exact=exact, normalise=normalise)
+        return answer, sentence
 
 
 def ask_sentences(
@@ -64,6 +72,7 @@ def ask_sentences(
     end: float | None = None,
     k: int = 10,
     exact: bool = False,
+    normalise: Normalisation | None = None,
     device: str = "auto",
     run: Path | None = None,
 ) -> tuple[list[SentenceHit], str]:
@@ -73,7 +82,8 @@ def ask_sentences(
         raise UsageError("name the video that asks: a file with --video, or an id with --like")
     span = asked_span(start, end)
     with closing(Retriever.load(index, device=device, run=run)) as retriever:
-        return retriever.sentences(asking, k, trim=span, exact=exact), str(asking)
+        hits = retriever.sentences(asking, k, trim=span, exact=exact, normalise=normalise)
+        return hits, str(asking)
 
 
 def ask_why(

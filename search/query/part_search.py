@@ -9,17 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from search.engine.engine import Engine
+from search.engine.engine import Engine, Ranked
+from search.engine.exact import Rescaling
 from search.engine.ragged_tokens import QueryTokens, RaggedTokens, padded
+from search.index.bank import Kind
+from search.index.calibrations import CALIBRATIONS, Calibrations, calibrations_from_json
 from search.index.part import Part
 from search.index.records import EntryRecord
 from search.index.snapshot import Snapshot
 from search.query.matching import EntryClips, word_matches, word_peaks
 from search.query.moments import overlap, windows_of_moment
 from search.results import Hit, Span, WordMatch
+from seds_core.errors import UsageError
+from train.evaluation import Normalisation
+from train.evaluation.hubness import BankStatistics
 from train.evaluation.scoring import score_all_pairs
 from train.text.pieces import SentencePieces
 
@@ -54,6 +60,8 @@ class PartQuery:
     """Of a sentence: the hits then say where its words are."""
     without: tuple[str, Span | None] | None = None
     """A video, or what overlaps a span of it, that is not to be found."""
+    normalise: Normalisation | None = None
+    """What is taken off the scores before they rank; for sentences alone."""
 
     @property
     def sought(self) -> Float[Tensor, "word dim"]:
@@ -72,6 +80,8 @@ class PartHits:
     is_exact: bool
     unknown_filters: frozenset[tuple[str, str]]
     """Columns and values asked for that the part does not have."""
+    num_answers: int = 0
+    """Distinct sentences of the videos searched, and videos without one."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class FoundSentence:
     text: str
     score: float
     video_ids: tuple[str, ...]
+    normalised: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,9 @@ class PartSearch:
         identity = part.identity
         self._similarity = identity.settings.similarity
         self._tolerance = identity.search.moment_tolerance
+        fitted = part.fact(CALIBRATIONS)
+        self._calibrations: Calibrations = calibrations_from_json(fitted) if fitted else {}
+        self._known_statistics: dict[Kind, tuple[Snapshot, BankStatistics | None]] = {}
         # The newest engines that were asked for, each with the version that it searches in.
         self._signs: tuple[Engine, Snapshot] | None = None
         self._sentences: tuple[Engine, Snapshot] | None = None
@@ -123,29 +137,58 @@ class PartSearch:
         if engine is None or not num_allowed:
             return PartHits((), num_allowed, is_exact=True, unknown_filters=unknown)
         has_windows = snapshot.identity.windows is not None
+        rescaling = self._rescaling(snapshot, "signs", query.normalise)
         wanted = query.k * MORE if has_windows else query.k
         while True:
-            ranked = engine.search(query.tokens, wanted, allowed=allowed, exact=query.exact)
-            hits = self._described(snapshot, query, ranked.entries, ranked.scores)
+            ranked = engine.search(
+                query.tokens, wanted, allowed=allowed, exact=query.exact, rescaling=rescaling
+            )
+            hits = self._described(snapshot, query, ranked)
             # Windows that overlap are one hit: where hits lack, there may be more windows.
             if len(hits) >= query.k or wanted >= num_allowed or not has_windows:
-                return PartHits(tuple(hits[: query.k]), num_allowed, ranked.is_exact, unknown)
+                found = tuple(hits[: query.k])
+                num_answers = _num_answers(snapshot, allowed)
+                return PartHits(found, num_allowed, ranked.is_exact, unknown, num_answers)
             wanted *= MORE
 
-    def sentences(self, tokens: QueryTokens, k: int, *, exact: bool) -> list[FoundSentence]:
+    def sentences(
+        self,
+        tokens: QueryTokens,
+        k: int,
+        *,
+        exact: bool,
+        normalise: Normalisation | None = None,
+    ) -> list[FoundSentence]:
         """Finds the best of the sentences that live videos have."""
         engine, snapshot = self._over_sentences()
         if engine is None or not snapshot.sentence_is_live.any():
             return []
-        ranked = engine.search(tokens, k, allowed=snapshot.sentence_is_live, exact=exact)
+        ranked = engine.search(
+            tokens,
+            k,
+            allowed=snapshot.sentence_is_live,
+            exact=exact,
+            rescaling=self._rescaling(snapshot, "words", normalise),
+        )
         found = []
         texts = snapshot.texts(ranked.entries)
-        for row, score, text in zip(ranked.entries, ranked.scores, texts, strict=True):
+        for row, score, value, text in zip(
+            ranked.entries, ranked.scores, ranked.ranked_by, texts, strict=True
+        ):
             # Windows of one recording share its sentence.
             entries = snapshot.entries_with(int(row))[: MAX_VIDEO_IDS * MORE]
             ids = dict.fromkeys(record.video_id for record in snapshot.records(entries))
-            found.append(FoundSentence(text, float(score), tuple(ids)[:MAX_VIDEO_IDS]))
+            normalised = None if normalise is None else float(value)
+            found.append(FoundSentence(text, float(score), tuple(ids)[:MAX_VIDEO_IDS], normalised))
         return found
+
+    def num_sentences(self) -> int:
+        """Counts the sentences that live videos have."""
+        return int(self.part.snapshot().sentence_is_live.sum())
+
+    def calibrations(self) -> Calibrations:
+        """Returns what turns scores into probabilities; nothing where the index cannot tell."""
+        return self._calibrations
 
     def entry(
         self, video_id: str, span: Span | None = None, sentence: QueryTokens | None = None
@@ -217,18 +260,30 @@ class PartSearch:
             return None
         return Engine(self._similarity, snapshot.identity.search, snapshot.projection)
 
-    def _described(
-        self,
-        snapshot: Snapshot,
-        query: PartQuery,
-        entries: Int64[np.ndarray, " _"],
-        scores: Float[np.ndarray, " _"],
-    ) -> list[Hit]:
+    def _rescaling(
+        self, snapshot: Snapshot, kind: Kind, how: Normalisation | None
+    ) -> Rescaling | None:
+        if how is None:
+            return None
+        known = self._known_statistics.get(kind)
+        if known is None or known[0] is not snapshot:
+            known = self._known_statistics[kind] = snapshot, snapshot.bank_statistics(kind)
+        if known[1] is None:
+            raise UsageError(
+                f"the index {snapshot.part} does not know how everything in it scores with the "
+                "training split of its run: run seds-search build again where that is, or leave "
+                "--normalise out"
+            )
+        return Rescaling(*known[1].map_of(how))
+
+    def _described(self, snapshot: Snapshot, query: PartQuery, ranked: Ranked) -> list[Hit]:
         """Hits of ranked entries, at most ``query.k``; windows of one moment are one hit."""
         hits: list[Hit] = []
         moments: dict[str, list[Span]] = {}
-        records = snapshot.records(entries)
-        for entry, score, record in zip(entries.tolist(), scores, records, strict=True):
+        records = snapshot.records(ranked.entries)
+        for entry, score, value, record in zip(
+            ranked.entries.tolist(), ranked.scores, ranked.ranked_by, records, strict=True
+        ):
             rows, found, span = [entry], [record], record.span
             if span is not None:
                 before = moments.setdefault(record.video_id, [])
@@ -250,6 +305,7 @@ class PartSearch:
                     columns=record.columns,
                     part=str(snapshot.part),
                     start=record.start,
+                    normalised=None if query.normalise is None else float(value),
                 )
             )
             if len(hits) == query.k:
@@ -306,6 +362,13 @@ class PartSearch:
             return ()
         clips = _clips_of(snapshot, rows, records)
         return word_matches(query.tokens.tokens, query.pieces, clips)
+
+
+def _num_answers(snapshot: Snapshot, allowed: Bool[np.ndarray, " entry"]) -> int:
+    rows = snapshot.sentence_of_entry[allowed]
+    has_sentence = rows >= 0
+    num_sentences = np.count_nonzero(np.bincount(rows[has_sentence]))
+    return int(num_sentences + np.count_nonzero(~has_sentence))
 
 
 def _clips_of(

@@ -30,6 +30,7 @@ def print_answer(answer: Answer, query: str, *, as_json: bool) -> None:
                 "seconds": answer.seconds,
                 "num_searched": answer.num_searched,
                 "exact": answer.exact,
+                "none_probability": answer.none_probability,
             }
         )
         return
@@ -42,7 +43,9 @@ def print_answer(answer: Answer, query: str, *, as_json: bool) -> None:
             f"[dim]{escape(_short(hit.path))}[/]{gone}",
             *[_best_words(hit.matches)] * bool(hit.matches),
         ]
-        results.print(f"{hit.rank:>3}  {hit.score:.4f}  {escape(hit.text) or '(no sentence)'}")
+        word = f"  [dim]{hit.likelihood}[/]" if hit.likelihood else ""
+        text = escape(hit.text) or "(no sentence)"
+        results.print(f"{hit.rank:>3}  {hit.score:.4f}  {text}{word}")
         results.print("\n".join(f"{'':13}{line}" for line in lines))
     certainty = "certainly the best" if answer.exact else "the best of the candidates"
     results.print(
@@ -55,17 +58,27 @@ def print_sentences(hits: Sequence[SentenceHit], video: str, *, as_json: bool) -
     """Prints sentences that a video may mean."""
     if as_json:
         named = [
-            {"rank": hit.rank, "text": hit.text, "score": hit.score, "video_ids": hit.video_ids}
+            {
+                "rank": hit.rank,
+                "text": hit.text,
+                "score": hit.score,
+                "normalised": hit.normalised,
+                "probability": hit.probability,
+                "video_ids": hit.video_ids,
+            }
             for hit in hits
         ]
         print_json({"video": video, "sentences": named})
         return
-    table = Table("rank", "score", "sentence", "videos", title=escape(video), title_justify="left")
+    has_words = any(hit.likelihood for hit in hits)
+    columns = ("rank", "score", *["match"] * has_words, "sentence", "videos")
+    table = Table(*columns, title=escape(video), title_justify="left")
     for hit in hits:
         shown = ", ".join(hit.video_ids[:VIDEOS_SHOWN])
         more = ", ..." if len(hit.video_ids) > VIDEOS_SHOWN else ""
-        cells = f"{hit.rank}", f"{hit.score:.4f}", escape(hit.text), escape(f"{shown}{more}")
-        table.add_row(*cells)
+        words = [hit.likelihood] * has_words
+        texts = escape(hit.text), escape(f"{shown}{more}")
+        table.add_row(f"{hit.rank}", f"{hit.score:.4f}", *words, *texts)
     results.print(table)
 
 
@@ -121,6 +134,8 @@ def hit_values(hit: Hit) -> dict[str, Any]:
         "end": end,
         "duration": hit.duration,
         "score": hit.score,
+        "normalised": hit.normalised,
+        "probability": hit.probability,
         "matches": [
             {
                 "word": match.word,

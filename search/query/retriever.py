@@ -17,10 +17,12 @@ from search.index.info import IndexInfo, info_of
 from search.index.part import open_parts
 from search.index.records import EntryRecord
 from search.query.alignments import explained
+from search.query.certainty import denial, with_probabilities
 from search.query.part_search import (
     MAX_VIDEO_IDS,
     Filters,
     FoundEntry,
+    FoundSentence,
     PartQuery,
     PartSearch,
 )
@@ -30,6 +32,9 @@ from search.results import Alignment, Answer, SentenceHit, Span
 from seds_core.console import warn
 from seds_core.errors import UsageError, first_names
 from seds_core.video_id import video_id_of
+from train.evaluation import Normalisation
+from train.evaluation.calibration import BEST_ANSWERS, MatchCalibration
+from train.evaluation.ranks import Direction
 
 MAX_HITS = 1000
 """That a query may ask for."""
@@ -81,19 +86,41 @@ class Retriever:
             self._model.videos().prepare()
 
     def search(
-        self, sentence: str, k: int = 10, *, filters: Filters | None = None, exact: bool = False
+        self,
+        sentence: str,
+        k: int = 10,
+        *,
+        filters: Filters | None = None,
+        exact: bool = False,
+        normalise: Normalisation | None = None,
     ) -> Answer:
         """Finds videos for a sentence, or moments of long recordings.
 
-        ``filters`` maps columns to values of which a video has one. Raises ``SentenceError`` for a
-        sentence that cannot be looked for, and ``UsageError`` for an unknown filter.
+        ``filters`` maps columns to values of which a video has one. With ``normalise``, videos that
+        score high with any sentence rank lower (:mod:`train.evaluation.hubness`). Raises
+        ``SentenceError`` for a sentence that cannot be looked for, and ``UsageError`` for an
+        unknown filter and an index that cannot be normalised.
         """
         encode = self._model.sentences()
         vocabulary = self._learned()
         began = time.perf_counter()
         found = encode(sentence, vocabulary)
-        query = PartQuery(found.tokens, k, filters or {}, exact, found.pieces)
-        return self._answer(query, began, found.warnings)
+        _check_count(k)
+        # Probabilities need the best answers, however few are asked for.
+        query = PartQuery(
+            found.tokens, max(k, BEST_ANSWERS), filters or {}, exact, found.pieces,
+            normalise=normalise,
+        )  # fmt: skip
+        answer, num_answers = self._answer(query, began, found.warnings)
+        calibration = self._calibration("text_to_video", normalise)
+        hits, none_probability = with_probabilities(answer.hits, calibration, num_answers)
+        return replace(
+            answer,
+            hits=tuple(hits[:k]),
+            none_probability=none_probability,
+            warnings=(*answer.warnings, *denial(none_probability)),
+            seconds=time.perf_counter() - began,
+        )
 
     def like(
         self,
@@ -113,7 +140,7 @@ class Retriever:
         entry = self._meant(video_id, span)
         without = (entry.record.video_id, entry.record.span)
         query = PartQuery(entry.tokens, k, filters or {}, exact, without=without)
-        return self._answer(query, began)
+        return self._answer(query, began)[0]
 
     def by_video(
         self,
@@ -140,7 +167,7 @@ class Retriever:
                 f"{windows.length:g} s: take the part that shows one of them"
             )
         query = PartQuery(found.tokens, k, filters or {}, exact)
-        return self._answer(query, began, warnings)
+        return self._answer(query, began, warnings)[0]
 
     def sentences(
         self,
@@ -149,11 +176,13 @@ class Retriever:
         *,
         trim: Span | None = None,
         exact: bool = False,
+        normalise: Normalisation | None = None,
     ) -> list[SentenceHit]:
         """Finds sentences of the index for a video: a file by its path, one of the index by its id.
 
-        Of a recording in windows, ``trim`` says which moment is meant. Raises like
-        :meth:`by_video` and :meth:`like`.
+        Of a recording in windows, ``trim`` says which moment is meant. With ``normalise``,
+        sentences that score high with any video rank lower. Raises like :meth:`by_video`,
+        :meth:`like` and :meth:`search`.
         """
         _check_count(k)
         if isinstance(video, Path):
@@ -162,18 +191,28 @@ class Retriever:
             _warn(found.warnings)
         else:
             tokens = self._meant(video, trim).tokens
-        scores: dict[str, float] = {}
+        best: dict[str, FoundSentence] = {}
         ids: dict[str, list[str]] = {}
         for part in self._parts:
-            for hit in part.sentences(tokens, k, exact=exact):
+            for hit in part.sentences(
+                tokens, max(k, BEST_ANSWERS), exact=exact, normalise=normalise
+            ):
                 # Parts may share a sentence; by another device its score may differ in a last bit.
-                scores[hit.text] = max(hit.score, scores.get(hit.text, -2.0))
+                known = best.setdefault(hit.text, hit)
+                best[hit.text] = max(known, hit, key=lambda one: one.score)
                 ids.setdefault(hit.text, []).extend(hit.video_ids)
-        best = sorted(scores, key=lambda text: (-scores[text], text))[:k]
-        return [
-            SentenceHit(rank, text, scores[text], tuple(dict.fromkeys(ids[text]))[:MAX_VIDEO_IDS])
-            for rank, text in enumerate(best, 1)
-        ]
+        hits = [
+            SentenceHit(
+                0, hit.text, hit.score, tuple(dict.fromkeys(ids[hit.text]))[:MAX_VIDEO_IDS],
+                hit.normalised,
+            )
+            for hit in best.values()
+        ]  # fmt: skip
+        hits.sort(key=lambda hit: (-hit.ranked_by, hit.text))
+        calibration = self._calibration("video_to_text", normalise)
+        num_sentences = sum(part.num_sentences() for part in self._parts)
+        told, _ = with_probabilities(hits, calibration, num_sentences)
+        return [replace(hit, rank=rank) for rank, hit in enumerate(told[:k], 1)]
 
     def explain(
         self, video_id: str, sentence: str, *, span: Span | None = None
@@ -216,22 +255,31 @@ class Retriever:
         for part in self._parts:
             part.part.close()
 
-    def _answer(self, query: PartQuery, began: float, warnings: Sequence[str] = ()) -> Answer:
-        """Asks all parts and merges what they found."""
+    def _calibration(
+        self, direction: Direction, normalise: Normalisation | None
+    ) -> MatchCalibration | None:
+        # Parts of one model were fitted to the same data.
+        return self._parts[0].calibrations().get(direction, {}).get(normalise)
+
+    def _answer(
+        self, query: PartQuery, began: float, warnings: Sequence[str] = ()
+    ) -> tuple[Answer, int]:
+        """Asks all parts and merges what they found; also returns how many answers there were."""
         _check_count(query.k)
         found = [part.search(query) for part in self._parts]
         unknown = frozenset.intersection(*(part.unknown_filters for part in found))
         if unknown:
             raise UsageError(self._unknown_filter(*min(unknown)))
         hits = [hit for part in found for hit in part.hits]
-        hits.sort(key=lambda hit: (-hit.score, hit.video_id, hit.span or (0.0, 0.0), hit.part))
-        return Answer(
+        hits.sort(key=lambda hit: (-hit.ranked_by, hit.video_id, hit.span or (0.0, 0.0), hit.part))
+        answer = Answer(
             hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits[: query.k], 1)),
             warnings=tuple(warnings),
             seconds=time.perf_counter() - began,
             num_searched=sum(part.num_searched for part in found),
             exact=all(part.is_exact for part in found),
         )
+        return answer, sum(part.num_answers for part in found)
 
     def _unknown_filter(self, column: str, value: str) -> str:
         known = self.filters()

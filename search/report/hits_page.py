@@ -81,11 +81,15 @@ def _card(hit: Hit) -> Markup:
     return element(
         "article",
         element("h3", f"{hit.rank}. ", written(hit.video_id)),
-        element("p", "Score ", element("span", f"{hit.score:.4f}", class_="score")),
+        element("p", "Score ", element("span", f"{hit.score:.4f}", class_="score"), _told(hit)),
         element("div", film, words, class_="beside") if film else words,
         id=f"hit-{hit.rank}",
         class_="card",
     )
+
+
+def _told(hit: Hit) -> str | None:
+    return f", {hit.likelihood} ({hit.probability:.0%})" if hit.probability is not None else None
 
 
 def _pictures(hit: Hit) -> tuple[Content, Content]:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import numpy as np
 from pydantic import BaseModel, Field
 
-from search.results import Alignment, Answer, Hit, SentenceHit, Span
+from search.results import Alignment, Answer, Hit, Likelihood, SentenceHit, Span
 from search.serve.media import is_there
 
 
@@ -34,6 +34,12 @@ class HitJson(BaseModel):
     span: SpanJson | None = Field(description="The matched moment; null for a whole video.")
     duration: float | None = Field(description="Seconds of the whole video, where known.")
     score: float
+    probability: float | None = Field(
+        default=None, description="That it is right, for a sentence; null where not known."
+    )
+    likelihood: Likelihood | None = Field(
+        default=None, description="The probability as a plain word."
+    )
     words: list[WordJson] = Field(description="Empty for queries that are videos.")
     columns: dict[str, str]
     media: str = Field(description="Where the video is played from.")
@@ -48,6 +54,9 @@ class AnswerJson(BaseModel):
     seconds: float
     num_searched: int = Field(description="Videos and windows that passed the filters.")
     exact: bool = Field(description="Whether these are certainly the best of all.")
+    none_probability: float | None = Field(
+        default=None, description="That no video searched is right; null where not known."
+    )
 
 
 class SentenceJson(BaseModel):
@@ -56,6 +65,9 @@ class SentenceJson(BaseModel):
     rank: int
     text: str
     score: float
+    probability: float | None = Field(
+        default=None, description="That it is right; null where not known."
+    )
     video_ids: list[str]
 
 
@@ -131,6 +143,7 @@ def answer_json(answer: Answer) -> AnswerJson:
         seconds=answer.seconds,
         num_searched=answer.num_searched,
         exact=answer.exact,
+        none_probability=answer.none_probability,
     )
 
 
@@ -142,6 +155,8 @@ def _hit(hit: Hit) -> HitJson:
         span=None if hit.span is None else _span(hit.span),
         duration=hit.duration,
         score=hit.score,
+        probability=hit.probability,
+        likelihood=hit.likelihood,
         words=[
             WordJson(word=match.word, span=_span(match.span), similarity=match.similarity)
             for match in hit.matches
@@ -161,7 +176,13 @@ def sentences_json(hits: Iterable[SentenceHit]) -> SentencesJson:
     """Converts sentences."""
     return SentencesJson(
         sentences=[
-            SentenceJson(rank=h.rank, text=h.text, score=h.score, video_ids=list(h.video_ids))
+            SentenceJson(
+                rank=h.rank,
+                text=h.text,
+                score=h.score,
+                probability=h.probability,
+                video_ids=list(h.video_ids),
+            )
             for h in hits
         ]
     )

@@ -69,6 +69,7 @@ function facts(hit) {
   const list = make("dl", { className: "facts" });
   const add = (name, value) =>
     list.append(make("div", {}, make("dt", {}, name), make("dd", {}, value)));
+  if (hit.likelihood) add("match", hit.likelihood);
   add("score", hit.score.toFixed(3));
   if (hit.duration) add("length", `${seconds(hit.duration)} s`);
   for (const [name, value] of columns) add(name, value);
