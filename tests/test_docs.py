@@ -33,11 +33,14 @@ def demo(tmp_path_factory):
     demo = folder / "demo"
     (demo / "corpus").mkdir(parents=True)
     sentences = ["my mother writes a letter", "I read a letter", "my mother sees a school"]
-    videos = {f"signer004_sentence{n:04}_take0": 20 + n for n in (28, 22, 33)}
+    videos = {
+        f"signer{signer:03}_sentence{n:04}_take0": 20 + n for signer in (0, 4) for n in (28, 22, 33)
+    }
     lines = ["video_id,split,text,signer,path"]
     lines += [
-        f"{video},test,{text},signer4,videos/{video}.mp4"
-        for video, text in zip(videos, sentences, strict=True)
+        f"{video},{'test' if 'signer004' in video else 'train'},{text},signer{video[8]},"
+        f"videos/{video}.mp4"
+        for video, text in zip(videos, sentences * 2, strict=True)
     ]
     index = demo / "corpus" / "index.csv"
     index.write_text("\n".join(lines) + "\n")

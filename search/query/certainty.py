@@ -12,8 +12,7 @@ from train.evaluation.calibration import BEST_ANSWERS, DENIED_AT, MatchCalibrati
 AnyHit = TypeVar("AnyHit", Hit, SentenceHit)
 
 NOTHING_FITS = (
-    "nothing like it seems to be here: by what the model's validation split scored, none of these "
-    "is right with a probability of {:.0%}"
+    "nothing like it seems to be here: right answers score higher on the model's validation split"
 )
 
 
@@ -49,4 +48,4 @@ def denial(none_probability: float | None) -> list[str]:
     """Returns the sentence for users where nothing fits, and none otherwise."""
     if none_probability is None or none_probability < DENIED_AT:
         return []
-    return [NOTHING_FITS.format(none_probability)]
+    return [NOTHING_FITS]

@@ -23,8 +23,11 @@ OPTIONS = {
     "info": ["INDEX", "--json"],
     "verify": ["INDEX", "--json"],
     "compact": ["INDEX", "--json"],
-    "query": ["ASKED", *ASKING, "--filter", "--exact", "--html", "--json", "--device", "--run"],
-    "sentences": ["INDEX", *ASKING, "--exact", "--json", "--device", "--run"],
+    "query": [
+        "ASKED", *ASKING, "--filter", "--exact", "--normalise", "--html", "--json", "--device",
+        "--run",
+    ],
+    "sentences": ["INDEX", *ASKING, "--exact", "--normalise", "--json", "--device", "--run"],
     "explain": [
         "INDEX", "VIDEO", "SENTENCE", "--start", "--end", "--html", "--json", "--device", "--run",
     ],

@@ -1,13 +1,14 @@
 """Exact search returns, bit for bit, what scoring every entry does: near-ties, padding, any tau."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from search.engine.compression import Projection, compress
-from search.engine.exact import Searched, all_scores, exhaustive, pruned, upper_bounds
+from search.engine.exact import Rescaling, Searched, all_scores, exhaustive, pruned, upper_bounds
 from search.engine.ragged_tokens import QueryTokens, RaggedTokens
 from search.engine.scores import Query, pair_score, score_error
 from train.model.fine_grained_similarity import retrieval_score
@@ -100,6 +101,27 @@ def test_pruning_changes_nothing(rng, kind, padding):
             order = np.argsort(-alone, kind="stable")[:k]
             np.testing.assert_array_equal(right[0], entries[order])
             np.testing.assert_array_equal(right[1], alone[order])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_affine_maps_of_the_entries_leave_search_exact(rng, kind):
+    plain = searched(rows_of(adversarial(rng, kind)), 4)
+    count = len(plain.rows)
+    # Few values, so that many entries are tied after their maps too.
+    slope, offset = rng.choice([0.5, 1.0, 8.0], count), rng.choice([-0.5, 0.0, 0.5], count)
+    found = replace(plain, rescaling=Rescaling(slope, offset))
+    entries = np.flatnonzero(rng.random(count) < 0.8)
+    for k in (1, 3, len(entries)):
+        query = query_of(rng, SimilaritySettings(padding="masked"))
+        alone = np.array([pair_score(plain.rows, int(entry), query) for entry in entries])
+        order = np.argsort(-(slope[entries] * alone + offset[entries]), kind="stable")[:k]
+        likely = np.sort(rng.permutation(entries)[:k])
+        for ours in (
+            exhaustive(found, query, entries, k),
+            pruned(found, query, entries, k, likely=likely),
+        ):
+            np.testing.assert_array_equal(ours[0], entries[order])
+            np.testing.assert_array_equal(ours[1], alone[order])
 
 
 @pytest.mark.parametrize("padding", ["masked", "published"])

@@ -177,7 +177,7 @@ def test_what_is_wrong_with_a_video_costs_no_other(tmp_path):
 
 
 def test_what_was_committed_before_a_stop_is_not_encoded_again(tmp_path, monkeypatch):
-    run = small_run(tmp_path)
+    run, search = small_run(tmp_path), SearchSettings(query_bank=0)
     monkeypatch.setattr(adding, "COMMIT_ENTRIES", 2)
     encode, calls = TokenEncoder.videos, []
 
@@ -189,7 +189,7 @@ def test_what_was_committed_before_a_stop_is_not_encoded_again(tmp_path, monkeyp
 
     monkeypatch.setattr(TokenEncoder, "videos", stopped)
     with pytest.raises(KeyboardInterrupt):
-        build_index(tmp_path / "index", run=run, device="cpu", batch_size=3)
+        build_index(tmp_path / "index", run=run, device="cpu", batch_size=3, search=search)
     assert list(described(tmp_path / "index")) == VIDEOS[:6]
     monkeypatch.setattr(TokenEncoder, "videos", encode)
     result = build_index(tmp_path / "index", run=run, device="cpu")
