@@ -63,7 +63,7 @@ def test_the_bank_is_the_training_split_and_nothing_else(build):
     assert (len(bank.signs), len(bank.words)) == (6, 5)
     assert snapshot.num_live == 8
     entries = np.flatnonzero(snapshot.allowed({"split": ["train"]}))
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(entries.tolist()):
         np.testing.assert_allclose(
             bank.signs.of(number).astype(float), snapshot.signs.of(entry).astype(float), atol=2e-3
         )

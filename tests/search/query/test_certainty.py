@@ -150,7 +150,8 @@ def test_sentences_rank_without_hubs(load, tmp_path):
     slope, offset = snapshot.bank_statistics("words").map_of("spread")
     plain = {hit.text: hit.score for hit in load(path).sentences("v1", 5)}
     found = load(path).sentences("v1", 5, normalise="spread")
-    expected = {text: slope[n] * plain[text] + offset[n] for n, text in enumerate(SENTENCES)}
+    rows = {text: SENTENCES.index(text) for text in plain}
+    expected = {text: slope[n] * plain[text] + offset[n] for text, n in rows.items()}
     in_order = sorted(plain, key=lambda text: -expected[text])
     assert [hit.text for hit in found] == in_order
     assert [hit.rank for hit in found] == [*range(1, len(plain) + 1)]
