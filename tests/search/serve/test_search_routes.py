@@ -63,7 +63,8 @@ def test_ids_may_hold_anything(client):
 def test_sentences_of_a_video_best_first(client):
     found = client.get("/api/sentences?id=third").json()["sentences"]
     assert found[0] == {
-        "rank": 1, "text": "the child buys a book", "score": 1.0, "video_ids": ["third"],
+        "rank": 1, "text": "the child buys a book", "score": 1.0, "probability": None,
+        "video_ids": ["third"],
     }  # fmt: skip
 
 
