@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from extract.run.engine import ClusterShare, Lost, Slot, Work, do_work
+from seds_core.console import messages
 from seds_core.errors import UnavailableError
 
 try:
@@ -23,6 +24,7 @@ except ModuleNotFoundError as error:
         'pip install -e ".[ray]"'
     ) from error
 
+from ray._private import worker as ray_worker
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
 # What an actor waits for an event before it answers that there was none.
@@ -89,12 +91,12 @@ class RayEngine:
         decoders = max(1, int(cpus) - 1) if decode_workers else 0
         self.slots = [Slot("cuda" if gpus else "cpu", decoders)] * num_workers
         self._work = ray.put(work)
-        actors: Any = ray.remote(_Worker)
-        self._actors = actors.options(
+        # Ray keeps the order of calls only where one thread answers them.
+        as_actors: Any = ray.remote(
             num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0,
-            # Ray keeps the order of calls only where one thread answers them.
             concurrency_groups={"told": 1, "heard": 1},
         )  # fmt: skip
+        self._actors = as_actors(_Worker)
         self._handles: dict[int, Any] = {}
         # What each actor has been asked for: its next events.
         self._asked: dict[Any, int] = {}
@@ -166,6 +168,13 @@ def _asked_for_events(handle: Any) -> Any:  # noqa: ANN401
 
 
 def _join(address: str) -> None:
+    def tell(data: dict[str, Any], *, ignore_prefix: bool) -> None:
+        del ignore_prefix
+        messages.print("\n".join(data["lines"]), markup=False)
+
+    # Ray prints what its daemons have to say on standard output, where programs read the events of
+    # --json, and has no option for that.
+    ray_worker.print_to_stdstream = tell
     try:
         ray.init(
             address=address,
