@@ -8,6 +8,7 @@ while the others work; so a cluster that grows is used as soon as it has grown.
 import logging
 import sys
 import threading
+from collections import deque
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any
@@ -29,6 +30,8 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
 # What an actor waits for an event before it answers that there was none.
 _LONGEST_POLL = 5.0
+
+_LONGEST_REASON = 500
 
 # Events in one answer.
 _MAX_EVENTS = 100
@@ -100,8 +103,10 @@ class RayEngine:
         self._handles: dict[int, Any] = {}
         # What each actor has been asked for: its next events.
         self._asked: dict[Any, int] = {}
+        # Actors whose connection was cut.
+        self._cut: set[int] = set()
         # Events that have come and were not given yet.
-        self._events: list[tuple[int, Any]] = []
+        self._events: deque[tuple[int, Any]] = deque()
 
     def __enter__(self) -> "RayEngine":
         return self
@@ -132,7 +137,7 @@ class RayEngine:
             for answer in ready:
                 self._take(answer, self._asked.pop(answer))
         while self._events:
-            number, event = self._events.pop(0)
+            number, event = self._events.popleft()
             if number in self._handles:
                 if isinstance(event, Lost):
                     self.kill(number)
@@ -147,24 +152,35 @@ class RayEngine:
 
     def _take(self, answer: Any, number: int) -> None:  # noqa: ANN401
         try:
-            self._events += [(number, event) for event in ray.get(answer)]
+            events = ray.get(answer)
         except ActorUnavailableError:
-            # The connection was cut; the actor may be there still, but not what it said last.
-            self._events.append((number, Lost("the connection to it was cut", is_preempted=True)))
+            # The next answer tells whether it has died, and of what.
+            self._cut.add(number)
+            self._asked[_asked_for_events(self._handles[number])] = number
             return
         except ActorDiedError as error:
-            is_preempted = error.preempted or "node" in str(error).lower()
-            reason = " ".join(str(error).split())[:300]
-            self._events.append((number, Lost(reason, is_preempted=is_preempted)))
-            return
+            reason = _sentence(error)
+            is_preempted = error.preempted or "its node has died" in reason
+            events = [Lost(reason, is_preempted=is_preempted)]
         except RayError as error:
-            self._events.append((number, Lost(" ".join(str(error).split())[:300])))
-            return
-        self._asked[_asked_for_events(self._handles[number])] = number
+            events = [Lost(_sentence(error))]
+        else:
+            if number in self._cut:
+                # It lives, but what it said when the connection was cut is lost.
+                events = [Lost("the connection to it was cut for a while", is_preempted=True)]
+            else:
+                self._asked[_asked_for_events(self._handles[number])] = number
+        self._events.extend((number, event) for event in events)
 
 
 def _asked_for_events(handle: Any) -> Any:  # noqa: ANN401
     return handle.events.options(concurrency_group="heard").remote()
+
+
+def _sentence(error: RayError) -> str:
+    # The lines that are set in are numbers of Ray's.
+    lines = [line for line in str(error).splitlines() if not line.startswith("\t")]
+    return " ".join(" ".join(lines).split())[:_LONGEST_REASON]
 
 
 def _join(address: str) -> None:

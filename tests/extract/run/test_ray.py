@@ -61,6 +61,8 @@ def test_what_dies_costs_what_it_had_in_hand(cluster, corpus, whole, tmp_path, v
         cluster.remove_node(node, allow_graceful=False)
     assert run.wait(timeout=180) == 0
     [lost] = events(log, "worker_lost")
+    # Only where its machine is there still can a video be to blame.
+    assert ("its node has died" in lost["reason"]) == (victim == "node")
     done = Counter(event["video_id"] for event in events(log, "finished"))
     assert sorted(done) == corpus.ids
     # What was written when its worker died, but not told, is done again: at most what it held.
