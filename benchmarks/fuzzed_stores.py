@@ -34,6 +34,7 @@ from reference.small_stores import small_data_set
 from reference.stores_made_before import made_before
 from seds_core.errors import UsageError
 from seds_core.store.commit import _checksum
+from seds_core.store.reader import StoreReader
 
 SECONDS = 120.0
 """That a command may take, on a machine that does other things too."""
@@ -152,7 +153,14 @@ class Fuzzing:
                 now = contents(Path(f"{kind}.zarr"))
             except UsageError:
                 continue
-            if known is not None and not now.items() <= known[kind].items():
+            if known is None:
+                continue
+            # The table of a store of an earlier version has no checksum, but its rows have.
+            is_covered = bool(StoreReader(Path(f"{kind}.zarr")).arrays.commit.files)
+            written = known[kind]
+            if is_covered and not now.items() <= written.items():
+                return kind
+            if any(v not in written or now[v][1] != written[v][1] for v in now):
                 return kind
         return None
 
