@@ -81,7 +81,8 @@ def sha256_prefix_in_name(file_name: str) -> str | None:
 
 def _download(url: str, target: Path) -> None:
     with (
-        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
+        # Addresses are constants of this project.
+        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,  # nosec B310
         target.open("wb") as file,
     ):
         length = response.headers.get("Content-Length")

@@ -91,7 +91,8 @@ def read_yaml(path: Path, missing: str) -> Any:  # noqa: ANN401 - whatever the Y
     """
     try:
         with path.open(encoding="utf-8") as file:
-            return yaml.load(file, Loader=_UniqueKeyLoader)
+            # It is a safe loader.
+            return yaml.load(file, Loader=_UniqueKeyLoader)  # nosec B506
     except FileNotFoundError:
         raise PipelineError(missing) from None
     # It is a ValueError too, which the last clause would call invalid YAML.

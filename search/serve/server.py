@@ -123,5 +123,5 @@ def _is_loopback(host: str) -> bool:
 
 
 def _url_host(host: str) -> str:
-    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)
+    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # nosec B104
     return f"[{shown}]" if ":" in shown else shown

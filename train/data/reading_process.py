@@ -131,7 +131,7 @@ def _answer_to(request: Any, read: Callable[[Any], Any]) -> Any:  # noqa: ANN401
         error.add_note(f"This happened in a process that reads data:\n{traceback.format_exc()}")
         try:
             # There and back: some errors can be written, but not made again from what was written.
-            pickle.loads(pickle.dumps(error))
+            pickle.loads(pickle.dumps(error))  # nosec B301
         except Exception:
             # Errors that cannot be sent are described by one that can.
             other = RuntimeError(f"{type(error).__name__}: {error}")

@@ -108,7 +108,8 @@ def start_process(work: Work, device: str) -> subprocess.Popen[bytes]:
     path = Path(work.log)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as log:
-        return subprocess.Popen(
+        # Our own commands, without a shell.
+        return subprocess.Popen(  # nosec B603
             work.command(device),
             # Nothing is written to it: it is closed when this process ends, even by a SIGKILL.
             stdin=subprocess.PIPE,
