@@ -1,5 +1,6 @@
 """Reads one section of one named pipeline of ``pipelines.yaml`` into a frozen settings model."""
 
+import reprlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -119,10 +120,16 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"There are: {', '.join(known)}." if known else ""
 
 
+# Values may hold each other again and again: written out in full, a small file fills the memory.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlevel = 2
+
+
 def _problem(item: Any, schema: type[Settings]) -> str:  # noqa: ANN401 - pydantic's error record
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] != "extra_forbidden":
-        return f"  {where}: {item['msg']} (found {item['input']!r})"
+        return f"  {where}: {item['msg']} (found {_SHORT.repr(item['input'])})"
     hint = _nearest(str(item["loc"][-1]), _keys_at(schema, item["loc"][:-1]))
     return f"  {where}: there is no such key. {hint}"
 
