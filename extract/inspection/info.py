@@ -41,7 +41,7 @@ def describe(store: StoreReader) -> dict[str, Any]:
         "weights": store.provenance.weights.recorded(),
         "settings": store.provenance.recorded_settings,
         "software": store.arrays.commit.software,
-        "failures": {video_id: f["reason"] for video_id, f in store.failures.items()},
+        "failures": {video_id: f.reason for video_id, f in store.failures.items()},
         "warning": store.provenance.warning,
     }
 

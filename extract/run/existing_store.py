@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from extract.videos.listing import ListedVideo
@@ -12,8 +11,7 @@ from seds_core.console import messages
 from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader, VideoEntry
-from seds_core.store.records import DamagedRecordError, read_finished
-from seds_core.store.staging import staging_folder
+from seds_core.store.staging import waiting_videos
 from seds_core.video_id import video_id_of
 
 
@@ -114,15 +112,11 @@ def has_everything(
 
 def staged_videos(store_at: StoreLocation, made: Provenance) -> set[str]:
     """Ids of finished videos, ``made`` alike, that wait beside the store; nothing is touched."""
-    waiting = set()
-    for record in (staging_folder(Path(store_at)) / "finished").glob("*.npz"):
-        try:
-            staged = read_finished(record)
-        except DamagedRecordError:
-            continue  # the run drops it
-        if made.accepts(staged.made):
-            waiting.add(staged.video.source.video_id)
-    return waiting
+    return {
+        staged.video.source.video_id
+        for staged in waiting_videos(store_at)
+        if made.accepts(staged.made)
+    }
 
 
 def fitted_to(store_at: StoreLocation, made: Provenance, *, mix_devices: bool) -> Provenance:

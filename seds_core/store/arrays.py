@@ -14,7 +14,7 @@ import zarr
 from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore
 
-from seds_core.store.commit import Commit, Failures, StoreRoot, new_root
+from seds_core.store.commit import Commit, StoreRoot, new_root
 from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
 from seds_core.store.layout import ArraySpec
 from seds_core.store.place import Place
@@ -29,7 +29,7 @@ OF_OTHERS = BloscCodec(cname="zstd", clevel=1, shuffle="shuffle")
 """Measured on RTMPose keypoints: 0.48 of their size, where lz4 leaves 0.59."""
 
 Columns = Mapping[str, Sequence[np.ndarray]]
-"""Array name -> arrays of consecutive entries, together as many in every array."""
+"""Array name -> arrays of consecutive entries, together as many in every array; or nothing."""
 
 
 class StoreArrays:
@@ -49,13 +49,7 @@ class StoreArrays:
     @classmethod
     def create(cls, place: Place, provenance: Provenance) -> "StoreArrays":
         """Makes an empty store, which is there only when it is complete."""
-        written: dict[str, Any] = {}
-        group = zarr.create_group(MemoryStore(written), zarr_format=3)
-        for part, specs in parts_of(provenance).items():
-            arrays = group.create_group(part)
-            for spec in specs:
-                _create_array(arrays, spec)
-        metadata = {name: content.to_bytes() for name, content in written.items()}
+        metadata = _metadata(provenance)
         root = metadata.pop("zarr.json")
         # All but the root itself, which is where these checksums are written.
         files = {name: FileChecksum.of(content) for name, content in metadata.items()}
@@ -94,21 +88,26 @@ class StoreArrays:
             spec.name: self.read_rows(spec.name, rows.start, rows.stop) for spec in self.row_specs
         }
 
-    def read_video_column(self, name: str, stop: int) -> np.ndarray:
-        """The first ``stop`` entries of one column of the table of videos.
+    def read_column(self, part: Part, name: str, start: int, stop: int) -> np.ndarray:
+        """Entries ``start`` to ``stop`` of one column of the table of videos, or of failures.
 
         Raises :class:`DamagedStoreError` where the column is not what was written.
         """
         try:
-            values = self.files.column(name, stop)
+            values = self.files.column(part, name, start, stop)
         except DamagedShardError as error:
             raise DamagedStoreError(self.place.url, str(error)) from error
-        return self._entries("videos", name, 0, stop) if values is None else values
+        return self._entries(part, name, start, stop) if values is None else values
 
-    def append(self, rows: Columns, videos: Columns, failures: Failures) -> None:
-        """Adds rows and table entries and replaces the failures, all at once or not at all."""
+    def append(self, rows: Columns, videos: Columns, failures: Columns) -> None:
+        """Adds rows and entries of the tables, all at once or not at all.
+
+        In a store of an earlier version, ``failures`` are to be all that it has.
+        """
         # Rows and table entries beyond the committed ones count for nothing, so the order of files
         # does not matter until the root names their checksums.
+        if any(map(len, failures.get("video_id", ()))) and not self.files.has_failures:
+            self._add_failure_table()
         before = self.root.begin()
         software = before.software
         if (now := software_versions()) not in software:
@@ -118,10 +117,19 @@ class StoreArrays:
                 before,
                 num_rows=self._extend(replacements, "rows", rows, before.num_rows),
                 num_videos=self._extend(replacements, "videos", videos, before.num_videos),
-                failures=failures,
+                num_failures=self._extend(replacements, "failures", failures, before.num_failures),
+                failures={} if self.files.has_failures else before.failures,
                 software=software,
             )
             self.put(replacements, after)
+
+    def _add_failure_table(self) -> None:
+        before = self.root.begin()
+        with Replacements.of(self.place) as replacements:
+            for name, content in _metadata(self.provenance).items():
+                if name.startswith("failures/"):
+                    replacements.write(name, [content])
+            self.put(replacements, before)
 
     def put(self, replacements: Replacements, commit: Commit) -> None:
         """Puts files in place and commits; ``commit`` need not know their checksums."""
@@ -131,7 +139,7 @@ class StoreArrays:
 
     def _extend(self, replacements: Replacements, part: Part, columns: Columns, start: int) -> int:
         specs = self.files.specs[part]
-        stop = start + sum(map(len, columns[specs[0].name]))
+        stop = start + sum(map(len, columns.get(specs[0].name, ())))
         for spec in specs if stop > start else ():
             files = self.files.opened(part, spec.name)
             if files is None:
@@ -161,6 +169,17 @@ class StoreArrays:
                 raise DamagedShardError(f"{self.place.url}/{folder} is damaged: {error}") from error
         except DamagedShardError as error:
             raise DamagedStoreError(self.place.url, str(error)) from error
+
+
+def _metadata(provenance: Provenance) -> dict[str, bytes]:
+    """The metadata of an empty store: name -> content."""
+    written: dict[str, Any] = {}
+    group = zarr.create_group(MemoryStore(written), zarr_format=3)
+    for part, specs in parts_of(provenance).items():
+        arrays = group.create_group(part)
+        for spec in specs:
+            _create_array(arrays, spec)
+    return {name: content.to_bytes() for name, content in written.items()}
 
 
 def _create_array(group: zarr.Group, spec: ArraySpec) -> None:

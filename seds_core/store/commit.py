@@ -41,7 +41,10 @@ class Commit:
     num_videos: int = 0
     """Entries of the table of videos that count."""
     num_rows: int = 0
+    num_failures: int = 0
+    """Entries of the table of failures that count."""
     failures: Failures = field(default_factory=dict)
+    """Those of a store of an earlier version, which had no table of them."""
     software: list[dict[str, str]] = field(default_factory=list)
     """Versions that created the store and that extended it."""
     files: dict[str, FileChecksum] = field(default_factory=dict)
@@ -67,6 +70,7 @@ _Found = TypeVar("_Found")
 class _Committed(BaseModel):
     videos: _Count
     rows: _Count
+    failures: _Count = 0
 
 
 class _Failure(BaseModel):
@@ -255,6 +259,7 @@ def _commit_of(place: Place, attributes: dict[str, Any]) -> Commit:
         provenance,
         found.committed.videos,
         found.committed.rows,
+        found.committed.failures,
         {name: dict(failure) for name, failure in found.failures.items()},
         found.software,
         files,
@@ -294,7 +299,11 @@ def _with_commit(
     document: dict[str, Any], commit: Commit, others: dict[str, str] | None = None
 ) -> bytes:
     attributes = commit.provenance.to_attributes() | {
-        "committed": {"videos": commit.num_videos, "rows": commit.num_rows},
+        "committed": {
+            "videos": commit.num_videos,
+            "rows": commit.num_rows,
+            "failures": commit.num_failures,
+        },
         "software": commit.software,
         "failures": commit.failures,
         "files": {name: str(checksum) for name, checksum in sorted(commit.files.items())},

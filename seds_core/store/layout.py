@@ -98,8 +98,8 @@ _POSE_ROWS = (
 )  # fmt: skip
 
 
-def _column(name: str, dtype: str, unit: str, description: str) -> ArraySpec:
-    return ArraySpec(name, dtype, ("video",), (), unit, description, 4_096, 65_536)
+def _column(name: str, dtype: str, unit: str, description: str, axis: str = "video") -> ArraySpec:
+    return ArraySpec(name, dtype, (axis,), (), unit, description, 4_096, 65_536)
 
 
 VIDEO_ARRAYS = (
@@ -122,3 +122,12 @@ VIDEO_ARRAYS = (
 
 ENTRY_CHECKSUM = _column("entry_checksum", "uint32", "", "CRC-32C of the video's other columns")
 """Also below ``videos/``, except in stores of earlier versions."""
+
+FAILURE_ARRAYS = (
+    _column("video_id", "str", "", "name of the video in its data set", "failure"),
+    _column("path", "str", "", "where its source lay", "failure"),
+    _column("reason", "str", "", "why it has no rows; empty: it is no failure any longer", "failure"),
+    _column("attempt", "str", "", "tells this attempt from others at the video", "failure"),
+    _column("num_videos", "int64", "", "length of the table of videos then; a later entry of the video there ends the failure", "failure"),
+)  # fmt: skip
+"""The arrays below ``failures/``, except in stores of earlier versions without any."""

@@ -1,7 +1,9 @@
 """Opens a store, lists its videos, reads a video's rows."""
 
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import google_crc32c
@@ -9,11 +11,12 @@ import numpy as np
 
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.failures import FailureTable
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import Provenance
-from seds_core.store.records import VideoSource, rows_checksum
+from seds_core.store.records import FailedVideo, VideoSource, rows_checksum
 from seds_core.video_id import video_id_of
 
 
@@ -65,11 +68,29 @@ class VideoTable(Mapping[str, VideoEntry]):
     def __init__(self, arrays: StoreArrays) -> None:
         """Reads which videos are committed now; later ones stay unknown."""
         self._arrays: StoreArrays | None = arrays
-        commit = arrays.commit
-        self._num_entries, dropped = commit.num_videos, frozenset(commit.dropped)
-        self._columns: dict[str, np.ndarray] = {}
-        names = enumerate(self._column("video_id"))
-        self._indexes = {name: index for index, name in names if index not in dropped}
+        self._indexes: dict[str, int] = {}
+        # What was read at once, and the index of the first entry of each.
+        self._blocks: list[_Block] = []
+        self._starts: list[int] = []
+        self.num_entries = 0
+        """Entries of the table, with those that are superseded or dropped."""
+        self.look_again()
+
+    def look_again(self) -> list[str]:
+        """Adds what has been committed since; gives the videos that are new or anew."""
+        assert self._arrays is not None, "a table in another process is as it was"
+        commit = self._arrays.commit
+        if commit.num_videos == self.num_entries:
+            return []
+        block = _Block(self._arrays, self.num_entries, commit.num_videos)
+        dropped = frozenset(commit.dropped)
+        names = enumerate(block.column("video_id"), self.num_entries)
+        added = {name: index for index, name in names if index not in dropped}
+        self._indexes |= added
+        self._blocks.append(block)
+        self._starts.append(self.num_entries)
+        self.num_entries = commit.num_videos
+        return list(added)
 
     def __getitem__(self, video_id: str) -> VideoEntry:
         """The entry; raises ``KeyError`` for a video that is not in the store."""
@@ -82,7 +103,12 @@ class VideoTable(Mapping[str, VideoEntry]):
     def values_of(self, video_id: str, columns: Sequence[str]) -> list[Any]:
         """What some columns say of a video, as plain Python values."""
         index = self._indexes[video_id]
-        return [self._column(name).item(index) for name in columns]
+        block = self._blocks[bisect(self._starts, index) - 1]
+        return [block.column(name).item(index - block.start) for name in columns]
+
+    def place_of(self, video_id: str) -> int:
+        """The place of a video's entry in the table; -1 where it has none."""
+        return self._indexes.get(video_id, -1)
 
     def __contains__(self, video_id: object) -> bool:
         return video_id in self._indexes
@@ -93,11 +119,33 @@ class VideoTable(Mapping[str, VideoEntry]):
     def __len__(self) -> int:
         return len(self._indexes)
 
-    def _column(self, name: str) -> np.ndarray:
-        # Read when it is asked for first: what was committed never changes.
+    def current(self, name: str) -> np.ndarray:
+        """What a column says of the videos, in the order of the table."""
+        columns = [block.column(name) for block in self._blocks] or [np.empty(0)]
+        indexes = np.fromiter(self._indexes.values(), np.intp, len(self._indexes))
+        return np.concatenate(columns)[indexes]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process gets all columns and not the opened store.
+        for block in self._blocks:
+            for name in _ENTRY_COLUMNS:
+                block.column(name)
+        return vars(self) | {"_arrays": None}
+
+
+class _Block:
+    """A run of the table's entries; what was committed never changes, so it is read once."""
+
+    def __init__(self, arrays: StoreArrays, start: int, stop: int) -> None:
+        self.start, self._stop = start, stop
+        self._arrays: StoreArrays | None = arrays
+        self._columns: dict[str, np.ndarray] = {}
+
+    def column(self, name: str) -> np.ndarray:
+        """A column, read when it is asked for first."""
         if name not in self._columns:
             assert self._arrays is not None, "all columns are read before the store is left behind"
-            values = self._arrays.read_video_column(name, self._num_entries)
+            values = self._arrays.read_column("videos", name, self.start, self._stop)
             # Stores of earlier versions may hold names as a Mac writes them.
             if name == "video_id":
                 values[:] = list(map(video_id_of, values))
@@ -105,9 +153,6 @@ class VideoTable(Mapping[str, VideoEntry]):
         return self._columns[name]
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process gets all columns and not the opened store.
-        for name in _ENTRY_COLUMNS:
-            self._column(name)
         return vars(self) | {"_arrays": None}
 
 
@@ -138,7 +183,6 @@ class StoreReader:
             self._refuse_lost_files()
         self.videos = VideoTable(self.arrays)
         self.num_rows = self.arrays.root.known.num_rows
-        self.failures = self.arrays.root.known.failures
         if not even_damaged:
             self._refuse_lost_zeros()
 
@@ -157,10 +201,15 @@ class StoreReader:
         """What made the store."""
         return self.arrays.provenance
 
+    @cached_property
+    def failures(self) -> dict[str, FailedVideo]:
+        """Why videos are not in the store, by their ids."""
+        return FailureTable(self.arrays).current(self.videos.place_of)
+
     @property
     def num_superseded_rows(self) -> int:
         """Rows of earlier versions of videos whose source has changed since."""
-        return self.num_rows - sum(entry.num_rows for entry in self.videos.values())
+        return self.num_rows - int(self.videos.current("num_rows").sum())
 
     def entry(self, video_id: str) -> VideoEntry:
         """What the table says of a video.
@@ -168,7 +217,8 @@ class StoreReader:
         Raises :class:`VideoNotInStoreError` with the reason when the video is not in the store.
         """
         if video_id not in self.videos:
-            reason = self.failures.get(video_id, {}).get("reason", "it was never extracted")
+            failure = self.failures.get(video_id)
+            reason = failure.reason if failure else "it was never extracted"
             raise VideoNotInStoreError(f"{self.url} has no video '{video_id}': {reason}")
         return self.videos[video_id]
 

@@ -5,15 +5,14 @@ that it was working on.
 """
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
-from seds_core.files import whole_file, write_whole
 from seds_core.store.provenance import Provenance
 
 
@@ -91,23 +90,24 @@ class StagedVideo:
     """Digest of what made the rows; empty in records of earlier versions, which did not say."""
 
 
-def write_finished(path: Path, video: FinishedVideo, provenance: Provenance) -> None:
-    """Writes a record durably; ``path`` exists afterwards with all of it, or not at all."""
+def finished_record(video: FinishedVideo, provenance: Provenance) -> bytes:
+    """The content of a file that keeps a finished video."""
     header = {
         "source": asdict(video.source),
         "made": provenance.digest(),
         "rows_checksum": video.checksum,
     }
-    with whole_file(path) as file:
-        content = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    content = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with io.BytesIO() as file:
         np.savez(file, __header__=content, **video.rows)  # type: ignore[arg-type]
+        return file.getvalue()
 
 
-def read_finished(path: Path) -> StagedVideo:
-    """Reads what :func:`write_finished` wrote; raises :class:`DamagedRecordError` for anything
+def read_finished(content: bytes) -> StagedVideo:
+    """From what :func:`finished_record` gave; raises :class:`DamagedRecordError` for anything
     else."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             rows = {name: arrays[name] for name in arrays.files}
         if "__source__" in rows:
             # An earlier version did not say what made the rows, and gave them no checksum.
@@ -122,15 +122,15 @@ def read_finished(path: Path) -> StagedVideo:
         raise DamagedRecordError(f"{type(error).__name__}: {error}") from error
 
 
-def write_failed(path: Path, failure: FailedVideo) -> None:
-    """Writes a record of a failure durably."""
-    write_whole(path, json.dumps(asdict(failure)).encode())
+def failed_record(failure: FailedVideo) -> bytes:
+    """The content of a file that keeps a failure."""
+    return json.dumps(asdict(failure)).encode()
 
 
-def read_failed(path: Path) -> FailedVideo:
-    """Reads what :func:`write_failed` wrote; raises like :func:`read_finished`."""
+def read_failed(content: bytes) -> FailedVideo:
+    """From what :func:`failed_record` gave; raises like :func:`read_finished`."""
     try:
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(content)
         if not all(isinstance(value, str) for value in fields.values()):
             raise ValueError("not all of its values are texts")
         return FailedVideo(**fields)

@@ -7,14 +7,14 @@ changes with one commit: a process may be killed at any moment.
 
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
-from seds_core.store.commit import Failures
+from seds_core.store.failures import failure_columns
 from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec
 from seds_core.store.place import DiskPlace, StoreLocation, place_of
@@ -78,7 +78,7 @@ def changed_entries(arrays: StoreArrays) -> list[int]:
         return []
     count = arrays.files.count("videos")
     names = [spec.name for spec in (*VIDEO_ARRAYS, ENTRY_CHECKSUM)]
-    columns = {name: arrays.read_video_column(name, count).tolist() for name in names}
+    columns = {name: arrays.read_column("videos", name, 0, count).tolist() for name in names}
     written = zip(columns[ENTRY_CHECKSUM.name], entry_checksums(columns), strict=True)
     changed = {index for index, (before, now) in enumerate(written) if before != now}
     return sorted(changed - set(arrays.commit.dropped))
@@ -95,7 +95,7 @@ class Damage:
     """Damaged files, and what is wrong with each."""
     indexes: tuple[int, ...]
     """Of the table's entries to drop."""
-    failures: Failures
+    failures: dict[str, FailedVideo]
     """Of the videos to drop, as far as their names are known."""
     num_unlisted: int
     """Sound files that an earlier version has written without a checksum."""
@@ -120,7 +120,7 @@ def repair_store(location: StoreLocation, *, watch: Watch = iter) -> Damage:
     """
     place = place_of(location)
     StoreArrays(place)  # before a folder is made beside what is no store
-    with Staging(Path(place.url)).alone(), tempfile.TemporaryDirectory() as folder:
+    with Staging(location, alone=True), tempfile.TemporaryDirectory() as folder:
         arrays = StoreArrays(place)
         repair = _Repair(arrays, Path(folder), watch)
         repair.carry_out()
@@ -143,7 +143,7 @@ class _Repair:
         bad |= self._table.superseded_by(bad)
         # Videos whose names are certain are recorded as failures, so that the next run does them.
         paths = {n: self._table.columns["path"][p] for n, p in self._table.named(bad).items()}
-        failures = {n: asdict(FailedVideo.now(n, path, _REASON)) for n, path in paths.items()}
+        failures = {name: FailedVideo.now(name, path, _REASON) for name, path in paths.items()}
         self._unlisted = [name for name in files_without_checksum(arrays) if name not in files]
         self.damage = Damage(files, tuple(sorted(bad)), failures, len(self._unlisted))
 
@@ -155,7 +155,6 @@ class _Repair:
         after = replace(
             before,
             dropped=tuple(sorted({*before.dropped, *self.damage.indexes})),
-            failures=before.failures | self.damage.failures,
             files=before.files | listed,
         )
         with Replacements.of(place) as replacements:
@@ -163,6 +162,8 @@ class _Repair:
                 replacements.write(name, self._whole_file(name))
             if after != before or self.damage.files:
                 self._arrays.put(replacements, after)
+        if failures := self.damage.failures.values():
+            self._arrays.append({}, {}, failure_columns(failures, before.num_videos))
 
     def _open_array(self, part: Part, spec: ArraySpec) -> None:
         """Makes an array readable as far as it goes, whatever its metadata have become."""

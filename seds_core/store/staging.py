@@ -1,270 +1,353 @@
 """Which process works on which video, and the finished videos that wait to be packed.
 
-A finished or failed video is a record: a file that is whole or absent, so that a process that is
-killed loses only the video that it was working on. Records wait beside a store ``NAME``, in the
-folder ``NAME.staging``::
+What is said of finished and failed videos waits beside a store ``NAME``, in ``NAME.staging``::
 
-    lock                  held for moments: to claim, to finish, to pack
-    alone                 held by an import, from its beginning to its end
-    writers/<writer>/     one folder a process; its file ``alive`` is locked as long as it lives
-        <key>             a claim: this process works on that video
-    finished/<number>-<key>.npz    finished videos, in the order of finishing
-    failed/<key>.json              failures of the present runs
-    quarantine/                    records that cannot be read, for the user to look at
+    lock                  held by one writer, to pack; not to claim and not to finish
+    alone                 whose import, repair or compaction keeps all others out
+    heartbeats            there where no locks tell whether a writer lives
+    writers/<writer>.json      the heartbeat of a writer, with what it is at
+    writers/<writer>.alive     locked as long as it lives, where there are locks
+    claims/<key>          which writer works on that video
+    finished/<key>.npz    a finished video; a later one replaces it
+    failed/<key>.json     why a video failed in the present runs
+    quarantine/           records that cannot be read, for the user to look at
 
-The operating system drops a dead process's locks, however it died, and then its claims are void.
-The last writer that leaves removes the folder where nothing waits in it.
+A finished video is always here or in the store, so that whoever has made a claim and then finds it
+in neither is the only one to work on it. A dead writer's claims are void; should it come back, a
+video is done twice and the later record counts. The last writer that leaves removes the folder
+where nothing waits in it.
 """
 
 import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from threading import RLock
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import PurePath
+from threading import Lock
+from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
 from rich.markup import escape
 
 from seds_core.console import warn
 from seds_core.errors import UsageError
+from seds_core.store.liveness import (
+    DEAD_SECONDS,
+    MARK,
+    Heart,
+    Heartbeats,
+    OsLocks,
+    heartbeat_name,
+    inside,
+    liveness_of,
+)
+from seds_core.store.place import (
+    Absent,
+    ChangedError,
+    DiskPlace,
+    Place,
+    Seen,
+    StoreLocation,
+    place_of,
+)
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import (
     DamagedRecordError,
     FailedVideo,
     FinishedVideo,
     StagedVideo,
+    failed_record,
+    finished_record,
     read_failed,
     read_finished,
     video_key,
-    write_failed,
-    write_finished,
 )
+from seds_core.store.writer_state import WriterSeen, WriterState
 
 
 class StoreInUseError(UsageError):
     """A store that another process is writing to in a way that lets no other join."""
 
-    def __init__(self, store_path: Path) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__(
-            f"{store_path}: another import or extraction is writing to this store. "
+            f"{url}: another import or extraction is writing to this store. "
             "Wait until it has ended, or give another --out."
         )
 
 
-_FINISHED = re.compile(r"(\d{9,})-([0-9a-f]{24})\.npz")
-"""Number in the order of finishing, and key of the video."""
+_FINISHED = re.compile(r"(?:(\d{9,})-)?([0-9a-f]{24})\.npz")
+"""Number in the order of finishing, in records of earlier versions, and key of the video."""
+
+_Record = TypeVar("_Record")
 
 
-def staging_folder(store_path: Path) -> Path:
+def staging_of(location: StoreLocation) -> Place:
     """Where a store's staging folder is, also for a store that is the working directory."""
-    path = Path(os.path.abspath(store_path))
-    return path.with_name(f"{path.name}.staging")
+    place = place_of(location)
+    url = os.path.abspath(place.path) if isinstance(place, DiskPlace) else place.url
+    return place.beside(f"{PurePath(url).name}.staging")
 
 
-def num_finished(store_path: Path) -> int:
+def num_finished(location: StoreLocation) -> int:
     """Finished videos that no process has packed yet."""
-    finished = staging_folder(store_path) / "finished"
-    names = os.listdir(finished) if finished.is_dir() else []
-    return sum(_FINISHED.fullmatch(name) is not None for name in names)
+    return len(Records(staging_of(location)).finished())
+
+
+def waiting_videos(location: StoreLocation) -> Iterator[StagedVideo]:
+    """Finished videos that no process has packed yet; nothing is touched."""
+    place = staging_of(location)
+    for record in Records(place).finished():
+        # What is damaged is dropped by the next run, and what is gone is packed.
+        with suppress(FileNotFoundError, DamagedRecordError):
+            yield read_finished(place.read(record.name))
+
+
+class WaitingRecord(NamedTuple):
+    """A file of a finished or failed video."""
+
+    name: str
+    seen: Seen
+
+    @property
+    def key(self) -> str:
+        """Key of its video."""
+        return PurePath(self.name).stem.rpartition("-")[2]
+
+
+class Records:
+    """The records in a staging folder. Writing them needs neither lock nor claim."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def finish(self, video: FinishedVideo, provenance: Provenance) -> None:
+        """Keeps a finished video, in place of what was said of it before."""
+        key = video_key(video.source.video_id)
+        self._place.write(f"finished/{key}.npz", finished_record(video, provenance))
+        self._place.remove([f"failed/{key}.json"])
+
+    def fail(self, failure: FailedVideo) -> None:
+        """Keeps a failure."""
+        key = video_key(failure.video_id)
+        self._place.write(f"failed/{key}.json", failed_record(failure))
+
+    def is_known(self, video_id: str) -> bool:
+        """Whether a video has finished or failed, and that waits to be packed."""
+        key = video_key(video_id)
+        return any(map(self._place.look, (f"finished/{key}.npz", f"failed/{key}.json")))
+
+    def known_keys(self) -> set[str]:
+        """Keys of all videos that have finished or failed and wait to be packed."""
+        return {PurePath(name).stem.rpartition("-")[2] for name, _ in self._names()}
+
+    def finished(self) -> list[WaitingRecord]:
+        """Files of the finished videos, by name."""
+        found = [WaitingRecord(*file) for file in self._place.names("finished/")]
+        return [record for record in found if _FINISHED.fullmatch(PurePath(record.name).name)]
+
+    def failed(self) -> list[WaitingRecord]:
+        """Files of the failures, by key."""
+        return [WaitingRecord(*file) for file in self._place.names("failed/")]
+
+    def read_finished(self, name: str) -> StagedVideo | None:
+        """A finished video; ``None`` for what is none, which is set aside, or gone."""
+        return self._read(name, read_finished)
+
+    def read_failed(self, name: str) -> FailedVideo | None:
+        """A failure; ``None`` like :meth:`read_finished`."""
+        return self._read(name, read_failed)
+
+    def set_foreign_aside(self) -> None:
+        """Moves what no version has written out of the way."""
+        for name, _ in self._place.names("finished/"):
+            if not _FINISHED.fullmatch(PurePath(name).name):
+                self.set_aside(name, "no record has such a name")
+
+    def set_aside(self, name: str, reason: str) -> None:
+        """Moves a record that nothing can be done with out of the way, and says so."""
+        aside = f"quarantine/{PurePath(name).name}"
+        if self._place.look(aside):
+            aside = f"quarantine/{uuid4().hex}-{PurePath(name).name}"
+        self._place.write(aside, self._place.read(name))
+        self._place.remove([name])
+        warn(
+            f"a damaged record of a finished or failed video is set aside as "
+            f"{escape(self._place.url)}/{aside}, and the video is done again ({escape(reason)})"
+        )
+
+    def drop(self, records: Iterable[WaitingRecord]) -> None:
+        """Removes records that are in the store now; one that has been replaced since stays."""
+        self._place.remove([r.name for r in records if self._place.look(r.name) == r.seen])
+
+    def _names(self) -> Iterator[tuple[str, Seen]]:
+        yield from self._place.names("finished/")
+        yield from self._place.names("failed/")
+
+    def _read(self, name: str, parse: Callable[[bytes], _Record]) -> _Record | None:
+        try:
+            return parse(self._place.read(name))
+        except FileNotFoundError:
+            return None
+        except DamagedRecordError as error:
+            self.set_aside(name, str(error))
+            return None
 
 
 class Staging:
-    """One process's view of a staging folder.
+    """One writer's view of a staging folder; it lives from its making to :meth:`close`."""
 
-    All but ``lock``, ``alone`` and the context manager must be called under the lock.
-    """
+    def __init__(
+        self,
+        location: StoreLocation,
+        tell: Callable[[], bytes] | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
+        """Announces this process as a writer, which tells the others ``tell()`` of itself.
 
-    def __init__(self, store_path: Path) -> None:
-        self._store_path = store_path
-        self._root = root = staging_folder(store_path)
-        self._writers = root / "writers"
-        self._finished = root / "finished"
-        self._failed = root / "failed"
-        self._quarantine = root / "quarantine"
-        self._of_threads = RLock()  # one file lock serves all threads of a process at once
-        self._lock = FileLock(root / "lock", thread_local=False)
-        self._alone = FileLock(root / "alone", thread_local=False)
-        # Its folder tells other processes what this one works on, as long as ``alive`` is locked.
-        self._own = self._writers / uuid4().hex
-        self._alive = FileLock(self._own / "alive", thread_local=False)
+        When it is to be ``alone``, other writers are refused until it closes. Raises
+        :class:`StoreInUseError` where another is alone in the store, or there at all when this one
+        is to be.
+        """
+        self.place = staging_of(location)
+        self.records = Records(self.place)
+        self._writer = uuid4().hex
+        self._of_threads = Lock()  # a lock of the operating system is that of all threads
+        self._heart = Heart(self.place, self._writer, tell or WriterState.of_this_process().to_json)
+        self._liveness = liveness_of(self.place, self._writer, self._heart)
+        # Keys of the videos that this process works on.
+        self._claimed: set[str] = set()
+        # Key -> another's claim and who made it, which a claim tells for good.
+        self._owners: dict[str, tuple[Seen, str]] = {}
+        with ExitStack() as opening:
+            opening.callback(self.place.remove, [heartbeat_name(self._writer)])
+            opening.callback(self._heart.stop)
+            # Where heartbeats tell, the lock is only a living writer's.
+            if goes_by_heartbeats := isinstance(self._liveness, Heartbeats):
+                self._heart.start()
+            with self.lock():  # so that no other process takes the folder for a dead writer's
+                other = self._alone()
+                is_refused = other and self._liveness.is_alive(other)
+                if is_refused or (alone and self._others()):
+                    raise StoreInUseError(place_of(location).url)
+                self._liveness.announce()
+                if not goes_by_heartbeats:
+                    self._heart.start()
+                if alone:
+                    self.place.write("alone", self._writer.encode())
+            opening.pop_all()
 
     def __enter__(self) -> "Staging":
-        """Announces this process as a writer."""
-        with self.lock():  # so that no other process takes the folder for a dead writer's
-            self._own.mkdir()
-            self._alive.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Withdraws this process and its claims."""
         with self.lock():
-            shutil.rmtree(self._own, ignore_errors=True)
-            self._alive.release()
+            self._heart.stop()
+            alone = ["alone"] if self._alone() == self._writer else []
+            claims = [f"claims/{key}" for key in self._claimed]
+            self.place.remove([*alone, *claims, heartbeat_name(self._writer)])
+            self._liveness.withdraw()
             self._remove_if_empty()
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keeps all other writers of the store out for a moment.
+    def lock(self, *, wait: bool = True) -> Iterator[bool]:
+        """Keeps all other writers out for a moment; without ``wait`` it may not, and says so."""
+        with self._of_threads, inside(self._liveness, wait=wait) as is_inside:
+            yield is_inside
 
-        Raises :class:`StoreInUseError` when another process is :meth:`alone` in it.
-        """
-        with self._of_threads:
-            self._acquire()
+    def claim(self, video_id: str) -> bool:
+        """Says that this process works on a video, unless another has said so."""
+        return self._claim(video_key(video_id), Absent())
+
+    def claims(self) -> dict[str, Seen]:
+        """Keys of the videos that any writer, even a dead one, has said to work on."""
+        return {PurePath(name).name: seen for name, seen in self.place.names("claims/")}
+
+    def take_over(self, video_id: str, claim: Seen) -> bool:
+        """Claims a video whose ``claim`` is a dead writer's."""
+        key = video_key(video_id)
+        if self._owners.get(key, (None, ""))[0] != claim:
             try:
-                if not self._alone.is_locked and _is_held(self._alone):
-                    raise StoreInUseError(self._store_path)
-                yield
-            finally:
-                self._lock.release()
-
-    def _acquire(self) -> None:
-        """Locks the folder, and makes it where the last writer has removed it."""
-        while True:
-            self._root.mkdir(parents=True, exist_ok=True)
-            # A lock on a deleted file counts for nothing: filelock then opens the path again, which
-            # fails where the folder is gone as well.
-            with suppress(FileNotFoundError):
-                self._lock.acquire()
-                break
-        for folder in (self._writers, self._finished, self._failed):
-            folder.mkdir(exist_ok=True)
-
-    def _remove_if_empty(self) -> None:
-        """Removes the folder where nothing waits in it and no other writer is at work."""
-        kept = [*self._finished.iterdir(), *self._failed.iterdir()]
-        if kept or self._quarantine.exists() or self._living_writers():
-            return
-        for folder in (self._writers, self._finished, self._failed):
-            folder.rmdir()
-        # The lock goes last: who waits for it finds out that its file is deleted. Where one of them
-        # has begun the folder anew meanwhile, it stays.
-        with suppress(OSError):
-            Path(self._alone.lock_file).unlink(missing_ok=True)
-            Path(self._lock.lock_file).unlink()
-            self._root.rmdir()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keeps all other writers of the store out for long: they are refused instead of waiting.
-
-        Raises :class:`StoreInUseError` when there is another already.
-        """
-        with self.lock():
-            if self._living_writers():
-                raise StoreInUseError(self._store_path)
-            self._alone.acquire()
-        try:
-            yield
-        finally:
-            with self.lock():
-                self._alone.release()
-                self._remove_if_empty()
-
-    def claim(self, video_id: str) -> None:
-        """Says that this process works on a video."""
-        (self._own / video_key(video_id)).touch()
+                self._owners[key] = claim, self._read_writer(f"claims/{key}")
+            except FileNotFoundError:
+                return False
+        owner = self._owners[key][1]
+        return not self._liveness.is_alive(owner) and self._claim(key, claim)
 
     def release(self, video_id: str) -> None:
         """Takes a claim back."""
-        (self._own / video_key(video_id)).unlink(missing_ok=True)
+        key = video_key(video_id)
+        self.place.remove([f"claims/{key}"])
+        self._claimed.discard(key)
 
-    def claimed_by_others(self) -> set[str]:
-        """Keys of the videos that other living processes work on."""
-        living = self._living_writers()
-        return {path.name for writer in living for path in writer.iterdir()} - {"alive"}
-
-    def _living_writers(self) -> list[Path]:
-        """Folders of the other processes; those of dead ones are removed."""
-        living = []
-        for writer in self._writers.iterdir():
-            if writer == self._own:
-                continue
-            if _is_held(FileLock(writer / "alive", thread_local=False)):
-                living.append(writer)
-            else:
-                shutil.rmtree(writer, ignore_errors=True)
-        return living
-
-    def add_finished(self, video: FinishedVideo, provenance: Provenance) -> None:
-        """Keeps a finished video, behind those that are waiting already."""
-        # The number keeps the order over processes: what finished last counts.
-        number = max((int(number) for number, _ in self._waiting()), default=-1) + 1
-        key = video_key(video.source.video_id)
-        write_finished(self._finished / f"{number:09d}-{key}.npz", video, provenance)
-        (self._failed / f"{key}.json").unlink(missing_ok=True)
-
-    def finished_keys(self) -> set[str]:
-        """Keys of the finished videos."""
-        return {key for _, key in self._waiting()}
-
-    def read_finished(self) -> Iterator[tuple[Path, StagedVideo]]:
-        """The finished videos and their files, in the order of finishing; no damaged ones."""
-        for path in _records(self._finished):
-            try:
-                if not _FINISHED.fullmatch(path.name):
-                    raise DamagedRecordError("no record has such a name")
-                yield path, read_finished(path)
-            except DamagedRecordError as error:
-                self.set_aside(path, str(error))
-
-    def add_failed(self, failure: FailedVideo) -> None:
-        """Keeps a failure."""
-        write_failed(self._failed / f"{video_key(failure.video_id)}.json", failure)
-
-    def failure_of(self, video_id: str) -> FailedVideo | None:
-        """Why a video has failed, when that is not in the store yet."""
+    def _claim(self, key: str, only_if: Seen | Absent) -> bool:
         try:
-            return read_failed(self._failed / f"{video_key(video_id)}.json")
-        except (FileNotFoundError, DamagedRecordError):
-            return None
-
-    def read_failed(self) -> Iterator[FailedVideo]:
-        """The failures, by key; no damaged ones."""
-        for path in _records(self._failed):
-            try:
-                yield read_failed(path)
-            except DamagedRecordError as error:
-                self.set_aside(path, str(error))
-
-    def set_aside(self, path: Path, reason: str) -> None:
-        """Moves a record that nothing can be done with out of the way, and says so."""
-        self._quarantine.mkdir(exist_ok=True)
-        aside = self._quarantine / path.name
-        if aside.exists():
-            aside = aside.with_name(f"{uuid4().hex}-{path.name}")
-        path.replace(aside)
-        warn(
-            f"a damaged record of a finished or failed video is set aside as {escape(str(aside))}, "
-            f"and the video is done again ({escape(reason)})"
-        )
-
-    def clear(self) -> None:
-        """Drops all finished and failed videos: they are in the store now, and on the disk."""
-        for folder in (self._finished, self._failed):
-            for path in folder.iterdir():
-                path.unlink()
-
-    def _waiting(self) -> Iterator[tuple[str, str]]:
-        """Number and key of each finished video."""
-        # Names only: there may be thousands, and every claim lists them anew.
-        for name in os.listdir(self._finished):
-            if found := _FINISHED.fullmatch(name):
-                yield found[1], found[2]
-
-
-def _records(folder: Path) -> list[Path]:
-    """All files but those that a process was writing when it died."""
-    return sorted(path for path in folder.iterdir() if path.suffix != ".partial")
-
-
-def _is_held(lock: FileLock) -> bool:
-    """Whether another process holds a lock."""
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+            self.place.write(f"claims/{key}", self._writer.encode(), only_if=only_if)
+        except ChangedError:
+            return False
+        self._claimed.add(key)
         return True
-    lock.release()
-    return False
+
+    def _read_writer(self, name: str) -> str:
+        return self.place.read(name).decode(errors="replace")
+
+    def _alone(self) -> str:
+        """The writer that is alone in the store, or was when it died."""
+        try:
+            return self._read_writer("alone")
+        except FileNotFoundError:
+            return ""
+
+    def _others(self) -> bool:
+        """Whether another writer lives."""
+        names = (PurePath(name) for name, _ in self.place.names("writers/"))
+        writers = {name.stem for name in names if len(name.parts) == 2}
+        return any(map(self._liveness.is_alive, writers - {self._writer}))
+
+    def _remove_if_empty(self) -> None:
+        """Removes the folder where nothing waits in it and no other writer is at work."""
+        kept = ("finished/", "failed/", "quarantine/")
+        names = [name for name, _ in self.place.names()]
+        # Looked at after the names: a writer that has come since keeps its heartbeat.
+        if any(name.startswith(kept) for name in names) or self._others():
+            return
+        self.place.remove([name for name in names if name not in ("lock", MARK)])
+        self._liveness.remove_folder()
+
+
+def read_writers(location: StoreLocation) -> list[WriterSeen]:
+    """The processes that write to a store, also those that have died since it was last quiet."""
+    place = staging_of(location)
+    locks = (
+        OsLocks(place.path, "") if isinstance(place, DiskPlace) and not place.look(MARK) else None
+    )
+    beats = [file for file in place.names("writers/") if PurePath(file[0]).suffix == ".json"]
+    now = _clock_of(place) if beats else 0.0
+    writers = []
+    for name, seen in beats:
+        try:
+            state = WriterState.parse(place.read(name))
+        except FileNotFoundError:  # it has just left
+            continue
+        age = max(now - seen.modified, 0.0)
+        is_alive = locks.is_alive(PurePath(name).stem) if locks else age <= DEAD_SECONDS
+        if state:
+            writers.append(WriterSeen(state, age, is_alive))
+    return writers
+
+
+def _clock_of(place: Place) -> float:
+    """What time it is where a staging folder lies; here, where nothing may be written there."""
+    name = f"clock-{uuid4().hex}"
+    try:
+        return place.write(name, b"").modified
+    except OSError:
+        return time.time()
+    finally:
+        with suppress(OSError):
+            place.remove([name])

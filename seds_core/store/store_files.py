@@ -9,11 +9,17 @@ import numpy as np
 
 from seds_core.store.commit import StoreRoot
 from seds_core.store.file_checksums import DamagedStoreError
-from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec, row_arrays
+from seds_core.store.layout import (
+    ENTRY_CHECKSUM,
+    FAILURE_ARRAYS,
+    VIDEO_ARRAYS,
+    ArraySpec,
+    row_arrays,
+)
 from seds_core.store.provenance import Provenance
 from seds_core.store.shard_files import DamagedShardError, ShardFiles
 
-Part = Literal["rows", "videos"]
+Part = Literal["rows", "videos", "failures"]
 
 
 class StoreFiles:
@@ -31,8 +37,16 @@ class StoreFiles:
     def each_spec(self) -> Iterator[tuple[Part, ArraySpec]]:
         """The arrays one by one, with the part that each belongs to."""
         for part, specs in self.specs.items():
+            # Stores of earlier versions get this part with their next failure.
+            if part == "failures" and not self.has_failures:
+                continue
             for spec in specs:
                 yield part, spec
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether there is a table of failures."""
+        return f"failures/{FAILURE_ARRAYS[0].name}/zarr.json" in self._root.known.files
 
     def opened(self, part: Part, name: str) -> ShardFiles | None:
         """The files of an array; ``None`` when only Zarr can read it.
@@ -58,7 +72,9 @@ class StoreFiles:
     def _zeros(self, files: ShardFiles, part: Part, name: str) -> Iterator[int]:
         # Zarr, with which earlier versions wrote, makes no file for a shard of zeros. In the table
         # only one column can be all zeros: the first row of a single video.
-        if part == "videos" and (name, self.count(part)) != ("first_row", 1):
+        if part == "failures" or (
+            part == "videos" and (name, self.count(part)) != ("first_row", 1)
+        ):
             return
         for number in files.numbers(0, self.count(part)):
             if files.name(number) not in self._root.known.files and not files.is_there(number):
@@ -85,7 +101,8 @@ class StoreFiles:
     def count(self, part: Part) -> int:
         """Committed entries of the arrays of a part."""
         known = self._root.known
-        return known.num_rows if part == "rows" else known.num_videos
+        counts = {"rows": known.num_rows, "videos": known.num_videos}
+        return counts.get(part, known.num_failures)
 
     def shards_of_zeros(self) -> Iterator[range]:
         """Rows in shards that have no file, as earlier versions left them."""
@@ -151,17 +168,18 @@ class StoreFiles:
         if damage := self._root.damage(name, thorough=True):
             raise DamagedStoreError(self._place.url, damage)
 
-    def column(self, name: str, stop: int) -> np.ndarray | None:
-        """The first ``stop`` entries of a column of the table; ``None`` if only Zarr can read it.
+    def column(self, part: Part, name: str, start: int, stop: int) -> np.ndarray | None:
+        """Some entries of a column of a table; ``None`` if only Zarr can read it.
 
         Raises :class:`DamagedStoreError` where it is not what was written.
         """
-        files = self.opened("videos", name)
+        files = self.opened(part, name)
         if files is None:
             return None
         # Read once, for the checksum and for the entries.
-        numbers = [number for number in files.numbers(0, stop) if number not in files.zeros]
-        return files.held({n: self._root.content(files.name(n)) for n in numbers}).read(0, stop)
+        numbers = [number for number in files.numbers(start, stop) if number not in files.zeros]
+        contents = {number: self._root.content(files.name(number)) for number in numbers}
+        return files.held(contents).read(start, stop)
 
 
 def resized(metadata: bytes, length: int | None) -> bytes:
@@ -180,4 +198,8 @@ def parts_of(provenance: Provenance) -> dict[Part, tuple[ArraySpec, ...]]:
         feature_dtype=provenance.feature_dtype,
         clip_frames=provenance.clip_frames,
     )
-    return {"rows": rows, "videos": (*VIDEO_ARRAYS, ENTRY_CHECKSUM)}
+    return {
+        "rows": rows,
+        "videos": (*VIDEO_ARRAYS, ENTRY_CHECKSUM),
+        "failures": FAILURE_ARRAYS,
+    }

@@ -93,9 +93,9 @@ def test_failures_cost_only_themselves_and_are_tried_again(run, source, tmp_path
     code, summary = run()
     assert (code, summary["finished"]) == (3, 4)
     failures = StoreReader(tmp_path / "pose.zarr").failures
-    assert "posix.system" in failures["hostile"]["reason"]
-    assert "no whole pickle" in failures["cut"]["reason"]
-    assert failures["hostile"]["path"] == str(hostile)
+    assert "posix.system" in failures["hostile"].reason
+    assert "no whole pickle" in failures["cut"].reason
+    assert failures["hostile"].path == str(hostile)
     assert {failure["video_id"] for failure in summary["failed"]} == {"cut", "hostile"}
     for name in ("hostile", "cut"):
         write_keypoints(source, name, 2)

@@ -19,9 +19,9 @@ from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError
 from seds_core.errors import UsageError
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FailedVideo, video_key
+from seds_core.store.records import FailedVideo
 from seds_core.store.staging import Staging
-from seds_core.store.writer import StoreWriter
+from seds_core.store.writer import RecordWriter, StoreWriter
 
 
 def test_every_video_is_extracted_once_and_in_order(run, corpus, tmp_path):
@@ -95,7 +95,7 @@ def test_a_broken_video_costs_only_itself_and_is_tried_again(run, corpus, tmp_pa
     [failure] = summary["failed"]
     assert failure["path"] == str(corpus.path("video2"))
     assert "empty" in failure["reason"]
-    assert StoreReader(tmp_path / "rgb.zarr").failures["video2"]["reason"] == failure["reason"]
+    assert StoreReader(tmp_path / "rgb.zarr").failures["video2"].reason == failure["reason"]
     assert run()[0] == 3
     corpus.path("video2").write_bytes(good)
     code, summary = run()
@@ -128,10 +128,26 @@ def test_a_changed_video_is_done_again_and_a_touched_one_is_not(run, corpus, tmp
     )
 
 
-def test_the_video_of_a_process_that_dies_meanwhile_is_taken_over(run, corpus, monkeypatch):
+def held_until(num_claims, folder, monkeypatch):
+    """Has another process hold a video until this one has tried to claim so many."""
+    other = Staging(folder / "rgb.zarr")
+    assert other.claim("video3")
+    claim, left = StoreWriter.claim, [num_claims]
+
+    def counted(writer):
+        left[0] -= 1
+        if left[0] == 0:
+            other.close()
+        return claim(writer)
+
+    monkeypatch.setattr(StoreWriter, "claim", counted)
+
+
+def test_the_video_of_a_process_that_leaves_meanwhile_is_taken_over(
+    run, corpus, tmp_path, monkeypatch
+):
     """Another process holds a video until everything else is done, and is gone then."""
-    held = [{video_key("video3")}] * len(corpus.ids)
-    monkeypatch.setattr(Staging, "claimed_by_others", lambda _: held.pop() if held else set())
+    held_until(len(corpus.ids), tmp_path, monkeypatch)
     code, summary = run()
     assert code == 0
     assert (summary["finished"], summary["in_other_hands"]) == (6, 0)
@@ -248,18 +264,18 @@ def test_a_store_that_records_less_goes_on_with_one_line(run, corpus, tmp_path):
     assert StoreReader(tmp_path / "rgb.zarr").provenance.device == ""
 
 
-def test_videos_that_others_hold_have_an_exit_code_of_their_own(run, monkeypatch):
-    monkeypatch.setattr(Staging, "claimed_by_others", lambda _: {video_key("video3")})
-    code, summary = run()
+def test_videos_that_others_hold_have_an_exit_code_of_their_own(run, tmp_path):
+    with Staging(tmp_path / "rgb.zarr") as other:
+        other.claim("video3")
+        code, summary = run()
     assert code == 4
     assert (summary["finished"], summary["in_other_hands"]) == (5, 1)
 
 
-def test_waiting_takes_over_what_another_process_leaves(run, monkeypatch):
+def test_waiting_takes_over_what_another_process_leaves(run, tmp_path, monkeypatch):
     """It holds a video until there has been nothing else to do for a while."""
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_LOOKS", 0.01)
-    held = [{video_key("video3")}] * 20
-    monkeypatch.setattr(Staging, "claimed_by_others", lambda _: held.pop() if held else set())
+    held_until(20, tmp_path, monkeypatch)
     code, summary = run(wait=True)
     assert code == 0
     assert (summary["finished"], summary["in_other_hands"]) == (6, 0)
@@ -267,12 +283,9 @@ def test_waiting_takes_over_what_another_process_leaves(run, monkeypatch):
 
 def test_a_dry_run_counts_what_waits_for_the_store(run, tmp_path):
     """Unless it was made otherwise, or is torn: the run would drop it."""
-    staging = Staging(tmp_path / "rgb.zarr")
-    with staging.lock():
-        staging.add_finished(finished("video3"), RGB)
-        staging.add_finished(
-            finished("video4"), replace(RGB, weights=replace(RGB.weights, sha256="other"))
-        )
+    other = replace(RGB, weights=replace(RGB.weights, sha256="other"))
+    RecordWriter(tmp_path / "rgb.zarr", RGB).finish(finished("video3"))
+    RecordWriter(tmp_path / "rgb.zarr", other).finish(finished("video4"))
     (tmp_path / "rgb.zarr.staging" / "finished" / "000000007-torn.npz").write_bytes(b"")
     code, summary = run(dry_run=True)
     assert code == 0
@@ -281,14 +294,13 @@ def test_a_dry_run_counts_what_waits_for_the_store(run, tmp_path):
 
 
 def test_a_failure_in_another_process_counts(run, corpus, monkeypatch):
-    """It fails at a video that this one then finds done."""
+    """It fails at a video while this one is on its way to it."""
     failure = FailedVideo.now("video3", str(corpus.path("video3")), "its decoder crashed")
     claim = StoreWriter.claim
 
-    def claim_after_the_other(self):
-        if not list(self._staging.read_failed()):
-            self._staging.add_failed(failure)
-        return claim(self)
+    def claim_after_the_other(writer):
+        writer.records().fail(failure)
+        return claim(writer)
 
     monkeypatch.setattr(StoreWriter, "claim", claim_after_the_other)
     code, summary = run()

@@ -9,10 +9,10 @@ from finished_videos import RGB, finished
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.bucket import BucketPlace
+from seds_core.store.packed_store import _entry_of, _video_columns
 from seds_core.store.place import Absent, ChangedError, place_of
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.writer import _entry_of, _video_columns
 
 
 @pytest.fixture

@@ -10,14 +10,8 @@ import pytest
 from finished_videos import RGB, finished, problems_of
 
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import (
-    FailedVideo,
-    read_failed,
-    read_finished,
-    write_failed,
-    write_finished,
-)
-from seds_core.store.writer import BulkWriter, StoreWriter
+from seds_core.store.records import FailedVideo
+from seds_core.store.writer import BulkWriter, RecordWriter, StoreWriter
 
 
 @pytest.fixture
@@ -48,16 +42,16 @@ def events(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["finished", "failed"])
 def test_a_record_is_on_the_disk_when_it_is_written(tmp_path, events, kind):
-    path = tmp_path / f"{kind}.record"
+    records = RecordWriter(tmp_path / "s.zarr", RGB)
     if kind == "finished":
-        write_finished(path, finished("a"), RGB)
-        assert read_finished(path).video.source == finished("a").source
+        records.finish(finished("a"))
     else:
-        failure = FailedVideo.now("a", "a.mp4", "empty")
-        write_failed(path, failure)
-        assert read_failed(path) == failure
-    unfinished = path.with_name(f"{path.name}.partial")
-    assert events == [("fsync", unfinished), ("replace", path), ("fsync", tmp_path)]
+        records.fail(FailedVideo.now("a", "a.mp4", "empty"))
+    [path] = (tmp_path / "s.zarr.staging" / kind).iterdir()
+    (synced, unfinished), *then = [event for event in events if event[0] != "unlink"]
+    assert synced == "fsync"
+    assert unfinished.name.startswith(path.name)
+    assert then == [("replace", path), ("fsync", path.parent)]
 
 
 def test_rows_table_and_commit_are_on_the_disk_before_staging_is_cleared(tmp_path, events):
@@ -120,7 +114,7 @@ def test_a_full_disk_says_which_file_it_was(tmp_path, monkeypatch):
         video = finished(writer.claim())
         with monkeypatch.context() as full_disk:
             full_disk.setattr(os, "fsync", full)
-            with pytest.raises(OSError, match=r"No space left.*s\.zarr\.staging/finished/0.*npz"):
+            with pytest.raises(OSError, match=r"No space left.*s\.zarr\.staging/finished/.*npz"):
                 writer.finish(video)
     assert not (tmp_path / "s.zarr.staging").exists()
 

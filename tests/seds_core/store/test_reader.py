@@ -66,13 +66,13 @@ def reads(monkeypatch):
     from seds_core.store.arrays import StoreArrays
 
     names = []
-    read = StoreArrays.read_video_column
+    read = StoreArrays.read_column
 
-    def counted(self, name, stop):
+    def counted(self, part, name, start, stop):
         names.append(name)
-        return read(self, name, stop)
+        return read(self, part, name, start, stop)
 
-    monkeypatch.setattr(StoreArrays, "read_video_column", counted)
+    monkeypatch.setattr(StoreArrays, "read_column", counted)
     return names
 
 

@@ -10,13 +10,13 @@ import pytest
 from finished_videos import RGB, finished, problems_of
 
 from reference.stores_made_before import made_before
-from seds_core.store import commit
+from seds_core.store.place import DiskPlace
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FailedVideo, video_key, write_failed, write_finished
+from seds_core.store.records import FailedVideo, finished_record, video_key
 from seds_core.store.repair import repair_store
-from seds_core.store.staging import Staging, num_finished, staging_folder
-from seds_core.store.writer import BulkWriter, StoreWriter
+from seds_core.store.staging import Staging, num_finished
+from seds_core.store.writer import BulkWriter, RecordWriter, StoreWriter
 
 OTHER = replace(RGB, weights=replace(RGB.weights, sha256="1" * 64))
 
@@ -28,10 +28,9 @@ def path(tmp_path):
 
 def stage(path, video_ids, provenance=RGB):
     """Leaves finished videos behind, as a process that was killed does."""
-    staging = Staging(path)
-    with staging.lock():
-        for video_id in video_ids:
-            staging.add_finished(finished(video_id), provenance)
+    records = RecordWriter(path, provenance)
+    for video_id in video_ids:
+        records.finish(finished(video_id))
     return path.with_name("s.zarr.staging")
 
 
@@ -64,7 +63,8 @@ def test_a_store_of_other_weights_is_refused(path):
 
 
 def test_records_that_do_not_say_what_made_them_are_dropped(path, capsys):
-    staging = stage(path, [])
+    staging = stage(path, ["b"])
+    (staging / "finished" / f"{video_key('b')}.npz").unlink()
     source = json.dumps(vars(finished("a").source)).encode()
     np.savez(
         staging / "finished" / f"000000000-{video_key('a')}.npz",
@@ -98,7 +98,7 @@ def garbage(content):
 @pytest.mark.parametrize("kind", ["finished", "failed"])
 def test_a_torn_record_is_set_aside_by_name_and_the_run_goes_on(path, capsys, kind, damage):
     staging = stage(path, ["a"])
-    write_failed(staging / "failed" / f"{video_key('f')}.json", FailedVideo.now("f", "f.mp4", "no"))
+    RecordWriter(path, RGB).fail(FailedVideo.now("f", "f.mp4", "no"))
     [record] = (staging / kind).iterdir()
     record.write_bytes(damage(record.read_bytes()))
     stage(path, ["b"])
@@ -127,28 +127,36 @@ def test_a_foreign_record_is_set_aside(path, name, rows):
     staging = stage(path, ["b"])
     video = finished("a")
     name = name or f"000000007-{video_key('a')}.npz"
-    write_finished(staging / "finished" / name, replace(video, rows=video.rows | rows), RGB)
+    content = finished_record(replace(video, rows=video.rows | rows), RGB)
+    (staging / "finished" / name).write_bytes(content)
     with BulkWriter(path, RGB) as writer:
         assert list(writer.videos) == ["b"]
     assert [p.name for p in (staging / "quarantine").iterdir()] == [name]
 
 
-def test_a_claim_costs_the_same_however_many_failures_there_are(path, monkeypatch):
-    with StoreWriter(path, RGB) as writer:
-        ids = [f"v{number}" for number in range(40)]
-        writer.want(ids)
-        for number in range(20):
-            writer.fail(FailedVideo.now(writer.claim(), "x.mp4", "empty"))
-            if number == 9:
-                writer.pack()
-        reads = []
-        read_commit, of_video = commit.read_commit, Staging.failure_of
-        monkeypatch.setattr(commit, "read_commit", lambda p: reads.append(p) or read_commit(p))
-        monkeypatch.setattr(Staging, "failure_of", lambda s, v: reads.append(v) or of_video(s, v))
-        monkeypatch.setattr(Staging, "read_failed", None)
-        assert writer.claim() == "v20"
-        assert reads == ["v20"]
+def test_a_claim_costs_the_same_whatever_is_done(path, monkeypatch):
+    """It looks at files of the one video, and at the root of the store."""
+    ids = [f"v{number:03}" for number in range(120)]
+    with StoreWriter(path, RGB) as other:
+        other.want(ids)
+        for number in range(60):
+            video_id = other.claim()
+            other.finish(finished(video_id)) if number % 3 else other.fail(
+                FailedVideo.now(video_id, "x.mp4", "empty")
+            )
+            if number == 30:
+                other.pack()
+        looks = []
+        look, write = DiskPlace.look, DiskPlace.write
+        monkeypatch.setattr(DiskPlace, "look", lambda p, n: looks.append(n) or look(p, n))
+        monkeypatch.setattr(
+            DiskPlace, "write", lambda p, n, c, **o: looks.append(n) or write(p, n, c, **o)
+        )
+        monkeypatch.setattr(DiskPlace, "names", None)
+        assert other.claim() == "v060"
         monkeypatch.undo()
+    key = video_key("v060")
+    assert looks == [f"claims/{key}", f"finished/{key}.npz", f"failed/{key}.json", "zarr.json"]
 
 
 def test_a_video_put_back_has_failed_no_longer(path):
@@ -212,7 +220,7 @@ def test_a_store_made_before_opens_verifies_and_goes_on(tmp_path, kind):
 
 
 def test_the_last_writer_that_leaves_removes_an_empty_staging_folder(path):
-    staging = staging_folder(path)
+    staging = path.with_name("s.zarr.staging")
     with StoreWriter(path, RGB) as first:
         with StoreWriter(path, RGB):
             pass
@@ -235,15 +243,15 @@ def test_a_staging_folder_with_something_in_it_stays(path):
     with Staging(path):
         pass
     assert num_finished(path) == 1
-    (record,) = (staging_folder(path) / "finished").iterdir()
+    (record,) = (path.with_name("s.zarr.staging") / "finished").iterdir()
     record.write_bytes(b"torn")
     with StoreWriter(path, RGB):
         pass
-    assert [p.name for p in (staging_folder(path) / "quarantine").iterdir()] == [record.name]
+    assert [p.name for p in (record.parents[1] / "quarantine").iterdir()] == [record.name]
 
 
 def test_no_two_processes_are_inside_while_others_remove_the_folder(path):
-    """Each enters and leaves a hundred times, and the last one each time removes the folder."""
+    """Each enters and leaves fifty times, and the last one each time removes the folder."""
     count = path.with_name("count")
     count.write_text("0")
     children = []
@@ -251,13 +259,13 @@ def test_no_two_processes_are_inside_while_others_remove_the_folder(path):
         if child := os.fork():
             children.append(child)
             continue
-        for _ in range(100):
+        for _ in range(50):
             with Staging(path) as staging, staging.lock():
                 count.write_text(str(int(count.read_text()) + 1))
         os._exit(0)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
-    assert count.read_text() == "300"
-    assert not staging_folder(path).exists()
+    assert count.read_text() == "150"
+    assert not path.with_name("s.zarr.staging").exists()
 
 
 def test_two_processes_are_never_in_a_store_at_once(path):

@@ -12,14 +12,15 @@ import zarr
 from finished_videos import RGB, finished, problems_of
 from shared_data import REPOSITORY
 
-from seds_core.store import writer as packed_store
+from seds_core.store import packed_store
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.packed_store import PackedStore
 from seds_core.store.place import place_of
 from seds_core.store.provenance import ImportedFrom, StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoNotInStoreError
 from seds_core.store.records import FailedVideo
-from seds_core.store.staging import Staging, StoreInUseError, num_finished
-from seds_core.store.writer import BulkWriter, PackedStore, StoreWriter
+from seds_core.store.staging import Records, Staging, StoreInUseError, num_finished
+from seds_core.store.writer import BulkWriter, RecordWriter, StoreWriter
 
 
 def extract(writer, *, content="c0", only=None):
@@ -122,7 +123,7 @@ def test_dying_between_packing_and_clearing_adds_nothing_twice(tmp_path, monkeyp
     path = tmp_path / "rgb.zarr"
     with StoreWriter(path, RGB) as writer:
         writer.want(IDS)
-        monkeypatch.setattr(Staging, "clear", lambda self: None)
+        monkeypatch.setattr(Records, "drop", lambda self, records: None)
         extract(writer)
         writer.pack()
         monkeypatch.undo()
@@ -174,7 +175,7 @@ def test_failures_are_kept_until_the_video_succeeds(tmp_path):
         writer.fail(FailedVideo.now(writer.claim(), "/a.mp4", "it is empty"))
         assert extract(writer) == ["bb"]
     store = StoreReader(path)
-    assert store.failures["a"]["reason"] == "it is empty"
+    assert store.failures["a"].reason == "it is empty"
     with pytest.raises(VideoNotInStoreError, match="no video 'a': it is empty"):
         store.rows("a")
     with StoreWriter(path, RGB) as writer:  # a later run tries again
@@ -342,7 +343,7 @@ def test_the_table_is_read_once(tmp_path, monkeypatch):
     assert len(reads) == 1
     store = PackedStore(tmp_path / "s.zarr", RGB)
     store.append([video("added-00")], [])
-    assert store.entries() == StoreReader(tmp_path / "s.zarr").videos
+    assert store.videos == StoreReader(tmp_path / "s.zarr").videos
 
 
 def test_a_video_given_again_replaces_itself(tmp_path):
@@ -368,15 +369,13 @@ def test_failures_of_an_import_are_kept_until_the_video_succeeds(tmp_path):
         writer.fail(FailedVideo.now("c-00", "/c.pkl", "it is still damaged"))
     store = StoreReader(path)
     assert sorted(store.videos) == ["a-00", "b-00"]
-    assert {name: f["reason"] for name, f in store.failures.items()} == {
-        "c-00": "it is still damaged"
-    }
+    assert {name: f.reason for name, f in store.failures.items()} == {"c-00": "it is still damaged"}
 
 
 def test_failures_alone_are_recorded(tmp_path):
     with BulkWriter(tmp_path / "s.zarr", RGB) as writer:
         writer.fail(FailedVideo.now("a-00", "/a.pkl", "it is empty"))
-    assert StoreReader(tmp_path / "s.zarr").failures["a-00"]["reason"] == "it is empty"
+    assert StoreReader(tmp_path / "s.zarr").failures["a-00"].reason == "it is empty"
 
 
 @pytest.mark.parametrize(
@@ -421,12 +420,6 @@ def test_nobody_else_may_write_meanwhile(tmp_path):
     assert sorted(StoreReader(path).videos) == ["a-00", "b-01", "c-02"]
 
 
-def test_an_extraction_that_was_opened_before_cannot_join(tmp_path):
-    extraction = StoreWriter(tmp_path / "s.zarr", RGB)
-    with BulkWriter(tmp_path / "s.zarr", RGB), pytest.raises(StoreInUseError):
-        extraction.__enter__()
-
-
 def test_a_store_made_otherwise_is_refused_and_left_unlocked(tmp_path):
     path = tmp_path / "s.zarr"
     with StoreWriter(path, RGB):
@@ -441,13 +434,12 @@ def test_a_store_made_otherwise_is_refused_and_left_unlocked(tmp_path):
 def test_what_lies_in_staging_is_packed_first(tmp_path):
     path = tmp_path / "s.zarr"
     add_all(path, ["a-00"])
-    staging = Staging(path)
-    with staging.lock():
-        staging.add_finished(video("b-01"), RGB)
-        staging.add_failed(FailedVideo.now("c-02", "/c.mp4", "broken"))
+    records = RecordWriter(path, RGB)
+    records.finish(video("b-01"))
+    records.fail(FailedVideo.now("c-02", "/c.mp4", "broken"))
     with BulkWriter(path, RGB) as writer:
         assert list(writer.videos) == ["a-00", "b-01"]
-        assert StoreReader(path).failures["c-02"]["reason"] == "broken"
+        assert StoreReader(path).failures["c-02"].reason == "broken"
     assert num_finished(path) == 0
 
 
