@@ -16,6 +16,7 @@ from zarr.storage import MemoryStore
 
 from seds_core.store.commit import Commit, StoreRoot, new_root
 from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
+from seds_core.store.free_rows import RowsInUse
 from seds_core.store.layout import ArraySpec
 from seds_core.store.place import Place
 from seds_core.store.provenance import Provenance, StoreMismatchError, software_versions
@@ -80,7 +81,20 @@ class StoreArrays:
         if not 0 <= start <= stop <= self.root.known.num_rows:
             what = f"rows {start} to {stop} are asked for, of {self.root.known.num_rows}"
             raise DamagedStoreError(self.place.url, what)
-        return self._entries("rows", name, start, stop)
+        rows = self._entries("rows", name, start, stop)
+        if self.files.is_compacted:  # seen when a file is met that is new
+            self._refuse_emptied(start, stop)
+        return rows
+
+    def _refuse_emptied(self, start: int, stop: int) -> None:
+        """Raises :class:`StoreMismatchError` for rows that ``compact`` may have emptied since."""
+        in_use = RowsInUse.when(self, self.commit.compacted)
+        if in_use.is_free(start, min(stop, in_use.stop)).any():
+            raise StoreMismatchError(
+                f"{self.place.url}: rows {start} to {stop} are of a video that has changed, and "
+                "'seds-extract compact' has given back their room since the store was opened: open "
+                "it again"
+            )
 
     def read_all_rows(self, rows: slice) -> dict[str, np.ndarray]:
         """Some rows of all row arrays: name -> values."""
@@ -115,9 +129,9 @@ class StoreArrays:
         with Replacements.of(self.place) as replacements:
             after = replace(
                 before,
-                num_rows=self._extend(replacements, "rows", rows, before.num_rows),
-                num_videos=self._extend(replacements, "videos", videos, before.num_videos),
-                num_failures=self._extend(replacements, "failures", failures, before.num_failures),
+                num_rows=self.extend(replacements, "rows", rows, before.num_rows),
+                num_videos=self.extend(replacements, "videos", videos, before.num_videos),
+                num_failures=self.extend(replacements, "failures", failures, before.num_failures),
                 failures={} if self.files.has_failures else before.failures,
                 software=software,
             )
@@ -137,16 +151,12 @@ class StoreArrays:
         self.root.write(replace(commit, files=files))
         replacements.committed()
 
-    def _extend(self, replacements: Replacements, part: Part, columns: Columns, start: int) -> int:
+    def extend(self, replacements: Replacements, part: Part, columns: Columns, start: int) -> int:
+        """Writes entries from ``start`` on to new files; gives the place behind the last one."""
         specs = self.files.specs[part]
         stop = start + sum(map(len, columns.get(specs[0].name, ())))
         for spec in specs if stop > start else ():
-            files = self.files.opened(part, spec.name)
-            if files is None:
-                raise StoreMismatchError(
-                    f"{self.place.url}/{part}/{spec.name} was stored anew in a form that can be "
-                    "read but not extended: make a new store"
-                )
+            files = self.files.extensible(part, spec.name)
             # The last shard is not full: what stays in it must not get a new checksum unseen.
             if start % files.shard:
                 self.files.refuse_damaged(files.name(start // files.shard))

@@ -34,6 +34,17 @@ Failures = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
+class Compacted:
+    """When rows of videos were emptied last that the store no longer had then."""
+
+    num_videos: int = 0
+    """Entries of the table of videos then."""
+    dropped: tuple[int, ...] = ()
+    """Indexes of those that had been dropped."""
+    is_complete: bool = True
+
+
+@dataclass(frozen=True)
 class Commit:
     """The contents of a store at one moment."""
 
@@ -51,6 +62,7 @@ class Commit:
     """Name within the store -> what the file must be; files of earlier versions are missing."""
     dropped: tuple[int, ...] = ()
     """Indexes of the table's entries whose videos were damaged: they are no longer in the store."""
+    compacted: Compacted = Compacted()
 
 
 _Count = Annotated[int, Field(ge=0)]
@@ -71,6 +83,12 @@ class _Committed(BaseModel):
     videos: _Count
     rows: _Count
     failures: _Count = 0
+
+
+class _Compacted(BaseModel):
+    videos: _Count = 0
+    dropped: list[_Count] = []
+    is_complete: bool = True
 
 
 class _Failure(BaseModel):
@@ -101,6 +119,7 @@ class _Attributes(BaseModel):
     software: list[dict[str, str]]
     files: dict[str, str] = {}
     dropped: list[_Count] = []
+    compacted: _Compacted = _Compacted()
 
 
 def read_commit(place: Place) -> Commit:
@@ -264,6 +283,9 @@ def _commit_of(place: Place, attributes: dict[str, Any]) -> Commit:
         found.software,
         files,
         tuple(found.dropped),
+        Compacted(
+            found.compacted.videos, tuple(found.compacted.dropped), found.compacted.is_complete
+        ),
     )
 
 
@@ -308,6 +330,11 @@ def _with_commit(
         "failures": commit.failures,
         "files": {name: str(checksum) for name, checksum in sorted(commit.files.items())},
         "dropped": list(commit.dropped),
+        "compacted": {
+            "videos": commit.compacted.num_videos,
+            "dropped": list(commit.compacted.dropped),
+            "is_complete": commit.compacted.is_complete,
+        },
     }
     document["attributes"].pop(_WRITER, None)
     document["attributes"] |= attributes | (others or {})

@@ -28,15 +28,16 @@ class FailureTable:
             name: (FailedVideo(**failure), commit.num_videos)
             for name, failure in commit.failures.items()
         }
-        self._num_entries = 0
+        self.num_entries = 0
+        """Entries of the table, with those that count no longer."""
         self.look_again()
 
     def look_again(self) -> None:
         """Reads what has been recorded since."""
         stop = self._arrays.commit.num_failures
-        for failure, num_videos in read_failures(self._arrays, self._num_entries, stop):
+        for failure, num_videos in read_failures(self._arrays, self.num_entries, stop):
             self._recorded[failure.video_id] = failure, num_videos
-            self._num_entries += 1
+            self.num_entries += 1
 
     def current(self, place_of: Callable[[str], int]) -> dict[str, FailedVideo]:
         """Why videos are not in the store, by their ids.

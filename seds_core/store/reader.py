@@ -13,6 +13,7 @@ from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.failures import FailureTable
 from seds_core.store.file_checksums import DamagedStoreError
+from seds_core.store.free_rows import RowsInUse
 from seds_core.store.layout import VIDEO_ARRAYS
 from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import Provenance
@@ -208,8 +209,13 @@ class StoreReader:
 
     @property
     def num_superseded_rows(self) -> int:
-        """Rows of earlier versions of videos whose source has changed since."""
-        return self.num_rows - int(self.videos.current("num_rows").sum())
+        """Rows of earlier versions of videos whose source has changed since, and of dropped ones,
+        as far as their room has not been given back."""
+        superseded = self.num_rows - int(self.videos.current("num_rows").sum())
+        compacted = self.arrays.root.known.compacted
+        if not (superseded and compacted.is_complete):
+            return superseded
+        return superseded - RowsInUse.when(self.arrays, compacted).num_free
 
     def entry(self, video_id: str) -> VideoEntry:
         """What the table says of a video.

@@ -13,7 +13,7 @@ at the end of the file 16 bytes a chunk, its offset and length, and a CRC-32C of
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,7 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
+from jaxtyping import Bool
 from numcodecs import Blosc, VLenUTF8  # type: ignore[import-untyped]
 
 from seds_core.errors import UnavailableError, UsageError
@@ -72,6 +73,8 @@ class ShardFiles:
     chunk: int
     shard: int
     blosc: Blosc
+    on_new_file: Callable[[], object] = field(default=dict, repr=False, compare=False)
+    """Called when a file is met that has not been read before, ahead of its entries."""
     zeros: frozenset[int] = frozenset()
     """Shards without a file that hold zeros, as Zarr writes them; others have been lost."""
     trusts_indexes: bool = False
@@ -196,7 +199,7 @@ class ShardFiles:
     def held(self, contents: Mapping[int, bytes]) -> "ShardFiles":
         """The same array, whose shards are read from files that are in memory already."""
         files = {self.name(number): content for number, content in contents.items()}
-        return replace(self, place=_HeldFiles(self.place.url, files), _indexes={})
+        return replace(self, place=_HeldFiles(self.place.url, files), _indexes={}, on_new_file=dict)
 
     def shard_content(self, contents: Iterable[bytes]) -> Iterator[bytes]:
         """The file of these chunks, empty ones being zeros, piece by piece."""
@@ -208,6 +211,26 @@ class ShardFiles:
                 offset += len(content)
                 yield content
         yield index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
+
+    def emptied(self, number: int, is_free: Bool[np.ndarray, " row"]) -> Iterator[bytes]:
+        """The file of a shard without its first entries that are free: those become zeros."""
+        return self.shard_content(self._emptied(number, is_free))
+
+    def _emptied(self, number: int, is_free: Bool[np.ndarray, " row"]) -> Iterator[bytes]:
+        for position in range(self.shard // self.chunk):
+            free = is_free[position * self.chunk : (position + 1) * self.chunk]
+            # Behind the committed entries there is nothing to keep.
+            if free.all():
+                yield b""
+                continue
+            [content] = self._stored(number, range(position, position + 1))
+            if not free.any():
+                yield content
+                continue
+            with self._naming(number):
+                values = self._decode(content).copy()
+            values[: len(free)][free] = 0
+            yield self._encode([values])
 
     def _copied(self, number: int, num_chunks: int) -> Iterator[bytes]:
         """The first chunks of a shard, few of which are in memory at once."""
@@ -256,6 +279,7 @@ class ShardFiles:
             raise ValueError("the checksum of its index differs")
         index = np.frombuffer(content[:size], "<u8").reshape(-1, 2)
         self._indexes[number] = seen, index
+        self.on_new_file()
         return index
 
     def _encode(self, pieces: Sequence[np.ndarray]) -> bytes:

@@ -16,7 +16,7 @@ from seds_core.store.layout import (
     ArraySpec,
     row_arrays,
 )
-from seds_core.store.provenance import Provenance
+from seds_core.store.provenance import Provenance, StoreMismatchError
 from seds_core.store.shard_files import DamagedShardError, ShardFiles
 
 Part = Literal["rows", "videos", "failures"]
@@ -31,8 +31,20 @@ class StoreFiles:
         self._opened: dict[str, ShardFiles | None] = {}
         self.specs = parts_of(root.known.provenance)
         """The arrays that belong to the store."""
+        self._compacted = root.known.compacted
+        self.is_compacted = False
+        """Whether rows may have been emptied since the store was opened."""
         if "videos/entry_checksum/zarr.json" not in root.known.files:
             self.specs["videos"] = VIDEO_ARRAYS  # in stores of earlier versions
+
+    def extensible(self, part: Part, name: str) -> ShardFiles:
+        """The files of an array; raises :class:`StoreMismatchError` if only Zarr can read it."""
+        if files := self.opened(part, name):
+            return files
+        raise StoreMismatchError(
+            f"{self._place.url}/{part}/{name} was stored anew in a form that can be read but not "
+            "changed: make a new store"
+        )
 
     def each_spec(self) -> Iterator[tuple[Part, ArraySpec]]:
         """The arrays one by one, with the part that each belongs to."""
@@ -65,9 +77,15 @@ class StoreFiles:
 
     def use(self, part: Part, name: str, files: ShardFiles | None) -> None:
         """Has an array read in this way from now on."""
+        if files and part == "rows":
+            files.on_new_file = self._look_for_compaction
         if files:
             files.zeros = frozenset(self._zeros(files, part, name))
         self._opened[f"{part}/{name}"] = files
+
+    def _look_for_compaction(self) -> None:
+        # It says so before it replaces the first file.
+        self.is_compacted |= self._root.commit.compacted != self._compacted
 
     def _zeros(self, files: ShardFiles, part: Part, name: str) -> Iterator[int]:
         # Zarr, with which earlier versions wrote, makes no file for a shard of zeros. In the table

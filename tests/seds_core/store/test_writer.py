@@ -142,8 +142,8 @@ def test_dying_before_the_commit_leaves_the_store_as_it_was(tmp_path, monkeypatc
             raise KeyboardInterrupt
         return original(self, replacements, part, *others)
 
-    original = StoreArrays._extend
-    monkeypatch.setattr(StoreArrays, "_extend", die_after_rows)
+    original = StoreArrays.extend
+    monkeypatch.setattr(StoreArrays, "extend", die_after_rows)
     writer = StoreWriter(path, RGB).__enter__()
     writer.want(IDS[2:])
     extract(writer)
@@ -463,8 +463,8 @@ def test_an_import_that_dies_before_the_commit_leaves_the_store_as_it_was(tmp_pa
             raise KeyboardInterrupt
         return original(self, replacements, part, *others)
 
-    original = StoreArrays._extend
-    monkeypatch.setattr(StoreArrays, "_extend", die_after_rows)
+    original = StoreArrays.extend
+    monkeypatch.setattr(StoreArrays, "extend", die_after_rows)
     with pytest.raises(KeyboardInterrupt):
         add_all(path, IMPORTED)
     assert list(StoreReader(path).videos) == IMPORTED[:5]
