@@ -278,6 +278,21 @@ def repair(store: Store, dry_run: DryRun = False) -> None:
     repair_and_print(store, dry_run=dry_run)
 
 
+@app.command()
+def compact(store: Store, dry_run: DryRun = False) -> None:
+    """Gives back the room of videos that have changed or were dropped, and of old failures.
+
+    Rows keep their places, and a killed run goes on where it was. Whoever reads the store goes on.
+
+    [bold]Example[/]
+
+    seds-extract compact stores/rgb.zarr --dry-run
+    """
+    from extract.inspection.compact import compact_and_print
+
+    compact_and_print(store, dry_run=dry_run)
+
+
 @app.command(context_settings={"ignore_unknown_options": True})  # ids may begin with a hyphen
 def show(
     store: Store,

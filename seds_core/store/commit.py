@@ -53,7 +53,9 @@ class Commit:
     """Entries of the table of videos that count."""
     num_rows: int = 0
     num_failures: int = 0
-    """Entries of the table of failures that count."""
+    """Entries of the table of failures."""
+    first_failure: int = 0
+    """Those before count no longer."""
     failures: Failures = field(default_factory=dict)
     """Those of a store of an earlier version, which had no table of them."""
     software: list[dict[str, str]] = field(default_factory=list)
@@ -83,6 +85,7 @@ class _Committed(BaseModel):
     videos: _Count
     rows: _Count
     failures: _Count = 0
+    first_failure: _Count = 0
 
 
 class _Compacted(BaseModel):
@@ -279,6 +282,7 @@ def _commit_of(place: Place, attributes: dict[str, Any]) -> Commit:
         found.committed.videos,
         found.committed.rows,
         found.committed.failures,
+        found.committed.first_failure,
         {name: dict(failure) for name, failure in found.failures.items()},
         found.software,
         files,
@@ -325,6 +329,7 @@ def _with_commit(
             "videos": commit.num_videos,
             "rows": commit.num_rows,
             "failures": commit.num_failures,
+            "first_failure": commit.first_failure,
         },
         "software": commit.software,
         "failures": commit.failures,

@@ -13,8 +13,8 @@ import numpy as np
 
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.commit import Compacted
-from seds_core.store.failures import FailureTable, failure_columns
-from seds_core.store.file_checksums import FileChecksum, Replacements
+from seds_core.store.failures import failure_columns
+from seds_core.store.file_checksums import Replacements
 from seds_core.store.free_rows import RowsInUse
 from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.reader import StoreReader
@@ -41,7 +41,8 @@ Watch = Callable[[range], Iterable[int]]
 def find_room(location: StoreLocation) -> Room:
     """What :func:`compact_store` would give back, as far as it can be told without doing it."""
     store = StoreReader(location)
-    old = FailureTable(store.arrays).num_entries - len(store.failures)
+    known = store.arrays.root.known
+    old = known.num_failures - known.first_failure - len(store.failures)
     return Room(store.num_superseded_rows, old, num_bytes=0)
 
 
@@ -91,7 +92,7 @@ def _empty_shards(
     first: int,
     is_free: np.ndarray,
 ) -> None:
-    """Writes the shards of one array anew in which one of the rows from ``first`` on is free."""
+    """Writes the shards of one array anew in which one of the entries from ``first`` on is free."""
     for number in files.numbers(first, first + len(is_free)):
         start = number * files.shard - first
         free = is_free[start : start + files.shard]
@@ -108,18 +109,17 @@ def _row_files(arrays: StoreArrays) -> Iterator[ShardFiles]:
 
 
 def _drop_old_failures(arrays: StoreArrays, store: StoreReader) -> None:
-    """Writes the table of failures anew."""
+    """Repeats the failures that count at the end of their table, and empties all before."""
+    first = arrays.commit.num_failures
+    arrays.append({}, {}, failure_columns(store.failures.values(), arrays.commit.num_videos))
+    arrays.root.write(replace(arrays.root.begin(), first_failure=first))
     before = arrays.root.begin()
-    kept = failure_columns(store.failures.values(), before.num_videos)
-    old = {name for name in before.files if name.startswith("failures/") and "/c/" in name}
+    is_free = np.arange(before.num_failures) < first
     with Replacements.of(arrays.place) as replacements:
-        num_failures = arrays.extend(replacements, "failures", kept, 0)
-        written = replacements.put_in_place()
-        files: dict[str, FileChecksum] = before.files | written
-        left = {name: files[name] for name in files if name in written or name not in old}
-        arrays.root.write(replace(before, num_failures=num_failures, files=left))
-        replacements.committed()
-    arrays.place.remove(old - written.keys())
+        for spec in arrays.files.specs["failures"]:
+            files = arrays.files.extensible("failures", spec.name)
+            _empty_shards(arrays, files, replacements, 0, is_free)
+        arrays.put(replacements, before)
 
 
 def _num_bytes(arrays: StoreArrays) -> int:

@@ -28,16 +28,16 @@ class FailureTable:
             name: (FailedVideo(**failure), commit.num_videos)
             for name, failure in commit.failures.items()
         }
-        self.num_entries = 0
-        """Entries of the table, with those that count no longer."""
+        self._num_read = 0
         self.look_again()
 
     def look_again(self) -> None:
         """Reads what has been recorded since."""
-        stop = self._arrays.commit.num_failures
-        for failure, num_videos in read_failures(self._arrays, self.num_entries, stop):
+        commit = self._arrays.commit
+        start = max(self._num_read, commit.first_failure)
+        for failure, num_videos in read_failures(self._arrays, start, commit.num_failures):
             self._recorded[failure.video_id] = failure, num_videos
-            self.num_entries += 1
+        self._num_read = commit.num_failures
 
     def current(self, place_of: Callable[[str], int]) -> dict[str, FailedVideo]:
         """Why videos are not in the store, by their ids.

@@ -213,7 +213,8 @@ class ShardFiles:
         yield index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
 
     def emptied(self, number: int, is_free: Bool[np.ndarray, " row"]) -> Iterator[bytes]:
-        """The file of a shard without its first entries that are free: those become zeros."""
+        """The file of a shard whose entries that are free become zeros; ``is_free`` ends where the
+        committed entries end."""
         return self.shard_content(self._emptied(number, is_free))
 
     def _emptied(self, number: int, is_free: Bool[np.ndarray, " row"]) -> Iterator[bytes]:
@@ -229,7 +230,7 @@ class ShardFiles:
                 continue
             with self._naming(number):
                 values = self._decode(content).copy()
-            values[: len(free)][free] = 0
+            values[: len(free)][free] = self._zeros(1)[0]
             yield self._encode([values])
 
     def _copied(self, number: int, num_chunks: int) -> Iterator[bytes]:

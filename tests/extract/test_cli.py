@@ -159,6 +159,7 @@ def test_the_options_do_not_grow_by_accident():
         "info": ["as_json", "store"],
         "verify": ["device", "pose", "sample", "store"],
         "repair": ["dry_run", "store"],
+        "compact": ["dry_run", "store"],
         "show": ["also", "out", "store", "video", "video_id"],
         "demo-videos": ["out", "pipeline", "pipelines"],
     }  # fmt: skip
