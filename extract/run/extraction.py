@@ -28,7 +28,6 @@ from seds_core.store.layout import StoreKind
 from seds_core.store.place import StoreLocation
 from seds_core.store.provenance import Provenance
 from seds_core.store.reader import StoreReader
-from seds_core.store.records import FailedVideo
 from seds_core.store.writer import StoreWriter
 
 
@@ -94,7 +93,7 @@ class Extraction:
         # Other processes may have failed at videos of this run.
         for video_id, failure in StoreReader(self.store).failures.items():
             if video_id in wanted and failure != failed_before.get(video_id):
-                report.failed_elsewhere(FailedVideo(**failure))
+                report.failed_elsewhere(failure)
         watching.log("summary", report.summary(store=str(self.store)))
 
 
