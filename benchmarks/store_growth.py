@@ -176,7 +176,7 @@ def opening_in_parts(path: Path) -> Iterator[tuple[str, float]]:
     for kind, is_text in (("texts", True), ("numbers", False)):
         names = [spec.name for spec in VIDEO_ARRAYS if (spec.dtype == "str") == is_text]
         columns = f"{len(names)} columns of {kind}"
-        yield columns, seconds_of(lambda: [arrays.read_video_column(n, stop) for n in names])  # noqa: B023
+        yield columns, seconds_of(lambda: [arrays.read_column("videos", n, 0, stop) for n in names])  # noqa: B023
     whole = seconds_of(lambda: StoreReader(path))
     yield "all of it, with an entry for every video", whole
 
