@@ -38,7 +38,8 @@ def error_of(action, *arguments):
         found = error
     else:
         return None
-    assert found.filename is not None, repr(found)
+    if found.filename is None:
+        raise AssertionError("names no file") from found
     return found
 
 

@@ -216,7 +216,8 @@ class DiskPlace:
         for name, content in files.items():
             path = unfinished / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            with naming(path):
+                path.write_bytes(content)
         # Everything is on the disk before the folder gets its name, and the name before it is used.
         sync_all([*unfinished.rglob("*"), unfinished])
         unfinished.rename(self.path)
