@@ -279,6 +279,25 @@ def repair(store: Store, dry_run: DryRun = False) -> None:
 
 
 @app.command()
+def status(
+    store: Store,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Who works on a store, on what, how fast, and what is left: from any machine.
+
+    [bold]Examples[/]
+
+    seds-extract status stores/pose.zarr --watch
+
+    seds-extract status s3://bucket/pose.zarr --json
+    """
+    from extract.inspection.status import show_status
+
+    show_status(store, watch=watch, as_json=as_json)
+
+
+@app.command()
 def compact(store: Store, dry_run: DryRun = False) -> None:
     """Gives back the room of videos that have changed or were dropped, and of old failures.
 

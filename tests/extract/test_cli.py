@@ -157,6 +157,7 @@ def test_the_options_do_not_grow_by_accident():
             [*shared, "detector", "model", "checkpoint", "person_box", "person_box_file"]
         ),
         "info": ["as_json", "store"],
+        "status": ["as_json", "store", "watch"],
         "verify": ["device", "pose", "sample", "store"],
         "repair": ["dry_run", "store"],
         "compact": ["dry_run", "store"],
