@@ -1,0 +1,205 @@
+"""What can be found without this project's model: the rows that a trained one has to beat.
+
+Each baseline scores every test clip against every sign, from the features and keypoints that the
+model reads, and from nothing of the test split but what is asked. Its scores are ranked and counted
+as those of a model are (``train.evaluation``).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+
+from seds_core.dataset_index import IndexedVideo
+from seds_core.hands import only_finite
+from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
+from seds_core.store.reader import StoreReader
+from train.evaluation.metrics import Gallery, build_gallery
+
+Scores = Float64[np.ndarray, "video text"]
+
+PROBE_STEPS = 300
+PROBE_DECAY = 1e-2
+"""L2 weight of the linear probe, of the mean cross-entropy; chosen once, on none of the tasks."""
+
+WIDEST_WARP = 0.25
+"""A frame is compared with frames at most this part of the longer clip away (Sakoe-Chiba band)."""
+
+NOSE_AND_ARMS = (0, 5, 6, 7, 8, 9, 10)
+
+DTW_FRAMES = 48
+"""A longer clip is thinned out to so many frames before it is compared."""
+
+
+@dataclass(frozen=True)
+class SignTask:
+    """Clips of single signs to learn from, and others to find."""
+
+    train: Sequence[IndexedVideo]
+    test: Sequence[IndexedVideo]
+    rgb: StoreReader
+    pose: StoreReader
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """The test clips and their signs."""
+        return build_gallery("test", [v.video_id for v in self.test], [v.text for v in self.test])
+
+    @cached_property
+    def sign_of_train(self) -> Int64[np.ndarray, " video"]:
+        """Each training clip's sign, as an index into the gallery's; -1 for one not asked for."""
+        numbers = {text: number for number, text in enumerate(self.gallery.sentences)}
+        return np.array([numbers.get(video.text, -1) for video in self.train])
+
+    def pooled(self, videos: Iterable[IndexedVideo]) -> Float64[np.ndarray, "video rgb"]:
+        """Mean RGB features of clips, of length 1."""
+        means = [self.rgb.rows(video.video_id)["features"].mean(axis=0) for video in videos]
+        return _of_length_one(np.array(means, np.float64))
+
+    def motions(self, videos: Iterable[IndexedVideo]) -> list[Float64[np.ndarray, "frame dim"]]:
+        """Keypoints of clips, frame by frame, as :func:`described_frames` gives them."""
+        return [described_frames(self.pose.rows(v.video_id)["keypoints"]) for v in videos]
+
+
+def described_frames(
+    keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],
+) -> Float64[np.ndarray, "frame dim"]:
+    """Arms and hands in units of the shoulders' width, the arms from the middle of the shoulders
+    and each hand from its wrist; zeros for what is not seen."""
+    points = only_finite(keypoints)
+    left, right = points[:, 5, :2], points[:, 6, :2]
+    # The median: a single frame's shoulders may be lost or wrong.
+    width = max(float(np.median(np.linalg.norm(left - right, axis=1))), 1.0)
+    middle = np.median((left + right) / 2, axis=0)
+    arms = points[:, NOSE_AND_ARMS]
+    parts = [_shown(arms, arms[..., :2] - middle)]
+    for hand in (points[:, LEFT_HAND], points[:, RIGHT_HAND]):
+        parts.append(_shown(hand, hand[..., :2] - hand[:, :1, :2]))
+    frames = np.concatenate([part.reshape(len(keypoints), -1) for part in parts], axis=1) / width
+    thinned = np.linspace(0, len(frames) - 1, min(len(frames), DTW_FRAMES)).round().astype(int)
+    return frames[thinned]
+
+
+def chance(task: SignTask) -> Scores:
+    """Everything is tied with everything."""
+    return np.zeros((len(task.test), len(task.gallery.sentences)))
+
+
+def text_only(task: SignTask) -> Scores:
+    """How often a sign was in the training split, whatever the clip shows."""
+    known = task.sign_of_train[task.sign_of_train >= 0]
+    counts = np.bincount(known, minlength=len(task.gallery.sentences))
+    return np.tile(counts.astype(np.float64), (len(task.test), 1))
+
+
+def nearest_by_rgb(task: SignTask) -> Scores:
+    """Cosine of mean features with the sign's nearest training clip."""
+    return _best_of_each_sign(task, task.pooled(task.test) @ task.pooled(task.train).T)
+
+
+def nearest_by_keypoints(task: SignTask) -> Scores:
+    """Dynamic time warping of the keypoints to the sign's nearest training clip."""
+    learned = task.motions(task.train)
+    distances = [[warped_distance(motion, other) for other in learned]
+                 for motion in task.motions(task.test)]  # fmt: skip
+    return _best_of_each_sign(task, -np.array(distances))
+
+
+def prototypes(task: SignTask) -> Scores:
+    """Cosine of mean features with the mean of a sign's training clips (Snell et al., NeurIPS
+    2017, without the learned embedding)."""
+    learned, signs = task.pooled(task.train), task.sign_of_train
+    means = np.array(
+        [
+            learned[signs == sign].mean(axis=0) if (signs == sign).any() else 0 * learned[0]
+            for sign in range(len(task.gallery.sentences))
+        ]
+    )
+    return task.pooled(task.test) @ _of_length_one(means).T
+
+
+def linear_probe(task: SignTask) -> Scores:
+    """Multinomial logistic regression on mean features, centred by the training split."""
+    is_asked = task.sign_of_train >= 0
+    learned = task.pooled(task.train)[is_asked]
+    centre, spread = learned.mean(axis=0), learned.std(axis=0).mean()
+    inputs = torch.from_numpy((learned - centre) / spread)
+    signs = torch.from_numpy(task.sign_of_train[is_asked])
+    probe = torch.nn.Linear(inputs.shape[1], len(task.gallery.sentences), dtype=torch.float64)
+    torch.nn.init.zeros_(probe.weight)
+    torch.nn.init.zeros_(probe.bias)
+    optimiser = torch.optim.LBFGS(
+        probe.parameters(), max_iter=PROBE_STEPS, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        value = torch.nn.functional.cross_entropy(probe(inputs), signs)
+        value = value + PROBE_DECAY * probe.weight.square().sum() / 2
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(loss)
+    with torch.no_grad():
+        scores: Scores = probe(torch.from_numpy((task.pooled(task.test) - centre) / spread)).numpy()
+    return scores
+
+
+BASELINES: dict[str, Callable[[SignTask], Scores]] = {
+    "chance": chance,
+    "text only: how often a sign was learned": text_only,
+    "nearest clip, mean RGB features": nearest_by_rgb,
+    "nearest clip, keypoints by time warping": nearest_by_keypoints,
+    "prototypes, mean RGB features": prototypes,
+    "linear probe, mean RGB features": linear_probe,
+}
+
+
+def warped_distance(
+    first: Float64[np.ndarray, "frame dim"], second: Float64[np.ndarray, "_frame dim"]
+) -> float:
+    """Dynamic time warping (Sakoe and Chiba, 1978): the least mean distance of matched frames.
+
+    Divided by the sum of the lengths, so that long clips are no farther away than short ones.
+    """
+    costs = np.linalg.norm(first[:, None] - second[None], axis=-1)
+    rows, columns = costs.shape
+    times = np.abs(np.arange(rows)[:, None] / rows - np.arange(columns)[None] / columns)
+    costs[times > WIDEST_WARP] = np.inf
+    # Along an anti-diagonal no cell needs another one: cell (r, c) has the position r + c.
+    reached = np.full((rows + 1, columns + 1), np.inf)
+    reached[0, 0] = 0.0
+    for diagonal in range(rows + columns - 1):
+        row = np.arange(max(0, diagonal - columns + 1), min(rows, diagonal + 1))
+        column = diagonal - row
+        # A diagonal step stands for a step along each clip, and counts twice.
+        reached[row + 1, column + 1] = np.minimum(
+            reached[row, column] + 2 * costs[row, column],
+            np.minimum(reached[row, column + 1], reached[row + 1, column]) + costs[row, column],
+        )
+    return float(reached[rows, columns] / (rows + columns))
+
+
+def _best_of_each_sign(task: SignTask, similarities: Float64[np.ndarray, "video _train"]) -> Scores:
+    """The best similarity to a sign's training clips; a sign without any comes last."""
+    scores = np.full((len(task.test), len(task.gallery.sentences)), similarities.min() - 1)
+    for place, sign in enumerate(task.sign_of_train):
+        if sign >= 0:
+            scores[:, sign] = np.maximum(scores[:, sign], similarities[:, place])
+    return scores
+
+
+def _shown(
+    points: Float[np.ndarray, "frame joint coordinate=3"],
+    placed: Float[np.ndarray, "frame joint coordinate=2"],
+) -> Float64[np.ndarray, "frame joint coordinate=2"]:
+    is_seen = (points[..., 2:] > 0) & np.isfinite(placed)
+    return np.where(is_seen, placed, 0.0)
+
+
+def _of_length_one(vectors: Float64[np.ndarray, "_ dim"]) -> Float64[np.ndarray, "_ dim"]:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1.0)
