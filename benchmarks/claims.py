@@ -148,6 +148,7 @@ NO_BENCHMARKS = {
     "measurement.py": "is what the others share",
     "first_class.py": "looks at one store",
     "real_signs.py": "extracts and trains for hours; docs/real-signs.md has its results",
+    "sign_baselines.py": "needs real signs; docs/real-signs.md has its results",
     "one_shot_signs.py": "trains for hours; DESIGN.md has its results",
     "gpu.py": "needs a CUDA device, and prints a verdict on each fast path there",
     "mutations.py": "breaks the source and asks the tests, for the better part of an hour",

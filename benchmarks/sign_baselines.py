@@ -1,23 +1,28 @@
 """What can be found without this project's model: the rows that a trained one has to beat.
 
+    python benchmarks/sign_baselines.py DATA/asl78/index.csv --rgb rgb.zarr --pose pose.zarr
+
 Each baseline scores every test clip against every sign, from the features and keypoints that the
 model reads, and from nothing of the test split but what is asked. Its scores are ranked and counted
 as those of a model are (``train.evaluation``).
 """
 
+import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 
-from seds_core.dataset_index import IndexedVideo
+from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.hands import only_finite
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 from seds_core.store.reader import StoreReader
-from train.evaluation.metrics import Gallery, build_gallery
+from train.evaluation.metrics import Gallery, Metrics, SplitScores, build_gallery
+from train.evaluation.ranks import DIRECTIONS
 
 Scores = Float64[np.ndarray, "video text"]
 
@@ -203,3 +208,38 @@ def _shown(
 def _of_length_one(vectors: Float64[np.ndarray, "_ dim"]) -> Float64[np.ndarray, "_ dim"]:
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1.0)
+
+
+def main() -> None:
+    """Print every baseline's recall in both directions, with intervals."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("index", type=Path, nargs="+", help="index.csv of single signs")
+    parser.add_argument("--rgb", type=Path, required=True)
+    parser.add_argument("--pose", type=Path, required=True)
+    options = parser.parse_args()
+    stores = StoreReader(options.rgb), StoreReader(options.pose)
+    for index in options.index:
+        videos = read_index(index)
+        splits = [[v for v in videos if v.split == split] for split in ("train", "test")]
+        task = SignTask(*splits, *stores)
+        print(
+            f"\n{index.parent.name}: {len(task.train)} clips learned, {len(task.test)} asked for\n"
+        )
+        print("| baseline | T2V R@1 | T2V R@10 | V2T R@1 | V2T R@10 |\n" + "|---" * 5 + "|")
+        for name, baseline in BASELINES.items():
+            scores = SplitScores(task.gallery, {name: baseline(task)})
+            cells = [cell for way in DIRECTIONS for cell in recalls(scores.metrics(name, way))]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def recalls(metrics: Metrics) -> list[str]:
+    """R@1 and R@10 in percent, each with its interval over queries."""
+    ends = metrics.intervals()
+    return [
+        f"{metrics.recall[k]:.1f} ({ends[f'R@{k}'][0]:.1f}-{ends[f'R@{k}'][1]:.1f})"
+        for k in (1, 10)
+    ]
+
+
+if __name__ == "__main__":
+    main()
