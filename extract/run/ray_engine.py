@@ -6,7 +6,6 @@ while the others work; so a cluster that grows is used as soon as it has grown.
 """
 
 import logging
-import sys
 import threading
 from collections import deque
 from queue import Empty, SimpleQueue
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from extract.run.engine import ClusterShare, Lost, Slot, Work, do_work
+from extract.run.worker import forget_program
 from seds_core.console import messages
 from seds_core.errors import UnavailableError
 
@@ -43,9 +43,7 @@ class _Worker:
     def __init__(self, work: Work, slot: Slot) -> None:
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._events: SimpleQueue[Any] = SimpleQueue()
-        # A decoder is a new Python, which would import what it takes for this process's program:
-        # Ray's, with all that it loads.
-        vars(sys.modules["__main__"]).pop("__file__", None)
+        forget_program()
         threading.Thread(target=do_work, args=(work, slot, self), daemon=True).start()
 
     def receive(self) -> Any:  # noqa: ANN401

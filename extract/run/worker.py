@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -71,6 +72,15 @@ class ExtractionWork:
                 extract_videos(desk, stream, pool, self.settings.frames, profile)
         profile.end()
         channel.send(Stopped(profile))
+
+
+def forget_program() -> None:
+    """Lets the decoders of this process begin without its program, which is Ray's own.
+
+    A new Python of multiprocessing imports the file that the old one was started with, and all
+    that this file needs.
+    """
+    vars(sys.modules["__main__"]).pop("__file__", None)
 
 
 class HandedVideos:
