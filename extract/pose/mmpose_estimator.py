@@ -8,6 +8,7 @@ position along y; a keypoint lies at the two best ones.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -86,17 +87,25 @@ class PlainCrop:
 
         Of a small frame it is cut out by :func:`cut_out`, later.
         """
+        center, scale, matrix = self._region(tuple(box.tolist()))
+        width, height = self.input_size
+        if frame.shape[0] * frame.shape[1] <= _SMALL_FRAME * width * height:
+            return CroppedFrame(frame.copy(), center, scale, matrix)
+        pixels = cv2.warpAffine(frame, matrix, self.input_size, flags=cv2.INTER_LINEAR)
+        return CroppedFrame(pixels, center, scale)
+
+    @lru_cache(maxsize=16)  # noqa: B019 - there is one crop in a process
+    def _region(
+        self, box: tuple[float, ...]
+    ) -> tuple[Float32[np.ndarray, " coordinate=2"], Float32[np.ndarray, " coordinate=2"], Matrix]:
+        """Centre and size of the region around a box, and the way there; most boxes come again."""
         from mmpose.structures.bbox import bbox_xyxy2cs  # noqa: PLC0415
 
         # The order and the types of MMPose's own transforms, so that the crop is theirs to the bit.
-        center, scale = bbox_xyxy2cs(box, padding=self.padding)
+        center, scale = bbox_xyxy2cs(np.array(box, np.float32), padding=self.padding)
         scale = widened(scale, self.input_size)
         matrix = self.warp_matrix(center, scale, 0.0, output_size=self.input_size)
-        width, height = self.input_size
-        if frame.shape[0] * frame.shape[1] <= _SMALL_FRAME * width * height:
-            return CroppedFrame(frame.copy(), center, scale, np.asarray(matrix, np.float64))
-        pixels = cv2.warpAffine(frame, matrix, self.input_size, flags=cv2.INTER_LINEAR)
-        return CroppedFrame(pixels, center, scale)
+        return center, scale, np.asarray(matrix, np.float64)
 
 
 def widened(

@@ -18,6 +18,7 @@ from extract.videos.decode_worker import (
     FrameMemory,
     GiveBack,
     ToWorker,
+    keep_freed_memory,
     run_worker,
 )
 from extract.videos.decoding import (
@@ -249,6 +250,8 @@ class DecodePool:
 
     def __enter__(self) -> "DecodePool":
         """Starts the processes; they load their libraries while the caller goes on."""
+        # Frames are copied out of the workers' memory, into memory of the same few sizes.
+        keep_freed_memory()
         self._workers = [WorkerProcess(self._timeout_s) for _ in range(self._num_workers)]
         return self
 

@@ -39,6 +39,9 @@ _SECONDS_BETWEEN_SIGNS = 0.5
 _SECONDS_BETWEEN_HEARING = 0.02
 # However small chunks are, no more wait: the messages about them must fit into the connection.
 _MAX_CHUNKS_AHEAD = 64
+# Bytes of one chunk, and of all that wait, unless single frames are larger: memory that was used a
+# moment ago is in the processor's cache, and has its pages.
+_CHUNK_BYTES, _BYTES_AHEAD = 8 << 20, 32 << 20
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,10 @@ class ByteRing:
                 return begin
         return None
 
+    def grow(self, capacity: int) -> None:
+        """Hands out runs of a larger block, too; what is out stays where it is."""
+        self._capacity = max(self._capacity, capacity)
+
     def give_back(self) -> None:
         """Frees the bytes that were taken first."""
         self._taken.popleft()
@@ -177,17 +184,23 @@ class ByteRing:
 def run_worker(connection: WorkerConnection, memory: FrameMemory) -> None:
     """Decodes one job after the other until the parent closes the connection."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # glibc shall keep the memory of a frame for the next one. Otherwise it returns large blocks to
-    # the system and has them zeroed again, frame by frame: a third of the time at 1280x720. Other C
-    # libraries have no such call.
-    with suppress(AttributeError):
-        set_option = ctypes.CDLL(None).mallopt
-        set_option(_M_MMAP_THRESHOLD, 32 << 20)
-        set_option(_M_TRIM_THRESHOLD, 256 << 20)
+    keep_freed_memory()
     # Several videos are decoded at once, each in a process of its own.
     cv2.setNumThreads(1)
     with suppress(EOFError, ConnectionError):  # the parent needs no more
         _Worker(connection, memory).serve()
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep the memory of a frame for the next one.
+
+    Otherwise it returns large blocks to the system and has them zeroed again, frame by frame: a
+    third of the time at 1280x720. Other C libraries have no such call.
+    """
+    with suppress(AttributeError):
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(_M_MMAP_THRESHOLD, 32 << 20)
+        set_option(_M_TRIM_THRESHOLD, 256 << 20)
 
 
 def _end_with_parent() -> None:
@@ -205,7 +218,7 @@ class _Worker(ChunkMemory):
     def __init__(self, connection: WorkerConnection, memory: FrameMemory) -> None:
         self._connection = connection
         self._memory = memory
-        self._ring = ByteRing(memory.num_bytes, max_runs=_MAX_CHUNKS_AHEAD)
+        self._ring = ByteRing(min(_BYTES_AHEAD, memory.num_bytes), max_runs=_MAX_CHUNKS_AHEAD)
         self._num_jobs = 0
         # The number of the job at work, counted as the parent does.
         self._number: int | None = None
@@ -232,8 +245,9 @@ class _Worker(ChunkMemory):
     def new_chunk(self, num_frames: int, height: int, width: int) -> Frames:
         """Shared memory for a chunk; waits until the parent gives some back."""
         frame_bytes = height * width * 3
-        # At most half of it, so that the next chunk can be filled while this one is looked at.
-        num_fitting = min(num_frames, max(1, self._memory.num_bytes // 2 // frame_bytes))
+        num_fitting = min(num_frames, max(1, _CHUNK_BYTES // frame_bytes))
+        # Twice as much, so that the next chunk can be filled while this one is looked at.
+        self._ring.grow(min(2 * num_fitting * frame_bytes, self._memory.num_bytes))
         # Only the parent frees memory: its GiveBack is waited for, and a Cancel raises from here.
         while (offset := self._ring.take(num_fitting * frame_bytes)) is None:
             self._heed(self._connection.recv())

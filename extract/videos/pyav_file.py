@@ -338,13 +338,13 @@ class Upright:
         """``picture`` tells how the video's frames are stored."""
         # One converter serves all frames: it keeps FFmpeg's scaler.
         self._convert = VideoReformatter()
-        self._picture = picture
+        self._size = picture.square_width, picture.height
+        self._orientation = picture.orientation
 
     def __call__(self, frame: VideoFrame) -> Frame:
         """Converts one frame."""
-        width, height = self._picture.square_width, self._picture.height
-        rgb = self._convert.reformat(frame, width, height, "rgb24", threads=1)
-        return self._picture.orientation(rgb.to_ndarray())
+        rgb = self._convert.reformat(frame, *self._size, "rgb24", threads=1)
+        return self._orientation(rgb.to_ndarray())
 
 
 _HEAD_BYTES = 4096
