@@ -190,7 +190,7 @@ def partners(target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) 
             # Else a process that fails would be waited for without end.
             theirs.close()
             stack.callback(process.join)
-            stack.callback(ours.send, False)  # sent before it is waited for
+            stack.callback(ours.send, None)  # sent before it is waited for
             connections.append(ours)
 
         def turn() -> Cost:
@@ -198,7 +198,7 @@ def partners(target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) 
                 assert connection.recv() == "ready"
             began = time.perf_counter()
             for connection in connections:
-                connection.send(True)
+                connection.send("go")
             processors = sum(connection.recv() for connection in connections)
             return Cost(time.perf_counter() - began, processors)
 
@@ -231,7 +231,7 @@ def feed_in_turns(connection: Connection, folder: Path, kind: str, cores: int) -
     stream = free_stream(kind, settings)
     with DecodePool(cores) as pool:
         connection.send("ready")
-        while connection.recv():
+        while connection.recv() == "go":
             began = processor_seconds()
             extract_all(videos, stream, pool, settings)
             connection.send(processor_seconds() - began)
@@ -295,7 +295,7 @@ def decode_in_turns(connection: Connection, folder: Path, share: int, cores: int
     keep_freed_memory()
     paths = [video.path for video in find_videos([str(folder)]).videos][share::cores]
     connection.send("ready")
-    while connection.recv():
+    while connection.recv() == "go":
         began = processor_seconds()
         for path in paths:
             for _ in decoded_images(path) if path.is_dir() else decoded_frames(path):

@@ -180,6 +180,26 @@ class RunSettings(Settings):
     """Seconds that a video may take from the one before it on; then it has failed. null: any time.
     With a limit the network runs in a process of its own, which can be ended."""
 
+    decoder: Literal["pyav", "decord"] = "pyav"
+    """What decodes video files. Both give the same frames to the bit; decord takes about twice the
+    processor time, and leaves files that it does not decode exactly to PyAV."""
+
+    max_pixels: Annotated[int, Field(ge=1)] = 8192 * 8192
+    """Pixels of a frame; a video of larger ones is refused before a frame takes memory. This and
+    the next four are limits against files that are broken, or meant to do harm."""
+
+    max_video_frames: Annotated[int, Field(ge=1)] = 2_000_000
+    """Frames of a video, of which ``frames.max_frames`` are used."""
+
+    max_video_hours: Annotated[float, Field(gt=0)] = 6.0
+    """Hours that a video is shown; a part of a recording counts alone."""
+
+    max_decode_seconds: Annotated[float, Field(gt=0)] = 3_600.0
+    """Seconds of a processor that decoding one video may take."""
+
+    decoder_memory_gb: Annotated[float, Field(gt=0)] = 4.0
+    """GB of addresses that a decoding process may take beyond those that it starts with."""
+
     rgb_batch: Annotated[int, Field(ge=1)] = 8
     """Clips in one batch of the video network, which computes once what they share: 8 on a CPU,
     more on a GPU."""

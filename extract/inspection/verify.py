@@ -7,11 +7,10 @@ from functools import partial
 import numpy as np
 from rich.markup import escape
 
-from extract.run.loop import decode_job
+from extract.run.loop import decode_job, decode_pool
 from extract.run.streams import load_stream
 from extract.settings import ExtractSettings
 from extract.stream import rows_of
-from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
 from extract.videos.part import VideoError, read_part_name
 from seds_core.console import fail, messages, results, track
@@ -136,7 +135,7 @@ def _sample_differences(
     # The same videos each time, so that two machines check the same ones.
     ids = sorted(store.videos)
     chosen = np.random.default_rng(SAMPLE_SEED).permutation(len(ids))[:sample]
-    with DecodePool(num_workers=0, timeout_s=settings.run.decode_timeout) as pool:
+    with decode_pool(settings.run, num_workers=0) as pool:
         for video_id in (ids[index] for index in chosen):
             entry = store.videos[video_id]
             video = ListedVideo(video_id, *read_part_name(entry.path))

@@ -17,10 +17,10 @@ from extract.pose.person_detector import (
     chosen_person,
     load_person_detector,
 )
+from extract.run.loop import decode_pool
 from extract.run.report import EXIT_ALL_THERE, EXIT_SOME_FAILED
 from extract.run.streams import extraction_device
 from extract.settings import ExtractSettings
-from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo, DecodeJob
 from extract.videos.listing import videos_of_index
 from extract.videos.part import Crop, FrameCountChanged, VideoError
@@ -76,7 +76,7 @@ def run_boxes(
         detector = settings.pose.person_detector
         detect = load_person_detector(detector, extraction_device(device))
         run = settings.run
-        with DecodePool(run.decode_workers, run.decode_timeout) as pool, progress_bar() as progress:
+        with decode_pool(run) as pool, progress_bar() as progress:
             task = progress.add_task("looking for signers", total=len(jobs), rates="")
             for decoded in pool.stream(jobs):
                 video_id = decoded.job.video_id

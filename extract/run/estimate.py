@@ -14,7 +14,7 @@ from rich.table import Table
 
 from extract.run.existing_store import compare, entries_of, staged_videos, video_changed
 from extract.run.hours import Counts, StreamWork, Work, row_bytes, stream_hours
-from extract.run.loop import decode_job
+from extract.run.loop import decode_job, decode_pool
 from extract.settings import ExtractSettings, FrameSettings
 from extract.stream import Stream, UnusableRowsError, rows_of
 from extract.videos.decode_pool import DecodePool
@@ -111,7 +111,7 @@ def estimate_run(
     unfinished = [video for video in videos if video.video_id not in staged]
     found = compare(unfinished, entries_of(store), video_changed)
     run = settings.run
-    with DecodePool(run.decode_workers, run.decode_timeout) as pool:
+    with decode_pool(run) as pool:
         seen, problems = look_into(found.todo, stream, settings.frames, pool)
         work, unusable = measure_stream(seen, stream, settings.frames, pool)
     problems |= unusable

@@ -13,7 +13,7 @@ from extract.run.desk import StoreDesk
 from extract.run.devices import slots_on
 from extract.run.engine import Begin, ClusterShare, Engine, Work
 from extract.run.existing_store import compare, video_changed
-from extract.run.loop import extract_videos, until_done
+from extract.run.loop import decode_pool, extract_videos, until_done
 from extract.run.processes import ProcessEngine
 from extract.run.profile import RunProfile
 from extract.run.report import RunReport
@@ -21,7 +21,6 @@ from extract.run.selection import longest_first
 from extract.run.watching import Watching, WatchOptions, watched_run
 from extract.settings import ExtractSettings, RunSettings
 from extract.stream import Stream
-from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
 from seds_core.console import progress_bar
 from seds_core.store.layout import StoreKind
@@ -51,7 +50,7 @@ class Extraction:
         with (
             stop_requests(),
             watched_run(self.store, self.watch) as watching,
-            DecodePool(run.decode_workers, run.decode_timeout) as pool,
+            decode_pool(run) as pool,
         ):
             began = time.monotonic()
             stream = load()  # while the decoders start

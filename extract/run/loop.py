@@ -8,7 +8,7 @@ one has the network compute (``Computing``), and one writes (``_Keeping``).
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -17,10 +17,11 @@ from extract.run.desk import StoreDesk
 from extract.run.engine import VideoDesk
 from extract.run.profile import RunProfile
 from extract.run.threads import Prefetch, WritingThread
-from extract.settings import FrameSettings
+from extract.settings import FrameSettings, RunSettings
 from extract.stream import Rows, Stream, UnusableRowsError, joined
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodedVideo, DecodeJob
+from extract.videos.limits import DecodeRules
 from extract.videos.listing import ListedVideo
 from extract.videos.part import FrameCountChanged, VideoError, part_name
 from seds_core.console import messages
@@ -51,6 +52,14 @@ def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> Dec
         folder_fps=frames.folder_fps,
         max_frames=frames.max_frames,
         fit=stream.fit,
+    )
+
+
+def decode_pool(run: RunSettings, num_workers: int | None = None) -> DecodePool:
+    """The decoders that the settings ask for; with ``num_workers``, another number of processes."""
+    rules = DecodeRules(**{rule.name: getattr(run, rule.name) for rule in fields(DecodeRules)})
+    return DecodePool(
+        run.decode_workers if num_workers is None else num_workers, run.decode_timeout, rules
     )
 
 

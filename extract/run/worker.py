@@ -26,11 +26,10 @@ from extract.run.engine import (
     Stopped,
     Taken,
 )
-from extract.run.loop import extract_videos
+from extract.run.loop import decode_pool, extract_videos
 from extract.run.profile import RunProfile
 from extract.settings import ExtractSettings
 from extract.stream import Stream
-from extract.videos.decode_pool import DecodePool
 from extract.videos.listing import ListedVideo
 from seds_core.store.layout import StoreKind
 from seds_core.store.place import StoreLocation
@@ -60,7 +59,7 @@ class ExtractionWork:
             import torch  # noqa: PLC0415 - the driver imports this file, and needs no network
 
             torch.set_num_threads(slot.num_threads)
-        with DecodePool(slot.num_decoders, self.settings.run.decode_timeout) as pool:
+        with decode_pool(self.settings.run, slot.num_decoders) as pool:
             began = time.monotonic()
             stream = self.load(self.kind, self.settings, slot.device, self.pose_store)
             pool.wait_until_started()

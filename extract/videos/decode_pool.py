@@ -5,6 +5,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import resource_tracker
 from types import TracebackType
 
@@ -30,6 +31,7 @@ from extract.videos.decoding import (
     decode_events,
 )
 from extract.videos.frame import Frames
+from extract.videos.limits import USUAL_RULES, DecodeRules
 from extract.videos.part import FrameCountChanged, VideoError
 
 MEMORY_BYTES = 256 << 20
@@ -55,7 +57,7 @@ class WorkerProcess:
     The messages about a video stay readable when the process is lost in a later one.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, rules: DecodeRules = USUAL_RULES) -> None:
         """Starts the process; after ``timeout_s`` seconds without a sign of life it counts as hung.
 
         Time in which this process was suspended itself does not count. The new process does not
@@ -65,7 +67,10 @@ class WorkerProcess:
         self._memory = FrameMemory.create(MEMORY_BYTES)
         self._connection, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=run_worker, args=(theirs, self._memory), name="decoder", daemon=True
+            target=run_worker,
+            args=(theirs, self._memory, int(rules.decoder_memory_gb * 1e9)),
+            name="decoder",
+            daemon=True,
         )
         # The new process inherits the blocked signal; in this one it is only late by a moment.
         # Starting the resource tracker, which the first process needs, would unblock it again.
@@ -242,8 +247,11 @@ class DecodePool:
     decoding; another process takes its place. With ``num_workers=0`` nothing guards against that.
     """
 
-    def __init__(self, num_workers: int, timeout_s: float = 60.0) -> None:
-        """Entering the pool starts the processes."""
+    def __init__(
+        self, num_workers: int, timeout_s: float = 60.0, rules: DecodeRules = USUAL_RULES
+    ) -> None:
+        """Entering the pool starts the processes; ``rules`` are those of all of its jobs."""
+        self._rules = rules
         self._num_workers = num_workers
         self._timeout_s = timeout_s
         self._workers: list[WorkerProcess] = []
@@ -252,7 +260,7 @@ class DecodePool:
         """Starts the processes; they load their libraries while the caller goes on."""
         # Frames are copied out of the workers' memory, into memory of the same few sizes.
         keep_freed_memory()
-        self._workers = [WorkerProcess(self._timeout_s) for _ in range(self._num_workers)]
+        self._workers = [self._new_worker() for _ in range(self._num_workers)]
         return self
 
     def __exit__(
@@ -287,6 +295,7 @@ class DecodePool:
                     if worker is None:
                         waiting.append(self.decode(job))
                     else:
+                        job = replace(job, rules=self._rules)
                         waiting.append(DecodedVideo(job, RemoteVideo(worker, job)))
                 if not waiting:
                     return
@@ -315,13 +324,17 @@ class DecodePool:
         For the rare video that turned out to have another timeline: it has been decoded to its end
         before, so it neither crashes nor hangs.
         """
+        job = replace(job, rules=self._rules)
         return DecodedVideo(job, decode_events(job, ChunkMemory()))
+
+    def _new_worker(self) -> WorkerProcess:
+        return WorkerProcess(self._timeout_s, self._rules)
 
     def _free_worker(self) -> WorkerProcess | None:
         """Finds a process for the next video; one that was lost is replaced."""
         for index, worker in enumerate(self._workers):
             if worker.is_lost:
-                self._workers[index] = WorkerProcess(self._timeout_s)
+                self._workers[index] = self._new_worker()
             if self._workers[index].is_free:
                 return self._workers[index]
         return None

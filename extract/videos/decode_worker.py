@@ -6,6 +6,7 @@ Runs until its parent closes the connection, or is gone. Imports nothing that ta
 import ctypes
 import mmap
 import os
+import resource
 import threading
 import time
 import traceback
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import DupFd
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import cv2
@@ -181,14 +183,42 @@ class ByteRing:
         self._taken.pop()
 
 
-def run_worker(connection: WorkerConnection, memory: FrameMemory) -> None:
-    """Decodes one job after the other until the parent closes the connection."""
+def run_worker(connection: WorkerConnection, memory: FrameMemory, max_bytes: int) -> None:
+    """Decodes one job after the other until the parent closes the connection.
+
+    The process may take ``max_bytes`` of addresses beyond those that it has now.
+    """
+    addresses = LimitedAddresses(max_bytes)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_freed_memory()
     # Several videos are decoded at once, each in a process of its own.
     cv2.setNumThreads(1)
     with suppress(EOFError, ConnectionError):  # the parent needs no more
-        _Worker(connection, memory).serve()
+        _Worker(connection, memory, addresses).serve()
+
+
+class LimitedAddresses:
+    """The addresses that this process may take: so many bytes beyond those that it has."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Sets the limit; the system's own stays where it is lower."""
+        self._first, self._max_bytes = self._now(), max_bytes
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        soft = self._first + max_bytes
+        resource.setrlimit(
+            resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+        )
+
+    @property
+    def are_short(self) -> bool:
+        """Whether more than half of them are taken. Libraries that get no memory may call a file
+        damaged instead.
+        """
+        return self._now() - self._first > self._max_bytes // 2
+
+    def _now(self) -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return pages * resource.getpagesize()
 
 
 def keep_freed_memory() -> None:
@@ -215,8 +245,11 @@ def _end_with_parent() -> None:
 class _Worker(ChunkMemory):
     """Decodes into the memory that the parent sees into, and hears the parent while it does."""
 
-    def __init__(self, connection: WorkerConnection, memory: FrameMemory) -> None:
+    def __init__(
+        self, connection: WorkerConnection, memory: FrameMemory, addresses: LimitedAddresses
+    ) -> None:
         self._connection = connection
+        self._addresses = addresses
         self._memory = memory
         self._ring = ByteRing(min(_BYTES_AHEAD, memory.num_bytes), max_runs=_MAX_CHUNKS_AHEAD)
         self._num_jobs = 0
@@ -245,7 +278,8 @@ class _Worker(ChunkMemory):
     def new_chunk(self, num_frames: int, height: int, width: int) -> Frames:
         """Shared memory for a chunk; waits until the parent gives some back."""
         frame_bytes = height * width * 3
-        num_fitting = min(num_frames, max(1, _CHUNK_BYTES // frame_bytes))
+        chunk_bytes = min(_CHUNK_BYTES, self._memory.num_bytes // 2)
+        num_fitting = min(num_frames, max(1, chunk_bytes // frame_bytes))
         # Twice as much, so that the next chunk can be filled while this one is looked at.
         self._ring.grow(min(2 * num_fitting * frame_bytes, self._memory.num_bytes))
         # Only the parent frees memory: its GiveBack is waited for, and a Cancel raises from here.
@@ -276,7 +310,11 @@ class _Worker(ChunkMemory):
                     self._connection.send(ChunkReady(event.first, offset, shape))
                 else:
                     self._connection.send(event)
-        except (VideoError, FrameCountChanged, Cancelled) as outcome:
+        except VideoError as error:
+            if self._addresses.are_short:
+                error = job.rules.too_little_memory(job.path, error.reason)
+            self._connection.send(error)
+        except (FrameCountChanged, Cancelled) as outcome:
             self._connection.send(outcome)
         # The parent is gone, and nobody can be told: ``run_worker`` ends.
         except (EOFError, ConnectionError):

@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from extract.videos.frame import Frame, FrameFit, Frames
+from extract.videos.frame import Frame, FrameFit, Frames, Progress
 from extract.videos.frame_source import FrameSource, open_frames
+from extract.videos.limits import USUAL_RULES, DecodeRules
 from extract.videos.listing import ListedVideo
 from extract.videos.part import (
-    MAX_PIXELS,
-    FileDecoder,
     FrameCountChanged,
     VideoError,
     VideoProperties,
@@ -39,10 +38,8 @@ class DecodeJob(ListedVideo):
     """Frames in a chunk, at most; fewer where frames are huge."""
     hash: bool = True
     """Whether the content hash of the source is wanted."""
-    max_pixels: int = MAX_PIXELS
-    """Pixels of the largest frame that is accepted."""
-    decoder: FileDecoder = "pyav"
-    """What decodes a video file, where it can."""
+    rules: DecodeRules = USUAL_RULES
+    """The pool's, which every job of it gets."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,12 @@ DecodeEvent: TypeAlias = VideoOpened | FrameChunk | VideoEnded
 """All that decoding says of a video, here and in a worker; what goes wrong is raised instead."""
 
 
+CHANGED = (
+    "was changed while it was read, so its frames may be of two files: the same command reads it "
+    "again once it is complete"
+)
+
+
 class ChunkMemory:
     """New memory of this process for every chunk; a decoding worker has chunks in shared memory."""
 
@@ -95,29 +98,35 @@ def decode_events(job: DecodeJob, memory: ChunkMemory) -> Generator[DecodeEvent,
     """
     if job.problem:
         raise VideoError(job.path, job.problem)
+    rules = job.rules
+    progress = rules.watched(job.path, memory.progress)
     try:
+        # Size and time are taken before the content is read, and compared after that.
+        before = quick_identity(job.path) if job.path.exists() else None
         source = open_frames(
-            job.path, job.folder_fps, job.max_pixels, job.part, memory.progress, job.decoder
+            job.path, job.folder_fps, rules.max_pixels, job.part, progress, rules.decoder
         )
+        rules.check(job.path, source.properties)
         # A count of an earlier decoding is the truth; that of the container is a promise.
         step = timeline_step(job.num_frames or source.properties.num_frames, job.max_frames)
         # The reader may plan its work before the first frame is there.
         yield VideoOpened(source.properties, step)
-        # Size and time are taken before the content is read: a file that is replaced meanwhile
-        # then differs from what is noted, and is extracted again.
-        size_bytes, mtime_ns = quick_identity(job.path)
-        digest = part_hash(job.path, job.part, memory.progress) if job.hash else ""
-        num_frames = yield from _chunks(source, job, step, memory)
+        digest = part_hash(job.path, job.part, progress) if job.hash else ""
+        num_frames = yield from _chunks(source, job, step, memory, progress)
+        if before is None or quick_identity(job.path) != before:
+            raise VideoError(job.path, CHANGED)
+    except MemoryError as error:
+        raise rules.too_little_memory(job.path, "no memory was left") from error
     except OSError as error:  # the disk, not the video: files that vanish, stale network mounts
         raise VideoError(job.path, f"cannot be read: {error}") from error
     # The container may promise a frame or two too many; that matters where it changes the step.
     if timeline_step(num_frames, job.max_frames) != step:
         raise FrameCountChanged(num_frames)
-    yield VideoEnded(num_frames, SourceIdentity(size_bytes, mtime_ns, digest))
+    yield VideoEnded(num_frames, SourceIdentity(*before, digest))
 
 
 def _chunks(
-    source: FrameSource, job: DecodeJob, step: int, memory: ChunkMemory
+    source: FrameSource, job: DecodeJob, step: int, memory: ChunkMemory, progress: Progress
 ) -> Generator[DecodeEvent, None, int]:
     """Gathers every ``step``-th frame into chunks; returns the number of all frames."""
     width, height = source.properties.width, source.properties.height
@@ -129,7 +138,7 @@ def _chunks(
     # ``first`` and ``num_filled`` count timeline frames, ``num_frames`` counts those of the video.
     num_frames = first = num_filled = 0
     chunk: Frames | None = None
-    for frame in source.frames(memory.progress):
+    for frame in source.frames(progress):
         # Frames beside the timeline are decoded and counted, but neither resized nor kept.
         if num_frames % step == 0:
             if chunk is None:

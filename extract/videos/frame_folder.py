@@ -5,6 +5,7 @@ names differ in numbers only; what lies beside them, such as a cover, does not.
 """
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from extract.videos.part import (
     VideoError,
     VideoPart,
     VideoProperties,
+    over_limit,
     over_size_limit,
     part_frames,
 )
@@ -35,7 +37,7 @@ _EXAMPLES = 5
 _AS_THEY_ARE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "HSV"))
 
 # What Pillow raises for damaged images, depending on the format.
-_IMAGE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_IMAGE_ERRORS = (OSError, SyntaxError, ValueError)
 
 # EXIF's tag of the orientation, and those of its values that exchange width and height.
 _EXIF_ORIENTATION = 0x0112
@@ -169,10 +171,9 @@ class FrameFolder:
         numbers = part_frames(part, folder, fps, len(names.frames))
         names = replace(names, frames=names.frames[numbers.start : numbers.stop])
         self._images = [folder / name for name in names.frames]
+        self._max_pixels = max_pixels
         with self._opened(self._images[0]) as image:
             width, height = _upright_size(image)
-        if width * height > max_pixels:
-            raise VideoError(folder, over_size_limit(width, height, max_pixels))
         self.properties = VideoProperties(
             width=width,
             height=height,
@@ -188,7 +189,6 @@ class FrameFolder:
         expected = self.properties.width, self.properties.height
         for path in self._images:
             with self._opened(path) as image:
-                # The size is known before any pixel takes memory.
                 size = _upright_size(image)
                 if size != expected:
                     raise VideoError(
@@ -207,8 +207,19 @@ class FrameFolder:
     def _opened(self, path: Path) -> Iterator[Image.Image]:
         """Opens an image while it is read; what is wrong with it becomes ``VideoError``."""
         try:
-            with Image.open(path) as image:
+            with warnings.catch_warnings():
+                # The limit is ours, and lower.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = Image.open(path)
+            with image:
+                # Known before any pixel takes memory.
+                if image.width * image.height > self._max_pixels:
+                    size = over_size_limit(image.width, image.height, self._max_pixels)
+                    raise VideoError(self._folder, f"{path.name} {size}")
                 yield image
+        except Image.DecompressionBombError as error:
+            limit = over_limit("has too many pixels", f"{self._max_pixels:,}", "max_pixels")
+            raise VideoError(self._folder, f"{path.name} {limit}") from error
         except _IMAGE_ERRORS as error:
             raise VideoError(self._folder, f"{path.name} is no readable image: {error}") from error
 

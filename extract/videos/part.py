@@ -78,10 +78,15 @@ class VideoProperties:
     """What the user should know of the frames, in sentences without the video's name."""
 
 
+def over_limit(what: str, limit: str, setting: str) -> str:
+    """Says why a video is refused, and what to change if it is meant to be read."""
+    return f"{what}, over the limit of {limit}: a larger extract.run.{setting} would allow it"
+
+
 def over_size_limit(width: int, height: int, max_pixels: int) -> str:
     """Says why a video with frames of this size, or of an unknown one, is refused."""
-    size = f"of {width}x{height} pixels" if width * height else "tell no size, or"
-    return f"its frames {size} are over the limit of {max_pixels:,} pixels"
+    size = f"has frames of {width}x{height} pixels" if width * height else "tells no size of frames"
+    return over_limit(size, f"{max_pixels:,} pixels", "max_pixels")
 
 
 PART_COLUMNS = ("start", "end", "crop", "size")

@@ -324,6 +324,8 @@ def _decoded(
                     yield frame
                     num_decoded += 1
         except FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
             where = f"decoding stopped at frame {num_decoded} of {num_promised}"
             raise VideoError(facts.path, f"damaged: {where} ({error.strerror})") from error
 
