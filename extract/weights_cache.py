@@ -4,7 +4,6 @@ The folder is ``$SEDS_CACHE``, by default ``~/.cache/seds``. A machine without i
 put the file where the error says, it is verified in the same way.
 """
 
-import os
 import re
 import tempfile
 import urllib.request
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from seds_core.console import messages
 from seds_core.errors import UnavailableError
-from seds_core.files import file_sha256
+from seds_core.files import cache_dir, file_sha256
 
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30
@@ -26,12 +25,6 @@ _HASH_IN_NAME = re.compile(r"-(?!20\d{6}\.)([0-9a-f]{8})(?:_\d{8})?\.pth$")
 
 class WeightsUnavailable(UnavailableError):  # noqa: N818 - it states a condition, as StopIteration does
     """Weights that could neither be found in the cache nor downloaded, or that fail their check."""
-
-
-def cache_dir() -> Path:
-    """The folder of downloaded weights: ``$SEDS_CACHE`` or ``~/.cache/seds``."""
-    configured = os.environ.get("SEDS_CACHE")
-    return Path(configured).expanduser() if configured else Path.home() / ".cache" / "seds"
 
 
 def cached_download(

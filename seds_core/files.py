@@ -64,6 +64,12 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
         file.write(content)
 
 
+def cache_dir() -> Path:
+    """The folder of what can be had again: ``$SEDS_CACHE``, or ``~/.cache/seds``."""
+    configured = os.environ.get("SEDS_CACHE")
+    return Path(configured).expanduser() if configured else Path.home() / ".cache" / "seds"
+
+
 def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
     with path.open("rb") as file:

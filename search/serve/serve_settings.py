@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extract.weights_cache import cache_dir
+from seds_core.files import cache_dir
 
 MEGABYTE = 1 << 20
 

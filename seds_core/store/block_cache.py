@@ -20,6 +20,8 @@ from uuid import uuid4
 import google_crc32c
 
 from seds_core.console import warn
+from seds_core.errors import UsageError
+from seds_core.files import cache_dir
 
 BLOCK_BYTES = 2**20
 """Read from the bucket at once; a video's rows lie in two or three chunks of a quarter of it."""
@@ -39,6 +41,30 @@ class CacheCounts:
     def hit_rate(self) -> float:
         """Share that was found."""
         return self.num_found / max(self.num_found + self.num_fetched, 1)
+
+
+SIZE_VARIABLE = "SEDS_CACHE_GIB"
+"""Of the environment, as the size is the machine's and not a run's; 0 keeps nothing."""
+
+_USUAL_GIB = 20.0
+
+
+def shared_cache() -> "BlockCache | None":
+    """The cache of this machine, below ``$SEDS_CACHE``; ``None`` where none is wanted.
+
+    Raises :class:`UsageError` for a size that is no number.
+    """
+    told = os.environ.get(SIZE_VARIABLE, str(_USUAL_GIB))
+    try:
+        size = float(told)
+        if not 0 <= size < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise UsageError(
+            f"{SIZE_VARIABLE} is {told!r}: give the GiB that rows of stores in buckets may take on "
+            "this machine's disk, such as 50, or 0"
+        ) from None
+    return BlockCache(cache_dir() / "blocks", int(size * 2**30)) if size else None
 
 
 class BlockCache:

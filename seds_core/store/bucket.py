@@ -106,6 +106,10 @@ class BucketPlace:
         refuse_outside(name)
         return BucketPlace(f"{self.url.rpartition('/')[0]}/{name}", cache=self._cache)
 
+    def with_cache(self, cache: BlockCache) -> "BucketPlace":
+        """The same folder, whose files are read in part through a cache."""
+        return _remade(self.url, cache, self._known)
+
     def exists(self) -> bool:
         """Whether any file lies there."""
         with self._errors(""):

@@ -135,6 +135,9 @@ class Place(ReadableFiles, Protocol):
     def beside(self, name: str) -> "Place":
         """A folder of the folder that this one lies in."""
 
+    def with_cache(self, cache: BlockCache) -> "Place":
+        """The same folder, whose files are read in part through a cache, if they lie far away."""
+
     def exists(self) -> bool:
         """Whether there is such a folder, or any file in it."""
 
@@ -203,6 +206,10 @@ class DiskPlace:
         """Where a file lies; raises like :func:`refuse_outside`."""
         refuse_outside(name)
         return self.path / name
+
+    def with_cache(self, cache: BlockCache) -> "DiskPlace":
+        """The same folder: the operating system caches it."""
+        return self
 
     def exists(self) -> bool:
         """Whether there is such a folder, or anything else of that name."""
@@ -360,8 +367,8 @@ class DiskBatch:
         sync_all(folder for folder in folders if folder.is_relative_to(self._place.path))
 
 
-def place_of(location: StoreLocation, *, cache: BlockCache | None = None) -> Place:
-    """Where a store lies; ``cache`` keeps on a disk what is read from a bucket in parts.
+def place_of(location: StoreLocation) -> Place:
+    """Where a store lies.
 
     Raises :class:`UsageError` for a URL that names no bucket, and
     :class:`~seds_core.errors.UnavailableError` without the package that reaches one.
@@ -369,7 +376,7 @@ def place_of(location: StoreLocation, *, cache: BlockCache | None = None) -> Pla
     if isinstance(location, str) and "://" in location:
         from seds_core.store.bucket import BucketPlace  # noqa: PLC0415 - needs an optional extra
 
-        return BucketPlace(location, cache=cache)
+        return BucketPlace(location)
     return DiskPlace(Path(location))
 
 

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError, first_names
-from seds_core.store.place import StoreLocation
+from seds_core.store.block_cache import shared_cache
+from seds_core.store.place import DiskPlace, StoreLocation
 from train.batches import ClipLayout
 from train.data.rgb_stores import RgbChoice
 from train.data.sign_reader import SignReader, StoreRows
@@ -89,12 +90,19 @@ def sign_reader(stores: StageStores) -> SignReader:
     """Returns the reader of opened stores; reads their small arrays at once."""
     # The clips of several RGB stores are those of the first.
     rgb_rows: tuple[StoreRows, ...] = ()
+    opened = (*(stores.rgb.stores if stores.rgb else ()), stores.pose)
+    lie_far = any(store and not isinstance(store.place, DiskPlace) for store in opened)
+    cache = shared_cache() if lie_far else None
     if stores.rgb is not None:
         first, *others = stores.rgb.stores
-        rgb_rows = (StoreRows.of(first, "first_frame"), *map(StoreRows.of, others))
+        rgb_rows = (
+            StoreRows.of(first, "first_frame", cache=cache),
+            *(StoreRows.of(other, cache=cache) for other in others),
+        )
     return SignReader(
         rgb=rgb_rows,
-        pose=StoreRows.of(stores.pose, "frame") if stores.pose else None,
+        pose=StoreRows.of(stores.pose, "frame", cache=cache) if stores.pose else None,
+        cache=cache,
         layout=stores.layout,
         keypoints=stores.keypoints,
         mix=stores.rgb.mix if stores.rgb else (),

@@ -20,6 +20,7 @@ from seds_core.clip_plan import (
 )
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.block_cache import BlockCache
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.place import Place
 from seds_core.store.provenance import StoreMismatchError
@@ -60,13 +61,19 @@ class StoreRows:
     """Videos of which this process knows that their rows are those that were written."""
 
     @classmethod
-    def of(cls, store: StoreReader, *in_memory: str) -> "StoreRows":
-        """All videos of an opened store; reads the named arrays at once."""
+    def of(
+        cls, store: StoreReader, *in_memory: str, cache: BlockCache | None = None
+    ) -> "StoreRows":
+        """All videos of an opened store; reads the named arrays at once.
+
+        The others are read through ``cache``, if the store lies in a bucket.
+        """
         arrays = {
             name: torch.from_numpy(store.arrays.read_rows(name, 0, store.num_rows))
             for name in in_memory
         }
-        return cls(store.place, store.videos, arrays)
+        place = store.place.with_cache(cache) if cache else store.place
+        return cls(place, store.videos, arrays)
 
     @property
     def url(self) -> str:
@@ -153,6 +160,8 @@ class SignReader:
     keypoints: KeypointSettings
     mix: tuple[float, ...] = (1.0,)
     """A weight for each store of features."""
+    cache: BlockCache | None = None
+    """What keeps rows of stores in a bucket; ``None`` where all lie on disks."""
     names_clip_frames: bool = False
     """Whether the RGB store names every frame of its clips, which are not evenly spaced."""
 

@@ -23,6 +23,7 @@ from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
 from seds_core.console import activity, duration, messages, told, warn
+from seds_core.store.block_cache import BlockCache
 from train.checkpoints.run_folder import RunFolder
 from train.data.collation import ADVICE, NOT_FINITE, named
 from train.training.step import StepReport
@@ -305,3 +306,28 @@ class UnusableVideos(RunObserver):
 
     def _warn(self, event: str, videos: list[str]) -> None:
         warn(escape(f"{event}: the features of {named(videos)} {NOT_FINITE}; {ADVICE}"))
+
+
+class CacheUse(RunObserver):
+    """Says after each validation, and at the end, how much came from the cache of buckets."""
+
+    def __init__(self, cache: BlockCache) -> None:
+        self._cache = cache
+
+    def validation(self, record: ValidationRecord) -> None:
+        """Says it of what was read since the last time."""
+        self._tell(f"epoch {record.epoch}: ")
+
+    def close(self) -> None:
+        """Says it of what was read since, and ends counting."""
+        self._tell("")
+        self._cache.close()
+
+    def _tell(self, when: str) -> None:
+        counts = self._cache.counts()
+        if counts.num_found + counts.num_fetched:
+            messages.print(
+                f"{when}of the rows in buckets, {counts.hit_rate:.0%} came from the local cache; "
+                f"{counts.num_fetched / 1e6:,.1f} MB were fetched",
+                markup=False,
+            )

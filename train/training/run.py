@@ -29,7 +29,14 @@ from train.text.kept_encoder import keep_text_encoder
 from train.text.text_encoder import Tokenizer
 from train.training.gradients import micro_batches
 from train.training.loop import CheckpointKeeper, TrainingLoop, noted_stop_requests
-from train.training.observers import LivePanel, PlainLines, RunLog, RunObserver, UnusableVideos
+from train.training.observers import (
+    CacheUse,
+    LivePanel,
+    PlainLines,
+    RunLog,
+    RunObserver,
+    UnusableVideos,
+)
 from train.training.preparation import (
     PreparedRun,
     UntrainableError,
@@ -160,6 +167,8 @@ def _carry_out(run: PreparedRun, folder: RunFolder, init: Sequence[Path], *, res
             # The log drops what an earlier start wrote after the checkpoint that was just read.
             view = LivePanel(run.length) if messages.is_terminal else PlainLines(run.length)
             observers = (RunLog(folder, position.step), view, UnusableVideos())
+            if cache := run.data.reader.cache:
+                observers += (CacheUse(cache),)
         # Closed in their order, however the loop ends: the view makes room for the last warning.
         for observer in reversed(observers):
             ending.callback(observer.close)
