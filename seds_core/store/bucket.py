@@ -8,13 +8,13 @@ locks, but a put is whole or not there, and may depend on the version that it re
 import os
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.block_cache import BlockCache
@@ -31,21 +31,23 @@ except ImportError:
     ) from None
 
 _RETRIES: Any = {
-    "max_retries": 8,
+    "max_retries": 3,
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5)},
 }
-"""Of requests that may be sent twice; a conditional put is told apart from its own echo here."""
+"""obstore's own: it repeats what the server has not begun to answer."""
 
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 _TIMEOUT = timedelta(seconds=120)
 """Of one request with all of its content: a file of 64 MiB has to pass, over 5 Mbit/s."""
 
-_PUTS = 8
-"""Attempts at a conditional put whose answer is lost."""
+_ATTEMPTS = 9
+"""At any request, also where its answer is cut: an outage of half a minute costs no more."""
 
 _UPLOADS = 4
 """Files of up to 64 MiB that are in memory at once."""
+
+_Answer = TypeVar("_Answer")
 
 _CLOSE_BYTES = 2**16
 """Parts of a file that lie so close are read by one request."""
@@ -112,8 +114,7 @@ class BucketPlace:
 
     def exists(self) -> bool:
         """Whether any file lies there."""
-        with self._errors(""):
-            return any(True for part in obstore.list(self._store, chunk_size=1) if part)
+        return self._ask("", lambda: any(obstore.list(self._store, chunk_size=1)))
 
     def create(self, files: Mapping[str, bytes]) -> None:
         """Writes these files, the last of which says that they are complete.
@@ -131,8 +132,7 @@ class BucketPlace:
     def look(self, name: str) -> Seen | None:
         """What is to be seen of a file without reading it; ``None`` where there is none."""
         try:
-            with self._errors(name):
-                seen = _seen(obstore.head(self._store, name))
+            seen = _seen(self._ask(name, lambda: obstore.head(self._store, name)))
         except FileNotFoundError:
             self._known.pop(name, None)
             return None
@@ -174,10 +174,9 @@ class BucketPlace:
 
     def read_seen(self, name: str) -> tuple[bytes, Seen]:
         """A whole file, and which version of it that is; raises like :meth:`read`."""
-        with self._errors(name):
-            answer = obstore.get(self._store, name)
-            seen = self._known[name] = _seen(answer.meta)
-            return answer.bytes().to_bytes(), seen
+        meta, content = self._ask(name, lambda: _whole(obstore.get(self._store, name)))
+        seen = self._known[name] = _seen(meta)
+        return content, seen
 
     def fetch(self, name: str, start: int, stop: int, version: str) -> bytes:
         """Bytes of one version of a file, by one request; not from the cache.
@@ -186,8 +185,8 @@ class BucketPlace:
         """
         options: Any = {"range": (start, stop), "if_match": version.split()[0]}
         try:
-            with self._errors(name):
-                return obstore.get(self._store, name, options=options).bytes().to_bytes()
+            get = partial(obstore.get, self._store, name, options=options)
+            return self._ask(name, lambda: _whole(get()))[1]
         except (ChangedError, FileNotFoundError):
             self._known.pop(name, None)
             raise
@@ -203,29 +202,21 @@ class BucketPlace:
         """Does what :meth:`write` does, and gives the version."""
         refuse_outside(name)
         mode = self._mode(name, only_if)
-        for attempt in range(_PUTS):
-            try:
-                with self._errors(name):
-                    answer = obstore.put(self._store, name, content, mode=mode, use_multipart=False)
-                    return _version(answer)
-            except ChangedError:
-                # It may be what this process has written itself, when the answer was lost.
-                if (seen := self.look(name)) and seen.num_bytes == len(content):
-                    found, seen = self.read_seen(name)
-                    if found == content:
-                        return seen.version
-                raise
-            except LostConnectionError:
-                if attempt == _PUTS - 1:
-                    raise
-                time.sleep(min(0.1 * 2**attempt, 5))
-        raise AssertionError("the last attempt returns or raises")
+        put = partial(obstore.put, self._store, name, content, mode=mode, use_multipart=False)
+        try:
+            return _version(self._ask(name, put))
+        except ChangedError:
+            # It may be what this process has written itself, when the answer was lost.
+            if (seen := self.look(name)) and seen.num_bytes == len(content):
+                found, seen = self.read_seen(name)
+                if found == content:
+                    return seen.version
+            raise
 
     def remove(self, names: Iterable[str]) -> None:
         """Removes files, as far as they are there."""
         if gone := list(names):
-            with self._errors(gone[0]):
-                obstore.delete(self._store, gone)
+            self._ask(gone[0], lambda: obstore.delete(self._store, gone))
             for name in gone:
                 self._known.pop(name, None)
 
@@ -233,14 +224,22 @@ class BucketPlace:
         """All files whose names begin in this way, in order."""
         # obstore compares whole parts of names.
         folder = prefix.rpartition("/")[0]
-        found: dict[str, Seen] = {}
-        with self._errors(folder):
-            for part in obstore.list(self._store, prefix=folder or None, chunk_size=1000):
-                found |= {entry["path"]: _seen(entry) for entry in part}
+        listing = partial(obstore.list, self._store, prefix=folder or None, chunk_size=1000)
+        parts = self._ask(folder, lambda: list(listing()))
+        found = {entry["path"]: _seen(entry) for part in parts for entry in part}
         self._known |= found
         for name in sorted(found):
             if name.startswith(prefix):
                 yield name, found[name]
+
+    def _ask(self, name: str, request: Callable[[], _Answer]) -> _Answer:
+        """What a request gives, which is sent again where its answer is lost."""
+        for attempt in range(_ATTEMPTS - 1):
+            with suppress(LostConnectionError), self._errors(name):
+                return request()
+            time.sleep(min(0.2 * 2**attempt, 10))
+        with self._errors(name):
+            return request()
 
     def _mode(self, name: str, only_if: Seen | Absent | None) -> Any:  # noqa: ANN401 - obstore's
         if only_if is None:
@@ -396,6 +395,10 @@ def _remade(url: str, cache: BlockCache | None, known: dict[str, Seen]) -> Bucke
     place = BucketPlace(url, cache=cache)
     place._known = dict(known)
     return place
+
+
+def _whole(answer: Any) -> tuple[Mapping[str, Any], bytes]:  # noqa: ANN401 - obstore's
+    return answer.meta, answer.bytes().to_bytes()
 
 
 def _seen(meta: Mapping[str, Any]) -> Seen:
