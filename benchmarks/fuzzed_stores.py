@@ -16,6 +16,7 @@ import io
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -38,6 +39,9 @@ from seds_core.store.reader import StoreReader
 
 SECONDS = 120.0
 """That a command may take, on a machine that does other things too."""
+
+BYTES = 4 * 2**30
+"""Of memory that all commands may take; with sound stores they take half a gigabyte."""
 
 PIPELINES = """
 pipelines:
@@ -81,11 +85,14 @@ def main() -> None:
         os.chdir(folder)
         fuzzing = Fuzzing(Path(folder))
         fuzzing.try_sound_stores()
+        resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
         for turn in range(options.first, options.first + options.number):
             began = time.monotonic()
             for outcome in fuzzing.turn(turn, random.Random(f"{options.seed} {turn}")):
                 outcomes[outcome] += 1
             slowest = max(slowest, time.monotonic() - began)
+            if turn % 100 == 99:
+                print(f"{turn + 1} stores", flush=True)
         os.chdir("/")
     for outcome, count in sorted(outcomes.items()):
         print(f"{count:5} {outcome}")
