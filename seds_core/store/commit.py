@@ -69,6 +69,10 @@ class Commit:
 
 _Count = Annotated[int, Field(ge=0)]
 
+_MOST = 2**16
+# Of what decides how much memory a model or a batch takes before any row is read.
+_Size = Annotated[int, Field(ge=0, le=_MOST)]
+
 
 # A file that is not as expected is looked at so often: another process may be replacing it.
 _LOOKS = 3
@@ -114,9 +118,9 @@ class _Attributes(BaseModel):
     kind: StoreKind
     settings: _Settings
     weights: WeightsRecord
-    feature_dim: _Count
+    feature_dim: _Size
     feature_dtype: str
-    clip_frames: _Count = 0
+    clip_frames: _Size = 0
     committed: _Committed
     failures: dict[str, _Failure]
     software: list[dict[str, str]]
@@ -256,6 +260,22 @@ class StoreRoot:
         raise ChangedError(f"{self.place.url}/{_ROOT}")
 
 
+def _refuse_impossible(found: _Attributes) -> None:
+    """Raises ``ValueError`` for values that no store can have, whoever has written them."""
+    if found.feature_dtype not in ELEMENT_BYTES:
+        raise ValueError(f"feature_dtype is {found.feature_dtype!r}")
+    sizes: dict[str, int | None] = {"frames.max_frames": found.settings.frames.max_frames}
+    if found.kind == "rgb":
+        sizes["feature_dim"] = found.feature_dim
+    if rgb := found.settings.rgb:
+        sizes |= {"rgb.clip_length": rgb.clip_length, "rgb.max_clips": rgb.max_clips}
+    for name, size in sizes.items():
+        # A timeline costs nothing until there are frames, and may be as long as anybody likes.
+        most = 2**31 if name == "frames.max_frames" else _MOST
+        if size is not None and not 1 <= size <= most:
+            raise ValueError(f"{name} is {size}")
+
+
 def _commit_of(place: Place, attributes: dict[str, Any]) -> Commit:
     # Another version comes first: its attributes need not have anything of this one's.
     refuse_other_layout(attributes)
@@ -267,8 +287,7 @@ def _commit_of(place: Place, attributes: dict[str, Any]) -> Commit:
         for name in found.files:
             refuse_outside(name)
         files = {name: FileChecksum.parse(text) for name, text in found.files.items()}
-        if found.feature_dtype not in ELEMENT_BYTES:
-            raise ValueError(f"feature_dtype is {found.feature_dtype!r}")
+        _refuse_impossible(found)
     except ValidationError as error:
         names = {".".join(map(str, problem["loc"])) for problem in error.errors()}
         what = f"its zarr.json lacks or garbles {', '.join(sorted(names))}"

@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 
+import google_crc32c
 import numpy as np
 import pytest
 import zarr
@@ -95,6 +96,25 @@ def test_attributes_that_were_not_written_are_refused(tmp_path, name, value):
     assert list(StoreReader(path).videos) == ["a", "b"]
     attributes[name] = value
     with pytest.raises(DamagedStoreError, match=r"zarr\.json is not what was written.*copy"):
+        StoreReader(path)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2**31, 2**63, 2**70])
+@pytest.mark.parametrize("name", ["feature_dim", "clip_length", "max_clips"])
+def test_a_forged_size_takes_no_memory(tmp_path, name, size):
+    """Its checksum is right: somebody has made it anew."""
+    path = tmp_path / "s.zarr"
+    make_store(path)
+    root = json.loads((path / "zarr.json").read_text())
+    attributes = root["attributes"]
+    group = attributes if name in attributes else attributes["settings"]["rgb"]
+    assert name in group
+    group[name] = size
+    covered = {part: attributes[part] for part in attributes["checksum"]["of"]}
+    text = json.dumps(covered, sort_keys=True).encode()
+    attributes["checksum"]["crc32c"] = google_crc32c.value(text)
+    (path / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(DamagedStoreError, match=name):
         StoreReader(path)
 
 
