@@ -118,6 +118,13 @@ CLAIMS = (
         "Linear in videos: a video costs the same within 20 %, whether 50, 500 or 2,000 are done.",
     ),
     Claim(
+        "bucket_stores",
+        "Stores in a bucket",
+        "Extraction, verification and reading over obstore, with cut connections; fsspec beside.",
+        "python benchmarks/bucket_stores.py",
+        "Equal stores after 50 cut connections; few requests a video.",
+    ),
+    Claim(
         "store_growth",
         "Growth of opening a store",
         "Opening stores of 500, 5,000 and 50,000 videos, and reading one of their videos.",

@@ -93,7 +93,7 @@ def main():
     from extract.run.engine import ClusterShare
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("store", type=Path)
+    parser.add_argument("store")
     parser.add_argument("index", type=Path)
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--wait", action="store_true")
@@ -117,7 +117,7 @@ def main():
         asked.store,
         index=asked.index,
         pipeline="tiny",
-        pipelines=write_pipeline(asked.store.parent, asked.video_timeout),
+        pipelines=write_pipeline(asked.index.parent, asked.video_timeout),
         cluster=ClusterShare(asked.ray, cpus=1.0) if asked.ray else None,
         devices=asked.devices,
         wait=asked.wait,

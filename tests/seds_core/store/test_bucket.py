@@ -3,11 +3,13 @@
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import obstore
 import pytest
 from finished_videos import RGB, finished
 
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.block_cache import BlockCache
 from seds_core.store.bucket import BucketPlace
 from seds_core.store.packed_store import _entry_of, _video_columns
 from seds_core.store.place import Absent, ChangedError, place_of
@@ -180,3 +182,32 @@ def test_connections_are_cut(place, proxy):
     for video_id in store.videos:
         for name, values in finished(video_id).rows.items():
             assert (store.rows(video_id)[name] == values).all()
+
+
+def test_a_cached_file_that_was_replaced_is_another(place, tmp_path):
+    cache = BlockCache(tmp_path / "blocks", 2**24)
+    for content in (b"before", b"after!"):
+        place.write("a", content)
+        with BucketPlace(place.url).with_cache(cache).open("a") as file:
+            assert file.read([(1, 4)]) == [content[1:4]]
+
+
+def test_a_put_whose_answer_is_lost_has_been_done(place, monkeypatch):
+    """Its own echo is no other process's write; another's is."""
+    put = obstore.put
+    lost = []
+
+    def put_and_lose(*arguments, **options):
+        answer = put(*arguments, **options)
+        if not lost:
+            lost.append(answer)
+            raise obstore.exceptions.GenericError("the connection was cut")
+        return answer
+
+    monkeypatch.setattr(obstore, "put", put_and_lose)
+    seen = place.write("lock", b"ours", only_if=Absent())
+    assert seen == place.look("lock")
+    lost.clear()
+    assert place.write("lock", b"ours again", only_if=seen) == place.look("lock")
+    with pytest.raises(ChangedError):
+        place.write("lock", b"theirs", only_if=Absent())
