@@ -114,7 +114,8 @@ def write_corpus(folder: Path, num_videos: int) -> Path:
 def extract(store: str, index: Path) -> None:
     """Runs the command in a process of its own."""
     command = [sys.executable, str(STREAM), store, str(index)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # The log of a run into a bucket lies in the working folder.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=index.parent)
     if done.returncode:
         raise SystemExit(f"{done.stderr}\nthe extraction into {store} failed")
 

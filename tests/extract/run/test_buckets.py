@@ -14,6 +14,12 @@ from seds_core.store.repair import repair_store
 from seds_core.store.staging import num_finished
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """The log of a run into a bucket lies in the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def on_disk(run, tmp_path):
     """The store of an undisturbed run on a disk."""
