@@ -1,0 +1,184 @@
+"""Extracts poses by one worker and by two, on this machine and on a local Ray cluster.
+
+    python benchmarks/many_workers.py --videos shared/realsigns/tid --count 400
+
+A worker has a processor: its network, its decoder and its writing share it, and the driver sits
+beside the first. The ways take turns in one run of this script. Then ``--tiny`` videos go through
+two workers without a network, and the driver's memory is read while they do.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kill_and_resume import differing_videos
+from measurement import print_conditions
+
+from seds_core.dataset_index import IndexedVideo, read_index, write_index
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+
+
+@dataclass
+class Memory:
+    """Proportional set size of a command's processes, in MB, sampled while it runs."""
+
+    driver: list[float] = field(default_factory=list)
+    together: list[float] = field(default_factory=list)
+
+    def watch(self, driver: int, is_over: threading.Event) -> None:
+        """Samples twice a second until the run is over."""
+        while not is_over.wait(0.5):
+            self.driver.append(megabytes([driver]))
+            self.together.append(megabytes(with_descendants(driver)))
+
+
+def with_descendants(pid: int) -> list[int]:
+    """A process and all that it has started, and so on."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            for child in task.read_text().split():
+                found += with_descendants(int(child))
+        except OSError:
+            continue  # it has ended meanwhile
+    return found
+
+
+def megabytes(processes: list[int]) -> float:
+    """What they occupy, pages that they share counted once."""
+    total = 0
+    for pid in processes:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
+
+
+def run(command: list[str], processors: str) -> tuple[dict[str, object], Memory]:
+    """The summary of a run on some processors, and the memory that it took."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    process = subprocess.Popen(
+        ["taskset", "-c", processors, *command],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    memory, is_over = Memory(), threading.Event()
+    watching = threading.Thread(target=memory.watch, args=(process.pid, is_over))
+    watching.start()
+    printed, messages = process.communicate()
+    is_over.set()
+    watching.join()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{messages}")
+    return json.loads(printed.splitlines()[-1]), memory
+
+
+def pose_command(index: Path, store: Path, pipelines: Path, *options: str) -> list[str]:
+    """A run of ``seds-extract pose`` with the demo's model."""
+    program = str(Path(sys.executable).with_name("seds-extract"))
+    return [
+        program, "pose", "--pipeline", "workers", "--pipelines", str(pipelines), "--json",
+        "--index", str(index), "--out", str(store), *options,
+    ]  # fmt: skip
+
+
+def compare(folder: Path, index: Path, address: str) -> bool:
+    """Prints the table of ways; returns whether all made the same."""
+    pipelines = folder / "workers.yaml"
+    pipelines.write_text(
+        "pipelines: {workers: {extract: {frames: {max_frames: 16}, pose: {model: demo}, "
+        "run: {decode_workers: 1}}}}"
+    )
+    ways = {
+        "cpu:1": ("0", ["--devices", "cpu:1"]),
+        "cpu:2": ("0,1", ["--devices", "cpu:2"]),
+        "Ray, 2 nodes": ("0,1", ["--engine", "ray", "--address", address, "--cpus-per-worker", "1"])
+        if address else None,
+    }  # fmt: skip
+    seconds: dict[str, float] = {}
+    peak = 0.0
+    same = True
+    print("| way | seconds | times cpu:1 | driver, peak MB | all, peak MB | different videos |")
+    print("|---|---|---|---|---|---|")
+    for name, way in ways.items():
+        if way is None:
+            continue
+        processors, options = way
+        store = folder / f"{len(seconds)}.zarr"
+        summary, memory = run(pose_command(index, store, pipelines, *options), processors)
+        seconds[name] = float(str(summary["seconds"]))
+        different = differing_videos(folder / "0.zarr", store)
+        same = same and not different
+        peak = peak or max(memory.together)
+        print(
+            f"| {name} | {seconds[name]:.1f} | {seconds['cpu:1'] / seconds[name]:.2f} "
+            f"| {max(memory.driver):.0f} | {max(memory.together):.0f} "
+            f"({max(memory.together) / peak:.2f}) | {len(different)} |"
+        )
+    return same
+
+
+def tiny_videos(folder: Path, video: Path, count: int) -> None:
+    """Prints the driver's memory in quarters of a run over many videos without a network."""
+    index = folder / "tiny.csv"
+    with index.open("w", newline="") as file:
+        rows = ((f"tiny{number:06}", video.resolve()) for number in range(count))
+        csv.writer(file).writerows([("video_id", "path"), *rows])
+    command = [sys.executable, str(TESTS / "mean_stream.py"), str(folder / "tiny.zarr"), str(index)]
+    os.environ["PYTHONPATH"] = f"{TESTS.parent}{os.pathsep}{TESTS}"
+    began = time.monotonic()
+    summary, memory = run([*command, "--devices", "cpu:2"], "0,1")
+    quarter = max(1, len(memory.driver) // 4)
+    print(
+        f"\n{summary['finished']} videos in {time.monotonic() - began:.0f} s; the driver's memory "
+        f"after each quarter: {', '.join(f'{mb:.0f} MB' for mb in memory.driver[quarter::quarter])}"
+    )
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--videos", type=Path, required=True, help="folder with an index.csv")
+    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--tiny", type=int, default=10_000)
+    parser.add_argument("--without-ray", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="16 videos and 200 tiny ones")
+    asked = parser.parse_args()
+    count, tiny = (16, 200) if asked.quick else (asked.count, asked.tiny)
+    print_conditions({"videos": count, "tiny": tiny})
+    videos: list[IndexedVideo] = read_index(asked.videos / "index.csv")[:count]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        index = folder / "index.csv"
+        write_index(index, videos)
+        if asked.without_ray:
+            same = compare(folder, index, "")
+        else:
+            from ray.cluster_utils import Cluster
+
+            small = {"object_store_memory": 80 << 20}
+            head = {"num_cpus": 0, "include_dashboard": False, **small}
+            cluster = Cluster(initialize_head=True, head_node_args=head)
+            try:
+                for _ in range(2):
+                    cluster.add_node(num_cpus=1, **small)
+                same = compare(folder, index, cluster.address)
+            finally:
+                cluster.shutdown()
+        tiny_videos(folder, videos[0].path, tiny)
+    if not same:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
