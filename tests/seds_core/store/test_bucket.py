@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import obstore
 import pytest
-from finished_videos import RGB, finished
+from finished_videos import RGB, finished, problems_of
 
 from seds_core.errors import UnavailableError, UsageError
 from seds_core.store.arrays import StoreArrays
 from seds_core.store.block_cache import BlockCache
 from seds_core.store.bucket import BucketPlace
+from seds_core.store.commit import StoreRoot
 from seds_core.store.packed_store import _entry_of, _video_columns
 from seds_core.store.place import Absent, ChangedError, place_of
 from seds_core.store.provenance import StoreMismatchError
@@ -137,6 +138,28 @@ def test_whose_lock_was_taken_over_cannot_commit(place, monkeypatch):
     store = StoreReader(place.url)
     assert list(store.videos) == ["a", "theirs"]
     assert store.rows("theirs")["first_frame"].tolist() == [0, 1, 2]
+
+
+def test_who_has_put_all_files_but_the_root_is_kept_out_too(place, monkeypatch):
+    """By the one that took the lock over and has begun: both have the same root before them."""
+    slow = StoreArrays.create(place, RGB)
+    extend(slow, "a")
+    other = StoreArrays(BucketPlace(place.url))
+    write = StoreRoot.write
+
+    def overtaken(root, commit):
+        if root is slow.root:
+            other.root.begin()
+        write(root, commit)
+
+    monkeypatch.setattr(StoreRoot, "write", overtaken)
+    with pytest.raises(ChangedError):
+        extend(slow, "too late")
+    # What it has put is no damage, and is replaced.
+    assert list(StoreReader(place.url).videos) == ["a"]
+    extend(other, "theirs")
+    assert list(StoreReader(place.url).videos) == ["a", "theirs"]
+    assert problems_of(place.url) == []
 
 
 def test_opening_and_reading_ask_for_few_files(place, proxy):
