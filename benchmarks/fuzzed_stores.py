@@ -160,6 +160,8 @@ class Fuzzing:
                 now = contents(Path(f"{kind}.zarr"))
             except UsageError:
                 continue
+            except Exception:
+                return f"{kind}: {traceback.format_exc()}"
             if known is None:
                 continue
             # The table of a store of an earlier version has no checksum, but its rows have.

@@ -86,10 +86,11 @@ _Found = TypeVar("_Found")
 
 
 class _Committed(BaseModel):
-    videos: _Count
-    rows: _Count
-    failures: _Count = 0
-    first_failure: _Count = 0
+    # More than anybody has, and few enough that the names of all files fit into memory.
+    videos: Annotated[int, Field(ge=0, le=2**31)]
+    rows: Annotated[int, Field(ge=0, le=2**34)]
+    failures: Annotated[int, Field(ge=0, le=2**31)] = 0
+    first_failure: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
 class _Compacted(BaseModel):
