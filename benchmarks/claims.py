@@ -132,6 +132,20 @@ CLAIMS = (
         "Opening takes the same time, however many videos a store holds.",
     ),
     Claim(
+        "million_videos",
+        "What one more video costs",
+        "Opening, claiming, finishing and packing in stores of 10,000 to 1,000,000 videos.",
+        "python benchmarks/million_videos.py",
+        "Claiming, finishing and packing cost the same; opening reads the table once.",
+    ),
+    Claim(
+        "many_writers",
+        "Hundreds of writers, simulated",
+        "16 to 1,024 writers that fill one store in a bucket, by discrete events.",
+        "python benchmarks/many_writers.py",
+        "A claim takes two or three attempts; the one packer is what breaks first.",
+    ),
+    Claim(
         "import_speed",
         "Importing published pickles",
         "Importing against writing and copying the pickles, and reading from both.",

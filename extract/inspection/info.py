@@ -1,6 +1,5 @@
 """What is in a store, as plain values and as tables."""
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -8,26 +7,27 @@ from rich.table import Table
 from rich.text import Text
 
 from seds_core.store.reader import StoreReader
+from seds_core.store.repair import files_without_checksum
 from seds_core.store.staging import num_finished
 
 
 def describe(store: StoreReader) -> dict[str, Any]:
     """Counts, provenance and failures of a store, as plain values."""
     # Of changed videos only the present entry counts; their old rows are told apart.
-    entries = store.videos.values()
-    files = [seen.num_bytes for _, seen in store.place.names()]
+    videos = store.videos
+    sizes = _file_sizes(store)
     return {
         "store": store.url,
         "kind": store.provenance.kind,
         "layout_version": store.provenance.layout_version,
-        "videos": len(entries),
-        "rows": sum(entry.num_rows for entry in entries),
+        "videos": len(videos),
+        "rows": int(videos.current("num_rows").sum()),
         "superseded_rows": store.num_superseded_rows,
-        "frames": sum(entry.num_frames for entry in entries),
-        "hours": sum(entry.duration for entry in entries) / 3600,
-        "files": len(files),
-        "bytes": sum(files),
-        "waiting_videos": num_finished(Path(store.url)),
+        "frames": int(videos.current("num_frames").sum()),
+        "hours": float(videos.current("duration").sum()) / 3600,
+        "files": len(sizes),
+        "bytes": sum(sizes),
+        "waiting_videos": num_finished(store.url),
         "arrays": {
             spec.name: {
                 "axes": list(spec.axes),
@@ -44,6 +44,14 @@ def describe(store: StoreReader) -> dict[str, Any]:
         "failures": {video_id: f.reason for video_id, f in store.failures.items()},
         "warning": store.provenance.warning,
     }
+
+
+def _file_sizes(store: StoreReader) -> list[int]:
+    """Bytes of each file of a store."""
+    # The root lists all files that this version has written, but not itself.
+    if not files_without_checksum(store.arrays):
+        return [checksum.num_bytes for checksum in store.arrays.commit.files.values()]
+    return [seen.num_bytes for _, seen in store.place.names()]
 
 
 def report(description: dict[str, Any]) -> RenderableType:

@@ -154,16 +154,14 @@ def pack_staged(
 def _batches(
     store: PackedStore,
     records: Records,
-    waiting: Iterable[WaitingRecord],
+    waiting: Sequence[WaitingRecord],
     refusals: Counter[str],
 ) -> Iterator[tuple[list[WaitingRecord], list[FinishedVideo]]]:
     """The videos to pack and the records to drop then, as many at once as memory is meant for."""
     read: list[WaitingRecord] = []
     videos: list[FinishedVideo] = []
     num_rows = 0
-    for record in waiting:
-        if (staged := records.read_finished(record.name)) is None:
-            continue
+    for record, staged in records.read_all(waiting):
         if refusal := store.refusal(staged):
             refusals[refusal] += 1
             read.append(record)

@@ -21,7 +21,8 @@ where nothing waits in it.
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import PurePath
 from threading import Lock
@@ -153,6 +154,19 @@ class Records:
     def read_finished(self, name: str) -> StagedVideo | None:
         """A finished video; ``None`` for what is none, which is set aside, or gone."""
         return self._read(name, read_finished)
+
+    def read_all(
+        self, waiting: Sequence[WaitingRecord]
+    ) -> Iterator[tuple[WaitingRecord, StagedVideo]]:
+        """The finished videos of some files, several of which are read at once."""
+        with ThreadPoolExecutor(self._place.reads_at_once) as pool:
+            # Few are in memory at once: a video may be large.
+            for first in range(0, len(waiting), self._place.reads_at_once):
+                some = waiting[first : first + self._place.reads_at_once]
+                read = pool.map(self.read_finished, [record.name for record in some])
+                for record, staged in zip(some, read, strict=True):
+                    if staged is not None:
+                        yield record, staged
 
     def read_failed(self, name: str) -> FailedVideo | None:
         """A failure; ``None`` like :meth:`read_finished`."""
