@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from finished_videos import RGB, finished, problems_of
 
+from seds_core.store.commit import StoreRoot
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FailedVideo
 from seds_core.store.writer import BulkWriter, RecordWriter, StoreWriter
@@ -161,3 +162,26 @@ def dies_at(step, path):
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def test_what_an_import_left_is_no_damage_after_a_commit_of_other_files(tmp_path, monkeypatch):
+    path = tmp_path / "s.zarr"
+    with BulkWriter(path, RGB) as writer:
+        writer.add(finished("a"))
+
+    def die(root, commit):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StoreRoot, "write", die)
+    with pytest.raises(KeyboardInterrupt), BulkWriter(path, RGB) as writer:
+        writer.add(finished("b"))
+    monkeypatch.undo()
+    with BulkWriter(path, RGB) as writer:
+        writer.fail(FailedVideo.now("c", "c.mp4", "it is empty"))
+    assert problems_of(path) == []
+    assert list(StoreReader(path).videos) == ["a"]
+    with BulkWriter(path, RGB) as writer:
+        writer.add(finished("b"))
+    assert problems_of(path) == []
+    assert list(StoreReader(path).videos) == ["a", "b"]
+    assert not (path / "replacing.json").exists()
