@@ -184,6 +184,8 @@ def pose(
 
     seds-extract pose --videos my_videos --out stores/pose.zarr --detector mediapipe
 
+    seds-extract pose --index index.csv --out s3://my-bucket/pose.zarr
+
     seds-extract pose --index index.csv --out /shared/pose.zarr --engine ray --num-workers 16
     """
     from extract.run.command import extract

@@ -288,8 +288,7 @@ def _explained(where: str, error: Exception, told: str) -> UnavailableError:
             "GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_NAME and "
             "AZURE_STORAGE_ACCOUNT_KEY"
         )
-    denied = (exceptions.PermissionDeniedError, "403 Forbidden")
-    if isinstance(error, denied[0]) or denied[1] in told:
+    if isinstance(error, exceptions.PermissionDeniedError) or "403 Forbidden" in told:
         return UnavailableError(
             f"{where}: the server refuses these credentials: allow them to list, read and write "
             f"in {bucket}"

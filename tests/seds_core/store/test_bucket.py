@@ -1,6 +1,7 @@
 """What every place promises of its files, kept by a bucket; and what goes wrong on the way."""
 
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import obstore
@@ -190,6 +191,13 @@ def test_errors_say_what_to_do(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(UnavailableError, match=r"no answer.*AWS_ENDPOINT_URL"):
         StoreReader(f"{bucket}/pose.zarr")
+
+
+def test_without_the_extra_one_sentence_says_which(monkeypatch):
+    monkeypatch.delitem(sys.modules, "seds_core.store.bucket")
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(UnavailableError, match=r"install the extra \[bucket\]"):
+        place_of("s3://bucket/pose.zarr")
 
 
 def test_connections_are_cut(place, proxy):
