@@ -190,6 +190,7 @@ NO_BENCHMARKS = {
     "house.py": "measures the source text, and which files commands pass through",
     "called_files.py": "is the part of house.py that runs commands",
     "fuzzed_stores.py": "breaks stores at random, and measures nothing",
+    "decoders.py": "needs environments with other decoders; DESIGN.md has its results",
     "fuzzed_videos.py": "breaks videos at random, and measures nothing",
     "store_damage.py": "breaks stores at random, and measures nothing",
     "search_endurance.py": "changes an index at random under readers, and measures nothing",

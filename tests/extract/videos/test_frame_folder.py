@@ -132,7 +132,7 @@ def test_names_the_image_of_another_size(tmp_path):
 
 def test_refuses_huge_images(tmp_path):
     folder = write_folder(tmp_path / "video", ["0.png"])
-    with pytest.raises(VideoError, match="64x48 pixels are over the limit of 1,000"):
+    with pytest.raises(VideoError, match="64x48 pixels, over the limit of 1,000"):
         FrameFolder(folder, 25.0, max_pixels=1000)
 
 

@@ -144,7 +144,7 @@ def test_pixels_become_square_by_the_width(tmp_path, shape, rotation, size):
 
 def test_pixels_so_wide_that_frames_are_too_large_are_refused(tmp_path):
     path = numbered_video(tmp_path / "v.mp4", 2, pixel_shape="50/1")
-    with pytest.raises(VideoError, match="6400x96 pixels are over the limit"):
+    with pytest.raises(VideoError, match="6400x96 pixels, over the limit"):
         VideoFile(path, max_pixels=500_000)
 
 

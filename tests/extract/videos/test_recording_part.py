@@ -63,9 +63,9 @@ def in_order(monkeypatch):
 
     frames = Recording.frames
 
-    def recorded(recording, *, skip, progress):
+    def recorded(recording, *, skip, **how):
         skips.append(skip)
-        return frames(recording, skip=skip, progress=progress)
+        return frames(recording, skip=skip, **how)
 
     monkeypatch.setattr(Recording, "frames", recorded)
     return skips
