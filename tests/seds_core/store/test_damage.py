@@ -125,6 +125,15 @@ def test_a_forged_size_takes_no_memory(tmp_path, name, size):
         StoreReader(path)
 
 
+def test_arrays_of_other_sizes_than_the_root_says_are_not_read(tmp_path):
+    path = tmp_path / "s.zarr"
+    make_store(path)
+    arrays = StoreArrays(place_of(path))
+    arrays.root.write(replace(arrays.commit, provenance=replace(RGB, feature_dim=1)))
+    with pytest.raises(DamagedStoreError, match=r"rows/features has entries of sizes \(8,\)"):
+        StoreReader(path).rows("a")
+
+
 OPTIONAL = {"clip_frames"}  # stores of evenly spaced clips may lack it
 
 
