@@ -23,14 +23,14 @@ from seds_core.store.liveness import DEAD_SECONDS
 from seds_core.store.packed_store import PACK_ROWS
 from seds_core.store.wanted import WantedVideos
 
-CLAIM_REQUESTS = 4
-"""The claim, whether it is finished or has failed, and the root."""
+CLAIM_REQUESTS = 5
+"""The claim, whether it is finished or has failed, and the root; counted at a server."""
 
-FINISH_REQUESTS = 3
-"""The record, an earlier failure, and the claim."""
+FINISH_REQUESTS = 4
+"""The record, an earlier failure, and the claim; counted at a server."""
 
-PACK_REQUESTS = 45
-"""Lock, lists, root, and reading and writing the last shard of every array."""
+PACK_REQUESTS = 110
+"""Lock, lists, root, and reading and writing the last shard of every array; counted at a server."""
 
 ROW_BYTES = 1_640
 """Of a pose store; half of it where it is compressed."""
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0, help="Frames a second and writer.")
     parser.add_argument("--latency", type=float, default=30.0, help="Of a request, in ms.")
     parser.add_argument("--bandwidth", type=float, default=200.0, help="Of a writer, in MB/s.")
-    parser.add_argument("--hours-between-deaths", type=float, default=24.0)
+    parser.add_argument("--hours-between-deaths", type=float, default=4.0)
     parser.add_argument("--seconds-to-return", type=float, default=180.0)
     options = parser.parse_args()
     print_conditions(vars(options))

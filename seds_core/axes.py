@@ -7,6 +7,7 @@ video           videos of a data set, in the order of its index
 frame           frames of one video (or of a chunk of it), in time order
 packet          stored pieces of a video stream, mostly a frame each, in the order of decoding
 clip            windows of consecutive timeline frames, in time order
+failure         entries of a store's table of failures
 row             rows of a store's flat arrays; a video owns a run of them
 height, width   pixels of a frame, from its top left
 channel         red, green, blue

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool
 
 from seds_core.store.commit import Compacted
 from seds_core.store.store_files import Part
@@ -50,7 +50,8 @@ class RowsInUse:
 
     def is_free(self, start: int, stop: int) -> Bool[np.ndarray, " row"]:
         """Which of the rows ``start`` to ``stop`` no video had."""
-        changes: Int64[np.ndarray, " row_and_end"] = np.zeros(max(stop - start, 0) + 1, np.int64)
+        # +1 where a run begins, -1 behind its end.
+        changes = np.zeros(max(stop - start, 0) + 1, np.int64)
         overlaps = (self._starts < stop) & (self._stops > start)
         np.add.at(changes, np.maximum(self._starts[overlaps] - start, 0), 1)
         np.add.at(changes, np.minimum(self._stops[overlaps], stop) - start, -1)

@@ -192,7 +192,9 @@ class Records:
 
     def drop(self, records: Iterable[WaitingRecord]) -> None:
         """Removes records that are in the store now; one that has been replaced since stays."""
-        self._place.remove([r.name for r in records if self._place.look(r.name) == r.seen])
+        known = {record.name: record.seen for record in records}
+        now = self._place.look_at(known.keys())
+        self._place.remove([name for name, seen in known.items() if now.get(name) == seen])
 
     def _names(self) -> Iterator[tuple[str, Seen]]:
         yield from self._place.names("finished/")
