@@ -27,9 +27,16 @@ def test_functions_can_be_seen_at_once():
         f"{path.name}:{node.name}"
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno > 60
+        if isinstance(node, ast.FunctionDef) and num_lines(path, node) > 60
     ]
     assert too_long == []
+
+
+def num_lines(path, function):
+    """Lines of a function; of a command without its options, which are a list for its --help."""
+    is_command = path.name.endswith("cli.py") and function.decorator_list
+    first = function.body[0].lineno if is_command else function.lineno
+    return function.end_lineno - first
 
 
 def test_names_of_files_say_what_they_are_about():
@@ -40,7 +47,7 @@ def test_names_of_files_say_what_they_are_about():
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
-        ("zarr", ["seds_core/store/arrays.py"]),
+        ("zarr", ["seds_core/store/arrays.py", "seds_core/store/bucket.py"]),
         ("decord", ["extract/videos/decord_frames.py"]),
         ("numcodecs", ["seds_core/store/shard_files.py"]),
         (

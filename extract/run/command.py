@@ -8,14 +8,15 @@ from extract.pose.provenance import DEMO, DRAWN_CORPUS_FILE
 from extract.run.devices import named_devices
 from extract.run.engine import ClusterShare
 from extract.run.existing_store import fitted_to, has_everything
-from extract.run.extraction import Extraction, engine_for, reporting
+from extract.run.extraction import Extraction, engine_for
 from extract.run.profile import RunProfile
-from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED
+from extract.run.report import EXIT_ALL_THERE, EXIT_INTERRUPTED, RunReport
 from extract.run.selection import Part
 from extract.run.streams import known_provenance, load_stream
 from extract.run.watching import AS_USUAL, WatchOptions
 from extract.run.worker import ExtractionWork
 from extract.settings import ExtractSettings, PoseSettings
+from extract.stream import Stream
 from extract.videos.listing import ListedVideo, VideoList, find_videos, videos_of_index
 from seds_core.command_line import PIPELINE_FILE
 from seds_core.console import activity, messages, warn
@@ -59,8 +60,8 @@ def extract(
     that do not fit each other, their files or the store, and ``UnavailableError`` when the frozen
     network cannot be had.
     """
-    settings = read_section(pipelines, pipeline, "extract", ExtractSettings)
-    settings = with_changes(settings, kind, changes or {})
+    of_pipeline = read_section(pipelines, pipeline, "extract", ExtractSettings)
+    settings = with_changes(of_pipeline, kind, changes or {})
     if bool(videos) == bool(index):
         raise UsageError("name the videos either with --videos or with --index")
     named = named_devices(devices)
@@ -74,29 +75,18 @@ def extract(
 
     # As far as settings are known without the network, it is not loaded to refuse others, nor to
     # find that everything is there.
-    known = known_provenance(kind, settings, pose_store)
-    is_complete = has_everything(store, listed, known)
+    is_complete = has_everything(store, listed, known_provenance(kind, settings, pose_store))
     if dry_run:
-        from extract.run.estimate import estimate_run, print_estimate  # noqa: PLC0415
-
         stream = load_stream(kind, settings, named[0], pose_store)
-        estimate = estimate_run(listed, stream, fitted(stream.provenance), store, settings)
-        print_estimate(estimate, as_json=as_json)
+        _estimate(stream, fitted(stream.provenance), store, listed, settings, as_json=as_json)
         return EXIT_ALL_THERE
     run = Extraction(store, listed, settings, fitted, watch, wait=wait, as_json=as_json)
-    # A video's time is limited by ending the worker that is at it, which needs to be another
-    # process.
-    needs_workers = cluster is not None or len(named) > 1 or settings.run.video_timeout is not None
-    times: RunProfile | None = None
+    work = ExtractionWork(kind, settings, pose_store, load_stream, Path.cwd())
     try:
         if is_complete:
-            with reporting(kind, 0, len(listed), as_json=as_json) as report:
-                pass
-        elif needs_workers:
-            work = ExtractionWork(kind, settings, pose_store, load_stream, Path.cwd())
-            report, times = run.by_workers(engine_for(work, settings.run, named, cluster))
+            report, times = run.of_nothing(kind), None
         else:
-            report, times = run.here(lambda: load_stream(kind, settings, named[0], pose_store))
+            report, times = _extract_missing(run, work, named, cluster)
     except KeyboardInterrupt:
         messages.print("Stopped. What was finished is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
@@ -104,6 +94,32 @@ def extract(
         report.print_profile(times)
     report.print_summary(report.summary(store=str(store)))
     return report.exit_code
+
+
+def _estimate(
+    stream: Stream,
+    made: Provenance,
+    store: StoreLocation,
+    videos: Sequence[ListedVideo],
+    settings: ExtractSettings,
+    *,
+    as_json: bool,
+) -> None:
+    from extract.run.estimate import estimate_run, print_estimate  # noqa: PLC0415
+
+    print_estimate(estimate_run(videos, stream, made, store, settings), as_json=as_json)
+
+
+def _extract_missing(
+    run: Extraction, work: ExtractionWork, devices: list[str], cluster: ClusterShare | None
+) -> tuple[RunReport, RunProfile]:
+    """Extracts in this process where one device does all, and by workers otherwise."""
+    settings = work.settings.run
+    # A video's time is limited by ending the worker that is at it, which needs to be another
+    # process.
+    if cluster is not None or len(devices) > 1 or settings.video_timeout is not None:
+        return run.by_workers(engine_for(work, settings, devices, cluster))
+    return run.here(lambda: load_stream(work.kind, work.settings, devices[0], work.pose_store))
 
 
 def listed_videos(videos: Sequence[str], index: Path | None, part: str | None = None) -> VideoList:

@@ -41,16 +41,16 @@ matters where every right answer scores above every wrong one, and keeps certain
 class AnswerScores:
     """Scores of queries with their possible answers, of which one is right."""
 
-    scores: Float[np.ndarray, "query answer"]
+    scores: Float[np.ndarray, "query candidate"]
     right: Int64[np.ndarray, " query"]
 
     @property
-    def is_right(self) -> Bool[np.ndarray, "query answer"]:
+    def is_right(self) -> Bool[np.ndarray, "query candidate"]:
         """Where the right answers are."""
         return self.right[:, None] == np.arange(self.scores.shape[1])
 
     @property
-    def without_right(self) -> Float[np.ndarray, "query answer"]:
+    def without_right(self) -> Float[np.ndarray, "query candidate"]:
         """The scores of queries that have no right answer: it scores nothing here."""
         return np.where(self.is_right, -np.inf, self.scores)
 
@@ -97,7 +97,7 @@ def known_or_unknown(answers: AnswerScores, *, seed: int = SEED) -> KnownOrUnkno
     return KnownOrUnknown(auroc(known, unknown), (float(low), float(high)))
 
 
-def auroc(positive: Float[np.ndarray, " _"], negative: Float[np.ndarray, " _negative"]) -> float:
+def auroc(positive: Float[np.ndarray, " _"], negative: Float[np.ndarray, " _"]) -> float:
     """Probability that a positive value lies above a negative one; equal ones count half.
 
     >>> auroc(np.array([3.0, 2.0]), np.array([1.0, 2.0]))

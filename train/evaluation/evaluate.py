@@ -1,6 +1,7 @@
 """Evaluates trained models: the library call behind ``seds-eval``."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -68,41 +69,44 @@ def evaluate(
     in percent. Raises ``UsageError`` for what does not fit together, and ``UnavailableError`` for
     what cannot be had here, such as a model whose scores are not finite.
     """
+    _refuse_options(runs, checkpoint, pipeline)
+    on = choose_device(device)
+    # Wrong options are told before anything is loaded.
+    stores = rgb_choice(rgb, mix)
+    models: list[EvaluatedModel] = []
+    load: Callable[..., LoadedModel]
+    # One model in memory at a time.
+    for source in [checkpoint] if checkpoint else runs:
+        if checkpoint and pipeline:
+            settings = read_section(pipelines, pipeline, "train", TrainSettings)
+            load = partial(load_published_model, checkpoint, settings)
+        else:
+            run = RunFolder(source)
+            load = partial(
+                load_run_model, checkpoint or (run.best if which == "best" else run.last)
+            )
+        loaded = load(on, index=index, rgb=stores, pose=pose)
+        if compare:
+            data_set_of(str(source), loaded.facts)
+        asked = _evaluated(
+            str(source), loaded, split, on, workers, normalise=normalise, calibrate=calibrate,
+            folder=None if checkpoint else source,
+        )  # fmt: skip
+        models.append(asked)
+        _refuse_incomparable(models[0], models[-1])
+        if look is not None:
+            look(models[-1], loaded, on)
+    return models
+
+
+def _refuse_options(runs: Sequence[Path], checkpoint: Path | None, pipeline: str | None) -> None:
+    """Raises ``UsageError`` for options of which one makes no sense beside another."""
     if bool(runs) == bool(checkpoint):
         raise UsageError("name what to evaluate either with --run or with --checkpoint")
     if runs and pipeline:
         raise UsageError("--pipeline is for published checkpoints: a run has its own settings")
     if len(set(runs)) < len(runs):
         raise UsageError("a run is named twice; its spread would look smaller than it is")
-    on = choose_device(device)
-    # Wrong options are told before anything is loaded.
-    stores = rgb_choice(rgb, mix)
-
-    models: list[EvaluatedModel] = []
-    # One model in memory at a time.
-    for source in [checkpoint] if checkpoint else runs:
-        if checkpoint and pipeline:
-            settings = read_section(pipelines, pipeline, "train", TrainSettings)
-            loaded = load_published_model(
-                checkpoint, settings, on, index=index, rgb=stores, pose=pose
-            )
-        else:
-            run = RunFolder(source)
-            path = checkpoint or (run.best if which == "best" else run.last)
-            loaded = load_run_model(path, on, index=index, rgb=stores, pose=pose)
-        if compare:
-            data_set_of(str(source), loaded.facts)
-        folder = None if checkpoint else source
-        models.append(
-            _evaluated(
-                str(source), loaded, split, on, workers,
-                normalise=normalise, calibrate=calibrate, folder=folder,
-            )
-        )  # fmt: skip
-        _refuse_incomparable(models[0], models[-1])
-        if look is not None:
-            look(models[-1], loaded, on)
-    return models
 
 
 def _evaluated(

@@ -72,7 +72,7 @@ def activated(bank: Float[np.ndarray, "query candidate"]) -> Bool[np.ndarray, " 
 
 def normalised(
     scores: Float[np.ndarray, "query candidate"],
-    bank: Float[np.ndarray, "bank candidate"],
+    bank: Float[np.ndarray, "_query candidate"],
     how: Normalisation,
 ) -> Float64[np.ndarray, "query candidate"]:
     """Normalises scores of queries by how the same candidates score with a bank of other queries.

@@ -174,9 +174,9 @@ def _numbered(values: Sequence[object]) -> Int64[np.ndarray, " video"]:
 class BankScores:
     """How one stream scores the candidates of a split with the queries of the training split."""
 
-    of_videos: Float[np.ndarray, "video bank_text"]
+    of_videos: Float[np.ndarray, "video _text"]
     """The split's videos with the distinct sentences of training."""
-    of_sentences: Float[np.ndarray, "bank_video text"]
+    of_sentences: Float[np.ndarray, "_video text"]
     """The videos of training with the split's sentences."""
 
 
