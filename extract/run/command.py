@@ -52,18 +52,15 @@ def extract(
     """Extracts the videos that ``store`` lacks, or that have changed, and returns the exit code.
 
     The videos are either ``videos`` (folders, files and patterns) or those of ``index``; ``part``
-    takes one of N parts of them. Where ``devices`` names several, and on a ``cluster``, workers
-    extract, and this process only hands out videos and packs what they have made. ``changes``
-    replace settings of the stream; ``pose_store`` tells RGB features with ``frames: hands`` which
-    frames show one. ``mix_devices`` allows rows of another kind of device, ``wait`` waits for
-    videos that other processes hold, ``dry_run`` only estimates. Raises ``UsageError`` for options
-    that do not fit each other, their files or the store, and ``UnavailableError`` when the frozen
-    network cannot be had.
+    takes one of N parts of them. With several ``devices``, and on a ``cluster``, workers extract,
+    and this process hands out videos and packs what they made. ``changes`` replace settings of the
+    stream; ``pose_store`` tells RGB features with ``frames: hands`` which frames show one.
+    ``mix_devices`` allows rows of another kind of device, ``wait`` waits for videos that other
+    processes hold, ``dry_run`` only estimates. Raises ``UsageError`` for options that do not fit,
+    and ``UnavailableError`` when the frozen network cannot be had.
     """
     of_pipeline = read_section(pipelines, pipeline, "extract", ExtractSettings)
     settings = with_changes(of_pipeline, kind, changes or {})
-    if bool(videos) == bool(index):
-        raise UsageError("name the videos either with --videos or with --index")
     named = named_devices(devices)
     listed = listed_videos(videos, index, part).videos
     _warn_of_demo_model(kind, settings.pose, listed)
@@ -90,9 +87,7 @@ def extract(
     except KeyboardInterrupt:
         messages.print("Stopped. What was finished is kept: the same command goes on from here.")
         return EXIT_INTERRUPTED
-    if profile and times is not None:
-        report.print_profile(times)
-    report.print_summary(report.summary(store=str(store)))
+    report.print_end(store, times if profile else None)
     return report.exit_code
 
 
@@ -125,8 +120,10 @@ def _extract_missing(
 def listed_videos(videos: Sequence[str], index: Path | None, part: str | None = None) -> VideoList:
     """The videos of an index, or those found in folders, files and patterns; or a part of them.
 
-    Says what was passed over, and which ids look alike.
+    Says what was passed over, and which ids look alike. Raises ``UsageError`` for both, and none.
     """
+    if bool(videos) == bool(index):
+        raise UsageError("name the videos either with --videos or with --index")
     listed = videos_of_index(index) if index else find_videos(videos)
     for passed_over in listed.passed_over:
         messages.print(str(passed_over), markup=False)

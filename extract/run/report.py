@@ -13,6 +13,7 @@ from extract.run.profile import RunProfile
 from extract.videos.listing import ListedVideo
 from seds_core.command_line import EXIT_ERROR
 from seds_core.console import fail, messages, print_event, print_table
+from seds_core.store.place import StoreLocation
 from seds_core.store.records import FailedVideo
 
 EXIT_ALL_THERE = 0
@@ -141,6 +142,12 @@ class RunReport:
             "rows": self.num_rows,
             "seconds": round(self.seconds, 1),
         }
+
+    def print_end(self, store: StoreLocation, times: RunProfile | None) -> None:
+        """Prints where the time went, if that is wanted, and the run in numbers."""
+        if times is not None:
+            self.print_profile(times)
+        self.print_summary(self.summary(store=str(store)))
 
     def print_summary(self, summary: dict[str, Any]) -> None:
         """Prints the run in numbers, and every failure with its reason."""

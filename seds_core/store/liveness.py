@@ -23,7 +23,8 @@ from filelock import FileLock, Timeout
 
 from seds_core.console import warn
 from seds_core.errors import UsageError
-from seds_core.store.place import Absent, ChangedError, DiskPlace, Place, Seen
+from seds_core.store.disk import DiskPlace
+from seds_core.store.place import Absent, ChangedError, Place, Seen
 
 HEARTBEAT_SECONDS = 20.0
 DEAD_SECONDS = 90.0

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.disk import DiskPlace
 from seds_core.store.failures import failure_columns
 from seds_core.store.file_checksums import DamagedStoreError, FileChecksum, Replacements
 from seds_core.store.layout import ENTRY_CHECKSUM, VIDEO_ARRAYS, ArraySpec
-from seds_core.store.place import DiskPlace, StoreLocation, place_of
+from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader, VideoEntry, entry_checksums
 from seds_core.store.records import FailedVideo, rows_checksum

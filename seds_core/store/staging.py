@@ -33,6 +33,7 @@ from rich.markup import escape
 
 from seds_core.console import warn
 from seds_core.errors import UsageError
+from seds_core.store.disk import DiskPlace
 from seds_core.store.liveness import (
     DEAD_SECONDS,
     MARK,
@@ -43,15 +44,7 @@ from seds_core.store.liveness import (
     inside,
     liveness_of,
 )
-from seds_core.store.place import (
-    Absent,
-    ChangedError,
-    DiskPlace,
-    Place,
-    Seen,
-    StoreLocation,
-    place_of,
-)
+from seds_core.store.place import Absent, ChangedError, Place, Seen, StoreLocation, place_of
 from seds_core.store.provenance import Provenance
 from seds_core.store.records import (
     DamagedRecordError,

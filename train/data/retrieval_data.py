@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.errors import UsageError, first_names
 from seds_core.store.block_cache import shared_cache
-from seds_core.store.place import DiskPlace, StoreLocation
+from seds_core.store.disk import DiskPlace
+from seds_core.store.place import StoreLocation
 from train.batches import ClipLayout
 from train.data.rgb_stores import RgbChoice
 from train.data.sign_reader import SignReader, StoreRows

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from seds_core.errors import UsageError
-from seds_core.store.place import Absent, ChangedError, DiskPlace, place_of
+from seds_core.store.disk import DiskPlace
+from seds_core.store.place import Absent, ChangedError, place_of
 
 
 @pytest.fixture

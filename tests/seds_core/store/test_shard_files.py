@@ -5,8 +5,8 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec
 
+from seds_core.store.disk import DiskPlace
 from seds_core.store.file_checksums import Replacements
-from seds_core.store.place import DiskPlace
 from seds_core.store.shard_files import DamagedShardError, ShardFiles
 
 CHUNK, SHARD, LENGTH = 4, 16, 53

@@ -10,7 +10,7 @@ import pytest
 from finished_videos import RGB, finished, problems_of
 
 from reference.stores_made_before import made_before
-from seds_core.store.place import DiskPlace
+from seds_core.store.disk import DiskPlace
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import StoreReader
 from seds_core.store.records import FailedVideo, finished_record, video_key

@@ -7,7 +7,7 @@ import torch
 from small_training import prepare_folder, small_request
 
 from seds_core.store.bucket import BucketPlace
-from seds_core.store.place import DiskPlace
+from seds_core.store.disk import DiskPlace
 from train.training.run import train
 
 
