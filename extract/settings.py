@@ -181,7 +181,7 @@ class RunSettings(Settings):
     With a limit the network runs in a process of its own, which can be ended."""
 
     decoder: Literal["pyav", "decord"] = "pyav"
-    """What decodes video files. Both give the same frames to the bit; decord takes about twice the
+    """What decodes video files. Both give the same frames to the bit; decord takes up to twice the
     processor time, and leaves files that it does not decode exactly to PyAV."""
 
     max_pixels: Annotated[int, Field(ge=1)] = 8192 * 8192
