@@ -111,13 +111,13 @@ class WindowReader:
     ) -> tuple[PoseInput, Int32[np.ndarray, " frame"]]:
         """The frames of a window, as published only those with a hand, and their numbers."""
         frames = np.arange(window.first, window.stop, dtype=np.int32)
-        part = _narrowed(store, window.video, window.first, window.stop)
-        if not np.array_equal(store.read(part, "frame"), frames):
+        part = slice(window.first, window.stop)
+        if not np.array_equal(store.read(window.video, "frame", part), frames):
             raise _lacking(store.url, window)
-        entry = store.entry(part)
+        entry = store.entry(window.video)
         settings = self.signs.keypoints
         pose = encoder_input(
-            store.read(part, "keypoints"), (entry.width, entry.height), settings.rules
+            store.read(window.video, "keypoints", part), (entry.width, entry.height), settings.rules
         )
         if settings.frames == "all":
             return pose, frames
@@ -133,7 +133,7 @@ class WindowReader:
         # Each kept frame begins a clip, but for the last ones, which the last clip shows.
         first_frames = store.read(window.video, "first_frame")
         rows = store.entry(window.video).num_rows
-        last = store.read(_narrowed(store, window.video, rows - 1, rows), "frames")[0]
+        last = store.read(window.video, "frames", slice(rows - 1, rows))[0]
         return frames[np.isin(frames, first_frames) | np.isin(frames, last)]
 
     def _features(
@@ -146,22 +146,15 @@ class WindowReader:
             raise _lacking(first.url, window)
         begin, end = int(rows[0]), int(rows[-1]) + 1
         if self.signs.names_clip_frames:
-            run = _narrowed(first, window.video, begin, end)
-            if not np.array_equal(first.read(run, "frames")[rows - begin], clips):
+            frames = first.read(window.video, "frames", slice(begin, end))
+            if not np.array_equal(frames[rows - begin], clips):
                 raise _lacking(first.url, window)
         parts = [
-            store.read(_narrowed(store, window.video, begin, end), "features")[rows - begin]
+            store.read(window.video, "features", slice(begin, end))[rows - begin]
             for store in self.signs.rgb
         ]
         mixed = parts[0] if len(parts) == 1 else mixed_features(parts, self.signs.mix)
         return mixed.astype(np.float32, copy=False)
-
-
-def _narrowed(store: StoreRows, video: LocatedVideo, first: int, stop: int) -> LocatedVideo:
-    """The video with some of its rows in a store alone, counted from its first."""
-    entry = store.entry(video)
-    rows = entry._replace(first_row=entry.first_row + first, num_rows=stop - first)
-    return LocatedVideo(video.video_id, {store.url: rows})
 
 
 def _lacking(store: str, window: WindowRequest) -> StoreMismatchError:

@@ -30,6 +30,8 @@ from train.batches import ClipLayout
 from train.data.encoder_input import PoseInput, at_frames, at_least, encoder_input
 from train.settings import KeypointSettings
 
+_ALL = slice(None)
+
 
 class UnreadableVideoError(UsageError):
     """Rows that are damaged, or that the system cannot read; the message names the video."""
@@ -84,8 +86,8 @@ class StoreRows:
         """Returns what is known of a video's rows."""
         return video.rows[self.url]
 
-    def read(self, video: LocatedVideo, array: str) -> np.ndarray:
-        """Reads the video's rows of one array.
+    def read(self, video: LocatedVideo, array: str, part: slice = _ALL) -> np.ndarray:
+        """Reads the video's rows of one array, or a part of them, counted from its first.
 
         Raises ``DamagedStoreError`` for rows that are not those that were written.
         """
@@ -97,7 +99,8 @@ class StoreRows:
             if rows_checksum({n: self._read(n, entry.rows) for n in names}) != entry.rows_checksum:
                 raise DamagedStoreError(self.url, OTHER_ROWS.format(video.video_id))
             self._checked.add(video.video_id)
-        return self._read(array, entry.rows)
+        wanted = range(entry.rows.start, entry.rows.stop)[part]
+        return self._read(array, slice(wanted.start, wanted.stop))
 
     def _read(self, array: str, rows: slice) -> np.ndarray:
         if array in self.in_memory:
