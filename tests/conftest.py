@@ -1,36 +1,9 @@
-"""What tests of several packages need: signals as in a terminal, and a server of buckets."""
+"""Signals as in a terminal, and the fixtures that tests of several packages share."""
 
 import signal
-from uuid import uuid4
-
-import pytest
-from bucket_server import CREDENTIALS, CuttingProxy, bucket_server, make_bucket
 
 # A shell starts `command &` in a script with SIGINT ignored, which child processes inherit.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
-@pytest.fixture(scope="session")
-def server_address():
-    """The address of a server of buckets, which all tests share."""
-    with bucket_server() as address:
-        yield address
-
-
-@pytest.fixture
-def proxy(server_address):
-    """What stands before the server of buckets, and can cut connections."""
-    proxy = CuttingProxy(server_address)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def bucket(proxy, server_address, monkeypatch):
-    """URL of an empty bucket; the environment says how to reach it, through the proxy."""
-    name = f"bucket-{uuid4().hex}"
-    make_bucket(server_address, name)
-    for variable, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": proxy.address}).items():
-        monkeypatch.setenv(variable, value)
-    return f"s3://{name}"
+pytest_plugins = ["bucket_fixtures"]

@@ -49,8 +49,10 @@ def describe(store: StoreReader) -> dict[str, Any]:
 def _file_sizes(store: StoreReader) -> list[int]:
     """Bytes of each file of a store."""
     # The root lists all files that this version has written, but not itself.
-    if not files_without_checksum(store.arrays):
-        return [checksum.num_bytes for checksum in store.arrays.commit.files.values()]
+    root = store.place.look("zarr.json")
+    if root and not files_without_checksum(store.arrays):
+        listed = store.arrays.commit.files.values()
+        return [root.num_bytes, *(checksum.num_bytes for checksum in listed)]
     return [seen.num_bytes for _, seen in store.place.names()]
 
 

@@ -67,7 +67,9 @@ def test_a_damaged_video_is_found_dropped_and_done_again(run, bucket, on_disk, t
 
     described = describe(StoreReader(url))
     assert (described["store"], described["videos"], described["waiting_videos"]) == (url, 6, 0)
-    assert described["bytes"] == sum(seen.num_bytes for _, seen in place_of(url).names())
+    sizes = {name: seen.num_bytes for name, seen in place_of(url).names()}
+    sizes.pop("replacing.json")  # of no commit
+    assert described["bytes"] == sum(sizes.values())
     assert num_finished(url) == 0
     assert run_export(url, tmp_path / "exported") == 0
     assert len(list((tmp_path / "exported").iterdir())) == 6

@@ -49,7 +49,7 @@ def test_every_option_arrives(call):
     assert call.options == {
         "runs": (Path("a"), Path("b")), "checkpoint": None, "pipeline": None, "split": "dev",
         "which": "last", "workers": 0, "compare": "published", "mix": (0.5, 0.5),
-        "rgb": (Path("a.zarr"), Path("b.zarr")), "index": Path("i.csv"), "pose": Path("p.zarr"),
+        "rgb": ("a.zarr", "b.zarr"), "index": Path("i.csv"), "pose": "p.zarr",
         "device": "cpu", "look": None, "normalise": True, "calibrate": True,
     }  # fmt: skip
     assert call.reported == {
