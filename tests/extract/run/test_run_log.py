@@ -54,7 +54,14 @@ def test_a_store_in_a_bucket_has_its_log_here():
 
 def test_a_killed_run_has_written_all_that_happened(corpus, tmp_path):
     store = tmp_path / "rgb.zarr"
-    command = [sys.executable, mean_stream.__file__, str(store), str(corpus.index), "--seconds", "0.1"]
+    command = [
+        sys.executable,
+        mean_stream.__file__,
+        str(store),
+        str(corpus.index),
+        "--seconds",
+        "0.1",
+    ]
     environment = os.environ | {"PYTHONPATH": ".:tests"}
     printed = []
     with subprocess.Popen(
