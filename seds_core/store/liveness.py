@@ -288,13 +288,21 @@ def liveness_of(place: Place, writer: str, heart: Heart) -> Liveness:
     """
     if not isinstance(place, DiskPlace):
         return Heartbeats(place, writer, heart)
-    place.path.mkdir(parents=True, exist_ok=True)
-    reason = f"{FORCED} is set" if os.environ.get(FORCED) else missing_locks(place.path)
+    reason = f"{FORCED} is set" if os.environ.get(FORCED) else _tried_locks(place.path)
     if reason and place.look(MARK) is None:
         _go_by_heartbeats(place, reason)
     if reason or place.look(MARK):
         return Heartbeats(place, writer, heart)
     return OsLocks(place.path, writer)
+
+
+def _tried_locks(root: Path) -> str | None:
+    """Like :func:`missing_locks`, of a folder that it makes."""
+    while True:
+        root.mkdir(parents=True, exist_ok=True)
+        # The last writer that leaves may remove the folder under the trial.
+        with suppress(FileNotFoundError):
+            return missing_locks(root)
 
 
 def _go_by_heartbeats(place: Place, reason: str) -> None:

@@ -232,6 +232,8 @@ class Staging:
         with ExitStack() as opening:
             opening.callback(self.place.remove, [heartbeat_name(self._writer)])
             opening.callback(self._heart.stop)
+            # A disk may be full already: whoever tries again is not kept out by this writer.
+            opening.callback(self._liveness.withdraw)
             # Where heartbeats tell, the lock is only a living writer's.
             if goes_by_heartbeats := isinstance(self._liveness, Heartbeats):
                 self._heart.start()
