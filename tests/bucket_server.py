@@ -45,7 +45,13 @@ def _serve(port: int) -> None:
     def application(environ: dict[str, Any], start: Any) -> list[bytes]:
         # Between looking at a condition and writing, this server lets others in, as no real one
         # does. What is sent slowly, or cut, holds nobody up.
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        # A request may be cut in its head, which then seems to have no body, or in its body. This
+        # server would store what has come, as no real one does.
+        length = int(environ.get("CONTENT_LENGTH") or -1)
+        body = environ["wsgi.input"].read(max(length, 0))
+        if len(body) < length or (length < 0 and environ["REQUEST_METHOD"] == "PUT"):
+            start("400 Bad Request", [])
+            return []
         environ["wsgi.input"] = io.BytesIO(body)
         with one_at_a_time:
             return list(buckets(environ, start))
@@ -55,7 +61,7 @@ def _serve(port: int) -> None:
 
 def make_bucket(address: str, name: str) -> None:
     """Makes an empty bucket."""
-    request = urllib.request.Request(f"{address}/{name}", method="PUT")
+    request = urllib.request.Request(f"{address}/{name}", data=b"", method="PUT")
     urllib.request.urlopen(request, timeout=60).close()
 
 
