@@ -309,7 +309,7 @@ def compact(store: Store, dry_run: DryRun = False) -> None:
 
     seds-extract compact stores/rgb.zarr --dry-run
     """
-    from extract.inspection.compact import compact_and_print
+    from extract.inspection.verify import compact_and_print
 
     compact_and_print(store, dry_run=dry_run)
 

@@ -16,6 +16,7 @@ from extract.videos.part import VideoError, read_part_name
 from seds_core.console import fail, messages, results, track
 from seds_core.errors import UsageError
 from seds_core.store.arrays import StoreArrays
+from seds_core.store.compaction import compact_store, find_room
 from seds_core.store.file_checksums import DamagedStoreError
 from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.provenance import StoreMismatchError
@@ -186,3 +187,20 @@ def repair_and_print(store: StoreLocation, *, dry_run: bool) -> None:
         results.print(f"{damage.num_unlisted} files of an earlier version {would}given a checksum")
     if damage.indexes and not dry_run:
         results.print("The command that made the store does the dropped videos again.")
+
+
+def compact_and_print(location: StoreLocation, *, dry_run: bool) -> None:
+    """Compacts a store and prints what that gives back; a ``dry_run`` prints only.
+
+    Raises ``UsageError`` for what is no store, is damaged, or is being written to.
+    """
+    if dry_run:
+        room, would = find_room(location), "would be "
+    else:
+        room, would = compact_store(location, watch=partial(track, description="rows")), ""
+    results.print(
+        f"{room.num_rows:,} rows that no video has and {room.num_failures:,} old failures "
+        f"{would}dropped"
+    )
+    if room.num_bytes:
+        results.print(f"{room.num_bytes / 1e6:,.1f} MB given back")

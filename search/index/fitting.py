@@ -4,8 +4,10 @@ The bank is of the training split, the probabilities of the validation split; wh
 any test split, has no part in them.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +17,6 @@ from rich.markup import escape
 
 from search.engine.ragged_tokens import RaggedTokens
 from search.index.bank import Bank, pair_scores
-from search.index.calibrations import CALIBRATIONS, calibrations_json
 from search.index.encoding import TokenEncoder
 from search.index.part import Part
 from search.index.token_files import ragged
@@ -35,6 +36,13 @@ from train.evaluation.scoring import gallery_of
 from train.settings import DataSettings
 
 Item = TypeVar("Item")
+
+
+CALIBRATIONS = "calibrations"
+"""The fact of an index that holds them."""
+
+Calibrations = Mapping[Direction, Mapping[Normalisation | None, MatchCalibration]]
+"""By direction, and by what is taken off the scores."""
 
 
 def fit_to_run(
@@ -163,3 +171,21 @@ def _evenly(items: Sequence[Item], count: int) -> list[Item]:
     ['a', 'd', 'g']
     """
     return list(items[:: -(-len(items) // count)])
+
+
+def calibrations_json(calibrations: Calibrations) -> str:
+    """Returns them as text."""
+    return json.dumps(
+        {
+            direction: {how or "": asdict(fitted) for how, fitted in of.items()}
+            for direction, of in calibrations.items()
+        }
+    )
+
+
+def calibrations_from_json(text: str) -> Calibrations:
+    """Reads what :func:`calibrations_json` wrote."""
+    return {
+        direction: {how or None: MatchCalibration(**values) for how, values in of.items()}
+        for direction, of in json.loads(text).items()
+    }

@@ -16,7 +16,7 @@ from search.engine.engine import Engine, Ranked
 from search.engine.exact import Rescaling
 from search.engine.ragged_tokens import QueryTokens, RaggedTokens, padded
 from search.index.bank import Kind
-from search.index.calibrations import CALIBRATIONS, Calibrations, calibrations_from_json
+from search.index.fitting import CALIBRATIONS, Calibrations, calibrations_from_json
 from search.index.part import Part
 from search.index.records import EntryRecord
 from search.index.snapshot import Snapshot

@@ -2,7 +2,7 @@
 
 from finished_videos import RGB, finished
 
-from extract.inspection.compact import compact_and_print
+from extract.inspection.verify import compact_and_print
 from seds_core.store.reader import StoreReader
 from seds_core.store.writer import BulkWriter
 

@@ -15,7 +15,7 @@ from reference.small_indexes import (
 )
 from search.engine.ragged_tokens import QueryTokens
 from search.index.bank import Bank
-from search.index.calibrations import (
+from search.index.fitting import (
     CALIBRATIONS,
     calibrations_from_json,
     calibrations_json,
