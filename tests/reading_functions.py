@@ -13,6 +13,10 @@ def fail_as_asked(error):
     raise error
 
 
+def variable(name):
+    return os.environ.get(name)
+
+
 def stand_still(_request):
     time.sleep(600)
 

@@ -45,7 +45,9 @@ class ReadingProcess:
         """Starts the process and sends it ``read``, which must be small and picklable."""
         _start_fork_server()
         self._connection, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_serve, args=(theirs, read), daemon=True)
+        self._process = _CONTEXT.Process(
+            target=_serve, args=(theirs, read, dict(os.environ)), daemon=True
+        )
         self._process.start()
         # Only the process holds its end now, so that its death closes the connection.
         theirs.close()
@@ -110,8 +112,13 @@ def _start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(connection: "Connection[Any, Any]", read: Callable[[Any], Any]) -> None:
+def _serve(
+    connection: "Connection[Any, Any]", read: Callable[[Any], Any], environment: dict[str, str]
+) -> None:
     """Runs in the reading process: answers requests until the connection is closed."""
+    # The fork server's are the variables of the time when it was started.
+    os.environ.clear()
+    os.environ.update(environment)
     threading.Thread(target=_end_with_the_main_process, daemon=True).start()
     # Locks that libraries create here then have no names, which would outlive a killed process.
     multiprocessing.set_start_method("fork", force=True)

@@ -184,7 +184,8 @@ async function start() {
     byId("sentence").maxLength = info.limits.sentence_characters;
     limitSigning(info.limits.upload_seconds);
     showFilters(columns, askAgain);
-    recall();
+    // Who has typed or searched in the meantime keeps that.
+    if (!query && location.search) recall();
   } catch (error) {
     byId("status").textContent = error.message;
     byId("status").classList.add("error");

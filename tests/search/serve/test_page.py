@@ -119,6 +119,19 @@ def test_a_sentence_is_typed_and_its_video_plays_first(open_page, size):
     assert width <= size["width"]
 
 
+def test_what_is_typed_before_the_page_is_ready_stays(open_page):
+    page = open_page()
+    waiting = []
+    page.route("**/api/filters*", lambda route: waiting.append(route))
+    page.reload()
+    page.get_by_label("Type a sentence").fill("water")
+    while not waiting:
+        page.wait_for_timeout(20)
+    waiting.pop().fallback()
+    page.wait_for_selector("#filter-columns fieldset", state="attached")
+    assert page.get_by_label("Type a sentence").input_value() == "water"
+
+
 def test_of_a_recording_the_moment_is_played(open_page):
     page = open_page()
     search(page, "rain tomorrow")

@@ -62,6 +62,18 @@ def test_an_error_arrives_as_it_was_raised(start):
         process.answer()
 
 
+def test_variables_are_those_of_the_time_when_it_starts(start, monkeypatch):
+    """Not those of the first process: addresses of buckets and keys to them may come later."""
+    for value in ("first", "second", None):
+        if value is None:
+            monkeypatch.delenv("SEDS_TRIED")
+        else:
+            monkeypatch.setenv("SEDS_TRIED", value)
+        process = start(reading_functions.variable)
+        process.ask("SEDS_TRIED")
+        assert process.answer() == value
+
+
 def test_an_error_that_cannot_be_sent_is_described(start):
     process = start(reading_functions.fail_unsendably)
     process.ask(None)
