@@ -12,7 +12,8 @@ from train.evaluation.calibration import BEST_ANSWERS, DENIED_AT, MatchCalibrati
 AnyHit = TypeVar("AnyHit", Hit, SentenceHit)
 
 NOTHING_FITS = (
-    "nothing like it seems to be here: right answers score higher on the model's validation split"
+    "perhaps nothing like it is here: on the model's validation split right answers score higher; "
+    "signs of people it has not learned from may score as low"
 )
 
 
