@@ -60,7 +60,7 @@ check:
 	$(BIN)/lint-imports
 	$(BIN)/bandit -q -c pyproject.toml -r seds_core extract train search
 	$(BIN)/pytest -q --doctest-modules seds_core extract train search
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run_all.py

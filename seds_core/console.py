@@ -205,6 +205,14 @@ def track(values: Collection[Value], description: str) -> Iterator[Value]:
             progress.advance(task)
 
 
+def grid_of_facts() -> Table:
+    """A grid of labels and values, of which long ones, such as paths, are not cut."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(overflow="fold")
+    return grid
+
+
 def print_table(title: str, rows: Mapping[str, str]) -> None:
     """Prints what a command has done, or would do, in numbers."""
     table = Table(title=title, title_justify="left", show_header=False)

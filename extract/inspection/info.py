@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from seds_core.console import grid_of_facts
 from seds_core.store.reader import StoreReader
 from seds_core.store.repair import files_without_checksum
 from seds_core.store.staging import num_finished
@@ -59,7 +60,7 @@ def _file_sizes(store: StoreReader) -> list[int]:
 def report(description: dict[str, Any]) -> RenderableType:
     """The description as tables."""
     weights = description["weights"]
-    facts = Table.grid(padding=(0, 2))
+    facts = grid_of_facts()
     for label, value in (
         ("store", description["store"]),
         ("kind", f"{description['kind']}, layout version {description['layout_version']}"),

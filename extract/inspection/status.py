@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from seds_core.console import duration, print_json, results
+from seds_core.console import duration, grid_of_facts, print_json, results
 from seds_core.store.place import StoreLocation, place_of
 from seds_core.store.reader import StoreReader
 from seds_core.store.staging import num_finished, read_writers
@@ -157,7 +157,7 @@ def as_values(status: StoreStatus) -> dict[str, Any]:
 
 def as_tables(status: StoreStatus) -> RenderableType:
     """The status as tables."""
-    facts = Table.grid(padding=(0, 2))
+    facts = grid_of_facts()
     for label, text in _facts(status):
         facts.add_row(Text(label, style="bold"), Text(text))
     parts: list[RenderableType] = [facts]
