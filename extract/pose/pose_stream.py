@@ -184,7 +184,9 @@ def pose_pieces(
         # Frames without a box are not prepared; their pieces go along empty, in order.
         found = boxes.boxes(frames)
         seen = found.is_found
-        people = iter(estimator.prepared(frames[seen], found.boxes[seen]) if seen.any() else [])
+        # Large frames are not copied for nothing.
+        shown = frames if seen.all() else frames[seen]
+        people = iter(estimator.prepared(shown, found.boxes[seen]) if seen.any() else [])
         for is_seen, box in zip(seen, found.boxes, strict=True):
             person = next(people) if is_seen else None
             yield PosePiece(next(numbers), person, box, boxes.required_confidence)
@@ -226,27 +228,26 @@ def has_person(
 def batches(
     chunks: Iterable[UInt8[np.ndarray, "_ height width channel=3"]], batch_size: int
 ) -> Iterator[UInt8[np.ndarray, "_ height width channel=3"]]:
-    """The same frames in runs of exactly ``batch_size``, the last one shorter."""
-    waiting: list[UInt8[np.ndarray, "_ _ _ channel=3"]] = []  # fewer than a batch, and the newest
-    num_waiting = 0
-    for chunk in chunks:
-        waiting.append(chunk)
-        num_waiting += len(chunk)
-        if num_waiting < batch_size:
-            continue
-        joined = _joined(waiting)
-        whole = num_waiting - num_waiting % batch_size
-        for first in range(0, whole, batch_size):
-            yield joined[first : first + batch_size]
-        # What is left over begins the next batch.
-        waiting = [joined[whole:]]
-        num_waiting -= whole
-    if num_waiting:
-        yield _joined(waiting)
+    """The same frames in runs of exactly ``batch_size``, the last one shorter.
 
-
-def _joined(
-    chunks: list[UInt8[np.ndarray, "_ _ _ channel=3"]],
-) -> UInt8[np.ndarray, "frame height width channel=3"]:
-    """One chunk alone is not copied."""
-    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+    A run is valid until the next one is asked for, as chunks are: one within a chunk is not copied.
+    """
+    # Runs across chunks are gathered here, since a chunk is gone once the next one has come.
+    gathered: UInt8[np.ndarray, "frame height width channel=3"] | None = None
+    num_gathered = 0
+    for rest in chunks:
+        while len(rest):
+            num_missing = batch_size - num_gathered
+            taken, rest = rest[:num_missing], rest[num_missing:]
+            if len(taken) == batch_size:
+                yield taken
+                continue
+            if gathered is None:
+                gathered = np.empty((batch_size, *taken.shape[1:]), np.uint8)
+            gathered[num_gathered : num_gathered + len(taken)] = taken
+            num_gathered += len(taken)
+            if num_gathered == batch_size:
+                yield gathered
+                num_gathered = 0
+    if gathered is not None and num_gathered:
+        yield gathered[:num_gathered]

@@ -1,13 +1,15 @@
 """From frames to rows: missing people, independence of chunks and neighbours, what is loaded."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from video_files import numbered_frames as pictures
+from video_files import read_number
 
 from extract.pose.person_boxes import FoundBoxes, PersonBoxes, TableBoxes, WholeFrameBoxes
 from extract.pose.person_detector import DetectedBoxes
@@ -23,7 +25,7 @@ from extract.pose.pose_stream import (
 from extract.settings import ExtractSettings, PersonDetectorSettings, PoseSettings
 from extract.stream import joined
 from extract.videos.decode_pool import DecodePool
-from extract.videos.decoding import DecodeJob
+from extract.videos.decoding import DecodeJob, confirmed_frames
 from extract.videos.part import VideoError
 from extract.videos.video_writing import write_video
 from reference.small_stores import POSE
@@ -106,9 +108,33 @@ class EvenFrames:
 def test_batches_do_not_depend_on_the_chunks(cuts: list[int]) -> None:
     frames = numbered_frames(11)
     chunks = np.split(frames, np.cumsum(cuts)[:-1])
-    got = list(batches(chunks, 4))
+    got = [batch.copy() for batch in batches(in_reused_memory(chunks), 4)]
     assert [len(batch) for batch in got] == [4, 4, 3]
     np.testing.assert_array_equal(np.concatenate(got), frames)
+
+
+def in_reused_memory(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """As decoders give them: a chunk is overwritten once the next one is asked for."""
+    for chunk in chunks:
+        lent = chunk.copy()
+        yield lent
+        lent[:] = 255
+
+
+def test_frames_that_fill_the_decoders_memory_stay_what_they_are(tmp_path: Path) -> None:
+    """A batch of these has several chunks, and its first one's memory has been used again."""
+    path = tmp_path / "large.mp4"
+    write_video(path, pictures(48, 1280, 720), 25.0)
+    job = DecodeJob("large", path)
+    with DecodePool(1) as pool:
+        videos = pool.stream([job])
+        got = [
+            read_number(frame)
+            for batch in batches(confirmed_frames(next(videos)), 32)
+            for frame in batch
+        ]
+        videos.close()
+    assert got == list(range(48))
 
 
 def test_no_frames_give_no_batches() -> None:
