@@ -69,7 +69,7 @@ GpusPerWorker = Annotated[
 CpusPerWorker = Annotated[
     float | None,
     typer.Option(
-        min=1, help="Ray: processors of a worker.", show_default="1 and run.decode_workers"
+        min=1, help="Ray: processors of a worker.", show_default="1, and those that decode or read"
     ),
 ]
 MixDevices = Annotated[

@@ -178,5 +178,5 @@ def small_index(folder, **options):
     from search.index.build import build_index
 
     run = small_run(folder, **options)
-    build_index(folder / "index", run=run, device="cpu")
+    build_index(folder / "index", run=run, devices="cpu")
     return folder / "index"

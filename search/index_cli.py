@@ -8,8 +8,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from extract.cli_options import (
+    Address,
+    CpusPerWorker,
+    Devices,
+    EngineOption,
+    GpusPerWorker,
+    NumWorkers,
+)
 from search.cli_options import EXIT_CODES, Index, Json
-from seds_core.command_line import PIPELINE_FILE, Device, PipelineFile
+from seds_core.command_line import PIPELINE_FILE, PipelineFile
 
 BUILD_CODES = (
     "Exit codes: 0 all there, 3 some videos could not be encoded, 2 usage, 1 anything else."
@@ -101,7 +109,12 @@ def build(
     step: Step = None,
     pipeline: SearchPipeline = None,
     pipelines: PipelineFile = PIPELINE_FILE,
-    device: Device = "auto",
+    devices: Devices = "auto",
+    engine: EngineOption = "local",
+    address: Address = None,
+    num_workers: NumWorkers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    cpus_per_worker: CpusPerWorker = None,
     batch: Batch = None,
     workers: Workers = None,
     dry_run: DryRun = False,
@@ -118,15 +131,22 @@ def build(
     seds-search build --run runs/demo --rgb rgb.zarr --pose pose.zarr --index index.csv --out index
 
     seds-search build --run runs/demo --rgb all.zarr --pose whole.zarr --out long --windows 4s
+
+    seds-search build --run runs/demo --out demo/index --devices all
     """
+    from extract.run.devices import share_of_cluster
     from search.index.build import build_index, windows_from
     from search.index.report import report_build
     from search.settings import search_settings
 
+    cluster = share_of_cluster(
+        engine, devices,
+        address=address, num_workers=num_workers, gpus=gpus_per_worker, cpus=cpus_per_worker,
+    )  # fmt: skip
     result = build_index(
         out, run=run, rgb=rgb or (), mix=mix or (), pose=pose, index=index, which=which,
         windows=windows_from(windows, step), search=search_settings(pipelines, pipeline),
-        device=device, batch_size=batch, workers=workers, dry_run=dry_run,
+        devices=devices, cluster=cluster, batch_size=batch, workers=workers, dry_run=dry_run,
     )  # fmt: skip
     report_build(result, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(3 if result.failed else 0)
@@ -141,7 +161,12 @@ def add(
     mix: Mix = None,
     pose: Pose = None,
     index: DataIndex = None,
-    device: Device = "auto",
+    devices: Devices = "auto",
+    engine: EngineOption = "local",
+    address: Address = None,
+    num_workers: NumWorkers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    cpus_per_worker: CpusPerWorker = None,
     batch: Batch = None,
     workers: Workers = None,
     dry_run: DryRun = False,
@@ -157,12 +182,17 @@ def add(
 
     seds-search add demo/index --rgb more_rgb.zarr --pose more_pose.zarr --index more.csv
     """
+    from extract.run.devices import share_of_cluster
     from search.index.build import add_to_index
     from search.index.report import report_build
 
+    cluster = share_of_cluster(
+        engine, devices,
+        address=address, num_workers=num_workers, gpus=gpus_per_worker, cpus=cpus_per_worker,
+    )  # fmt: skip
     result = add_to_index(
-        index_path, run=run, rgb=rgb or (), mix=mix or (), pose=pose, index=index, device=device,
-        batch_size=batch, workers=workers, dry_run=dry_run,
+        index_path, run=run, rgb=rgb or (), mix=mix or (), pose=pose, index=index,
+        devices=devices, cluster=cluster, batch_size=batch, workers=workers, dry_run=dry_run,
     )  # fmt: skip
     report_build(result, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(3 if result.failed else 0)

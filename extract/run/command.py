@@ -113,7 +113,7 @@ def _extract_missing(
     # A video's time is limited by ending the worker that is at it, which needs to be another
     # process.
     if cluster is not None or len(devices) > 1 or settings.video_timeout is not None:
-        return run.by_workers(engine_for(work, settings, devices, cluster))
+        return run.by_workers(engine_for(work, settings.decode_workers, devices, cluster))
     return run.here(lambda: load_stream(work.kind, work.settings, devices[0], work.pose_store))
 
 

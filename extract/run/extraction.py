@@ -19,7 +19,7 @@ from extract.run.profile import RunProfile
 from extract.run.report import RunReport
 from extract.run.selection import longest_first
 from extract.run.watching import Watching, WatchOptions, watched_run
-from extract.settings import ExtractSettings, RunSettings
+from extract.settings import ExtractSettings
 from extract.stream import Stream
 from extract.videos.listing import ListedVideo
 from seds_core.console import progress_bar
@@ -102,14 +102,17 @@ class Extraction:
 
 
 def engine_for(
-    work: Work, run: RunSettings, devices: list[str], cluster: ClusterShare | None
+    work: Work, num_readers: int, devices: list[str], cluster: ClusterShare | None
 ) -> Engine:
-    """Where workers run: on the devices of this machine, or on a cluster."""
+    """Where workers run: on the devices of this machine, or on a cluster.
+
+    ``num_readers`` processes decode or read for them all or, on a cluster, for each.
+    """
     if cluster is None:
-        return ProcessEngine(work, slots_on(devices, run.decode_workers))
+        return ProcessEngine(work, slots_on(devices, num_readers))
     from extract.run.ray_engine import RayEngine  # noqa: PLC0415 - Ray is an optional install
 
-    return RayEngine(work, cluster, run.decode_workers)
+    return RayEngine(work, cluster, num_readers)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ where it was when the same call is made again.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,16 @@ from pathlib import Path
 import torch
 from rich.markup import escape
 
+from extract.run.devices import named_devices
+from extract.run.engine import ClusterShare
+from extract.run.extraction import engine_for
 from search.index.adding import Added, add_videos, describe_anew
 from search.index.changes import FailedEntry
 from search.index.compaction import compact_part
 from search.index.database import has_fact, open_state, read_fact
 from search.index.encoding import TokenEncoder
+from search.index.encoding_workers import EncodingWork, encoded_by_workers
+from search.index.entries import EncodedVideo, encoded_videos
 from search.index.fitting import fit_to_run
 from search.index.identity import IndexIdentity, OtherModelError, Windows, checkpoint_of
 from search.index.layout import STATE
@@ -70,7 +75,8 @@ def build_index(
     which: Which = "best",
     windows: Windows | None = None,
     search: SearchSettings | None = None,
-    device: str = "auto",
+    devices: str = "auto",
+    cluster: ClusterShare | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     dry_run: bool = False,
@@ -79,12 +85,14 @@ def build_index(
 
     Stores that are not named are those that the run was trained on. Without ``index`` the run's own
     one names the videos, as long as it exists, and otherwise the stores do. ``batch_size`` and
-    ``workers`` replace those of the run; ``search`` replaces the defaults of a new index.
+    ``workers`` replace those of the run; ``search`` replaces the defaults of a new index. Several
+    ``devices``, or the ``cluster``, encode at the same time, a process each.
 
     Raises ``UsageError`` for what does not fit together, such as an index of another model, and
     ``UnavailableError`` for what cannot be had here.
     """
-    on = choose_device(device)
+    named = named_devices(devices)
+    on = choose_device(named[0])
     checkpoint = checkpoint_of(run, which)
     model = load_run(checkpoint, on)
     existing = identity_of(out) if (out / STATE).exists() else None
@@ -93,10 +101,8 @@ def build_index(
     if existing is not None:
         _refuse_other_identity(out, existing, identity)
     asked = data_of(identity, rgb=rgb, mix=mix, pose=pose, index=index)
-    return _add(
-        out, identity, model, on, asked,
-        batch_size=batch_size, workers=workers, dry_run=dry_run,
-    )  # fmt: skip
+    machines = _Machines(named, cluster, batch_size, workers)
+    return _add(out, identity, model, on, asked, machines, dry_run=dry_run)
 
 
 @activity("adding to the index")
@@ -108,7 +114,8 @@ def add_to_index(
     mix: Sequence[float] = (),
     pose: StoreLocation | None = None,
     index: Path | None = None,
-    device: str = "auto",
+    devices: str = "auto",
+    cluster: ClusterShare | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     dry_run: bool = False,
@@ -117,14 +124,13 @@ def add_to_index(
 
     ``run`` is where the index's run lies now. Otherwise like :func:`build_index`.
     """
-    identity, on = identity_of(path), choose_device(device)
+    named = named_devices(devices)
+    identity, on = identity_of(path), choose_device(named[0])
     identity = replace(identity, run=(run or identity.run).absolute())
     model = load_run(own_checkpoint(path, identity), on)
     asked = data_of(identity, rgb=rgb, mix=mix, pose=pose, index=index, last=last_data(path))
-    return _add(
-        path, identity, model, on, asked,
-        batch_size=batch_size, workers=workers, dry_run=dry_run,
-    )  # fmt: skip
+    machines = _Machines(named, cluster, batch_size, workers)
+    return _add(path, identity, model, on, asked, machines, dry_run=dry_run)
 
 
 def windows_from(length: float | None, step: float | None) -> Windows | None:
@@ -228,15 +234,44 @@ def _refuse_other_identity(out: Path, existing: IndexIdentity, asked: IndexIdent
         )
 
 
+@dataclass(frozen=True)
+class _Machines:
+    """What a call has to encode with."""
+
+    devices: list[str]
+    cluster: ClusterShare | None
+    batch_size: int | None
+    workers: int | None
+
+    def encoded(
+        self,
+        sources: VideoSources,
+        video_ids: Sequence[str],
+        encoder: TokenEncoder,
+        data: DataSettings,
+    ) -> Generator[EncodedVideo, None, None]:
+        """Encodes in this process where one device does all, and by workers otherwise."""
+        identity = encoder.identity
+        batch_size = self.batch_size or identity.settings.evaluation.batch_size
+        workers = data.workers if self.workers is None else self.workers
+        if not video_ids or (self.cluster is None and len(self.devices) == 1):
+            return encoded_videos(
+                sources, video_ids, encoder, batch_size=batch_size, workers=workers
+            )
+        checkpoint = checkpoint_of(identity.run, identity.which)
+        work = EncodingWork(identity, checkpoint, data, batch_size, Path.cwd())
+        engine = engine_for(work, workers, self.devices, self.cluster)
+        return encoded_by_workers(engine, sources, video_ids, work)
+
+
 def _add(
     out: Path,
     identity: IndexIdentity,
     model: RunModel,
     device: torch.device,
     asked: DataSettings,
+    machines: _Machines,
     *,
-    batch_size: int | None,
-    workers: int | None,
     dry_run: bool,
 ) -> BuildResult:
     begin = time.monotonic()
@@ -256,14 +291,11 @@ def _add(
         encoder = TokenEncoder.of_run(model, identity, device)
         fit_to_run(
             writer, model, encoder, asked, checkpoint_of(identity.run, identity.which),
-            workers=asked.workers if workers is None else workers,
+            workers=asked.workers if machines.workers is None else machines.workers,
         )  # fmt: skip
         describe_anew(writer, sources, plan.described_anew, encoder)
-        added = add_videos(
-            writer, sources, plan.to_encode, encoder,
-            batch_size=batch_size or identity.settings.evaluation.batch_size,
-            workers=asked.workers if workers is None else workers,
-        )  # fmt: skip
+        with closing(machines.encoded(sources, plan.to_encode, encoder, asked)) as encoded:
+            added = add_videos(writer, encoded, len(plan.to_encode), encoder)
         writer.write_fact(LAST_DATA, asked.model_dump_json())
         if writer.has_outgrown_its_projection:
             compact_part(writer)

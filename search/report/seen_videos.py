@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from extract.inspection.pictures import Annotation, read_annotation
 from search.engine.alignment import align
 from search.engine.ragged_tokens import QueryTokens
-from search.index.adding import clip_spans
+from search.index.entries import clip_spans
 from search.index.reading import WholeVideos
 from search.report.stills import STILL_WIDTH, Still, evenly, jpeg_uri
 from search.results import Alignment, Span

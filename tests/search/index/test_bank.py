@@ -27,7 +27,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def build(run, tmp_path):
     def build(**options):
-        build_index(tmp_path / "index", run=run, device="cpu", **options)
+        build_index(tmp_path / "index", run=run, devices="cpu", **options)
         return tmp_path / "index"
 
     return build
@@ -76,7 +76,7 @@ def test_what_is_added_and_what_is_kept_has_its_own_numbers(build, run):
     compact(path)
     check(path)
     assert len(known(path)[2]["signs"].mean) == 6
-    assert add_to_index(path, run=run, device="cpu").num_new == 2
+    assert add_to_index(path, run=run, devices="cpu").num_new == 2
     check(path)
     assert len(known(path)[2]["signs"].mean) == 8
     assert verify(path).is_whole
@@ -119,7 +119,7 @@ def test_where_the_training_data_is_gone_an_index_goes_without(run, tmp_path, ca
     (data / "index.csv").rename(tmp_path / "index.csv")
     try:
         table = write_index(tmp_path / "other.csv", [(v, "test", "sun") for v in LENGTHS])
-        build_index(tmp_path / "index", run=run, device="cpu", index=table)
+        build_index(tmp_path / "index", run=run, devices="cpu", index=table)
     finally:
         (tmp_path / "index.csv").rename(data / "index.csv")
     assert "without scores free of hubs" in " ".join(capsys.readouterr().err.split())

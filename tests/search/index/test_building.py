@@ -106,7 +106,7 @@ def test_the_same_call_again_encodes_nothing(tmp_path, monkeypatch):
     path = small_index(tmp_path)
     version = snapshot_of(path).version
     monkeypatch.setattr(TokenEncoder, "videos", None)
-    result = build_index(path, run=tmp_path / "run", device="cpu")
+    result = build_index(path, run=tmp_path / "run", devices="cpu")
     assert (result.num_unchanged, result.num_entries) == (len(VIDEOS), 0)
     assert snapshot_of(path).version == version
 
@@ -118,7 +118,7 @@ def test_another_sentence_or_column_replaces_records_and_encodes_no_video(tmp_pa
     lines[0] = ("a", "elsewhere/a.mp4", "train", "a new sentence", "ben")
     write_table(tmp_path, lines, ("video_id", "path", "split", "text", "signer"))
     monkeypatch.setattr(TokenEncoder, "videos", None)
-    result = build_index(path, run=tmp_path / "run", device="cpu")
+    result = build_index(path, run=tmp_path / "run", devices="cpu")
     assert (result.num_described_anew, result.num_new, result.num_changed) == (len(VIDEOS), 0, 0)
     after = snapshot_of(path)
     assert np.array_equal(after.signs.tokens, before.signs.tokens)
@@ -134,7 +134,7 @@ def test_a_video_whose_rows_changed_is_encoded_again_and_no_other(tmp_path):
     before = snapshot_of(path)
     write_store(tmp_path / "rgb.zarr", RGB, [rgb_video("c", 96, content="c1")])
     write_store(tmp_path / "pose.zarr", POSE, [pose_video("c", 96, content="c1")])
-    result = build_index(path, run=tmp_path / "run", device="cpu")
+    result = build_index(path, run=tmp_path / "run", devices="cpu")
     assert (result.num_changed, result.num_entries, result.num_unchanged) == (1, 1, 7)
     after = snapshot_of(path)
     (old,), (new,) = before.entries_of("c"), after.entries_of("c")
@@ -150,7 +150,7 @@ def test_a_deleted_video_stays_away_until_it_is_built_again(tmp_path):
     assert "a" in described(path)
     assert delete_videos(path, ["a", "a", "h"]).num_videos == 2
     assert set(described(path)) == set(VIDEOS) - {"a", "h"}
-    assert build_index(path, run=tmp_path / "run", device="cpu").num_new == 2
+    assert build_index(path, run=tmp_path / "run", devices="cpu").num_new == 2
     assert set(described(path)) == set(VIDEOS)
 
 
@@ -163,7 +163,7 @@ def test_what_is_wrong_with_a_video_costs_no_other(tmp_path):
     write_store(tmp_path / "pose.zarr", POSE, [pose_video("bad", 50)])
     table = [("bad", "bad.mp4", "", "a bad one"), *((v, f"{v}.mp4", "", "x") for v in VIDEOS)]
     write_table(tmp_path, table)
-    result = build_index(tmp_path / "index", run=run, device="cpu", batch_size=3)
+    result = build_index(tmp_path / "index", run=run, devices="cpu", batch_size=3)
     (failed,) = result.failed
     assert (failed.video_id, "not finite" in failed.reason) == ("bad", True)
     assert set(described(tmp_path / "index")) == set(VIDEOS)
@@ -172,7 +172,7 @@ def test_what_is_wrong_with_a_video_costs_no_other(tmp_path):
     # Extracted again, it is no failure any more.
     write_store(tmp_path / "rgb.zarr", RGB, [rgb_video("bad", 51, content="c1")])
     write_store(tmp_path / "pose.zarr", POSE, [pose_video("bad", 51, content="c1")])
-    assert build_index(tmp_path / "index", run=run, device="cpu").num_new == 1
+    assert build_index(tmp_path / "index", run=run, devices="cpu").num_new == 1
     assert part.snapshot().reader.failures() == {}
 
 
@@ -189,10 +189,10 @@ def test_what_was_committed_before_a_stop_is_not_encoded_again(tmp_path, monkeyp
 
     monkeypatch.setattr(TokenEncoder, "videos", stopped)
     with pytest.raises(KeyboardInterrupt):
-        build_index(tmp_path / "index", run=run, device="cpu", batch_size=3, search=search)
+        build_index(tmp_path / "index", run=run, devices="cpu", batch_size=3, search=search)
     assert list(described(tmp_path / "index")) == VIDEOS[:6]
     monkeypatch.setattr(TokenEncoder, "videos", encode)
-    result = build_index(tmp_path / "index", run=run, device="cpu")
+    result = build_index(tmp_path / "index", run=run, devices="cpu")
     assert (result.num_new, result.num_unchanged) == (2, 6)
     texts = [text for text, _ in described(tmp_path / "index").values()]
     assert texts == SENTENCES
@@ -206,7 +206,7 @@ def test_without_a_table_the_stores_name_the_videos_and_known_sentences_stay(tmp
     write_store(
         tmp_path / "pose.zarr", POSE, [pose_video("a", 31, None, "c1"), pose_video("new", 33)]
     )
-    result = add_to_index(path, device="cpu")
+    result = add_to_index(path, devices="cpu")
     assert (result.num_new, result.num_changed, result.num_described_anew) == (1, 1, 0)
     assert described(path) == known | {"new": ("", {})}
     assert snapshot_of(path).records(snapshot_of(path).entries_of("new"))[0].path.name == "new.mp4"
@@ -222,23 +222,23 @@ def test_further_stores_are_added_and_remembered(tmp_path):
         "pose": write_store(more / "pose.zarr", POSE, [pose_video("x", 44)]),
     }
     result = add_to_index(
-        path, rgb=[stores["rgb"]], pose=stores["pose"], index=more / "index.csv", device="cpu"
+        path, rgb=[stores["rgb"]], pose=stores["pose"], index=more / "index.csv", devices="cpu"
     )
     assert (result.num_new, snapshot_of(path).num_live) == (1, len(VIDEOS) + 1)
     write_table(more, [("x", "x.mp4", "test", "the sun")])
-    assert add_to_index(path, device="cpu").num_described_anew == 1
+    assert add_to_index(path, devices="cpu").num_described_anew == 1
     assert described(path)["x"][0] == "the sun"
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
     run = small_run(tmp_path)
-    result = build_index(tmp_path / "index", run=run, device="cpu", dry_run=True)
+    result = build_index(tmp_path / "index", run=run, devices="cpu", dry_run=True)
     assert (result.num_new, result.num_entries) == (len(VIDEOS), 0)
     assert not (tmp_path / "index").exists()
-    build_index(tmp_path / "index", run=run, device="cpu")
+    build_index(tmp_path / "index", run=run, devices="cpu")
     delete_videos(tmp_path / "index", ["b"])
     version = snapshot_of(tmp_path / "index").version
-    result = build_index(tmp_path / "index", run=run, device="cpu", dry_run=True)
+    result = build_index(tmp_path / "index", run=run, devices="cpu", dry_run=True)
     assert (result.num_new, snapshot_of(tmp_path / "index").version) == (1, version)
 
 
@@ -246,9 +246,9 @@ def test_another_model_is_refused(tmp_path):
     path = small_index(tmp_path)
     other = small_run(tmp_path, name="other", seed=1, data=small_paths(tmp_path))
     with pytest.raises(OtherModelError, match="checkpoint: "):
-        build_index(path, run=other, device="cpu")
+        build_index(path, run=other, devices="cpu")
     with pytest.raises(OtherModelError, match="is not the model"):
-        add_to_index(path, run=other, device="cpu")
+        add_to_index(path, run=other, devices="cpu")
 
 
 def small_paths(folder):
@@ -259,7 +259,7 @@ def small_paths(folder):
 def test_other_search_settings_are_refused(tmp_path):
     path = small_index(tmp_path)
     with pytest.raises(OtherModelError, match="coarse_dim"):
-        build_index(path, run=tmp_path / "run", device="cpu", search=SearchSettings(coarse_dim=9))
+        build_index(path, run=tmp_path / "run", devices="cpu", search=SearchSettings(coarse_dim=9))
 
 
 def test_stores_made_otherwise_are_refused_by_what_differs(tmp_path):
@@ -267,24 +267,24 @@ def test_stores_made_otherwise_are_refused_by_what_differs(tmp_path):
     other = replace(RGB, weights=replace(RGB.weights, sha256="1" * 64))
     write_store(tmp_path / "other.zarr", other, [rgb_video("a", 30)])
     with pytest.raises(OtherStoresError, match=r"weights\.sha256"):
-        build_index(tmp_path / "index", run=run, rgb=[tmp_path / "other.zarr"], device="cpu")
+        build_index(tmp_path / "index", run=run, rgb=[tmp_path / "other.zarr"], devices="cpu")
     assert not (tmp_path / "index").exists()
 
 
 def test_a_run_without_the_checkpoint_is_refused(tmp_path):
     run = small_run(tmp_path)
     with pytest.raises(UsageError, match=r"last\.pt"):
-        build_index(tmp_path / "index", run=run, which="last", device="cpu")
+        build_index(tmp_path / "index", run=run, which="last", devices="cpu")
 
 
 def test_a_projection_of_the_first_few_videos_is_fitted_anew(tmp_path, monkeypatch):
     run = small_run(tmp_path)
     monkeypatch.setattr(adding, "COMMIT_ENTRIES", 1)
-    build_index(tmp_path / "index", run=run, device="cpu", batch_size=1)
+    build_index(tmp_path / "index", run=run, devices="cpu", batch_size=1)
     found = snapshot_of(tmp_path / "index")
     assert (found.generation, found.num_live) == (2, len(VIDEOS))
     monkeypatch.undo()
-    build_index(tmp_path / "at_once", run=run, device="cpu")
+    build_index(tmp_path / "at_once", run=run, devices="cpu")
     at_once = snapshot_of(tmp_path / "at_once")
     assert at_once.generation == 1
     assert np.allclose(np.abs(found.projection.step), np.abs(at_once.projection.step), rtol=1e-3)

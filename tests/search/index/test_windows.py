@@ -118,7 +118,7 @@ def build_windows(folder, run, **changes):
         "index": folder / "long.csv",
         "windows": WINDOWS,
     }
-    return build_index(folder / "windows", run=run, device="cpu", **options | changes)
+    return build_index(folder / "windows", run=run, devices="cpu", **options | changes)
 
 
 @pytest.mark.parametrize("frames", ["all", "hands"])
@@ -126,7 +126,7 @@ def build_windows(folder, run, **changes):
 def test_a_window_has_the_tokens_of_a_video_cut_there(tmp_path, stage, frames):
     data, cuts = make_stores(tmp_path, frames)
     run = small_run(tmp_path, stage=stage, data=data, frames=frames)
-    build_index(tmp_path / "cuts", run=run, device="cpu")
+    build_index(tmp_path / "cuts", run=run, devices="cpu")
     result = build_windows(tmp_path, run)
     assert (result.failed, result.num_entries, result.num_unsigned) == ((), len(cuts), 0)
     expected = Part.open(tmp_path / "cuts").snapshot()
