@@ -16,6 +16,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,40 +94,58 @@ def pose_command(index: Path, store: Path, pipelines: Path, *options: str) -> li
     ]  # fmt: skip
 
 
-def compare(folder: Path, index: Path, address: str) -> bool:
-    """Prints the table of ways; returns whether all made the same."""
-    pipelines = folder / "workers.yaml"
-    pipelines.write_text(
-        "pipelines: {workers: {extract: {frames: {max_frames: 16}, pose: {model: demo}, "
-        "run: {decode_workers: 1}}}}"
-    )
-    ways = {
-        "cpu:1": ("0", ["--devices", "cpu:1"]),
-        "cpu:2": ("0,1", ["--devices", "cpu:2"]),
-        "Ray, 2 nodes": ("0,1", ["--engine", "ray", "--address", address, "--cpus-per-worker", "1"])
-        if address else None,
-    }  # fmt: skip
-    seconds: dict[str, float] = {}
-    peak = 0.0
-    same = True
-    print("| way | seconds | times cpu:1 | driver, peak MB | all, peak MB | different videos |")
-    print("|---|---|---|---|---|---|")
-    for name, way in ways.items():
-        if way is None:
-            continue
-        processors, options = way
-        store = folder / f"{len(seconds)}.zarr"
-        summary, memory = run(pose_command(index, store, pipelines, *options), processors)
-        seconds[name] = float(str(summary["seconds"]))
-        different = differing_videos(folder / "0.zarr", store)
-        same = same and not different
-        peak = peak or max(memory.together)
-        print(
-            f"| {name} | {seconds[name]:.1f} | {seconds['cpu:1'] / seconds[name]:.2f} "
-            f"| {max(memory.driver):.0f} | {max(memory.together):.0f} "
-            f"({max(memory.together) / peak:.2f}) | {len(different)} |"
+@dataclass
+class Comparison:
+    """Ways to extract the same videos, each compared with the first."""
+
+    folder: Path
+    index: Path
+    seconds: list[float] = field(default_factory=list)
+    peak_mb: float = 0.0
+    """Memory of the first way."""
+    all_same: bool = True
+    """Whether every way has made the same store."""
+
+    def begin(self) -> None:
+        """Prints the head of the table."""
+        (self.folder / "workers.yaml").write_text(
+            "pipelines: {workers: {extract: {frames: {max_frames: 16}, pose: {model: demo}, "
+            "run: {decode_workers: 1}}}}"
         )
-    return same
+        print("| way | seconds | times the first | driver, peak MB | all, peak MB | different |")
+        print("|---|---|---|---|---|---|")
+
+    def add(self, name: str, processors: str, *options: str) -> None:
+        """Measures another way, and prints its row."""
+        store = self.folder / f"{len(self.seconds)}.zarr"
+        command = pose_command(self.index, store, self.folder / "workers.yaml", *options)
+        summary, memory = run(command, processors)
+        self.seconds.append(float(str(summary["seconds"])))
+        different = differing_videos(self.folder / "0.zarr", store)
+        self.all_same = self.all_same and not different
+        self.peak_mb = self.peak_mb or max(memory.together)
+        print(
+            f"| {name} | {self.seconds[-1]:.1f} | {self.seconds[0] / self.seconds[-1]:.2f} "
+            f"| {max(memory.driver):.0f} | {max(memory.together):.0f} "
+            f"({max(memory.together) / self.peak_mb:.2f}) | {len(different)} |",
+            flush=True,
+        )
+
+
+@contextmanager
+def cluster_of_two_nodes() -> Iterator[str]:
+    """The address of a Ray cluster whose nodes have a processor each."""
+    from ray.cluster_utils import Cluster
+
+    small = {"object_store_memory": 80 << 20}
+    head = {"num_cpus": 0, "include_dashboard": False, **small}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, **small)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
 
 
 def tiny_videos(folder: Path, video: Path, count: int) -> None:
@@ -161,22 +181,17 @@ def main() -> None:
         folder = Path(name)
         index = folder / "index.csv"
         write_index(index, videos)
-        if asked.without_ray:
-            same = compare(folder, index, "")
-        else:
-            from ray.cluster_utils import Cluster
-
-            small = {"object_store_memory": 80 << 20}
-            head = {"num_cpus": 0, "include_dashboard": False, **small}
-            cluster = Cluster(initialize_head=True, head_node_args=head)
-            try:
-                for _ in range(2):
-                    cluster.add_node(num_cpus=1, **small)
-                same = compare(folder, index, cluster.address)
-            finally:
-                cluster.shutdown()
+        comparison = Comparison(folder, index)
+        comparison.begin()
+        comparison.add("cpu:1", "0", "--devices", "cpu:1")
+        comparison.add("cpu:2", "0,1", "--devices", "cpu:2")
+        if not asked.without_ray:
+            # Only now: its daemons would take their share from the others.
+            with cluster_of_two_nodes() as address:
+                on_ray = ("--engine", "ray", "--address", address, "--cpus-per-worker", "1")
+                comparison.add("Ray, 2 nodes", "0,1", *on_ray)
         tiny_videos(folder, videos[0].path, tiny)
-    if not same:
+    if not comparison.all_same:
         raise SystemExit(1)
 
 

@@ -7,9 +7,12 @@ how messages travel, is an :class:`Engine`'s affair: processes of this machine, 
 cluster.
 """
 
+import os
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -203,6 +206,20 @@ class Channel(Protocol):
 
 Work: TypeAlias = Callable[[Slot, Channel], None]
 """What a worker does from its beginning to its end; can be pickled."""
+
+
+def settle(slot: Slot, folder: Path) -> None:
+    """Makes a worker's process one like the driver's: relative paths begin in ``folder``.
+
+    The folder may be missing on another machine.
+    """
+    with suppress(FileNotFoundError):
+        os.chdir(folder)
+    # A number of threads that the user has chosen holds for every process.
+    if slot.num_threads is not None and "OMP_NUM_THREADS" not in os.environ:
+        import torch  # noqa: PLC0415 - the driver imports this file, and needs no network
+
+        torch.set_num_threads(slot.num_threads)
 
 
 def do_work(work: Work, slot: Slot, channel: Channel) -> None:

@@ -1,12 +1,10 @@
 """A worker: loads the network, and extracts the videos that its driver hands to it."""
 
-import os
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -25,6 +23,7 @@ from extract.run.engine import (
     Stop,
     Stopped,
     Taken,
+    settle,
 )
 from extract.run.loop import decode_pool, extract_videos
 from extract.run.profile import RunProfile
@@ -52,13 +51,7 @@ class ExtractionWork:
 
     def __call__(self, slot: Slot, channel: Channel) -> None:
         """Works until the driver has no more videos."""
-        with suppress(FileNotFoundError):
-            os.chdir(self.folder)
-        # A number of threads that the user has chosen holds for every process.
-        if slot.num_threads is not None and "OMP_NUM_THREADS" not in os.environ:
-            import torch  # noqa: PLC0415 - the driver imports this file, and needs no network
-
-            torch.set_num_threads(slot.num_threads)
+        settle(slot, self.folder)
         with decode_pool(self.settings.run, slot.num_decoders) as pool:
             began = time.monotonic()
             stream = self.load(self.kind, self.settings, slot.device, self.pose_store)

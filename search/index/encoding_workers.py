@@ -5,14 +5,12 @@ puts the runs into their order again and adds them, so that an index is the one 
 process makes.
 """
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extract.run.engine import Broken, Channel, Engine, Lost, Slot
+from extract.run.engine import Broken, Channel, Engine, Lost, Slot, settle
 from search.index.encoding import TokenEncoder
 from search.index.entries import EncodedVideo, encoded_videos
 from search.index.identity import IndexIdentity
@@ -84,12 +82,7 @@ class EncodingWork:
 
     def __call__(self, slot: Slot, channel: Channel) -> None:
         """Encodes runs until the driver has no more."""
-        with suppress(FileNotFoundError):
-            os.chdir(self.folder)
-        if slot.num_threads is not None and "OMP_NUM_THREADS" not in os.environ:
-            import torch  # noqa: PLC0415 - the driver imports this file
-
-            torch.set_num_threads(slot.num_threads)
+        settle(slot, self.folder)
         device = choose_device(slot.device)
         encoder = TokenEncoder.of_run(load_run(self.checkpoint, device), self.identity, device)
         data = self.data

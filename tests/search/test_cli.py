@@ -10,7 +10,19 @@ import sys
 import pytest
 
 STORES = ["--rgb", "--mix", "--pose", "--index"]
-WORK = ["--device", "--batch", "--workers", "--dry-run", "--json"]
+WORK = [
+    "--devices",
+    "--device",
+    "--engine",
+    "--address",
+    "--num-workers",
+    "--gpus-per-worker",
+    "--cpus-per-worker",
+    "--batch",
+    "--workers",
+    "--dry-run",
+    "--json",
+]
 ASKING = ["--video", "--like", "--start", "--end", "-k"]
 
 OPTIONS = {
