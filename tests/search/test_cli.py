@@ -11,18 +11,9 @@ import pytest
 
 STORES = ["--rgb", "--mix", "--pose", "--index"]
 WORK = [
-    "--devices",
-    "--device",
-    "--engine",
-    "--address",
-    "--num-workers",
-    "--gpus-per-worker",
-    "--cpus-per-worker",
-    "--batch",
-    "--workers",
-    "--dry-run",
-    "--json",
-]
+    "--devices", "--engine", "--address", "--num-workers", "--gpus-per-worker",
+    "--cpus-per-worker", "--batch", "--workers", "--dry-run", "--json",
+]  # fmt: skip
 ASKING = ["--video", "--like", "--start", "--end", "-k"]
 
 OPTIONS = {
