@@ -53,6 +53,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(MAKE) check
 
+# Tests of a file share a process, files in the order of their folders: no long one comes last.
 check:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

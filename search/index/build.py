@@ -243,6 +243,10 @@ class _Machines:
     batch_size: int | None
     workers: int | None
 
+    def num_readers(self, data: DataSettings) -> int:
+        """Processes that read ahead."""
+        return data.workers if self.workers is None else self.workers
+
     def encoded(
         self,
         sources: VideoSources,
@@ -253,7 +257,7 @@ class _Machines:
         """Encodes in this process where one device does all, and by workers otherwise."""
         identity = encoder.identity
         batch_size = self.batch_size or identity.settings.evaluation.batch_size
-        workers = data.workers if self.workers is None else self.workers
+        workers = self.num_readers(data)
         if not video_ids or (self.cluster is None and len(self.devices) == 1):
             return encoded_videos(
                 sources, video_ids, encoder, batch_size=batch_size, workers=workers
@@ -291,7 +295,7 @@ def _add(
         encoder = TokenEncoder.of_run(model, identity, device)
         fit_to_run(
             writer, model, encoder, asked, checkpoint_of(identity.run, identity.which),
-            workers=asked.workers if machines.workers is None else machines.workers,
+            workers=machines.num_readers(asked),
         )  # fmt: skip
         describe_anew(writer, sources, plan.described_anew, encoder)
         with closing(machines.encoded(sources, plan.to_encode, encoder, asked)) as encoded:

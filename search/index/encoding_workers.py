@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extract.run.engine import Broken, Channel, Engine, Lost, Slot, settle
+from extract.run.engine import Broken, Channel, Engine, Lost, Slot, Stop, settle
 from search.index.encoding import TokenEncoder
 from search.index.entries import EncodedVideo, encoded_videos
 from search.index.identity import IndexIdentity
@@ -45,11 +45,6 @@ class RunOfVideos:
     video_ids: tuple[str, ...]
     described: dict[str, EntryRecord]
     """What the index knows of those that no table describes."""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """To a worker: there are no more videos."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,8 @@ class EncodingCrew:
         self._todo = deque(runs)
         self._workers: dict[int, _Worker] = {}
         self._num_started = 0
-        self._losses: dict[int, int] = {}
+        # By run; ``None`` for workers that had none.
+        self._losses: dict[int | None, int] = {}
         # Runs that are encoded and wait for those before them.
         self._done: dict[int, list[EncodedVideo]] = {}
         for slot in engine.slots[: len(runs)]:
@@ -179,8 +175,8 @@ class EncodingCrew:
         worker = self._workers.pop(number)
         if worker.run is not None:
             self._todo.appendleft(worker.run)
-        # Loading may be what ends them, which counts as a run of its own.
-        run = -1 if worker.run is None else worker.run.number
+        # Loading may be what ends them.
+        run = None if worker.run is None else worker.run.number
         self._losses[run] = self._losses.get(run, 0) + (not lost.is_preempted)
         if self._losses[run] >= _MOST_LOSSES:
             at = f" at the videos from '{worker.run.video_ids[0]}' on" if worker.run else ""

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from extract.run.engine import Broken, ClusterShare, Lost, Slot
+from extract.run.engine import Broken, ClusterShare, Lost, Slot, Stop
 from reference.small_indexes import small_run
 from search.index import encoding_workers
 from search.index.build import add_to_index, build_index
@@ -15,7 +15,6 @@ from search.index.encoding_workers import (
     Ready,
     RunEnded,
     RunOfVideos,
-    Stop,
 )
 from search.index.entries import EncodedVideo
 from search.index.part import Part
