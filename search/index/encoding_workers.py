@@ -5,6 +5,7 @@ puts the runs into their order again and adds them, so that an index is the one 
 process makes.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -174,7 +175,10 @@ class EncodingCrew:
         """Has another worker do what a lost one had in hand."""
         worker = self._workers.pop(number)
         if worker.run is not None:
-            self._todo.appendleft(worker.run)
+            # In order again: a run whose turn it is may not wait behind one that is held back.
+            insort(self._todo, worker.run, key=lambda run: run.number)
+        elif not self._todo:
+            return  # others are at the last runs
         # Loading may be what ends them.
         run = None if worker.run is None else worker.run.number
         self._losses[run] = self._losses.get(run, 0) + (not lost.is_preempted)

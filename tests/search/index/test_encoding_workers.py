@@ -1,24 +1,30 @@
 """Several processes make the index that one makes, in the same order; a lost one costs nothing."""
 
 from collections import deque
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from extract.run.engine import Broken, ClusterShare, Lost, Slot, Stop
-from reference.small_indexes import small_run
+from reference.small_indexes import made_up_record, small_run
 from search.index import encoding_workers
 from search.index.build import add_to_index, build_index
 from search.index.encoding_workers import (
     Encoded,
     EncodingCrew,
+    EncodingWork,
     Ready,
     RunEnded,
     RunOfVideos,
 )
 from search.index.entries import EncodedVideo
+from search.index.identity import IndexIdentity
 from search.index.part import Part
+from search.settings import SearchSettings
 from seds_core.errors import UnavailableError, UsageError
+from train.evaluation.load_model import load_run
 
 
 def contents(path):
@@ -138,7 +144,7 @@ def test_a_fast_worker_waits_for_a_slow_one():
 
 def test_the_run_of_a_lost_worker_is_done_by_another(capsys):
     engine = Scripted(1)
-    crew = EncodingCrew(engine, runs(2))
+    crew = EncodingCrew(engine, runs(20))
 
     def idle():
         if 2 not in engine.told:
@@ -148,7 +154,9 @@ def test_the_run_of_a_lost_worker_is_done_by_another(capsys):
             engine.encode(2)
 
     engine.idle = idle
-    assert [video.name for video in crew.videos()] == ["a0", "b0", "a1", "b1"]
+    assert [video.name for video in crew.videos()] == [
+        name for number in range(20) for name in (f"a{number}", f"b{number}")
+    ]
     assert "out of memory?" in capsys.readouterr().err
 
 
@@ -158,6 +166,52 @@ def test_a_run_that_ends_two_workers_ends_the_build():
     engine.idle = lambda: engine.events.append((max(engine.told), Lost("out of memory?")))
     with pytest.raises(UnavailableError, match=r"from 'a0' on: out of memory\?"):
         list(crew.videos())
+
+
+def test_idle_workers_that_end_are_not_missed():
+    engine = Scripted(3)
+    crew = EncodingCrew(engine, runs(3))
+    # Two are done, and end while the first is at the last run.
+    steps = deque([partial(engine.encode, 2), partial(engine.encode, 3)])
+    steps += [partial(engine.events.append, (worker, Lost("killed"))) for worker in (2, 3)]
+    steps.append(partial(engine.encode, 1))
+    engine.idle = lambda: steps.popleft()()
+    assert len(list(crew.videos())) == 6
+    assert len(engine.told) == 3
+
+
+class Heard:
+    """A driver that says what a test does, and hears a worker out."""
+
+    def __init__(self, *messages):
+        self.messages = deque(messages)
+        self.events = []
+
+    def receive(self):
+        return self.messages.popleft()
+
+    def send(self, event):
+        self.events.append(event)
+
+
+def test_a_worker_is_told_what_only_the_index_knows(run, tmp_path):
+    """Of a video that no table describes, which is encoded again."""
+    identity = IndexIdentity.of_run(
+        load_run(run / "best.pt", torch.device("cpu")), run, "best", search=SearchSettings()
+    )
+    data = identity.settings.data.model_copy(
+        update={"rgb": tmp_path / "rgb.zarr", "pose": tmp_path / "pose.zarr", "index": None}
+    )
+    known = made_up_record("a", text="a kept sentence", signer="anna")
+    channel = Heard(RunOfVideos(0, ("a", "b"), {"a": known}), Stop())
+    EncodingWork(identity, run / "best.pt", data, 2, tmp_path)(Slot("cpu", 0), channel)
+    ready, first, second, ended = channel.events
+    assert (type(ready), type(ended)) == (Ready, RunEnded)
+    records = [entry.record for told in (first, second) for entry in told.video.entries]
+    assert [(r.text, r.columns) for r in records] == [
+        ("a kept sentence", {"signer": "anna"}),
+        ("", {}),
+    ]
 
 
 def test_machines_that_are_taken_away_are_no_runs_fault():
