@@ -191,8 +191,16 @@ class BucketPlace:
             self._known.pop(name, None)
             raise
 
-    def write(self, name: str, content: bytes, *, only_if: Seen | Absent | None = None) -> Seen:
-        """Writes or replaces a file; raises :class:`ChangedError` like ``Place.write``."""
+    def write(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        only_if: Seen | Absent | None = None,
+        is_durable: bool = True,
+    ) -> Seen:
+        """Writes or replaces a file, durably; raises :class:`ChangedError` like ``Place.write``."""
+        del is_durable
         version = self.put(name, content, only_if=only_if)
         # Only a look tells the time by the server's clock.
         now = self.look(name)

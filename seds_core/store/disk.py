@@ -110,7 +110,14 @@ class DiskPlace:
         with self.path_of(name).open("rb") as file:
             return file.read(), _seen(os.fstat(file.fileno()))
 
-    def write(self, name: str, content: bytes, *, only_if: Seen | Absent | None = None) -> Seen:
+    def write(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        only_if: Seen | Absent | None = None,
+        is_durable: bool = True,
+    ) -> Seen:
         """Writes or replaces a file; raises :class:`ChangedError` like :meth:`Place.write`."""
         path = self.path_of(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +127,8 @@ class DiskPlace:
             with naming(unfinished), unfinished.open("xb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if is_durable:
+                    os.fsync(file.fileno())
                 seen = _seen(os.fstat(file.fileno()))
             if only_if is None:
                 unfinished.replace(path)
@@ -130,7 +138,8 @@ class DiskPlace:
                 _replace_version(unfinished, path, only_if)
         finally:
             unfinished.unlink(missing_ok=True)
-        sync(path.parent)
+        if is_durable:
+            sync(path.parent)
         return seen
 
     def remove(self, names: Iterable[str]) -> None:

@@ -152,9 +152,17 @@ class Place(ReadableFiles, Protocol):
     def read_seen(self, name: str) -> tuple[bytes, Seen]:
         """A whole file, and which version of it that is; raises like :meth:`read`."""
 
-    def write(self, name: str, content: bytes, *, only_if: Seen | Absent | None = None) -> Seen:
-        """Writes or replaces a file, whole or not at all; it is durable on return.
+    def write(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        only_if: Seen | Absent | None = None,
+        is_durable: bool = True,
+    ) -> Seen:
+        """Writes or replaces a file, whole or not at all.
 
+        It is durable on return, unless it need not be: then a loss of power may empty or undo it.
         Raises :class:`ChangedError`, and changes nothing, where the file is not what ``only_if``
         says. An answer that is lost on the way from a server is made up for by comparing contents:
         what several processes may write conditionally has to say whose it is.

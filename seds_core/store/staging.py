@@ -298,7 +298,10 @@ class Staging:
 
     def _claim(self, key: str, only_if: Seen | Absent) -> bool:
         try:
-            self.place.write(f"claims/{key}", self._writer.encode(), only_if=only_if)
+            # After a loss of power this writer is dead, and its claims are void, there or not.
+            self.place.write(
+                f"claims/{key}", self._writer.encode(), only_if=only_if, is_durable=False
+            )
         except ChangedError:
             return False
         self._claimed.add(key)
