@@ -1,10 +1,11 @@
-"""Cuts regions out of frames on the network's device, with OpenCV's own integers.
+"""Cuts regions out of frames, here or on the network's device, with OpenCV's own integers.
 
 ``cv2.warpAffine`` computes with whole numbers: positions in 32nds of a pixel, weights in 1024ths.
-So a card gives the pixels that it gives, to the bit.
+So a card gives the pixels that it gives, to the bit, and so does what skips a region's black parts.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float64, Int16, Int64, UInt8, UInt16
 
 Pixels = UInt8[np.ndarray, "_ _ channel=3"]
 
@@ -24,6 +25,58 @@ _WHOLE = 1 << _BITS_OF_FRACTION
 
 Matrix: TypeAlias = Float64[np.ndarray, "2 3"]
 """Leads from positions in a frame to positions in its region, as ``cv2.warpAffine`` reads it."""
+
+
+@dataclass(frozen=True)
+class UprightCut:
+    """Cuts a region that is not turned out of frames of one size, as ``cv2.warpAffine`` does.
+
+    Half of a region around a whole frame, and more, lies beyond the frame's edge. Only where it
+    shows the frame are pixels computed, and where those lie is found out once for all frames.
+    """
+
+    size: tuple[int, int]
+    """Width and height of the region."""
+    rows: slice
+    """The region's rows that show the frame; all others are black."""
+    columns: slice
+    """The region's columns that do."""
+    corners: Int16[np.ndarray, "height width coordinate=2"]
+    """The first of the four pixels that make a pixel of the region, which may lie at the edge."""
+    fractions: UInt16[np.ndarray, "height width"]
+    """Where between the four: 32nds of a pixel down, and then to the right."""
+
+    @classmethod
+    def of(
+        cls, matrix: Matrix, size: tuple[int, int], frame_size: tuple[int, int]
+    ) -> "UprightCut | None":
+        """``None`` for a matrix that turns, be it by a rounding; sizes are width and height."""
+        by_column, by_row = np.split(_positions(matrix, size), [size[0]], axis=1)
+        if by_column[1].any() or np.ptp(by_row[0]):
+            return None
+        x, y = (by_column[0] + by_row[0, 0]) >> _BITS_DROPPED, by_row[1] >> _BITS_DROPPED
+        columns, rows = (
+            _shown(along >> _BITS_OF_FRACTION, length)
+            for along, length in zip((x, y), frame_size, strict=True)
+        )
+        x, y = x[None, columns], y[rows, None]
+        corners = np.stack(np.broadcast_arrays(x, y), axis=-1) >> _BITS_OF_FRACTION
+        fractions = (y & (_WHOLE - 1)) * _WHOLE + (x & (_WHOLE - 1))
+        return cls(size, rows, columns, corners.astype(np.int16), fractions.astype(np.uint16))
+
+    def __call__(self, frame: Pixels) -> Pixels:
+        """The region of one frame."""
+        region = np.zeros((*self.size[::-1], 3), np.uint8)
+        if self.fractions.size:
+            shown = region[self.rows, self.columns]
+            cv2.remap(frame, self.corners, self.fractions, cv2.INTER_LINEAR, dst=shown)
+        return region
+
+
+def _shown(corners: Int64[np.ndarray, " _"], length: int) -> slice:
+    """Which ascending positions lie in a frame, or have a neighbour there."""
+    first, end = np.searchsorted(corners, (-1, length))
+    return slice(int(first), int(end))
 
 
 def cut_out(

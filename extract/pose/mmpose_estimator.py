@@ -8,7 +8,7 @@ position along y; a keypoint lies at the two best ones.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import cv2
@@ -17,13 +17,16 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 
 from extract.batched_inference import BatchedInference
-from extract.pose.device_crop import Matrix, cut_out
+from extract.pose.device_crop import Matrix, UprightCut, cut_out
 from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced, ready_for_inference
 from extract.settings import Precision
 from seds_core.keypoints import missing_keypoints
 
 Warp = Callable[..., np.ndarray]
 """MMPose's ``get_warp_matrix`` or ``get_udp_warp_matrix``."""
+
+Cut = Callable[[UInt8[np.ndarray, "_ _ channel=3"]], UInt8[np.ndarray, "_ _ channel=3"]]
+"""Gives a region of a frame."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,18 @@ class PlainCrop:
         """
         center, scale, matrix = self._region(tuple(box.tolist()))
         width, height = self.input_size
-        if frame.shape[0] * frame.shape[1] <= _SMALL_FRAME * width * height:
+        frame_height, frame_width, _ = frame.shape
+        if frame_height * frame_width <= _SMALL_FRAME * width * height:
             return CroppedFrame(frame.copy(), center, scale, matrix)
-        pixels = cv2.warpAffine(frame, matrix, self.input_size, flags=cv2.INTER_LINEAR)
-        return CroppedFrame(pixels, center, scale)
+        cut = self._cut(tuple(box.tolist()), (frame_width, frame_height))
+        return CroppedFrame(cut(frame), center, scale)
+
+    @lru_cache(maxsize=16)  # noqa: B019 - there is one crop in a process
+    def _cut(self, box: tuple[float, ...], frame_size: tuple[int, int]) -> Cut:
+        """What cuts the region around a box out of frames of one size."""
+        _, _, matrix = self._region(box)
+        plainly = partial(cv2.warpAffine, M=matrix, dsize=self.input_size, flags=cv2.INTER_LINEAR)
+        return UprightCut.of(matrix, self.input_size, frame_size) or plainly
 
     @lru_cache(maxsize=16)  # noqa: B019 - there is one crop in a process
     def _region(

@@ -110,7 +110,6 @@ class PoseStream:
             self.estimator,
             self._boxes(video),
             confirmed_frames(video),
-            batch_size=self.batch_size,
             frame_step=video.frame_step,
         )
 
@@ -170,17 +169,15 @@ def pose_pieces(
     boxes: PersonBoxes,
     chunks: Iterable[UInt8[np.ndarray, "_ height width channel=3"]],
     *,
-    batch_size: int,
     frame_step: int = 1,
 ) -> Iterator[PosePiece]:
     """Every frame of one video's timeline, which is every ``frame_step``-th frame of the video.
 
-    ``boxes`` belongs to this video alone; it sees ``batch_size`` frames at a time, however the
-    frames are cut into ``chunks``, so that not even its last bits depend on them.
+    ``boxes`` belongs to this video alone. Nothing is kept of a chunk once the next is asked for.
     """
     estimator.start_video()
     numbers = count(0, frame_step)
-    for frames in batches(chunks, batch_size):
+    for frames in chunks:
         # Frames without a box are not prepared; their pieces go along empty, in order.
         found = boxes.boxes(frames)
         seen = found.is_found
@@ -223,31 +220,3 @@ def has_person(
     """Whether the upper body has any confidence, and the required one on average."""
     confidence = keypoints[UPPER_BODY, 2].mean()
     return bool(confidence > 0 and confidence >= required_confidence)
-
-
-def batches(
-    chunks: Iterable[UInt8[np.ndarray, "_ height width channel=3"]], batch_size: int
-) -> Iterator[UInt8[np.ndarray, "_ height width channel=3"]]:
-    """The same frames in runs of exactly ``batch_size``, the last one shorter.
-
-    A run is valid until the next one is asked for, as chunks are: one within a chunk is not copied.
-    """
-    # Runs across chunks are gathered here, since a chunk is gone once the next one has come.
-    gathered: UInt8[np.ndarray, "frame height width channel=3"] | None = None
-    num_gathered = 0
-    for rest in chunks:
-        while len(rest):
-            num_missing = batch_size - num_gathered
-            taken, rest = rest[:num_missing], rest[num_missing:]
-            if len(taken) == batch_size:
-                yield taken
-                continue
-            if gathered is None:
-                gathered = np.empty((batch_size, *taken.shape[1:]), np.uint8)
-            gathered[num_gathered : num_gathered + len(taken)] = taken
-            num_gathered += len(taken)
-            if num_gathered == batch_size:
-                yield gathered
-                num_gathered = 0
-    if gathered is not None and num_gathered:
-        yield gathered[:num_gathered]

@@ -86,7 +86,7 @@ def keypoint_work(stream: PoseStream, frames: Frames, device: torch.device) -> W
     boxes = WholeFrameBoxes(settings.person_threshold)
 
     def rows() -> list[Rows]:
-        pieces = pose_pieces(stream.estimator, boxes, [enough], batch_size=batch)
+        pieces = pose_pieces(stream.estimator, boxes, [enough])
         return pose_rows(stream.estimator, list(pieces))
 
     measured = measure(rows, device)

@@ -15,7 +15,6 @@ from extract.pose.person_boxes import FoundBoxes, PersonBoxes, TableBoxes, Whole
 from extract.pose.person_detector import DetectedBoxes
 from extract.pose.pose_stream import (
     PoseStream,
-    batches,
     has_person,
     load_estimator,
     load_person_boxes,
@@ -105,12 +104,13 @@ class EvenFrames:
 
 
 @pytest.mark.parametrize("cuts", [[11], [1] * 11, [2, 9], [0, 7, 4], [4, 4, 3]])
-def test_batches_do_not_depend_on_the_chunks(cuts: list[int]) -> None:
+def test_rows_do_not_depend_on_the_chunks(cuts: list[int]) -> None:
     frames = numbered_frames(11)
-    chunks = np.split(frames, np.cumsum(cuts)[:-1])
-    got = [batch.copy() for batch in batches(in_reused_memory(chunks), 4)]
-    assert [len(batch) for batch in got] == [4, 4, 3]
-    np.testing.assert_array_equal(np.concatenate(got), frames)
+    chunks = in_reused_memory(np.split(frames, np.cumsum(cuts)[:-1]))
+    rows = rows_of_chunks(NumberReader(), EvenFrames(), chunks)
+    np.testing.assert_array_equal(rows["keypoints"][::2, 0, 0], np.arange(0, 11, 2))
+    np.testing.assert_array_equal(rows["person_found"], np.arange(11) % 2 == 0)
+    np.testing.assert_array_equal(rows["frame"], np.arange(11))
 
 
 def in_reused_memory(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -121,44 +121,53 @@ def in_reused_memory(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         lent[:] = 255
 
 
+class LargeNumberReader(NumberReader):
+    """Reads the number that is drawn in a frame when it is prepared."""
+
+    def prepared(self, frames: np.ndarray, boxes: np.ndarray) -> list[int]:
+        return [read_number(frame) for frame in frames]
+
+
 def test_frames_that_fill_the_decoders_memory_stay_what_they_are(tmp_path: Path) -> None:
-    """A batch of these has several chunks, and its first one's memory has been used again."""
+    """The network sees them when the memory of the first ones has been used again."""
     path = tmp_path / "large.mp4"
     write_video(path, pictures(48, 1280, 720), 25.0)
-    job = DecodeJob("large", path)
     with DecodePool(1) as pool:
-        videos = pool.stream([job])
-        got = [
-            read_number(frame)
-            for batch in batches(confirmed_frames(next(videos)), 32)
-            for frame in batch
-        ]
+        videos = pool.stream([DecodeJob("large", path)])
+        chunks = confirmed_frames(next(videos))
+        rows = rows_of_chunks(LargeNumberReader(), WholeFrameBoxes(0.5), chunks)
         videos.close()
-    assert got == list(range(48))
+    np.testing.assert_array_equal(rows["keypoints"][:, 0, 0], np.arange(48))
 
 
-def test_no_frames_give_no_batches() -> None:
-    assert list(batches([], 4)) == []
-    assert list(batches([numbered_frames(0)], 4)) == []
+def test_no_frames_give_no_pieces() -> None:
+    for chunks in ([], [numbered_frames(0)]):
+        assert list(pose_pieces(NumberReader(), WholeFrameBoxes(0.5), chunks)) == []
 
 
-def test_batches_hold_back_no_more_than_they_need() -> None:
+def test_pieces_hold_back_no_more_than_they_need() -> None:
     chunks = iter([numbered_frames(4), numbered_frames(4)])
-    next(batches(chunks, 4))
+    next(pose_pieces(NumberReader(), WholeFrameBoxes(0.5), chunks))
     assert len(list(chunks)) == 1
+
+
+def rows_of_chunks(
+    estimator: NumberReader, boxes: PersonBoxes, chunks: Iterable[np.ndarray], **options: int
+) -> dict[str, np.ndarray]:
+    return joined(pose_rows(estimator, list(pose_pieces(estimator, boxes, chunks, **options))))
 
 
 def rows_of_frames(
     estimator: NumberReader, boxes: PersonBoxes, frames: np.ndarray, **options: int
 ) -> dict[str, np.ndarray]:
-    return joined(pose_rows(estimator, list(pose_pieces(estimator, boxes, [frames], **options))))
+    return rows_of_chunks(estimator, boxes, [frames], **options)
 
 
 def test_every_frame_gets_its_row_in_order() -> None:
     estimator = NumberReader()
     frames = numbered_frames(7)
-    rows = rows_of_frames(estimator, WholeFrameBoxes(0.5), frames, batch_size=3, frame_step=2)
-    assert estimator.pass_sizes == [7]  # however many frames the boxes were found for at once
+    rows = rows_of_frames(estimator, WholeFrameBoxes(0.5), frames, frame_step=2)
+    assert estimator.pass_sizes == [7]
     np.testing.assert_array_equal(rows["keypoints"][:, 0, 0], np.arange(7))
     np.testing.assert_array_equal(rows["frame"], 2 * np.arange(7))
     np.testing.assert_array_equal(
@@ -168,7 +177,7 @@ def test_every_frame_gets_its_row_in_order() -> None:
 
 def test_frames_without_a_box_are_blank_and_not_estimated() -> None:
     estimator = NumberReader()
-    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(4), batch_size=8)
+    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(4))
     assert estimator.pass_sizes == [2]
     np.testing.assert_array_equal(rows["person_found"], [True, False, True, False])
     np.testing.assert_array_equal(rows["keypoints"][::2, 5, 0], [0, 2])
@@ -179,15 +188,15 @@ def test_frames_without_a_box_are_blank_and_not_estimated() -> None:
 
 def test_a_video_without_a_person_never_calls_the_estimator() -> None:
     estimator = NumberReader()
-    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(2)[1:], batch_size=8)
+    rows = rows_of_frames(estimator, EvenFrames(), numbered_frames(2)[1:])
     assert estimator.pass_sizes == []
     assert not rows["person_found"].any()
 
 
 def test_frames_of_several_videos_share_a_pass() -> None:
     estimator = NumberReader()
-    all_seen = pose_pieces(estimator, WholeFrameBoxes(0.5), [numbered_frames(3)], batch_size=8)
-    even_seen = pose_pieces(estimator, EvenFrames(), [numbered_frames(5)[2:]], batch_size=8)
+    all_seen = pose_pieces(estimator, WholeFrameBoxes(0.5), [numbered_frames(3)])
+    even_seen = pose_pieces(estimator, EvenFrames(), [numbered_frames(5)[2:]])
     rows = joined(pose_rows(estimator, [*all_seen, *even_seen]))
     assert estimator.pass_sizes == [5]
     np.testing.assert_array_equal(rows["person_found"], [True, True, True, True, False, True])
@@ -202,9 +211,7 @@ def test_whole_frame_mode_finds_people_by_their_upper_body(
     keypoints = np.ones((133, 3), np.float32)
     keypoints[[0, 5, 6, 7, 8, 9, 10], 2] = confidence
     assert has_person(keypoints, 0.3) == is_found
-    rows = rows_of_frames(
-        NumberReader(confidence), WholeFrameBoxes(0.3), numbered_frames(1), batch_size=1
-    )
+    rows = rows_of_frames(NumberReader(confidence), WholeFrameBoxes(0.3), numbered_frames(1))
     assert rows["person_found"].tolist() == [is_found]
     if not is_found:
         np.testing.assert_array_equal(rows["keypoints"], missing_keypoints(1))
