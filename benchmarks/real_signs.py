@@ -1,244 +1,264 @@
-"""Indexes real signs of three languages, asks for some, and finds them again in a long recording.
+"""What the model is worth on a few takes of each sign, beside what needs no training.
 
-    python benchmarks/real_signs.py DATA --work WORK [--dictionary CLIPS] [--report FILE]
+    python benchmarks/real_signs.py DATA --work WORK --select
+    python benchmarks/real_signs.py DATA --work WORK [--recipes before published] [--seeds 1 2 3]
 
-DATA holds folders with ``index.csv`` (video_id, split, text, path) and their videos: ``asl78``,
-``karsl70`` and ``tid``. Each is a single sign. The model learns the train splits; its first hits
-among the test clips, which it has never seen, are printed for ten words, with the mistakes, and how
-often the first hit is right. Then test clips are joined into one recording, which is indexed by
-windows: a moment is found when it overlaps the true one by at least half (intersection over union).
-What is in WORK already is not computed again.
+DATA holds ``asl78`` and ``karsl70``: ``index.csv`` (video_id, split, text, path, and for asl78
+source) with its videos, and ``keypoints/VIDEO_ID.pkl`` in the published format. Recipes are the
+pipelines of the YAML file that have a section ``train``.
+
+Nothing is chosen by the test split. ``--select`` compares recipes without it: of each sign with
+several training sources one whole source is held out as the split ``dev``, another one in each
+fold. Otherwise recipes learn from all of the training split, and the test split is asked. In both
+the last epoch counts, whose number is the recipe's. karsl70 has one training take a sign and
+nothing to hold out, so its recipes are those that asl78's folds have chosen.
+
+``--distractors N`` asks asl78's test clips once more among N clips of ``tid``, a dictionary of
+Turkish signs. What is in WORK already is not computed again; tables are printed and kept there.
 """
 
 import argparse
-import csv
 import subprocess
-from collections.abc import Iterator
-from fractions import Fraction
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import av
-import numpy as np
+import torch
+from sign_baselines import SignTask
+from sign_distractors import Distractors, JoinedStores, chosen_distractors, scores_among
+from sign_rows import (
+    Row,
+    check_same_queries,
+    difference_lines,
+    fold_lines,
+    score_lines,
+    trained_rows,
+    untrained_rows,
+)
 
-from extract.videos.video_writing import write_video
-from search.query.retriever import Retriever
-from search.results import Hit, Span
 from seds_core.dataset_index import IndexedVideo, read_index, write_index
+from seds_core.pipeline_file import read_yaml
+from seds_core.store.reader import StoreReader
+from train.evaluation.evaluate import evaluate
+from train.evaluation.load_model import EvaluatedModel, LoadedModel
+from train.evaluation.metrics import SplitScores
 
 RECIPES = Path(__file__).with_suffix(".yaml")
-LANGUAGES = {"asl78": "ASL", "karsl70": "ArSL", "tid": "TİD"}
-NUM_JOINED = 60
-FRAME_RATE = 12.5
-"""Of the recording: signs of two seconds had about this rate in training, 32 frames at most."""
-SIZE = (360, 288)
-WINDOWS, STEP = (1.6, 2.0, 2.4), 0.4
-"""Seconds. No window may be longer than the timeline of a clip in training, 2.56 s here."""
-SAME_MOMENT = 0.5
+STORES = "stores"
+"""Pipeline that says how clips are read."""
+BASELINE = "before"
+TASKS = ("asl78", "karsl70")
+NOTHING_TO_HOLD_OUT = (
+    "No sign has two training sources, so that none can be held out to choose a recipe by: take "
+    "what another task's folds have chosen."
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Clips to learn from, and others to find: an index, and the split of it that is asked."""
+
+    title: str
+    index: Path
+    asked: str
+    folder: Path
+    """Of the trial's runs."""
+    rgb: Path
+    pose: Path
+
+    def clips(self, split: str) -> list[IndexedVideo]:
+        """Those of a split."""
+        return [video for video in read_index(self.index) if video.split == split]
+
+    @property
+    def task(self) -> SignTask:
+        """The same for what needs no training."""
+        stores = StoreReader(self.rgb), StoreReader(self.pose)
+        return SignTask(self.clips("train"), self.clips(self.asked), *stores)
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """Pipelines of a file that are trained, each with every seed."""
+
+    file: Path
+    names: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def read(cls, file: Path, names: Sequence[str] | None, seeds: Sequence[int]) -> "Recipes":
+        """All pipelines of the file that have a section ``train``, where none is named."""
+        values = read_yaml(file, f"there is no file of recipes {file}")["pipelines"]
+        return cls(file, tuple(names or (n for n in values if "train" in values[n])), tuple(seeds))
 
 
 def main() -> None:
-    """Print the figures; write the queries with their hits as Markdown."""
+    """Print and keep the tables of each task."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--dictionary", type=int, help="Clips of tid at most; they take hours.")
-    parser.add_argument("--report", type=Path, help="Markdown file for the queries and their hits.")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--pipelines", type=Path, default=RECIPES, help="File of the recipes.")
+    parser.add_argument("--recipes", nargs="+", help="All of the file where none is named.")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
+    parser.add_argument("--select", action="store_true", help="Ask held-out training sources.")
+    parser.add_argument("--folds", type=int, default=2, help="Of --select.")
+    parser.add_argument("--distractors", type=int, default=0, help="Clips of tid beside asl78's.")
     options = parser.parse_args()
-    work: Path = options.work
-    index = combined_index(options.data, work / "index.csv", options.dictionary)
-    stores = work / "rgb.zarr", work / "pose.zarr"
-    run = work / "runs" / "real-signs"
-    for kind, store in zip(("pose", "rgb"), reversed(stores), strict=True):
-        extract(kind, "--index", index, "--out", store, "--pipeline", "real-signs")
+    for name in [*options.tasks, *["tid"] * bool(options.distractors)]:
+        if not (options.data / name / "index.csv").exists():
+            sys.exit(
+                f"There is no {options.data / name / 'index.csv'}. Nothing was run: this needs "
+                "recordings of real signs, which their licences let nobody pass on."
+            )
+    recipes = Recipes.read(options.pipelines, options.recipes, options.seeds)
+    for name in options.tasks:
+        lines = tables_of(name, recipes, options)
+        report = options.work / name / ("dev.md" if options.select else "test.md")
+        report.write_text("\n".join(lines) + "\n")
+        print("\n".join(lines), flush=True)
+
+
+def tables_of(name: str, recipes: Recipes, options: argparse.Namespace) -> list[str]:
+    """The tables of a task's test split, or of its folds."""
+    index, work = options.data / name / "index.csv", options.work / name
+    keypoints = "import", "published-keypoints", index.parent / "keypoints"
+    rgb = extract(recipes, index, work / "rgb.zarr", "rgb")
+    pose = extract(recipes, index, work / "pose.zarr", *keypoints)
+    if options.select:
+        videos, folds, lines = read_index(index), [], list[str]()
+        for fold in range(options.folds):
+            split = fold_of(videos, fold)
+            if all(video.split == "train" for video in split):
+                return [f"{name}: {NOTHING_TO_HOLD_OUT}"]
+            title = f"{name}, fold {fold + 1}"
+            trial = Trial(title, work / f"fold-{fold}.csv", "dev", work / f"fold-{fold}", rgb, pose)
+            write_index(trial.index, split)
+            found, of_fold = ask(trial, recipes)
+            folds.append(found)
+            lines += of_fold
+        return [*lines, *fold_lines(folds)]
+    trial = Trial(name, index, "test", work / "test", rgb, pose)
+    lines = ask(trial, recipes)[1]
+    if all(video.split == "train" for video in fold_of(read_index(index), 0)):
+        lines.append(NOTHING_TO_HOLD_OUT)
+    if options.distractors and name == "asl78":
+        dictionary = options.data / "tid" / "index.csv"
+        distractors = made(recipes, dictionary, trial, work / "distractors", options.distractors)
+        lines += ask(trial, recipes, distractors)[1]
+    return lines
+
+
+def fold_of(videos: Sequence[IndexedVideo], fold: int) -> list[IndexedVideo]:
+    """The training clips; one whole source of each sign that has several is the split ``dev``.
+
+    Each fold holds out the next source of a sign, from the one of the fewest clips on, and begins
+    again after the last one.
+    """
+    learned = [video for video in videos if video.split == "train"]
+    sources: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for video in learned:
+        sources[video.text][video.other.get("source", "")] += 1
+    held_out = set()
+    for sign, counts in sources.items():
+        in_order = sorted((count, source) for source, count in counts.items())
+        if len(in_order) > 1:
+            held_out.add((sign, in_order[fold % len(in_order)][1]))
+    return [
+        replace(video, split="dev")
+        if (video.text, video.other.get("source", "")) in held_out
+        else video
+        for video in learned
+    ]
+
+
+def ask(
+    trial: Trial, recipes: Recipes, distractors: Distractors | None = None
+) -> tuple[dict[str, Row], list[str]]:
+    """Trains the recipes, asks all and what needs no training; returns recipe -> row, and lines.
+
+    Beside ``distractors`` the same clips and words are asked for among more of both.
+    """
+    task, num_asked = trial.task, len(trial.clips(trial.asked))
+    title = f"{trial.title}: {len(task.train)} clips learned, {num_asked} asked for"
+    if distractors:
+        others = read_index(distractors.index)
+        title += f" among {len(others)} of another language"
+        rgb = JoinedStores((StoreReader(trial.rgb), StoreReader(distractors.rgb)))
+        pose = JoinedStores((StoreReader(trial.pose), StoreReader(distractors.pose)))
+        task = SignTask(task.train, [*task.test, *others], rgb, pose)
+    untrained = untrained_rows(task, num_asked)
+    trained = {
+        recipe: trained_rows(recipe, scores_of(trial, recipe, recipes, distractors), num_asked)
+        for recipe in recipes.names
+    }
+    rows = [*untrained, *(row for of_recipe in trained.values() for row in of_recipe)]
+    check_same_queries(rows)
+    of_stage = {recipe: of_recipe[0] for recipe, of_recipe in trained.items()}
+    lines = [
+        f"## {title}",
+        "",
+        *score_lines(rows),
+        *difference_lines(of_stage, untrained, BASELINE),
+    ]
+    return of_stage, lines
+
+
+def scores_of(
+    trial: Trial, recipe: str, recipes: Recipes, distractors: Distractors | None
+) -> list[SplitScores]:
+    """Trains a recipe with every seed; returns the scores of each run's last epoch."""
+    runs = [trained(trial, recipe, seed, recipes.file) for seed in recipes.seeds]
+    if distractors is None:
+        models = evaluate(runs, split=trial.asked, which="last", workers=0)
+        return [model.scores for model in models]
+    found: list[SplitScores] = []
+
+    def look(_: EvaluatedModel, loaded: LoadedModel, device: torch.device) -> None:
+        found.append(scores_among(distractors, loaded, trial.asked, device))
+
+    evaluate(runs, split=trial.asked, which="last", workers=0, look=look)
+    return found
+
+
+def trained(trial: Trial, recipe: str, seed: int, pipelines: Path) -> Path:
+    """Trains a run, or goes on with it; returns its folder."""
+    run = trial.folder / f"{recipe}-seed{seed}"
     call(
-        "seds-train", "--stage", "fusion", "--pipelines", RECIPES, "--pipeline", "real-signs",
-        "--index", index, "--rgb", stores[0], "--pose", stores[1],
+        "seds-train", "--stage", "fusion", "--pipelines", pipelines, "--pipeline", recipe,
+        "--index", trial.index, "--rgb", trial.rgb, "--pose", trial.pose, "--seed", seed,
         "--runs", run.parent, "--name", run.name, *["--resume"] * (run / "last.pt").exists(),
     )  # fmt: skip
-    build(run, stores, index, work / "search")
-    lines = first_hits(Retriever.load(work / "search"), read_index(index))
-    lines += found_in_recording(work, run, stores, read_index(index))
-    print("\n".join(lines))
-    if options.report:
-        options.report.write_text("\n".join(lines) + "\n")
+    return run
 
 
-def call(*words: object) -> None:
-    """Run one of the project's commands."""
-    subprocess.run([str(word) for word in words], check=True)
+def extract(recipes: Recipes, index: Path, store: Path, *what: object, check: bool = True) -> Path:
+    """Extracts or imports what a store does not hold yet; returns the store."""
+    settings = "--pipelines", recipes.file, "--pipeline", STORES
+    call("seds-extract", *what, "--index", index, "--out", store, *settings, check=check)
+    return store
 
 
-def extract(kind: str, *words: object) -> None:
-    """Extract a stream; videos that cannot be used are no reason to stop."""
-    command = ["seds-extract", kind, "--pipelines", RECIPES, *words]
-    subprocess.run([str(word) for word in command], check=False)
+def made(recipes: Recipes, dictionary: Path, trial: Trial, folder: Path, limit: int) -> Distractors:
+    """Extracts clips of a dictionary, and lists those that could be read."""
+    found = Distractors(folder / "index.csv", folder / "rgb.zarr", folder / "pose.zarr")
+    videos = chosen_distractors(read_index(dictionary), trial.clips(trial.asked), limit)
+    write_index(folder / "chosen.csv", videos)
+    for kind, store in (("pose", found.pose), ("rgb", found.rgb)):
+        # Clips that cannot be used are no reason to stop.
+        extract(recipes, folder / "chosen.csv", store, kind, check=False)
+    rgb, pose = StoreReader(found.rgb).videos, StoreReader(found.pose).videos
+    write_index(found.index, [v for v in videos if v.video_id in rgb and v.video_id in pose])
+    return found
 
 
-def build(run: Path, stores: tuple[Path, Path], index: Path, out: Path, *windows: object) -> None:
-    """Build an index."""
-    call(
-        "seds-search", "build", "--run", run, "--rgb", stores[0], "--pose", stores[1],
-        "--index", index, "--out", out, *windows,
-    )  # fmt: skip
-
-
-def combined_index(data: Path, path: Path, dictionary: int | None) -> Path:
-    """Write one index of all three sets, with their languages and sources."""
-    videos = []
-    for name, language in LANGUAGES.items():
-        limit = dictionary if name == "tid" else None
-        for video in read_index(data / name / "index.csv")[:limit]:
-            other = {
-                "language": language,
-                "source": video.other.get("source", name),
-                "data_set": name,
-            }
-            videos.append(
-                IndexedVideo(video.video_id, video.path.resolve(), video.split, video.text, other)
-            )
-    write_index(path, videos)
-    return path
-
-
-def first_hits(retriever: Retriever, videos: list[IndexedVideo]) -> list[str]:
-    """Recall of the test clips, and the first three of them for ten words, as lines of Markdown."""
-    lines = []
-    for name, language in LANGUAGES.items():
-        tests = [v for v in videos if v.split == "test" and v.other["data_set"] == name]
-        if not tests:
-            continue
-        filters = {"split": ["test"], "data_set": [name]}
-        ranks = [
-            next(hit.rank for hit in retriever.search(v.text, len(tests), filters=filters)
-                 if hit.text == v.text)
-            for v in tests
-        ]  # fmt: skip
-        recalls = [f"R@{k} {100 * np.mean(np.array(ranks) <= k):.1f} %" for k in (1, 5, 10)]
-        lines.append(f"{language}, {len(tests)} test clips, word to clip: {', '.join(recalls)}.")
-    # Every n-th word of the test clips, so that nobody has chosen them.
-    words = sorted({v.text for v in videos if v.split == "test" and v.other["data_set"] == "asl78"})
-    lines += ["", "| word | first | second | third |", "|---|---|---|---|"]
-    chosen = words[:: len(words) // 10][:10]
-    for word in chosen:
-        hits = retriever.search(word, 3, filters={"split": ["test"]})
-        cells = [described(hit, word) for hit in hits]
-        lines.append(f"| {word} | {' | '.join(cells)} |")
-    right = sum(retriever.search(word, 1)[0].text == word for word in chosen)
-    lines += ["", f"Among all clips, learned ones too, the first hit is right for {right} of them."]
-    return lines
-
-
-def described(hit: Hit, word: str) -> str:
-    """One cell of the table: what was found, and whether it is what was looked for."""
-    mark = "**" if hit.text == word else ""
-    return f"{mark}{hit.text}{mark} ({hit.columns['language']}, {hit.score:.2f})"
-
-
-def found_in_recording(
-    work: Path, run: Path, stores: tuple[Path, Path], videos: list[IndexedVideo]
-) -> list[str]:
-    """How many words are found among cut clips, and as moments of the clips joined together."""
-    clips = [v for v in videos if v.split == "test" and v.other["data_set"] == "asl78"]
-    clips = clips[:NUM_JOINED]
-    folder = work / "recording"
-    folder.mkdir(exist_ok=True)
-    write_index(folder / "cut.csv", clips)
-    build(run, stores, folder / "cut.csv", folder / "cut")
-    moments = join(clips, folder / "joined.mp4", folder / "moments.csv")
-    long_stores = folder / "rgb.zarr", folder / "pose.zarr"
-    write_index(folder / "index.csv", [IndexedVideo("joined", folder / "joined.mp4")])
-    for kind, store in zip(("pose", "rgb"), reversed(long_stores), strict=True):
-        extract(kind, "--index", folder / "index.csv", "--out", store, "--pipeline", "recording")
-    cut = Retriever.load(folder / "cut")
-    right = sum(cut.search(clip.text, 1)[0].video_id == clip.video_id for clip in clips)
-    total = len(clips)
-    lines = [
-        "",
-        f"{total} test clips joined into a recording of {max(m.end for m in moments.values()):.0f} "
-        f"seconds. Among the cut clips the right one is first for {right} words "
-        f"({100 * right / total:.1f} %).",
-        "",
-        "| windows, seconds | every | right moment first | among five |",
-        "|---|---|---|---|",
-    ]
-    for window in WINDOWS:
-        out = folder / f"windows-{window}"
-        build(
-            run, long_stores, folder / "index.csv", out,
-            "--windows", f"{window}s", "--step", f"{STEP}s",
-        )  # fmt: skip
-        windows = Retriever.load(out)
-        found = [found_at(windows, clip.text, moments[clip.video_id]) for clip in clips]
-        first, among = (sum(0 < rank <= last for rank in found) for last in (1, 5))
-        lines.append(
-            f"| {window} | {STEP} | {first} ({100 * first / total:.1f} %) "
-            f"| {among} ({100 * among / total:.1f} %) |"
-        )
-    return lines
-
-
-def found_at(windows: Retriever, word: str, moment: Span) -> int:
-    """The rank of the first hit that overlaps the moment enough; 0 where none of five does."""
-    for hit in windows.search(word, 5):
-        assert hit.span is not None, "every hit in a recording is a moment of it"
-        if intersection_over_union(hit.span, moment) >= SAME_MOMENT:
-            return hit.rank
-    return 0
-
-
-def intersection_over_union(a: Span, b: Span) -> float:
-    """Overlap of two spans, 0 to 1.
-
-    >>> intersection_over_union(Span(0, 2), Span(1, 3))
-    0.3333333333333333
-    """
-    both = max(0.0, min(a.end, b.end) - max(a.start, b.start))
-    return both / ((a.end - a.start) + (b.end - b.start) - both)
-
-
-def join(clips: list[IndexedVideo], path: Path, spans: Path) -> dict[str, Span]:
-    """Write the clips one after the other at their own speed, and when each is shown."""
-    if not spans.exists():
-        moments: dict[str, tuple[float, float]] = {}
-
-        def frames() -> Iterator[np.ndarray]:
-            count = 0
-            for clip in clips:
-                first = count
-                for frame in resampled(clip.path):
-                    count += 1
-                    yield frame
-                moments[clip.video_id] = first / FRAME_RATE, count / FRAME_RATE
-
-        write_video(path, frames(), FRAME_RATE)
-        with spans.open("w", newline="") as file:
-            csv.writer(file).writerows((name, *span) for name, span in moments.items())
-    with spans.open(newline="") as file:
-        return {name: Span(float(start), float(end)) for name, start, end in csv.reader(file)}
-
-
-def resampled(path: Path) -> Iterator[np.ndarray]:
-    """The frame that is shown at every tick, fitted into one size."""
-    tick, step = Fraction(0), 1 / Fraction(FRAME_RATE)
-    with av.open(str(path)) as container:
-        start = None
-        for frame in container.decode(video=0):
-            start = frame.time if start is None else start
-            # The frame is repeated or left out so that the sign keeps its speed.
-            while frame.time - start >= tick - step / 2:
-                tick += step
-                yield fitted(frame)
-
-
-def fitted(frame: av.VideoFrame) -> np.ndarray:
-    """The whole picture in the middle of a black one of ``SIZE``."""
-    factor = min(SIZE[0] / frame.width, SIZE[1] / frame.height)
-    width, height = (int(side * factor) // 2 * 2 for side in (frame.width, frame.height))
-    picture = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-    left, top = (SIZE[0] - width) // 2, (SIZE[1] - height) // 2
-    small = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-    picture[top : top + height, left : left + width] = small
-    return picture
+def call(command: str, *words: object, check: bool = True) -> None:
+    """Runs one of the project's commands, those that were installed with this Python."""
+    program = Path(sys.executable).with_name(command)
+    # What is printed here are the tables.
+    subprocess.run([program, *map(str, words)], check=check, stdout=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -39,14 +40,21 @@ DTW_FRAMES = 48
 """A longer clip is thinned out to so many frames before it is compared."""
 
 
+class Rows(Protocol):
+    """What is read of a store."""
+
+    def rows(self, video_id: str) -> dict[str, np.ndarray]:
+        """Array name -> values of all rows of a video."""
+
+
 @dataclass(frozen=True)
 class SignTask:
     """Clips of single signs to learn from, and others to find."""
 
     train: Sequence[IndexedVideo]
     test: Sequence[IndexedVideo]
-    rgb: StoreReader
-    pose: StoreReader
+    rgb: Rows
+    pose: Rows
 
     @cached_property
     def gallery(self) -> Gallery:

@@ -11,7 +11,7 @@ from seds_core.console import results
 from seds_core.files import write_whole
 from train.evaluation.metrics import NUM_RESAMPLES
 from train.evaluation.paired import TASKS, Estimate
-from train.sweep.comparison import SplitComparison, SweepResult, values_at
+from train.sweep.comparison import Difference, SplitComparison, SweepResult, values_at
 from train.sweep.plan import changed_names
 
 NOTES = f"""\
@@ -40,7 +40,10 @@ def print_tables(result: SweepResult) -> None:
             continue
         for title, rows in (
             (_headline(comparison), score_rows(comparison, result.selected)),
-            (f"differences from {result.plan.baseline}, R@1", difference_rows(comparison)),
+            (
+                f"differences from {result.plan.baseline}, R@1",
+                difference_rows(comparison.differences),
+            ),
         ):
             header, *cells = rows
             if not cells:
@@ -66,10 +69,10 @@ def score_rows(comparison: SplitComparison, selected: str | None) -> Iterator[tu
     yield ("chance", *(f"{comparison.chance[task]:.1f}" for task in TASKS), "", "")
 
 
-def difference_rows(comparison: SplitComparison) -> Iterator[tuple[str, ...]]:
+def difference_rows(differences: Iterable[Difference]) -> Iterator[tuple[str, ...]]:
     """Header and rows of differences from the baseline; p-values are those of the mean."""
     yield ("recipe", *TASKS, "p, sentences", "p, seeds")
-    for found in comparison.differences:
+    for found in differences:
         yield (
             found.recipe,
             *(with_interval(found.estimates[task], sign="+") for task in TASKS),
@@ -123,17 +126,17 @@ def _markdown(result: SweepResult) -> Iterator[str]:
     yield "## How to read this\n"
     yield NOTES.format(seeds=seeds, least=2 / 2**seeds)
     yield "## Recipes\n"
-    yield from _table(_recipe_rows(result))
+    yield from markdown_table(_recipe_rows(result))
     if result.failed:
         yield "## Failed runs\n"
-        yield from _table([("run", "reason"), *result.failed.items()])
+        yield from markdown_table([("run", "reason"), *result.failed.items()])
 
 
 def _tables(result: SweepResult, comparison: SplitComparison) -> Iterator[str]:
-    yield from _table(score_rows(comparison, result.selected))
+    yield from markdown_table(score_rows(comparison, result.selected))
     if comparison.differences:
         yield f"R@1 less that of {result.plan.baseline}, in points:\n"
-        yield from _table(difference_rows(comparison))
+        yield from markdown_table(difference_rows(comparison.differences))
 
 
 def _recipe_rows(result: SweepResult) -> Iterator[tuple[str, ...]]:
@@ -149,7 +152,8 @@ def _recipe_rows(result: SweepResult) -> Iterator[tuple[str, ...]]:
         yield (name, finished, "; ".join(texts) or "-")
 
 
-def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def markdown_table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yields the lines of a table whose first row is its header, and an empty line."""
     for number, row in enumerate(rows):
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
         if number == 0:

@@ -1,0 +1,161 @@
+"""The rows and tables of benchmarks/real_signs.py: scores with intervals, and paired differences.
+
+A row is one or several runs that have answered the same queries. The scorer is the one of
+``seds-eval`` for all of them, with or without a model.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sign_baselines import BASELINES, SignTask, nearest_by_keypoints, nearest_by_rgb
+
+from seds_core.errors import UsageError
+from train.evaluation.kept_hits import KeptHits, hit_table
+from train.evaluation.metrics import CUT_OFFS, SplitScores
+from train.evaluation.paired import TASKS, HitTable, crossed_bootstrap
+from train.evaluation.ranks import DIRECTIONS
+from train.settings import Stage
+from train.sweep.comparison import SELECTED_BY, differences
+from train.sweep.report import NOTES, difference_rows, markdown_table, with_interval
+
+STAGE: Stage = "fusion"
+UNTRAINED = "untrained"
+"""The only stream of what has no model."""
+
+NEIGHBOURS = tuple(
+    name for name, scorer in BASELINES.items() if scorer in (nearest_by_rgb, nearest_by_keypoints)
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs that have answered the same queries with one of their streams."""
+
+    name: str
+    runs: tuple[KeptHits, ...]
+    stream: str = STAGE
+
+    def hits(self, k: int = 1) -> HitTable:
+        """Which queries find their answer among the first ``k``."""
+        return hit_table(self.runs, self.stream, k)
+
+
+def untrained_rows(task: SignTask, num_asked: int | None = None) -> list[Row]:
+    """A row for everything that needs no model."""
+    rows = []
+    for name, scorer in BASELINES.items():
+        scores = SplitScores(task.gallery, {UNTRAINED: scorer(task)})
+        rows.append(Row(name, (hits_of_first(scores, num_asked),), UNTRAINED))
+    return rows
+
+
+def trained_rows(
+    recipe: str, runs: Sequence[SplitScores], num_asked: int | None = None
+) -> list[Row]:
+    """A row for each stream of a recipe's runs, its own stage's first, and one for the ensemble."""
+    kept = tuple(hits_of_first(run, num_asked) for run in runs)
+    streams = sorted(kept[0].streams, key=lambda stream: stream != STAGE)
+    rows = [
+        Row(recipe if stream == STAGE else f"{recipe}, {stream} alone", kept, stream)
+        for stream in streams
+    ]
+    if len(runs) > 1:
+        together = (hits_of_first(ensemble(runs), num_asked),)
+        rows.append(Row(f"{recipe}, ensemble of {len(runs)} seeds", together))
+    return rows
+
+
+def ensemble(runs: Sequence[SplitScores]) -> SplitScores:
+    """Scores of several runs as one: the mean of their similarities, stream by stream."""
+    galleries = {(run.gallery.video_ids, run.gallery.sentences) for run in runs}
+    if len(galleries) > 1:
+        raise UsageError("runs that have scored other videos or sentences make no ensemble")
+    means = {
+        stream: np.mean([run.scores[stream] for run in runs], axis=0, dtype=np.float64)
+        for stream in runs[0].streams
+    }
+    return SplitScores(runs[0].gallery, means)
+
+
+def hits_of_first(scores: SplitScores, num_videos: int | None = None) -> KeptHits:
+    """The hits of the first videos and of their sentences, among all; of every video for ``None``.
+
+    The other videos and sentences are candidates, and ask nothing themselves.
+    """
+    kept = KeptHits.of(scores)
+    if num_videos is None:
+        return kept
+    text_of_video = kept.text_of_video[:num_videos]
+    # Sentences are numbered in the order in which the videos bring them.
+    num_queries = dict(zip(DIRECTIONS, (int(text_of_video.max()) + 1, num_videos), strict=True))
+    return KeptHits(
+        kept.video_ids[:num_videos],
+        kept.sentences[: num_queries["text_to_video"]],
+        text_of_video,
+        {key: hits[: num_queries[key[1]]] for key, hits in kept.hits.items()},
+    )
+
+
+def score_lines(rows: Sequence[Row]) -> list[str]:
+    """Recall of all rows: means over runs, with intervals over runs and queries."""
+    ways = TASKS[:2]
+
+    def cells() -> Iterator[tuple[str, ...]]:
+        yield ("", *(f"{way} R@{k}" for way in ways for k in CUT_OFFS))
+        for row in rows:
+            found = {k: crossed_bootstrap(row.hits(k)) for k in CUT_OFFS}
+            yield (row.name, *(with_interval(found[k][way]) for way in ways for k in CUT_OFFS))
+
+    return list(markdown_table(cells()))
+
+
+def difference_lines(
+    recipes: Mapping[str, Row], untrained: Iterable[Row], baseline: str
+) -> list[str]:
+    """R@1 of every recipe less that of the baseline, and less that of an untrained neighbour.
+
+    The neighbour is the one that answers more of these queries: chosen by them, against the model.
+    """
+    check_same_queries([*recipes.values(), *untrained])
+    tables = {name: row.hits() for name, row in recipes.items()}
+    neighbours = {row.name: row.hits() for row in untrained if row.name in NEIGHBOURS}
+    better = max(neighbours, key=lambda name: neighbours[name].recalls()[SELECTED_BY][0])
+    lines = []
+    for other, compared in ((baseline, tables), (better, tables | {better: neighbours[better]})):
+        if apart := differences(compared, other):
+            lines += [f"R@1 less that of *{other}*, in points:", ""]
+            lines += markdown_table(difference_rows(apart))
+    num_seeds = max(table.num_runs for table in tables.values())
+    return [*lines, NOTES.format(seeds=num_seeds, least=2 / 2**num_seeds)]
+
+
+def check_same_queries(rows: Iterable[Row]) -> None:
+    """Raises ``UsageError`` unless all rows have answered the same queries in the same order."""
+    queries = {
+        (run.video_ids, run.sentences, run.text_of_video.tobytes())
+        for row in rows
+        for run in row.runs
+    }
+    if len(queries) > 1:
+        raise UsageError(
+            "some rows have answered other queries than others, as where a clip could not be read: "
+            "their scores cannot be compared"
+        )
+
+
+def fold_lines(folds: Sequence[Mapping[str, Row]]) -> list[str]:
+    """R@1 of each recipe as the mean over folds and seeds, the best one named."""
+    means = {
+        recipe: {
+            way: float(np.mean([np.mean(fold[recipe].hits().recalls()[way]) for fold in folds]))
+            for way in TASKS
+        }
+        for recipe in folds[0]
+    }
+    # max returns the first of equal ones.
+    best = max(means, key=lambda recipe: means[recipe][SELECTED_BY])
+    rows = [("recipe", *(f"{way} R@1" for way in TASKS))]
+    rows += [(recipe, *(f"{mean[way]:.1f}" for way in TASKS)) for recipe, mean in means.items()]
+    title = f"Mean of {len(folds)} folds. The best mean of both directions: **{best}**."
+    return [title, "", *markdown_table(rows)]
