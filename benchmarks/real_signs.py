@@ -33,6 +33,7 @@ from sign_rows import (
     check_same_queries,
     difference_lines,
     fold_lines,
+    hands_lines,
     score_lines,
     trained_rows,
     untrained_rows,
@@ -203,6 +204,8 @@ def ask(
         *score_lines(rows),
         *difference_lines(of_stage, untrained, BASELINE),
     ]
+    if distractors is None:
+        lines += hands_lines([*untrained, *of_stage.values()], task.frames_with_a_hand())
     return of_stage, lines
 
 

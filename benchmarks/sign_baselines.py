@@ -76,6 +76,15 @@ class SignTask:
         """Keypoints of clips, frame by frame, as :func:`described_frames` gives them."""
         return [described_frames(self.pose.rows(v.video_id)["keypoints"]) for v in videos]
 
+    def frames_with_a_hand(self) -> Float64[np.ndarray, " video"]:
+        """Part of each test clip's frames in which a hand is seen."""
+        parts = []
+        for video in self.test:
+            points = only_finite(self.pose.rows(video.video_id)["keypoints"])
+            hands = [points[:, hand, 2].max(axis=1) > 0 for hand in (LEFT_HAND, RIGHT_HAND)]
+            parts.append(np.logical_or(*hands).mean())
+        return np.array(parts)
+
 
 def described_frames(
     keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],

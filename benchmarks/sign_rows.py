@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from sign_baselines import BASELINES, SignTask, nearest_by_keypoints, nearest_by_rgb
 
 from seds_core.errors import UsageError
@@ -22,6 +23,12 @@ from train.sweep.report import NOTES, difference_rows, markdown_table, with_inte
 STAGE: Stage = "fusion"
 UNTRAINED = "untrained"
 """The only stream of what has no model."""
+
+MEAN_OF = (STAGE, "pose")
+"""Streams that are also asked together, by the mean of their scores."""
+
+HANDS_SEEN = {"under a half": (0.0, 0.5), "a half and more": (0.5, 1.01)}
+"""Parts of a clip's frames in which the keypoints show a hand."""
 
 NEIGHBOURS = tuple(
     name for name, scorer in BASELINES.items() if scorer in (nearest_by_rgb, nearest_by_keypoints)
@@ -53,7 +60,9 @@ def untrained_rows(task: SignTask, num_asked: int | None = None) -> list[Row]:
 def trained_rows(
     recipe: str, runs: Sequence[SplitScores], num_asked: int | None = None
 ) -> list[Row]:
-    """A row for each stream of a recipe's runs, its own stage's first, and one for the ensemble."""
+    """A row for each stream of a recipe's runs, its own stage's first, for the mean of two, and
+    for the seeds' ensemble."""
+    runs = [with_mean_of(run, MEAN_OF) for run in runs]
     kept = tuple(hits_of_first(run, num_asked) for run in runs)
     streams = sorted(kept[0].streams, key=lambda stream: stream != STAGE)
     rows = [
@@ -64,6 +73,14 @@ def trained_rows(
         together = (hits_of_first(ensemble(runs), num_asked),)
         rows.append(Row(f"{recipe}, ensemble of {len(runs)} seeds", together))
     return rows
+
+
+def with_mean_of(run: SplitScores, streams: tuple[str, ...]) -> SplitScores:
+    """Adds the mean of some streams' similarities as one more; as it is where one is lacking."""
+    if not set(streams) <= set(run.streams):
+        return run
+    mean = np.mean([run.scores[stream] for stream in streams], axis=0, dtype=np.float64)
+    return SplitScores(run.gallery, {**run.scores, " and ".join(streams): mean})
 
 
 def ensemble(runs: Sequence[SplitScores]) -> SplitScores:
@@ -128,6 +145,23 @@ def difference_lines(
             lines += markdown_table(difference_rows(apart))
     num_seeds = max(table.num_runs for table in tables.values())
     return [*lines, NOTES.format(seeds=num_seeds, least=2 / 2**num_seeds)]
+
+
+def hands_lines(rows: Iterable[Row], seen: Float64[np.ndarray, " video"]) -> list[str]:
+    """V2T R@1 of clips that show hands in few and in many of their frames: do keypoints limit it?
+
+    ``seen`` is the part of each clip's frames that shows a hand.
+    """
+    groups = {name: (seen >= low) & (seen < high) for name, (low, high) in HANDS_SEEN.items()}
+    head = [f"{name}: {is_in.sum()} clips" for name, is_in in groups.items()]
+    cells = [("V2T R@1 by frames with a hand", *head)]
+    for row in rows:
+        hits = np.mean([run.hits[row.stream, "video_to_text", 1] for run in row.runs], axis=0)
+        means = (
+            f"{100 * hits[is_in].mean():.1f}" if is_in.any() else "" for is_in in groups.values()
+        )
+        cells.append((row.name, *means))
+    return list(markdown_table(cells))
 
 
 def check_same_queries(rows: Iterable[Row]) -> None:

@@ -16,6 +16,7 @@ from sign_rows import (
     difference_lines,
     ensemble,
     fold_lines,
+    hands_lines,
     hits_of_first,
     score_lines,
     trained_rows,
@@ -141,6 +142,22 @@ def test_rows_are_means_over_seeds_stream_by_stream_and_their_ensemble():
     assert len(trained_rows("ours", runs[:1])) == 2
 
 
+def test_the_mean_of_two_streams_is_asked_beside_them():
+    run = scores_of(SHIFTED, SHIFTED)
+    run = SplitScores(run.gallery, {**run.scores, "pose": 2 * RIGHT})
+    rows = {row.name: row for row in trained_rows("ours", [run])}
+    assert rows["ours"].hits().recalls()["mean"] == [0]
+    assert rows["ours, fusion and pose alone"].hits().recalls()["mean"] == [100]
+
+
+def test_clips_are_counted_by_how_many_of_their_frames_show_a_hand():
+    half_right = RIGHT.copy()
+    half_right[2:] = SHIFTED[2:]
+    lines = hands_lines([row("ours", half_right, RIGHT)], np.array([0.1, 0.49, 0.5, 1.0]))
+    assert "under a half: 2 clips | a half and more: 2 clips" in lines[0]
+    assert recall(lines, "ours") == ["100.0", "50.0"]
+
+
 def row(name, *runs, stream="fusion"):
     """A row of runs that have a single stream."""
     kept = []
@@ -220,7 +237,7 @@ def test_without_recordings_it_ends_with_the_reason(tmp_path, monkeypatch):
 
 def test_recipes_are_the_pipelines_that_train():
     recipes = Recipes.read(RECIPES, None, [1])
-    assert recipes.names[:2] == ("before", "published")
+    assert recipes.names == ("before", "few-takes", "published")
     assert "stores" not in recipes.names
     for name in recipes.names:
         # A recipe that learned from another split might learn what it is asked.

@@ -156,8 +156,7 @@ def checkpoint_of(run: Path, which: Which) -> Path:
 
     Raises ``UsageError`` where there is none.
     """
-    folder = RunFolder(run)
-    path = folder.best if which == "best" else folder.last
+    path = RunFolder(run).checkpoint(which)
     if not path.is_file():
         raise UsageError(
             f"there is no checkpoint {path}: name the folder of a trained run with --run, and "

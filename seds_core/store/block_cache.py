@@ -42,6 +42,12 @@ class CacheCounts:
         """Share that was found."""
         return self.num_found / max(self.num_found + self.num_fetched, 1)
 
+    def __str__(self) -> str:
+        return (
+            f"of the rows in buckets, {self.hit_rate:.0%} came from the local cache; "
+            f"{self.num_fetched / 1e6:,.1f} MB were fetched"
+        )
+
 
 SIZE_VARIABLE = "SEDS_CACHE_GIB"
 """Of the environment, as the size is the machine's and not a run's; 0 keeps nothing."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -247,6 +247,10 @@ class RunFolder:
             raise RunFolderError(
                 f"the run {self.path} exists; resume with --resume or name another with --name"
             )
+
+    def checkpoint(self, which: Literal["best", "last"]) -> Path:
+        """Returns the file of the best validation score, or the newest."""
+        return self.best if which == "best" else self.last
 
     @contextmanager
     def held(self, *, resume: bool) -> Iterator[None]:

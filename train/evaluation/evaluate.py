@@ -9,7 +9,7 @@ import torch
 from rich.markup import escape
 
 from seds_core.command_line import PIPELINE_FILE
-from seds_core.console import warn
+from seds_core.console import messages, warn
 from seds_core.device import choose_device
 from seds_core.errors import UsageError
 from seds_core.pipeline_file import read_section
@@ -66,8 +66,8 @@ def evaluate(
     validation split. ``look`` sees each model before the next one is loaded.
 
     ``evaluate([Path("runs/demo")])[0].scores.metrics("fusion", "text_to_video").recall[1]`` is R@1
-    in percent. Raises ``UsageError`` for what does not fit together, and ``UnavailableError`` for
-    what cannot be had here, such as a model whose scores are not finite.
+    in percent. Raises ``UsageError`` for what does not fit together, ``UnavailableError`` for what
+    cannot be had here.
     """
     _refuse_options(runs, checkpoint, pipeline)
     on = choose_device(device)
@@ -81,10 +81,7 @@ def evaluate(
             settings = read_section(pipelines, pipeline, "train", TrainSettings)
             load = partial(load_published_model, checkpoint, settings)
         else:
-            run = RunFolder(source)
-            load = partial(
-                load_run_model, checkpoint or (run.best if which == "best" else run.last)
-            )
+            load = partial(load_run_model, checkpoint or RunFolder(source).checkpoint(which))
         loaded = load(on, index=index, rgb=stores, pose=pose)
         if compare:
             data_set_of(str(source), loaded.facts)
@@ -96,7 +93,15 @@ def evaluate(
         _refuse_incomparable(models[0], models[-1])
         if look is not None:
             look(models[-1], loaded, on)
+        _end_cache_use(loaded, source)
     return models
+
+
+def _end_cache_use(loaded: LoadedModel, source: Path) -> None:
+    """Says how much of the rows in buckets came from the local cache."""
+    if cache := loaded.data.reader.cache:
+        messages.print(f"{source}: {cache.counts()}", markup=False)
+        cache.close()
 
 
 def _refuse_options(runs: Sequence[Path], checkpoint: Path | None, pipeline: str | None) -> None:

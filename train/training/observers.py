@@ -326,8 +326,4 @@ class CacheUse(RunObserver):
     def _tell(self, when: str) -> None:
         counts = self._cache.counts()
         if counts.num_found + counts.num_fetched:
-            messages.print(
-                f"{when}of the rows in buckets, {counts.hit_rate:.0%} came from the local cache; "
-                f"{counts.num_fetched / 1e6:,.1f} MB were fetched",
-                markup=False,
-            )
+            messages.print(f"{when}{counts}", markup=False)

@@ -8,6 +8,7 @@ from small_training import prepare_folder, small_request
 
 from seds_core.store.bucket import BucketPlace
 from seds_core.store.disk import DiskPlace
+from train.evaluation.evaluate import evaluate
 from train.training.run import train
 
 
@@ -47,3 +48,11 @@ def test_the_same_steps_and_few_requests(folder, bucket, proxy, monkeypatch, cap
     # All rows are in one block, which is fetched once, or by two processes at the same time.
     shards = [line for line in proxy.requests if "/rows/keypoints/c/0" in line and "GET" in line]
     assert len(shards) <= 2
+    # Evaluation reads the same rows, from the cache, and says so too.
+    on_disk_scores, far_scores = (
+        evaluate([folder / "runs" / name], split="dev")[0].scores.scores["fusion"]
+        for name in ("disk", "far")
+    )
+    assert (on_disk_scores == far_scores).all()
+    told = capsys.readouterr().err
+    assert f"{folder / 'runs' / 'far'}: of the rows in buckets, 100%" in told.replace("\n", " ")
