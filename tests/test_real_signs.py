@@ -237,7 +237,7 @@ def test_without_recordings_it_ends_with_the_reason(tmp_path, monkeypatch):
 
 def test_recipes_are_the_pipelines_that_train():
     recipes = Recipes.read(RECIPES, None, [1])
-    assert recipes.names == ("before", "few-takes", "published")
+    assert recipes.names == ("before", "published")
     assert "stores" not in recipes.names
     for name in recipes.names:
         # A recipe that learned from another split might learn what it is asked.

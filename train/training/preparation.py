@@ -226,7 +226,6 @@ def training_step(
         settings.losses,
         optimisation.precision,
         optimisation.micro_batch,
-        settings.targets,
     )
     optimiser = build_optimiser(model, optimisation)
     scaler = loss_scaler(processes.device, optimisation.precision)
