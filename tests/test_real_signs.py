@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 from real_signs import RECIPES, Recipes, fold_of, main
-from sign_baselines import BASELINES
+from sign_baselines import BASELINES, SignTask
 from sign_distractors import chosen_distractors
 from sign_rows import (
     NEIGHBOURS,
@@ -24,6 +24,7 @@ from sign_rows import (
 
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
+from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 from seds_core.pipeline_file import read_section
 from train.evaluation.kept_hits import KeptHits
 from train.evaluation.metrics import SplitScores, build_gallery
@@ -156,6 +157,22 @@ def test_clips_are_counted_by_how_many_of_their_frames_show_a_hand():
     lines = hands_lines([row("ours", half_right, RIGHT)], np.array([0.1, 0.49, 0.5, 1.0]))
     assert "under a half: 2 clips | a half and more: 2 clips" in lines[0]
     assert recall(lines, "ours") == ["100.0", "50.0"]
+
+
+class FourFrames:
+    """A store of one clip: no hand, the left one, the right one, and one that is not finite."""
+
+    def rows(self, video_id):
+        keypoints = np.zeros((4, 133, 3), np.float32)
+        keypoints[1, LEFT_HAND.start, 2] = keypoints[2, RIGHT_HAND.start, 2] = 0.5
+        keypoints[3, RIGHT_HAND.start] = (np.nan, 1, 0.5)
+        return {"keypoints": keypoints}
+
+
+def test_either_hand_counts_and_only_where_it_is_seen():
+    clip = IndexedVideo("clip", Path("clip.mp4"), "test", "ball", {})
+    task = SignTask([], [clip], FourFrames(), FourFrames())
+    assert task.frames_with_a_hand().tolist() == [0.5]
 
 
 def row(name, *runs, stream="fusion"):
