@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from extract.pose.person_boxes import (
     BoxTable,
@@ -199,24 +199,25 @@ def pose_rows(estimator: PoseEstimator, pieces: Sequence[PosePiece]) -> list[Row
     seen = [index for index, piece in enumerate(pieces) if piece.prepared is not None]
     if seen:
         keypoints[seen] = estimator.keypoints([pieces[index].prepared for index in seen])
-    rows: list[Rows] = []
-    for found, piece in zip(keypoints, pieces, strict=True):
-        # A box of the whole frame holds a person only if the keypoints say so.
-        is_person = has_person(found, piece.required_confidence)
-        rows.append(
-            {
-                "keypoints": found[None] if is_person else missing_keypoints(1),
-                "person_found": np.array([is_person]),
-                "person_box": piece.box[None],
-                "frame": np.array([piece.frame], np.int32),
-            }
-        )
-    return rows
+    # A box of the whole frame holds a person only if the keypoints say so.
+    person_found = have_person(keypoints, [piece.required_confidence for piece in pieces])
+    keypoints[~person_found] = missing_keypoints(1)
+    rows = {
+        "keypoints": keypoints,
+        "person_found": person_found,
+        "person_box": np.stack([piece.box for piece in pieces]),
+        "frame": np.array([piece.frame for piece in pieces], np.int32),
+    }
+    return [
+        {name: values[index : index + 1] for name, values in rows.items()}
+        for index in range(len(pieces))
+    ]
 
 
-def has_person(
-    keypoints: Float32[np.ndarray, "keypoint=133 coordinate=3"], required_confidence: float
-) -> bool:
-    """Whether the upper body has any confidence, and the required one on average."""
-    confidence = keypoints[UPPER_BODY, 2].mean()
-    return bool(confidence > 0 and confidence >= required_confidence)
+def have_person(
+    keypoints: Float32[np.ndarray, "frame keypoint=133 coordinate=3"],
+    required_confidence: Sequence[float],
+) -> Bool[np.ndarray, " frame"]:
+    """Whether each frame's upper body has any confidence, and the required one on average."""
+    confidence = keypoints[:, UPPER_BODY, 2].mean(axis=1)
+    return (confidence > 0) & (confidence >= np.asarray(required_confidence, np.float32))

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from itertools import islice
 from typing import Any, TypeAlias
 
 from extract.batched_inference import BatchedInference, is_out_of_memory
@@ -82,7 +83,7 @@ def extract_videos(
     depth = _BATCHES_AHEAD * stream.batch_size + 2
     with (
         WritingThread() as writing,
-        Prefetch(events, depth, hurry=pool.abandon) as prefetched,
+        Prefetch(events, depth, size=_room, hurry=pool.abandon) as prefetched,
     ):
         keeping = _Keeping(desk, writing, profile)
         for video in Computing(stream, profile).videos(keeping.announced(prefetched)):
@@ -144,11 +145,11 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """The next input for the network."""
+class Pieces:
+    """The next inputs for the network, at most a batch of them."""
 
     video: VideoAtWork
-    value: Any
+    values: Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Ended:
     outcome: VideoSource | Exception
 
 
-ReadingEvent: TypeAlias = Started | Piece | Restarted | Ended
+ReadingEvent: TypeAlias = Started | Pieces | Restarted | Ended
 
 
 def read_videos(
@@ -216,19 +217,24 @@ def source_of(decoded: DecodedVideo) -> VideoSource:
 
 def _pieces(
     video: VideoAtWork, decoded: DecodedVideo, stream: Stream, profile: RunProfile
-) -> Iterator[Piece]:
+) -> Iterator[Pieces]:
     pieces = iter(stream.pieces(decoded))
     while True:
         waited = decoded.seconds_waited
         with profile.spent("prepare"):
-            value = next(pieces, None)
+            values = list(islice(pieces, stream.batch_size))
         # Part of that time was spent waiting for the decoder.
         waited = decoded.seconds_waited - waited
         profile.frames += waited
         profile.prepare -= waited
-        if value is None:
+        if not values:
             return
-        yield Piece(video, value)
+        yield Pieces(video, values)
+
+
+def _room(event: ReadingEvent) -> int:
+    """What an event takes of the room for those that wait."""
+    return len(event.values) if isinstance(event, Pieces) else 1
 
 
 class Computing:
@@ -264,10 +270,10 @@ class Computing:
             case Started():
                 self._videos.append(video)
             # A video that has failed before is read on, but not computed.
-            case Piece() if video.outcome is None:
-                self._waiting.append((video, event.value))
-                video.num_waiting += 1
-                if len(self._waiting) == self._stream.batch_size:
+            case Pieces() if video.outcome is None:
+                self._waiting += [(video, piece) for piece in event.values]
+                video.num_waiting += len(event.values)
+                if len(self._waiting) >= self._stream.batch_size:
                     self._compute()
             # Rows of the first reading belong to other frames.
             case Restarted():
@@ -287,7 +293,8 @@ class Computing:
 
     def _compute(self) -> None:
         """Computes one batch. Should it fail, each video alone, and those fail that fail alone."""
-        waiting, self._waiting = self._waiting, []
+        size = self._stream.batch_size
+        waiting, self._waiting = self._waiting[:size], self._waiting[size:]
         if not waiting:
             return
         try:

@@ -4,13 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Full, Queue
 from types import TracebackType
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-
-_SECONDS_BETWEEN_LOOKS = 0.05
 
 MAX_WAITING = 4
 """Videos that may wait to be written."""
@@ -35,16 +32,25 @@ class Prefetch(Generic[Item]):
     """
 
     def __init__(
-        self, items: Iterator[Item], depth: int, *, hurry: Callable[[], None] = lambda: None
+        self,
+        items: Iterator[Item],
+        depth: int,
+        *,
+        size: Callable[[Item], int] = lambda _: 1,
+        hurry: Callable[[], None] = lambda: None,
     ) -> None:
-        """At most ``depth`` items wait to be taken.
+        """The next item is kept as long as the sizes of those that wait are below ``depth``.
 
         ``hurry`` is called when the context is left early, to end what the generator waits for.
         """
         self._items = items
+        self._depth = depth
+        self._size = size
         self._hurry = hurry
-        self._queue: Queue[Item | _End] = Queue(depth)
-        # Written by the thread that takes the items, read by the one that makes them.
+        # Both threads change what follows, and tell each other, with the lock of ``_changed`` held.
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[int, Item | _End]] = deque()
+        self._size_waiting = 0
         self._is_wanted = True
         self._has_ended = False
         self._thread = threading.Thread(target=self._make, name="prefetch", daemon=True)
@@ -59,14 +65,16 @@ class Prefetch(Generic[Item]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # The thread may wait for room in the queue, and the generator for a decoder: end both.
-        self._is_wanted = False
+        # The thread may wait for room, and the generator for a decoder: end both.
+        with self._changed:
+            self._is_wanted = False
+            self._changed.notify()
         if not self._has_ended:
             self._hurry()
         self._thread.join()
 
     def _taken(self) -> Iterator[Item]:
-        while not isinstance(item := self._queue.get(), _End):
+        while not isinstance(item := self._get(), _End):
             yield item
         self._has_ended = True
         if item.error is not None:
@@ -88,15 +96,22 @@ class Prefetch(Generic[Item]):
         self._put(_End(error))
 
     def _put(self, item: "Item | _End") -> bool:
-        """Waits for room in the queue; returns whether the items are still wanted."""
-        # A full queue is looked at again, because nothing wakes a thread that waits for room.
-        while self._is_wanted:
-            try:
-                self._queue.put(item, timeout=_SECONDS_BETWEEN_LOOKS)
-            except Full:
-                continue
-            return True
-        return False
+        """Waits for room; returns whether the items are still wanted."""
+        size = 0 if isinstance(item, _End) else self._size(item)
+        with self._changed:
+            self._changed.wait_for(lambda: self._size_waiting < self._depth or not self._is_wanted)
+            self._waiting.append((size, item))
+            self._size_waiting += size
+            self._changed.notify()
+            return self._is_wanted
+
+    def _get(self) -> "Item | _End":
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting)
+            size, item = self._waiting.popleft()
+            self._size_waiting -= size
+            self._changed.notify()
+            return item
 
 
 class WritingThread:

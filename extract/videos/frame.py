@@ -78,12 +78,12 @@ class Orientation:
         return self.is_transposed ^ self.reverses_columns ^ self.reverses_rows
 
     def __call__(self, frame: UInt8[np.ndarray, "_ _ channel=3"]) -> Frame:
-        """Turns a stored frame upright."""
+        """Turns a stored frame upright: a view of the same memory."""
         if self.is_transposed:
             frame = frame.swapaxes(0, 1)
         rows = slice(None, None, -1 if self.reverses_rows else 1)
         columns = slice(None, None, -1 if self.reverses_columns else 1)
-        return np.ascontiguousarray(frame[rows, columns])
+        return frame[rows, columns]
 
 
 UPRIGHT = Orientation()

@@ -238,4 +238,5 @@ def _rgb(image: Image.Image, file_format: str | None) -> Frame:
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode not in _AS_THEY_ARE:
         raise ValueError(f"its pixels are of the kind '{image.mode}'; save it with 8 bits a colour")
-    return np.asarray(image.convert("RGB"))
+    # Converting copies even what is RGB.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+import numpy as np
 from av.buffer import Buffer
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -344,9 +345,15 @@ class Upright:
         self._orientation = picture.orientation
 
     def __call__(self, frame: VideoFrame) -> Frame:
-        """Converts one frame."""
+        """Converts one frame; the array is a view of FFmpeg's own memory."""
         rgb = self._convert.reformat(frame, *self._size, "rgb24", threads=1)
-        return self._orientation(rgb.to_ndarray())
+        # The pixels where they lie: they are copied once, to where they are wanted.
+        plane = rgb.planes[0]
+        line = plane.line_size
+        # A picture that is stored from its last line on has lines of a negative size.
+        first = max(0, -line * (rgb.height - 1))
+        pixels = np.ndarray((rgb.height, rgb.width, 3), np.uint8, plane, first, (line, 3, 1))
+        return self._orientation(pixels)
 
 
 _HEAD_BYTES = 4096

@@ -13,8 +13,6 @@ from uuid import uuid4
 
 import numpy as np
 
-from seds_core.store.provenance import Provenance
-
 
 @dataclass(frozen=True)
 class VideoSource:
@@ -90,11 +88,11 @@ class StagedVideo:
     """Digest of what made the rows; empty in records of earlier versions, which did not say."""
 
 
-def finished_record(video: FinishedVideo, provenance: Provenance) -> bytes:
-    """The content of a file that keeps a finished video."""
+def finished_record(video: FinishedVideo, made: str) -> bytes:
+    """The content of a file that keeps a finished video; ``made`` as in :class:`StagedVideo`."""
     header = {
         "source": asdict(video.source),
-        "made": provenance.digest(),
+        "made": made,
         "rows_checksum": video.checksum,
     }
     content = np.frombuffer(json.dumps(header).encode(), np.uint8)

@@ -45,7 +45,6 @@ from seds_core.store.liveness import (
     liveness_of,
 )
 from seds_core.store.place import Absent, ChangedError, Place, Seen, StoreLocation, place_of
-from seds_core.store.provenance import Provenance
 from seds_core.store.records import (
     DamagedRecordError,
     FailedVideo,
@@ -115,10 +114,13 @@ class Records:
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def finish(self, video: FinishedVideo, provenance: Provenance) -> None:
-        """Keeps a finished video, in place of what was said of it before."""
+    def finish(self, video: FinishedVideo, made: str) -> None:
+        """Keeps a finished video, in place of what was said of it before.
+
+        ``made`` is the digest of what made its rows.
+        """
         key = video_key(video.source.video_id)
-        self._place.write(f"finished/{key}.npz", finished_record(video, provenance))
+        self._place.write(f"finished/{key}.npz", finished_record(video, made))
         self._place.remove([f"failed/{key}.json"])
 
     def fail(self, failure: FailedVideo) -> None:

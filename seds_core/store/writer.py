@@ -37,11 +37,11 @@ class RecordWriter:
 
     def __init__(self, location: StoreLocation, provenance: Provenance) -> None:
         self._records = Records(staging_of(location))
-        self._provenance = provenance
+        self._made = provenance.digest()
 
     def finish(self, video: FinishedVideo) -> None:
         """Makes a video's rows durable."""
-        self._records.finish(video, self._provenance)
+        self._records.finish(video, self._made)
 
     def fail(self, failure: FailedVideo) -> None:
         """Records why a video has no rows."""

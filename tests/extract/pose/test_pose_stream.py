@@ -15,7 +15,7 @@ from extract.pose.person_boxes import FoundBoxes, PersonBoxes, TableBoxes, Whole
 from extract.pose.person_detector import DetectedBoxes
 from extract.pose.pose_stream import (
     PoseStream,
-    has_person,
+    have_person,
     load_estimator,
     load_person_boxes,
     pose_pieces,
@@ -210,7 +210,7 @@ def test_whole_frame_mode_finds_people_by_their_upper_body(
 ) -> None:
     keypoints = np.ones((133, 3), np.float32)
     keypoints[[0, 5, 6, 7, 8, 9, 10], 2] = confidence
-    assert has_person(keypoints, 0.3) == is_found
+    assert have_person(keypoints[None], [0.3]).tolist() == [is_found]
     rows = rows_of_frames(NumberReader(confidence), WholeFrameBoxes(0.3), numbered_frames(1))
     assert rows["person_found"].tolist() == [is_found]
     if not is_found:
@@ -218,7 +218,7 @@ def test_whole_frame_mode_finds_people_by_their_upper_body(
 
 
 def test_keypoints_without_any_confidence_are_no_person_even_without_a_threshold() -> None:
-    assert not has_person(missing_keypoints(1)[0], 0.0)
+    assert not have_person(missing_keypoints(1), [0.0]).any()
 
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.run.loop import Computing, Ended, Piece, Restarted, Started, VideoAtWork
+from extract.run.loop import Computing, Ended, Pieces, Restarted, Started, VideoAtWork
 from extract.run.profile import RunProfile
 from extract.stream import joined
 from extract.videos.decoding import DecodeJob
@@ -43,7 +43,9 @@ def steps(*videos):
     """Videos with their pieces, and an outcome."""
     for at_work, pieces, outcome in videos:
         yield Started(at_work)
-        yield from (Piece(at_work, piece) for piece in pieces)
+        yield from (
+            Pieces(at_work, pieces[first : first + 2]) for first in range(0, len(pieces), 2)
+        )
         yield Ended(at_work, outcome)
 
 
@@ -122,8 +124,8 @@ def test_a_video_that_is_read_again_starts_anew(source):
     (done,) = compute(
         stream,
         [
-            Started(at_work), Piece(at_work, 1), Piece(at_work, 2), Piece(at_work, 3),
-            Restarted(at_work), Piece(at_work, 10), Piece(at_work, 20), Ended(at_work, source),
+            Started(at_work), Pieces(at_work, [1, 2]), Pieces(at_work, [3]),
+            Restarted(at_work), Pieces(at_work, [10, 20]), Ended(at_work, source),
         ],
     )  # fmt: skip
     assert stream.batches == [[1, 2], [10, 20]]

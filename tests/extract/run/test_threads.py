@@ -32,6 +32,21 @@ def test_items_are_made_ahead_up_to_the_depth_and_no_further():
         assert list(items) == list(range(1, 10))
 
 
+def test_large_items_take_more_of_the_depth():
+    made = []
+    with Prefetch(counted(made, 20), depth=8, size=lambda item: item) as items:
+        # 0 to 4 are larger than 8 together; for 5 there is no place.
+        wait_until(lambda: len(made) == 6)
+        time.sleep(0.2)
+        assert made == [0, 1, 2, 3, 4, 5]
+        assert [next(items) for _ in range(4)] == [0, 1, 2, 3]
+        # 4 waits still; 5 makes it more than 8.
+        wait_until(lambda: len(made) == 7)
+        time.sleep(0.2)
+        assert made == [0, 1, 2, 3, 4, 5, 6]
+        assert list(items) == list(range(4, 20))
+
+
 def test_what_the_generator_raises_comes_after_its_items():
     def breaking():
         yield 1

@@ -1,6 +1,7 @@
 """How frames are turned upright, made of square pixels, cropped and resized."""
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,10 +11,11 @@ from PIL import Image
 from video_files import numbered_frame, numbered_frames, numbered_video, read_number, write_video
 
 from extract.videos import decord_frames
-from extract.videos.frame import FrameFit, Orientation, orientation_of
+from extract.videos.frame import UPRIGHT, FrameFit, Orientation, Picture, orientation_of
 from extract.videos.frame_folder import FrameFolder
 from extract.videos.frame_source import CroppedFrames, RecordingPart, VideoFile
 from extract.videos.part import Crop, VideoError, VideoPart
+from extract.videos.pyav_file import Upright
 
 FILTERS = {  # a, b, c, d of the display matrix, and what ffmpeg's `-autorotate` inserts for it
     (1, 0, 0, 1): [],
@@ -248,3 +250,17 @@ def test_a_resized_frame_stays_as_it_is(mode: str) -> None:
 def test_an_empty_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="0x10"):
         FrameFit("squash", 256).target_size(0, 10)
+
+
+@pytest.mark.parametrize("width", [64, 51])
+def test_a_picture_that_lies_upside_down_in_memory_is_read_from_its_last_line(width: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (36, width, 3), np.uint8)
+    # FFmpeg's filter turns a picture by giving its lines a negative size.
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=36, format="rgb24", time_base=Fraction(1, 25))
+    graph.link_nodes(source, graph.add("vflip"), graph.add("buffersink")).configure()
+    graph.push(av.VideoFrame.from_ndarray(pixels, "rgb24"))
+    turned = graph.pull()
+    assert turned.planes[0].line_size < 0
+    picture = Picture(width, 36, Fraction(1), UPRIGHT, is_interlaced=False)
+    np.testing.assert_array_equal(Upright(picture)(turned), pixels[::-1])

@@ -127,7 +127,7 @@ def test_a_foreign_record_is_set_aside(path, name, rows):
     staging = stage(path, ["b"])
     video = finished("a")
     name = name or f"000000007-{video_key('a')}.npz"
-    content = finished_record(replace(video, rows=video.rows | rows), RGB)
+    content = finished_record(replace(video, rows=video.rows | rows), RGB.digest())
     (staging / "finished" / name).write_bytes(content)
     with BulkWriter(path, RGB) as writer:
         assert list(writer.videos) == ["b"]
