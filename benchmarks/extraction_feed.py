@@ -99,10 +99,10 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--cores", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--only", default="", help="only kinds of videos whose name begins so")
-    parser.add_argument("--quick", action="store_true", help="40 videos of a kind, 2 turns")
+    parser.add_argument("--quick", action="store_true", help="30 videos of a kind, 2 turns")
     options = parser.parse_args()
     if options.quick:
-        options.videos, options.turns = 40, 2
+        options.videos, options.turns = 30, 2
     print_conditions(vars(options))
     titles = ("videos", "stream", "cores", "frames/s", "of plain, by the clock", "turn by turn",
               "of plain, by processor time", "turn by turn")  # fmt: skip
