@@ -7,6 +7,9 @@ DATA holds ``asl78`` and ``karsl70``: ``index.csv`` (video_id, split, text, path
 source) with its videos, and ``keypoints/VIDEO_ID.pkl`` in the published format. Recipes are the
 pipelines of the YAML file that have a section ``train``.
 
+A recipe says by its section ``extract`` which frames its RGB features are made of; recipes that say
+the same share a store. Keypoints are the same for all.
+
 Nothing is chosen by the test split. ``--select`` compares recipes without it: of each sign with
 several training sources one whole source is held out as the split ``dev``, another one in each
 fold. Otherwise recipes learn from all of the training split, and the test split is asked. In both
@@ -24,11 +27,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from sign_baselines import SignTask
 from sign_distractors import Distractors, JoinedStores, chosen_distractors, scores_among
 from sign_rows import (
+    WITH_TAKES,
     Row,
     check_same_queries,
     difference_lines,
@@ -47,8 +52,6 @@ from train.evaluation.load_model import EvaluatedModel, LoadedModel
 from train.evaluation.metrics import SplitScores
 
 RECIPES = Path(__file__).with_suffix(".yaml")
-STORES = "stores"
-"""Pipeline that says how clips are read."""
 BASELINE = "before"
 TASKS = ("asl78", "karsl70")
 NOTHING_TO_HOLD_OUT = (
@@ -66,17 +69,17 @@ class Trial:
     asked: str
     folder: Path
     """Of the trial's runs."""
-    rgb: Path
-    pose: Path
+    stores: Path
+    """The folder of the clips' stores."""
 
     def clips(self, split: str) -> list[IndexedVideo]:
         """Those of a split."""
         return [video for video in read_index(self.index) if video.split == split]
 
-    @property
-    def task(self) -> SignTask:
-        """The same for what needs no training."""
-        stores = StoreReader(self.rgb), StoreReader(self.pose)
+    def task(self, recipes: "Recipes") -> SignTask:
+        """The same for what needs no training; its RGB features are those of the first recipe."""
+        rgb = recipes.rgb_store(recipes.names[0], self.stores)
+        stores = StoreReader(rgb), StoreReader(pose_store(self.stores))
         return SignTask(self.clips("train"), self.clips(self.asked), *stores)
 
 
@@ -87,12 +90,30 @@ class Recipes:
     file: Path
     names: tuple[str, ...]
     seeds: tuple[int, ...]
+    extracts: dict[str, Any]
+    """The section ``extract`` of every pipeline of the file."""
 
     @classmethod
     def read(cls, file: Path, names: Sequence[str] | None, seeds: Sequence[int]) -> "Recipes":
         """All pipelines of the file that have a section ``train``, where none is named."""
         values = read_yaml(file, f"there is no file of recipes {file}")["pipelines"]
-        return cls(file, tuple(names or (n for n in values if "train" in values[n])), tuple(seeds))
+        return cls(
+            file,
+            tuple(names or (name for name in values if "train" in values[name])),
+            tuple(seeds),
+            {name: values[name].get("extract") for name in values},
+        )
+
+    def rgb_store(self, recipe: str, folder: Path) -> Path:
+        """The store of a recipe's features: it is called after the first recipe that says so."""
+        extract = self.extracts[recipe]
+        first = next(name for name, other in self.extracts.items() if other == extract)
+        return folder / f"rgb-{first}.zarr"
+
+
+def pose_store(folder: Path) -> Path:
+    """The store of all recipes' keypoints."""
+    return folder / "pose.zarr"
 
 
 def main() -> None:
@@ -126,8 +147,8 @@ def tables_of(name: str, recipes: Recipes, options: argparse.Namespace) -> list[
     """The tables of a task's test split, or of its folds."""
     index, work = options.data / name / "index.csv", options.work / name
     keypoints = "import", "published-keypoints", index.parent / "keypoints"
-    rgb = extract(recipes, index, work / "rgb.zarr", "rgb")
-    pose = extract(recipes, index, work / "pose.zarr", *keypoints)
+    extract(recipes, recipes.names[0], index, pose_store(work), *keypoints)
+    extract_rgb(recipes, index, work)
     if options.select:
         videos, folds, lines = read_index(index), [], list[str]()
         for fold in range(options.folds):
@@ -135,13 +156,13 @@ def tables_of(name: str, recipes: Recipes, options: argparse.Namespace) -> list[
             if all(video.split == "train" for video in split):
                 return [f"{name}: {NOTHING_TO_HOLD_OUT}"]
             title = f"{name}, fold {fold + 1}"
-            trial = Trial(title, work / f"fold-{fold}.csv", "dev", work / f"fold-{fold}", rgb, pose)
+            trial = Trial(title, work / f"fold-{fold}.csv", "dev", work / f"fold-{fold}", work)
             write_index(trial.index, split)
             found, of_fold = ask(trial, recipes)
             folds.append(found)
             lines += of_fold
         return [*lines, *fold_lines(folds)]
-    trial = Trial(name, index, "test", work / "test", rgb, pose)
+    trial = Trial(name, index, "test", work / "test", work)
     lines = ask(trial, recipes)[1]
     if all(video.split == "train" for video in fold_of(read_index(index), 0)):
         lines.append(NOTHING_TO_HOLD_OUT)
@@ -182,13 +203,14 @@ def ask(
 
     Beside ``distractors`` the same clips and words are asked for among more of both.
     """
-    task, num_asked = trial.task, len(trial.clips(trial.asked))
+    task, num_asked = trial.task(recipes), len(trial.clips(trial.asked))
     title = f"{trial.title}: {len(task.train)} clips learned, {num_asked} asked for"
     if distractors:
         others = read_index(distractors.index)
         title += f" among {len(others)} of another language"
-        rgb = JoinedStores((StoreReader(trial.rgb), StoreReader(distractors.rgb)))
-        pose = JoinedStores((StoreReader(trial.pose), StoreReader(distractors.pose)))
+        of_others = recipes.rgb_store(recipes.names[0], distractors.stores)
+        rgb = JoinedStores((task.rgb, StoreReader(of_others)))
+        pose = JoinedStores((task.pose, StoreReader(pose_store(distractors.stores))))
         task = SignTask(task.train, [*task.test, *others], rgb, pose)
     untrained = untrained_rows(task, num_asked)
     trained = {
@@ -198,14 +220,21 @@ def ask(
     rows = [*untrained, *(row for of_recipe in trained.values() for row in of_recipe)]
     check_same_queries(rows)
     of_stage = {recipe: of_recipe[0] for recipe, of_recipe in trained.items()}
+    # The first such row of a recipe is the one over its seeds, the next one their ensemble.
+    with_takes = {
+        row.name: row
+        for of_recipe in trained.values()
+        for row in [row for row in of_recipe if row.stream == WITH_TAKES][:1]
+    }
     lines = [
         f"## {title}",
         "",
         *score_lines(rows),
-        *difference_lines(of_stage, untrained, BASELINE),
+        *difference_lines(of_stage | with_takes, untrained, BASELINE),
     ]
     if distractors is None:
-        lines += hands_lines([*untrained, *of_stage.values()], task.frames_with_a_hand())
+        of_hands = [*untrained, *of_stage.values(), *with_takes.values()]
+        lines += hands_lines(of_hands, task.frames_with_a_hand())
     return of_stage, lines
 
 
@@ -213,55 +242,67 @@ def scores_of(
     trial: Trial, recipe: str, recipes: Recipes, distractors: Distractors | None
 ) -> list[SplitScores]:
     """Trains a recipe with every seed; returns the scores of each run's last epoch."""
-    runs = [trained(trial, recipe, seed, recipes.file) for seed in recipes.seeds]
+    runs = [trained(trial, recipe, seed, recipes) for seed in recipes.seeds]
     if distractors is None:
-        models = evaluate(runs, split=trial.asked, which="last", workers=0)
+        models = evaluate(runs, split=trial.asked, which="last", workers=0, takes=True)
         return [model.scores for model in models]
     found: list[SplitScores] = []
 
     def look(_: EvaluatedModel, loaded: LoadedModel, device: torch.device) -> None:
-        found.append(scores_among(distractors, loaded, trial.asked, device))
+        rgb, pose = recipes.rgb_store(recipe, distractors.stores), pose_store(distractors.stores)
+        found.append(scores_among(distractors.index, rgb, pose, loaded, trial.asked, device))
 
     evaluate(runs, split=trial.asked, which="last", workers=0, look=look)
     return found
 
 
-def trained(trial: Trial, recipe: str, seed: int, pipelines: Path) -> Path:
+def trained(trial: Trial, recipe: str, seed: int, recipes: Recipes) -> Path:
     """Trains a run, or goes on with it; returns its folder."""
     run = trial.folder / f"{recipe}-seed{seed}"
     call(
-        "seds-train", "--stage", "fusion", "--pipelines", pipelines, "--pipeline", recipe,
-        "--index", trial.index, "--rgb", trial.rgb, "--pose", trial.pose, "--seed", seed,
-        "--runs", run.parent, "--name", run.name, *["--resume"] * (run / "last.pt").exists(),
+        "seds-train", "--stage", "fusion", "--pipelines", recipes.file, "--pipeline", recipe,
+        "--index", trial.index, "--rgb", recipes.rgb_store(recipe, trial.stores),
+        "--pose", pose_store(trial.stores), "--seed", seed, "--runs", run.parent,
+        "--name", run.name, *["--resume"] * (run / "last.pt").exists(),
     )  # fmt: skip
     return run
 
 
-def extract(recipes: Recipes, index: Path, store: Path, *what: object, check: bool = True) -> Path:
-    """Extracts or imports what a store does not hold yet; returns the store."""
-    settings = "--pipelines", recipes.file, "--pipeline", STORES
-    call("seds-extract", *what, "--index", index, "--out", store, *settings, check=check)
-    return store
+def extract_rgb(recipes: Recipes, index: Path, folder: Path) -> None:
+    """Extracts what the recipes' stores of features do not hold yet."""
+    of_recipes = {recipes.rgb_store(recipe, folder): recipe for recipe in recipes.names}
+    for store, recipe in of_recipes.items():
+        drops_frames = recipes.extracts[recipe]["rgb"].get("frames") == "hands"
+        pose = ["--pose", pose_store(folder)] * drops_frames
+        extract(recipes, recipe, index, store, "rgb", *pose)
+
+
+def extract(recipes: Recipes, recipe: str, index: Path, store: Path, *what: object) -> None:
+    """Extracts or imports what a store does not hold yet; a clip that cannot be used is told of."""
+    settings = "--pipelines", recipes.file, "--pipeline", recipe
+    call("seds-extract", *what, "--index", index, "--out", store, *settings, allowed=(0, 3))
 
 
 def made(recipes: Recipes, dictionary: Path, trial: Trial, folder: Path, limit: int) -> Distractors:
     """Extracts clips of a dictionary, and lists those that could be read."""
-    found = Distractors(folder / "index.csv", folder / "rgb.zarr", folder / "pose.zarr")
+    found, index = Distractors(folder / "index.csv", folder), folder / "chosen.csv"
     videos = chosen_distractors(read_index(dictionary), trial.clips(trial.asked), limit)
-    write_index(folder / "chosen.csv", videos)
-    for kind, store in (("pose", found.pose), ("rgb", found.rgb)):
-        # Clips that cannot be used are no reason to stop.
-        extract(recipes, folder / "chosen.csv", store, kind, check=False)
-    rgb, pose = StoreReader(found.rgb).videos, StoreReader(found.pose).videos
-    write_index(found.index, [v for v in videos if v.video_id in rgb and v.video_id in pose])
+    write_index(index, videos)
+    extract(recipes, recipes.names[0], index, pose_store(folder), "pose")
+    extract_rgb(recipes, index, folder)
+    stores = {recipes.rgb_store(recipe, folder) for recipe in recipes.names} | {pose_store(folder)}
+    held = [StoreReader(store).videos for store in stores]
+    write_index(found.index, [v for v in videos if all(v.video_id in some for some in held)])
     return found
 
 
-def call(command: str, *words: object, check: bool = True) -> None:
+def call(command: str, *words: object, allowed: Sequence[int] = (0,)) -> None:
     """Runs one of the project's commands, those that were installed with this Python."""
     program = Path(sys.executable).with_name(command)
     # What is printed here are the tables.
-    subprocess.run([program, *map(str, words)], check=check, stdout=sys.stderr)
+    done = subprocess.run([program, *map(str, words)], check=False, stdout=sys.stderr)
+    if done.returncode not in allowed:
+        sys.exit(f"{command} {words[0]} ended with {done.returncode}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 
 from seds_core.dataset_index import IndexedVideo, read_index
 from seds_core.hands import only_finite
@@ -24,20 +24,13 @@ from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 from seds_core.store.reader import StoreReader
 from train.evaluation.metrics import Gallery, Metrics, SplitScores, build_gallery
 from train.evaluation.ranks import DIRECTIONS
+from train.evaluation.takes import Motion, motion_of, take_scores
 
 Scores = Float64[np.ndarray, "video text"]
 
 PROBE_STEPS = 300
 PROBE_DECAY = 1e-2
 """L2 weight of the linear probe, of the mean cross-entropy; chosen once, on none of the tasks."""
-
-WIDEST_WARP = 0.25
-"""A frame is compared with frames at most this part of the longer clip away (Sakoe-Chiba band)."""
-
-NOSE_AND_ARMS = (0, 5, 6, 7, 8, 9, 10)
-
-DTW_FRAMES = 48
-"""A longer clip is thinned out to so many frames before it is compared."""
 
 
 class Rows(Protocol):
@@ -72,9 +65,9 @@ class SignTask:
         means = [self.rgb.rows(video.video_id)["features"].mean(axis=0) for video in videos]
         return _of_length_one(np.array(means, np.float64))
 
-    def motions(self, videos: Iterable[IndexedVideo]) -> list[Float64[np.ndarray, "frame dim"]]:
-        """Keypoints of clips, frame by frame, as :func:`described_frames` gives them."""
-        return [described_frames(self.pose.rows(v.video_id)["keypoints"]) for v in videos]
+    def motions(self, videos: Iterable[IndexedVideo]) -> list[Motion]:
+        """What the keypoints of clips tell of their motion."""
+        return [motion_of(self.pose.rows(video.video_id)["keypoints"]) for video in videos]
 
     def frames_with_a_hand(self) -> Float64[np.ndarray, " video"]:
         """Part of each test clip's frames in which a hand is seen."""
@@ -84,25 +77,6 @@ class SignTask:
             hands = [points[:, hand, 2].max(axis=1) > 0 for hand in (LEFT_HAND, RIGHT_HAND)]
             parts.append(np.logical_or(*hands).mean())
         return np.array(parts)
-
-
-def described_frames(
-    keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],
-) -> Float64[np.ndarray, "frame dim"]:
-    """Arms and hands in units of the shoulders' width, the arms from the middle of the shoulders
-    and each hand from its wrist; zeros for what is not seen."""
-    points = only_finite(keypoints)
-    left, right = points[:, 5, :2], points[:, 6, :2]
-    # The median: a single frame's shoulders may be lost or wrong.
-    width = max(float(np.median(np.linalg.norm(left - right, axis=1))), 1.0)
-    middle = np.median((left + right) / 2, axis=0)
-    arms = points[:, NOSE_AND_ARMS]
-    parts = [_shown(arms, arms[..., :2] - middle)]
-    for hand in (points[:, LEFT_HAND], points[:, RIGHT_HAND]):
-        parts.append(_shown(hand, hand[..., :2] - hand[:, :1, :2]))
-    frames = np.concatenate([part.reshape(len(keypoints), -1) for part in parts], axis=1) / width
-    thinned = np.linspace(0, len(frames) - 1, min(len(frames), DTW_FRAMES)).round().astype(int)
-    return frames[thinned]
 
 
 def chance(task: SignTask) -> Scores:
@@ -123,11 +97,13 @@ def nearest_by_rgb(task: SignTask) -> Scores:
 
 
 def nearest_by_keypoints(task: SignTask) -> Scores:
-    """Dynamic time warping of the keypoints to the sign's nearest training clip."""
-    learned = task.motions(task.train)
-    distances = [[warped_distance(motion, other) for other in learned]
-                 for motion in task.motions(task.test)]  # fmt: skip
-    return _best_of_each_sign(task, -np.array(distances))
+    """Dynamic time warping of the motion to the sign's nearest training clip."""
+    return take_scores(
+        task.motions(task.test),
+        task.motions(task.train),
+        task.sign_of_train,
+        len(task.gallery.sentences),
+    )
 
 
 def prototypes(task: SignTask) -> Scores:
@@ -180,31 +156,6 @@ BASELINES: dict[str, Callable[[SignTask], Scores]] = {
 }
 
 
-def warped_distance(
-    first: Float64[np.ndarray, "frame dim"], second: Float64[np.ndarray, "_frame dim"]
-) -> float:
-    """Dynamic time warping (Sakoe and Chiba, 1978): the least mean distance of matched frames.
-
-    Divided by the sum of the lengths, so that long clips are no farther away than short ones.
-    """
-    costs = np.linalg.norm(first[:, None] - second[None], axis=-1)
-    rows, columns = costs.shape
-    times = np.abs(np.arange(rows)[:, None] / rows - np.arange(columns)[None] / columns)
-    costs[times > WIDEST_WARP] = np.inf
-    # Along an anti-diagonal no cell needs another one: cell (r, c) has the position r + c.
-    reached = np.full((rows + 1, columns + 1), np.inf)
-    reached[0, 0] = 0.0
-    for diagonal in range(rows + columns - 1):
-        row = np.arange(max(0, diagonal - columns + 1), min(rows, diagonal + 1))
-        column = diagonal - row
-        # A diagonal step stands for a step along each clip, and counts twice.
-        reached[row + 1, column + 1] = np.minimum(
-            reached[row, column] + 2 * costs[row, column],
-            np.minimum(reached[row, column + 1], reached[row + 1, column]) + costs[row, column],
-        )
-    return float(reached[rows, columns] / (rows + columns))
-
-
 def _best_of_each_sign(task: SignTask, similarities: Float64[np.ndarray, "video _train"]) -> Scores:
     """The best similarity to a sign's training clips; a sign without any comes last."""
     scores = np.full((len(task.test), len(task.gallery.sentences)), similarities.min() - 1)
@@ -212,14 +163,6 @@ def _best_of_each_sign(task: SignTask, similarities: Float64[np.ndarray, "video 
         if sign >= 0:
             scores[:, sign] = np.maximum(scores[:, sign], similarities[:, place])
     return scores
-
-
-def _shown(
-    points: Float[np.ndarray, "frame joint coordinate=3"],
-    placed: Float[np.ndarray, "frame joint coordinate=2"],
-) -> Float64[np.ndarray, "frame joint coordinate=2"]:
-    is_seen = (points[..., 2:] > 0) & np.isfinite(placed)
-    return np.where(is_seen, placed, 0.0)
 
 
 def _of_length_one(vectors: Float64[np.ndarray, "_ dim"]) -> Float64[np.ndarray, "_ dim"]:

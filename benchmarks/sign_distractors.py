@@ -24,11 +24,11 @@ from train.text.text_encoder import build_tokenizer
 
 @dataclass(frozen=True)
 class Distractors:
-    """Clips that nobody asks for: their index and their stores."""
+    """Clips that nobody asks for."""
 
     index: Path
-    rgb: Path
-    pose: Path
+    stores: Path
+    """The folder of their stores."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,12 @@ def chosen_distractors(
 
 
 def scores_among(
-    distractors: Distractors, loaded: LoadedModel, split: str, device: torch.device
+    index: Path, rgb: Path, pose: Path, loaded: LoadedModel, split: str, device: torch.device
 ) -> SplitScores:
-    """Scores a split's clips, and after them the distractors, with the words of both."""
+    """Scores a split's clips, and after them the distractors of an index and of two stores, with
+    the words of both."""
     settings = loaded.settings
-    others = open_data(
-        settings,
-        loaded.facts["stage"],
-        index=distractors.index,
-        rgb=distractors.rgb,
-        pose=distractors.pose,
-    )
+    others = open_data(settings, loaded.facts["stage"], index=index, rgb=rgb, pose=pose)
     assert others.layout == loaded.data.layout, "both are extracted with the same settings"
     asked = loaded.data.split(split)
     videos = (*asked, *others.videos)

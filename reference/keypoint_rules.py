@@ -3,7 +3,7 @@
 import math
 
 BODY = [0, 5, 7, 9, 6, 8, 10]
-MARGIN = {"phoenix-2014t": None, "csl-daily": 50, "how2sign": 50, "custom": None}
+MARGIN = {"phoenix-2014t": None, "csl-daily": 50, "how2sign": 50, "custom": None, "seen": math.inf}
 
 
 def slow_frame(keypoints, size, rules):

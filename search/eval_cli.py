@@ -50,6 +50,9 @@ Normalise = Annotated[
 Calibrate = Annotated[
     bool, typer.Option("--calibrate", help="Also probabilities of hits, by the validation split.")
 ]
+Takes = Annotated[
+    bool, typer.Option("--takes", help="Also by comparing motions with those of training videos.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, no table.")]
 
 
@@ -76,6 +79,7 @@ def seds_eval(
     report: Report = None,
     normalise: Normalise = False,
     calibrate: Calibrate = False,
+    takes: Takes = False,
     device: Device = "auto",
     workers: Workers = None,
     as_json: Json = False,
@@ -100,6 +104,8 @@ def seds_eval(
 
     seds-eval --run runs/demo --normalise --calibrate --report report
 
+    seds-eval --run runs/signs --takes
+
     seds-eval --run runs/before --run runs/after --report report
     """
     from search.report.eval_page import EvalReport
@@ -112,7 +118,7 @@ def seds_eval(
         tuple(runs or ()), checkpoint=checkpoint, pipeline=pipeline, pipelines=pipelines,
         split=split, index=index, rgb=tuple(rgb or ()), mix=tuple(mix or ()), pose=pose,
         which=which, compare=compare, device=device, workers=workers, normalise=normalise,
-        calibrate=calibrate, look=page.look if page else None,
+        calibrate=calibrate, takes=takes, look=page.look if page else None,
     )  # fmt: skip
     show(models, ties=ties, compare=compare is not None, ranks=ranks, as_json=as_json)
     if page:

@@ -35,16 +35,18 @@ _WRIST_MARGIN: Mapping[HandRules, float | None] = {
     "csl-daily": 50.0,
     "how2sign": 50.0,
     "custom": None,
+    "seen": float("inf"),
 }
 
 
 def lowest_wrist(rules: HandRules, image_height: int) -> float:
     """The y that a wrist must stay above (in the image) for the arm to tell where its hand is.
 
-    In some data sets resting hands are cut off by the lower edge of the image.
+    In some data sets resting hands are cut off by the lower edge of the image. By the rules
+    ``seen``, which are not published, arms tell nothing: a hand must show points of its own.
 
-    >>> lowest_wrist("how2sign", 256), lowest_wrist("custom", 256)
-    (206.0, inf)
+    >>> lowest_wrist("how2sign", 256), lowest_wrist("custom", 256), lowest_wrist("seen", 256)
+    (206.0, inf, -inf)
     """
     margin = _WRIST_MARGIN[rules]
     return float("inf") if margin is None else image_height - margin

@@ -14,7 +14,7 @@ NAMES = ["demo", "phoenix-2014t", "csl-daily", "how2sign", "custom"]
 
 
 def test_the_pipelines_are_there():
-    assert list(yaml.safe_load(PATH.read_text())["pipelines"]) == [*NAMES, "recordings"]
+    assert list(yaml.safe_load(PATH.read_text())["pipelines"]) == [*NAMES, "signs", "recordings"]
 
 
 def test_recordings_keep_every_frame_and_clip_and_are_like_your_own_videos_otherwise():
@@ -24,6 +24,22 @@ def test_recordings_keep_every_frame_and_clip_and_are_like_your_own_videos_other
     assert (long.frames.max_frames, long.rgb.clips) == (None, "all")
     like_own = long.rgb.model_copy(update={"clips": own.rgb.clips})
     assert (like_own, long.pose) == (own.rgb, own.pose)
+
+
+def test_single_signs_are_read_and_learned_as_they_were_measured():
+    measured = REPOSITORY / "benchmarks" / "real_signs.yaml"
+    extract, of_recipe = (
+        read_section(path, name, "extract", ExtractSettings)
+        for path, name in ((PATH, "signs"), (measured, "signing"))
+    )
+    assert (extract.frames, extract.rgb) == (of_recipe.frames, of_recipe.rgb)
+    train, of_recipe = (
+        read_section(path, name, "train", TrainSettings)
+        for path, name in ((PATH, "signs"), (measured, "signing"))
+    )
+    # Where data lies, and how often validation is asked, decide no result.
+    same = {"data": None, "evaluation": None}
+    assert train.model_copy(update=same) == of_recipe.model_copy(update=same)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +61,7 @@ def test_published_sets_have_the_published_recipe(name):
     assert (settings.cgaf.sampling, settings.similarity.padding) == ("published", "published")
 
 
-@pytest.mark.parametrize("name", ["demo", "custom"])
+@pytest.mark.parametrize("name", ["demo", "custom", "signs"])
 def test_embedded_sets_train_offline(name):
     assert read_section(PATH, name, "train", TrainSettings).text.encoder == "minilm"
 

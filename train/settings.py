@@ -61,6 +61,10 @@ class PoseEncoderSettings(Settings):
     head_dropout: Dropout = 0.25
     """After the last 1x1 convolution of a part."""
 
+    bones: bool = False
+    """Whether the encoder also sees in which direction each point lies from its neighbour nearer
+    to the wrist, or to the nose."""
+
 
 class StreamSettings(Settings):
     """The transformer of each stream."""
@@ -160,7 +164,10 @@ class KeypointSettings(Settings):
     """From stored keypoints to the pose encoder's input."""
 
     rules: HandRules = "custom"
-    """Which published rules decide whether a hand is usable; ``custom`` ignores its position."""
+    """Which published rules decide whether a hand is usable; ``custom`` ignores its position.
+
+    By ``seen``, which is not published, a hand is usable where its own points are seen: an arm at
+    rest is none."""
 
     frames: Literal["all", "hands"] = "all"
     """``all``: a frame without hands is zeros, and both streams share the raw timeline; ``hands``:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -32,6 +33,7 @@ from train.checkpoints.run_folder import RunFolder
 from train.data.retrieval_data import RetrievalData
 from train.evaluation import TieRule
 from train.evaluation.load_model import EvaluatedModel, LoadedModel
+from train.settings import Stage
 
 NUM_BEST, NUM_WORST = 3, 5
 """Queries that are shown of a model. Of several models each shows fewer, and of many the first
@@ -173,7 +175,9 @@ def _example(
     seen: dict[str, SeenVideo],
     device: torch.device,
 ) -> Example:
-    gallery, streams = model.scores.gallery, model.scores.streams
+    gallery = model.scores.gallery
+    # What is found by comparing motions has no tokens to align.
+    streams = [stream for stream in model.scores.streams if stream in get_args(Stage)]
     sentence = see_sentence(loaded, gallery.sentences[query.text], device)
     stage = loaded.facts["stage"]
     video = seen[gallery.video_ids[query.video]]

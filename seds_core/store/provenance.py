@@ -20,7 +20,7 @@ from seds_core.store.layout import LAYOUT_VERSION, StoreKind
 
 RECORDED_PACKAGES = ("seds", "torch", "torchvision", "numpy", "zarr", "decord", "av", "mmpose")
 
-HandRules = Literal["phoenix-2014t", "csl-daily", "how2sign", "custom"]
+HandRules = Literal["phoenix-2014t", "csl-daily", "how2sign", "custom", "seen"]
 """The rules of each published data set that say whether a hand can be used; ``custom`` asks
 nothing of a wrist's position."""
 

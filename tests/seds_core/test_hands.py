@@ -21,7 +21,13 @@ def test_every_rule_of_the_settings_is_known():
     names = get_args(KeypointSettings.model_fields["rules"].annotation)
     limits = {name: lowest_wrist(name, 300) for name in names}
     inf = float("inf")
-    assert limits == {"phoenix-2014t": inf, "csl-daily": 250, "how2sign": 250, "custom": inf}
+    assert limits == {
+        "phoenix-2014t": inf,
+        "csl-daily": 250,
+        "how2sign": 250,
+        "custom": inf,
+        "seen": -inf,
+    }
 
 
 SIZE = (210, 260)
@@ -122,7 +128,7 @@ def keypoints_of_every_kind(num_frames):
     return keypoints
 
 
-@pytest.mark.parametrize("rules", ["phoenix-2014t", "csl-daily", "how2sign", "custom"])
+@pytest.mark.parametrize("rules", ["phoenix-2014t", "csl-daily", "how2sign", "custom", "seen"])
 def test_hands_are_those_of_the_frame_by_frame_rules(rules):
     keypoints = keypoints_of_every_kind(120)
     hands = usable_hands(keypoints, VIDEO_SIZE, rules)

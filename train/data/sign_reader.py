@@ -196,6 +196,12 @@ class SignReader:
         with _naming(video):
             return self._read_timeline(self.pose, video)[0]
 
+    def read_stored_keypoints(self, video: LocatedVideo) -> np.ndarray:
+        """Reads all keypoints of the video that the store has: (frame, 133, x y confidence)."""
+        assert self.pose is not None
+        with _naming(video):
+            return self.pose.read(video, "keypoints")
+
     def _read_timeline(
         self, pose: StoreRows, video: LocatedVideo
     ) -> tuple[PoseInput, Int32[np.ndarray, " frame"]]:

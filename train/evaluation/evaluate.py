@@ -28,6 +28,7 @@ from train.evaluation.metrics import SplitScores
 from train.evaluation.published import data_set_of
 from train.evaluation.ranks import Direction
 from train.evaluation.scoring import evaluate_split
+from train.evaluation.takes import beside_takes
 from train.precision import use_arithmetic
 from train.settings import TrainSettings
 from train.text.text_encoder import build_tokenizer
@@ -53,6 +54,7 @@ def evaluate(
     workers: int | None = None,
     normalise: bool = False,
     calibrate: bool = False,
+    takes: bool = False,
     look: Look | None = None,
 ) -> list[EvaluatedModel]:
     """Scores every text of a split against every video, with each of several models.
@@ -63,7 +65,9 @@ def evaluate(
     ``workers`` replace what the settings say. With ``compare``, a model of a data set without
     published scores is refused before the work. ``normalise`` also scores the split with the
     training split, so that hubs can be told and taken off; ``calibrate`` fits probabilities to the
-    validation split. ``look`` sees each model before the next one is loaded.
+    validation split; ``takes`` adds what comparing motions with those of the training split finds,
+    alone and with the model (:mod:`train.evaluation.takes`). ``look`` sees each model before the
+    next one is loaded.
 
     ``evaluate([Path("runs/demo")])[0].scores.metrics("fusion", "text_to_video").recall[1]`` is R@1
     in percent. Raises ``UsageError`` for what does not fit together, ``UnavailableError`` for what
@@ -87,7 +91,7 @@ def evaluate(
             data_set_of(str(source), loaded.facts)
         asked = _evaluated(
             str(source), loaded, split, on, workers, normalise=normalise, calibrate=calibrate,
-            folder=None if checkpoint else source,
+            takes=takes, folder=None if checkpoint else source,
         )  # fmt: skip
         models.append(asked)
         _refuse_incomparable(models[0], models[-1])
@@ -123,6 +127,7 @@ def _evaluated(
     *,
     normalise: bool,
     calibrate: bool,
+    takes: bool,
     folder: Path | None,
 ) -> EvaluatedModel:
     for text in loaded.data.warnings:
@@ -131,6 +136,7 @@ def _evaluated(
     for is_asked, option, fitted_to in (
         (normalise, "--normalise", of_run.train_split),
         (calibrate, "--calibrate", of_run.validation_split),
+        (takes, "--takes", of_run.train_split),
     ):
         if is_asked and fitted_to == split:
             raise UsageError(
@@ -148,6 +154,8 @@ def _evaluated(
                 f"no probabilities: the split '{escape(of_run.validation_split)}' is too small, or "
                 "right answers score no higher than wrong ones there"
             )
+    if takes:
+        scores = beside_takes(scores, loaded.data, loaded.facts["stage"], of_run.train_split)
     return EvaluatedModel(name, loaded.facts, scores, folder, calibrations)
 
 

@@ -221,8 +221,8 @@ class SplitScores:
     def normalised(self, how: Normalisation, direction: Direction) -> "SplitScores":
         """Returns the scores of one direction without hubs; the other one's are meaningless."""
         found: dict[str, Float[np.ndarray, "video text"]] = {}
-        for stream, scores in self.scores.items():
-            bank = self.bank[stream]
+        for stream, bank in self.bank.items():
+            scores = self.scores[stream]
             if direction == "text_to_video":
                 found[stream] = normalised(scores.T, bank.of_videos.T, how).T
             else:

@@ -159,7 +159,7 @@ def normalised_metrics(
     scores: SplitScores, stream: str, direction: Direction, ties: TieRule
 ) -> dict[Normalisation, Metrics]:
     """Metrics without hubs, by what was taken off; none where no bank was scored."""
-    if not scores.bank:
+    if stream not in scores.bank:
         return {}
     return {
         how: scores.normalised(how, direction).metrics(stream, direction, ties)

@@ -7,6 +7,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from train.batches import PoseBatch, tensors_of
@@ -31,10 +32,25 @@ def largest_of_parts(
     return torch.stack([part.amax(dim=1) for part in parts], dim=1)
 
 
+def with_bones(
+    points: Float[Tensor, "video frame joint coordinate=2"], parents: Int64[Tensor, " joint"]
+) -> Float[Tensor, "video frame joint channel=4"]:
+    """Adds to each point the direction in which it lies from its parent, of length 1.
+
+    (0, 0) for the centre, which is its own parent, and where one of the two is not seen. Bones
+    beside points are those of Shi et al. (CVPR 2019, arXiv 1805.07694), who keep their lengths.
+    """
+    origins = points[:, :, parents]
+    are_seen = (points != 0).any(dim=-1, keepdim=True) & (origins != 0).any(dim=-1, keepdim=True)
+    directions = normalize(points - origins, dim=-1)
+    return torch.cat([points, torch.where(are_seen, directions, 0)], dim=-1)
+
+
 class SkeletonEncoder(nn.Module):
     """Graph blocks over points, then over parts, then temporal blocks over frames."""
 
     joints_of_parts: Tensor
+    parents: Tensor
 
     def __init__(self, skeleton: Skeleton, settings: PoseEncoderSettings) -> None:
         super().__init__()
@@ -43,9 +59,15 @@ class SkeletonEncoder(nn.Module):
         joints = torch.from_numpy(np.concatenate(skeleton.parts))
         self.register_buffer("joints_of_parts", joints, persistent=False)
         self.sizes_of_parts = [len(part) for part in skeleton.parts]
-        self.data_norm = nn.BatchNorm1d(2 * len(points.parents), eps=DATA_NORM_EPSILON)
+        parents = [
+            child if parent is None else parent for child, parent in enumerate(points.parents)
+        ]
+        self.register_buffer("parents", torch.tensor(parents), persistent=False)
+        self.has_bones = settings.bones
+        channels = 4 if settings.bones else 2
+        self.data_norm = nn.BatchNorm1d(channels * len(parents), eps=DATA_NORM_EPSILON)
         self.point_blocks = nn.Sequential(
-            GraphBlock(2, width // 4, points, dropout, is_residual=False),
+            GraphBlock(channels, width // 4, points, dropout, is_residual=False),
             GraphBlock(width // 4, width // 4, points, dropout),
             GraphBlock(width // 4, width // 2, points, dropout),
         )
@@ -62,10 +84,12 @@ class SkeletonEncoder(nn.Module):
         self, points: Float[Tensor, "video frame joint coordinate=2"]
     ) -> Float[Tensor, "video frame dim"]:
         """Returns one vector a frame, which depends on the 4 frames to each side."""
-        num_videos, num_frames = points.shape[:2]
+        num_videos, num_frames, num_joints = points.shape[:3]
+        if self.has_bones:
+            points = with_bones(points, self.parents)
         # Every frame of every video is a row of its own, up to the temporal blocks.
         flat = self.data_norm(rearrange(points, "b t v c -> (b t) (v c)"))
-        features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", c=2))
+        features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", v=num_joints))
         parts = largest_of_parts(features, self.joints_of_parts, self.sizes_of_parts)
         features = self.part_blocks(parts).amax(dim=1)
         features = self.head_dropout(self.head_norm(self.head(features))).relu_()

@@ -43,6 +43,7 @@ def test_every_option_arrives(call):
         "--ranks", "r.csv", "--json", "--workers", "0", "--compare", "published",
         "--rgb", "a.zarr", "--mix", "0.5", "--rgb", "b.zarr", "--mix", "0.5",
         "--index", "i.csv", "--pose", "p.zarr", "--device", "cpu", "--normalise", "--calibrate",
+        "--takes",
     )  # fmt: skip
     assert code == 0
     del call.options["pipelines"]
@@ -51,6 +52,7 @@ def test_every_option_arrives(call):
         "which": "last", "workers": 0, "compare": "published", "mix": (0.5, 0.5),
         "rgb": ("a.zarr", "b.zarr"), "index": Path("i.csv"), "pose": "p.zarr",
         "device": "cpu", "look": None, "normalise": True, "calibrate": True,
+        "takes": True,
     }  # fmt: skip
     assert call.reported == {
         "ties": "published", "compare": True, "ranks": Path("r.csv"), "as_json": True,
@@ -64,6 +66,7 @@ def test_what_is_left_out(call):
         "runs": (), "checkpoint": Path("ph.bin"), "pipeline": "phoenix-2014t", "split": "test",
         "which": "best", "workers": None, "compare": None, "mix": (), "rgb": (), "index": None,
         "pose": None, "device": "auto", "look": None, "normalise": False, "calibrate": False,
+        "takes": False,
     }  # fmt: skip
     assert call.reported == {"ties": "expected", "compare": False, "ranks": None, "as_json": False}
 
@@ -90,7 +93,7 @@ def test_the_options_do_not_grow_by_accident():
     options = sorted(parameter.name for parameter in typer.main.get_command(cli.app).params)
     assert options == [
         "as_json", "calibrate", "checkpoint", "compare", "device", "index", "mix", "normalise",
-        "pipeline", "pipelines", "pose", "ranks", "report", "rgb", "runs", "split", "ties",
+        "pipeline", "pipelines", "pose", "ranks", "report", "rgb", "runs", "split", "takes", "ties",
         "which", "workers",
     ]  # fmt: skip
 

@@ -54,7 +54,7 @@ def random_keypoints(num_frames, size, seed):
     return keypoints
 
 
-@pytest.mark.parametrize("rules", ["phoenix-2014t", "csl-daily", "how2sign", "custom"])
+@pytest.mark.parametrize("rules", ["phoenix-2014t", "csl-daily", "how2sign", "custom", "seen"])
 @pytest.mark.parametrize("size", [(210, 260), (1280, 720), (48, 64)])
 def test_equals_the_plain_rules_frame_by_frame(rules, size):
     keypoints = random_keypoints(300, size, seed=size[0])

@@ -11,7 +11,7 @@ from train.batches import PoseBatch
 from train.model import clip_block as module
 from train.model.clip_block import clip_line, clip_means, sums_of_runs, without_repetition
 from train.model.normalisation import frozen_statistics
-from train.model.pose_encoder import PoseEncoder
+from train.model.pose_encoder import PoseEncoder, with_bones
 from train.model.temporal_block import REACH, TemporalBlock
 from train.settings import PoseEncoderSettings
 
@@ -38,6 +38,32 @@ def test_a_clip_is_encoded_as_if_it_were_alone(encoder):
     frames = encoder.frame_features(batch)
     alone = encoder.clip_block(frames[0, 3:19].T[None]).mean(dim=-1)[0]
     torch.testing.assert_close(encoder(batch)[0, 1], alone)
+
+
+def test_a_bone_is_the_direction_from_the_parent():
+    points = torch.tensor([[10.0, 20.0], [13.0, 24.0], [0.0, 0.0], [5.0, 5.0]])
+    both = with_bones(points[None, None], torch.tensor([0, 0, 1, 2]))[0, 0]
+    torch.testing.assert_close(both[:, :2], points)
+    # The centre has none; neither has a point that is not seen, or whose parent is not.
+    torch.testing.assert_close(both[:, 2:], torch.tensor([[0, 0], [0.6, 0.8], [0, 0], [0, 0]]))
+
+
+def test_bones_have_parents_nearer_to_the_centre_and_can_be_learned():
+    torch.manual_seed(0)
+    encoder = PoseEncoder(PoseEncoderSettings(width=8, bones=True), clip_length=16)
+    assert encoder.hand.parents.tolist()[:6] == [0, 0, 1, 2, 3, 0]
+    assert encoder.body.parents.tolist() == [0, 0, 1, 2, 0, 4, 5]
+    batch = pose_batch()
+    encoder(batch).sum().backward()
+    # Half of the first block's inputs are points, half are bones.
+    weights = next(encoder.hand.point_blocks[0].parameters())
+    assert weights.shape[1] == 4
+    assert (weights.grad.abs().sum(dim=0) > 0).all()
+    # Bones do not change with the size of the whole.
+    larger = with_bones(2 * batch.body, encoder.body.parents)
+    torch.testing.assert_close(
+        larger[..., 2:], with_bones(batch.body, encoder.body.parents)[..., 2:]
+    )
 
 
 def test_left_hand_right_hand_and_body_stand_side_by_side(encoder):

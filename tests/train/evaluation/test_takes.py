@@ -1,0 +1,154 @@
+"""Motions of takes, and how far apart they are."""
+
+import numpy as np
+import pytest
+
+from seds_core.errors import UsageError
+from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
+from train.evaluation.evaluate import evaluate
+from train.evaluation.report import report
+from train.evaluation.takes import (
+    BONE_WEIGHT,
+    MOTION_FRAMES,
+    WIDEST_WARP,
+    motion_of,
+    take_scores,
+    warped_distances,
+)
+
+
+def slow_distance(first, second):
+    """The textbook's table, cell by cell."""
+    rows, columns = len(first), len(second)
+    reached = np.full((rows + 1, columns + 1), np.inf)
+    reached[0, 0] = 0
+    for r in range(rows):
+        for c in range(columns):
+            if abs(r / rows - c / columns) > WIDEST_WARP:
+                continue
+            cost = np.linalg.norm(first[r] - second[c])
+            reached[r + 1, c + 1] = min(
+                reached[r, c] + 2 * cost, reached[r, c + 1] + cost, reached[r + 1, c] + cost
+            )
+    return reached[rows, columns] / (rows + columns)
+
+
+@pytest.mark.parametrize("costs_at_once", [1, 1 << 24])
+def test_distances_are_those_of_the_table_filled_cell_by_cell(costs_at_once, monkeypatch):
+    monkeypatch.setattr("train.evaluation.takes._COSTS_AT_ONCE", costs_at_once)
+    generator = np.random.default_rng(0)
+    motions = [generator.normal(size=(length, 5)) for length in (1, 2, 9, 17, 30, 31)]
+    for motion in motions:
+        expected = [slow_distance(motion, other) for other in motions]
+        np.testing.assert_allclose(warped_distances(motion, motions), expected, atol=1e-6)
+
+
+def keypoints_of(num_frames):
+    """A signer whose shoulders are 100 pixels apart, and whose hands change in every frame."""
+    generator = np.random.default_rng(1)
+    keypoints = np.zeros((num_frames, 133, 3), np.float32)
+    keypoints[:, 5], keypoints[:, 6] = (250, 200, 1), (150, 200, 1)
+    for joint in (0, 7, 8, 9, 10):
+        keypoints[:, joint] = (200 + 10 * joint, 100 + 10 * joint, 0.9)
+    for hand in (LEFT_HAND, RIGHT_HAND):
+        keypoints[:, hand, :2] = generator.uniform(100, 200, (num_frames, 21, 2))
+        keypoints[:, hand, 2] = 0.9
+    return keypoints
+
+
+def test_a_motion_is_told_in_units_of_the_signer():
+    keypoints = keypoints_of(4)
+    motion = motion_of(keypoints)
+    assert motion.shape == (4, 2 * (7 + 20 + 20))
+    arms = motion[:, :14].reshape(4, 7, 2)
+    np.testing.assert_allclose(arms[:, 1], 4 * [(0.5, 0)])
+    np.testing.assert_allclose(arms[:, 5], 4 * [(0.9, -0.1)])
+    directions = motion[:, 14:].reshape(4, 40, 2)
+    np.testing.assert_allclose(np.linalg.norm(directions, axis=-1), BONE_WEIGHT)
+    # The thumb's first bone, of the left hand.
+    along = keypoints[:, 92, :2] - keypoints[:, 91, :2]
+    expected = BONE_WEIGHT * along / np.linalg.norm(along, axis=1, keepdims=True)
+    np.testing.assert_allclose(directions[:, 0], expected, rtol=1e-5)
+    # Nearer to the camera, and elsewhere in the picture.
+    moved = keypoints.copy()
+    moved[..., :2] = 2 * moved[..., :2] + (30, -5)
+    np.testing.assert_allclose(motion_of(moved), motion, atol=1e-5)
+
+
+def test_rest_is_left_out_and_a_hand_that_is_lost_is_zeros():
+    keypoints = keypoints_of(8)
+    expected = motion_of(keypoints)
+    keypoints[[0, 1, 7], LEFT_HAND.start :] = 0
+    keypoints[4, LEFT_HAND] = np.nan
+    motion = motion_of(keypoints)
+    assert len(motion) == 5
+    assert not motion[2, 14:54].any()
+    np.testing.assert_allclose(motion[2, 54:], expected[4, 54:])
+    np.testing.assert_allclose(motion[[0, 1, 3, 4]], expected[[2, 3, 5, 6]])
+
+
+def test_without_any_hand_the_arms_are_left():
+    keypoints = keypoints_of(6)
+    keypoints[:, LEFT_HAND.start :] = np.nan
+    motion = motion_of(keypoints)
+    assert len(motion) == 6
+    assert motion[:, :14].any()
+    assert not motion[:, 14:].any()
+
+
+def test_long_motions_are_thinned_out_evenly():
+    keypoints = keypoints_of(200)
+    motion = motion_of(keypoints)
+    assert len(motion) == MOTION_FRAMES
+    np.testing.assert_allclose(motion[[0, -1]], motion_of(keypoints[[0, -1]]), atol=1e-6)
+
+
+def test_a_slower_take_is_nearer_than_another_motion():
+    way, slower = (np.linspace(0, 1, length)[:, None] * [1.0, 2.0] for length in (20, 31))
+    same, backwards = warped_distances(way, [slower, way[::-1]])
+    assert same < 0.2 * backwards
+
+
+def test_a_sentence_scores_as_its_nearest_take():
+    def still(value):
+        return np.full((5, 1), float(value))
+
+    learned = [still(0), still(4), still(10), still(3)]
+    # Of three sentences the last has no take; the take at 3 is one of none of them.
+    scores = take_scores([still(3), still(9)], learned, np.array([0, 0, 1, -1]), 3)
+    # Steps along both motions count twice, and are divided by the sum of the lengths.
+    np.testing.assert_allclose(scores[:, :2], [[-1, -7], [-5, -1]])
+    np.testing.assert_array_equal(scores[:, 2], -8)
+
+
+def test_without_any_take_all_is_tied():
+    scores = take_scores([np.zeros((3, 1))], [np.zeros((3, 1))], np.array([-1]), 2)
+    assert scores.tolist() == [[-1, -1]]
+
+
+def test_an_evaluation_stands_beside_what_the_takes_say(make_run, capsys):
+    run = make_run("run", stage="fusion")
+    (plain,) = evaluate([run], split="dev", device="cpu")
+    models = evaluate([run], split="dev", device="cpu", takes=True, normalise=True)
+    report(models)
+    assert "takes" in capsys.readouterr().out
+    (model,) = models
+    scores = model.scores
+    assert scores.streams == ("fusion", "pose", "rgb", "takes", "fusion and takes")
+    fusion, takes = scores.scores["fusion"], scores.scores["takes"]
+    np.testing.assert_allclose(fusion, plain.scores.scores["fusion"], atol=1e-6)
+    assert takes.shape == fusion.shape
+    assert np.isfinite(takes).all()
+    np.testing.assert_allclose(
+        scores.scores["fusion and takes"], fusion / fusion.std() + 2 * takes / (takes.std() or 1)
+    )
+
+
+def test_takes_of_the_split_that_is_asked_would_find_themselves(make_run):
+    with pytest.raises(UsageError, match="--takes fits to the split 'train'"):
+        evaluate([make_run("run", stage="pose")], split="train", device="cpu", takes=True)
+
+
+def test_takes_need_keypoints(make_run):
+    with pytest.raises(UsageError, match="stages fusion and pose"):
+        evaluate([make_run("run")], split="dev", device="cpu", takes=True)
