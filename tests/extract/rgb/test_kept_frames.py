@@ -13,6 +13,7 @@ from reference.small_stores import (
     whole_pose_video,
     write_store,
 )
+from seds_core.keypoints import LEFT_HAND
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.reader import VideoNotInStoreError
 from seds_core.store.records import FinishedVideo
@@ -56,6 +57,20 @@ def test_published_frames_are_kept(tmp_path, case):
     store = write_store(tmp_path / "pose.zarr", WHOLE_POSE, [video])
     kept = KeptFrames.open(store, RULES[case])
     np.testing.assert_array_equal(kept.of("a", 300).frames, published)
+
+
+def test_an_arm_without_a_hand_is_at_rest_by_the_rules_seen(tmp_path):
+    video = whole_pose_video("a", 40)
+    keypoints = video.rows["keypoints"].copy()
+    # The arms stay where they are, whole; of one hand a few points are left.
+    keypoints[[0, 1, 20, 39], LEFT_HAND.start :, 2] = 0
+    keypoints[20, LEFT_HAND.start : LEFT_HAND.start + 9, 2] = 0.9
+    keypoints[:, [5, 6, 7, 8, 9, 10], 2] = 0.9
+    video = FinishedVideo(video.source, video.rows | {"keypoints": keypoints})
+    store = write_store(tmp_path / "pose.zarr", WHOLE_POSE, [video])
+    assert KeptFrames.open(store, "custom").of("a", None).frames.tolist() == list(range(40))
+    seen = [frame for frame in range(40) if frame not in (0, 1, 20, 39)]
+    assert KeptFrames.open(store, "seen").of("a", None).frames.tolist() == seen
 
 
 def test_a_store_of_every_kth_frame_serves_the_same_timeline(tmp_path):
