@@ -113,7 +113,7 @@ def test_a_sentence_scores_as_its_nearest_take():
     def still(value):
         return np.full((5, 1), float(value))
 
-    learned = [still(0), still(4), still(10), still(3)]
+    learned = [still(4), still(0), still(10), still(3)]
     # Of three sentences the last has no take; the take at 3 is one of none of them.
     scores = take_scores([still(3), still(9)], learned, np.array([0, 0, 1, -1]), 3)
     # Steps along both motions count twice, and are divided by the sum of the lengths.
