@@ -352,7 +352,9 @@ class Upright:
         line = plane.line_size
         # A picture that is stored from its last line on has lines of a negative size.
         first = max(0, -line * (rgb.height - 1))
-        pixels = np.ndarray((rgb.height, rgb.width, 3), np.uint8, plane, first, (line, 3, 1))
+        pixels = np.ndarray(
+            (rgb.height, rgb.width, 3), np.uint8, memoryview(plane), first, (line, 3, 1)
+        )
         return self._orientation(pixels)
 
 
