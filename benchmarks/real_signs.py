@@ -33,7 +33,6 @@ import torch
 from sign_baselines import SignTask
 from sign_distractors import Distractors, JoinedStores, chosen_distractors, scores_among
 from sign_rows import (
-    WITH_TAKES,
     Row,
     check_same_queries,
     difference_lines,
@@ -220,21 +219,14 @@ def ask(
     rows = [*untrained, *(row for of_recipe in trained.values() for row in of_recipe)]
     check_same_queries(rows)
     of_stage = {recipe: of_recipe[0] for recipe, of_recipe in trained.items()}
-    # The first such row of a recipe is the one over its seeds, the next one their ensemble.
-    with_takes = {
-        row.name: row
-        for of_recipe in trained.values()
-        for row in [row for row in of_recipe if row.stream == WITH_TAKES][:1]
-    }
     lines = [
         f"## {title}",
         "",
         *score_lines(rows),
-        *difference_lines(of_stage | with_takes, untrained, BASELINE),
+        *difference_lines(of_stage, untrained, BASELINE),
     ]
     if distractors is None:
-        of_hands = [*untrained, *of_stage.values(), *with_takes.values()]
-        lines += hands_lines(of_hands, task.frames_with_a_hand())
+        lines += hands_lines([*untrained, *of_stage.values()], task.frames_with_a_hand())
     return of_stage, lines
 
 
@@ -244,7 +236,7 @@ def scores_of(
     """Trains a recipe with every seed; returns the scores of each run's last epoch."""
     runs = [trained(trial, recipe, seed, recipes) for seed in recipes.seeds]
     if distractors is None:
-        models = evaluate(runs, split=trial.asked, which="last", workers=0, takes=True)
+        models = evaluate(runs, split=trial.asked, which="last", workers=0)
         return [model.scores for model in models]
     found: list[SplitScores] = []
 

@@ -24,9 +24,6 @@ STAGE: Stage = "fusion"
 UNTRAINED = "untrained"
 """The only stream of what has no model."""
 
-WITH_TAKES = f"{STAGE} and takes"
-"""What a model and the nearest takes say together (``seds-eval --takes``)."""
-
 MEAN_OF = (STAGE, "pose")
 """Streams that are also asked together, by the mean of their scores."""
 
@@ -67,16 +64,14 @@ def trained_rows(
     for the seeds' ensemble."""
     runs = [with_mean_of(run, MEAN_OF) for run in runs]
     kept = tuple(hits_of_first(run, num_asked) for run in runs)
-    # What the takes find without a model is a row of its own.
-    streams = [stream for stream in kept[0].streams if stream not in (STAGE, "takes")]
-    rows = [Row(recipe, kept), *(Row(f"{recipe}, {name}", kept, name) for name in streams)]
+    streams = sorted(kept[0].streams, key=lambda stream: stream != STAGE)
+    rows = [
+        Row(recipe if stream == STAGE else f"{recipe}, {stream} alone", kept, stream)
+        for stream in streams
+    ]
     if len(runs) > 1:
         together = (hits_of_first(ensemble(runs), num_asked),)
-        rows += [
-            Row(f"{name}, ensemble of {len(runs)} seeds", together, stream)
-            for name, stream in ((recipe, STAGE), (f"{recipe}, {WITH_TAKES}", WITH_TAKES))
-            if stream in together[0].streams
-        ]
+        rows.append(Row(f"{recipe}, ensemble of {len(runs)} seeds", together))
     return rows
 
 

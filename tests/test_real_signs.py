@@ -11,7 +11,6 @@ from sign_distractors import chosen_distractors
 from sign_rows import (
     NEIGHBOURS,
     UNTRAINED,
-    WITH_TAKES,
     Row,
     check_same_queries,
     difference_lines,
@@ -136,10 +135,10 @@ def test_an_ensemble_of_other_galleries_is_refused():
 def test_rows_are_means_over_seeds_stream_by_stream_and_their_ensemble():
     runs = [scores_of(2 * RIGHT, SHIFTED), scores_of(SHIFTED, SHIFTED)]
     rows = trained_rows("ours", runs)
-    assert [row.name for row in rows] == ["ours", "ours, rgb", "ours, ensemble of 2 seeds"]
+    assert [row.name for row in rows] == ["ours", "ours, rgb alone", "ours, ensemble of 2 seeds"]
     lines = score_lines(rows)
     assert recall(lines, "ours")[0].startswith("50.0 (0.0 to 100.0)")
-    assert recall(lines, "ours, rgb")[0] == "0.0 (0.0 to 0.0)"
+    assert recall(lines, "ours, rgb alone")[0] == "0.0 (0.0 to 0.0)"
     assert recall(lines, "ours, ensemble of 2 seeds")[:2] == ["100.0 (100.0 to 100.0)"] * 2
     # No ensemble of one.
     assert len(trained_rows("ours", runs[:1])) == 2
@@ -150,7 +149,7 @@ def test_the_mean_of_two_streams_is_asked_beside_them():
     run = SplitScores(run.gallery, {**run.scores, "pose": 2 * RIGHT})
     rows = {row.name: row for row in trained_rows("ours", [run])}
     assert rows["ours"].hits().recalls()["mean"] == [0]
-    assert rows["ours, fusion and pose"].hits().recalls()["mean"] == [100]
+    assert rows["ours, fusion and pose alone"].hits().recalls()["mean"] == [100]
 
 
 def test_clips_are_counted_by_how_many_of_their_frames_show_a_hand():
@@ -274,20 +273,6 @@ def test_recipes_that_read_the_same_frames_share_a_store(tmp_path):
         if keypoints.frames == "hands":
             assert keypoints.rules == extract.rgb.hand_rules
             assert keypoints.max_frames == extract.frames.max_frames
-
-
-def test_what_the_takes_say_stands_beside_the_model_once_over_seeds_and_once_together():
-    run = scores_of(SHIFTED, SHIFTED)
-    run = SplitScores(run.gallery, {**run.scores, "takes": RIGHT, WITH_TAKES: 2 * RIGHT})
-    rows = trained_rows("ours", [run, run])
-    assert [(row.name, row.stream, len(row.runs)) for row in rows] == [
-        ("ours", "fusion", 2),
-        ("ours, rgb", "rgb", 2),
-        ("ours, fusion and takes", WITH_TAKES, 2),
-        ("ours, ensemble of 2 seeds", "fusion", 1),
-        ("ours, fusion and takes, ensemble of 2 seeds", WITH_TAKES, 1),
-    ]
-    assert recall(score_lines(rows), "ours, fusion and takes")[0].startswith("100.0")
 
 
 def test_the_published_recipe_differs_from_the_defaults_in_size_alone():

@@ -66,7 +66,7 @@ def evaluate(
     published scores is refused before the work. ``normalise`` also scores the split with the
     training split, so that hubs can be told and taken off; ``calibrate`` fits probabilities to the
     validation split; ``takes`` adds what comparing motions with those of the training split finds,
-    alone and with the model (:mod:`train.evaluation.takes`). ``look`` sees each model before the
+    without the model (:mod:`train.evaluation.takes`). ``look`` sees each model before the
     next one is loaded.
 
     ``evaluate([Path("runs/demo")])[0].scores.metrics("fusion", "text_to_video").recall[1]`` is R@1
@@ -155,7 +155,7 @@ def _evaluated(
                 "right answers score no higher than wrong ones there"
             )
     if takes:
-        scores = beside_takes(scores, loaded.data, loaded.facts["stage"], of_run.train_split)
+        scores = beside_takes(scores, loaded.data, of_run.train_split)
     return EvaluatedModel(name, loaded.facts, scores, folder, calibrations)
 
 

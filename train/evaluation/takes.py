@@ -1,8 +1,7 @@
 """Compares videos with the takes of each sentence that were learned, motion by motion.
 
 No model takes part. Where a sign has a few takes only, this finds more than a model that had no
-more to learn from, and what both say together is better than either. That stored examples help a
-trained model is the idea of Tip-Adapter (Zhang et al., ECCV 2022, arXiv 2111.03930).
+more to learn from (docs/real-signs.md).
 
 A motion is told by the frames that show a hand: where the arms are, and in which direction each
 bone of the hands points. Signers rest before and after a sign, for a time that says nothing of it.
@@ -21,22 +20,19 @@ from seds_core.hands import BOX_POINT_CONFIDENCE, MIN_BOX_POINTS, only_finite
 from seds_core.keypoints import HAND_LINES, LEFT_HAND, RIGHT_HAND
 from train.data.retrieval_data import RetrievalData
 from train.evaluation.metrics import SplitScores
-from train.settings import Stage
 
 MOTION_FRAMES = 48
 """A motion of more frames is thinned out to so many."""
 
 NOSE_AND_ARMS = (0, 5, 6, 7, 8, 9, 10)
 
+_MIRRORED_ARMS = (0, 2, 1, 4, 3, 6, 5)
+
 BONE_WEIGHT = 0.5
 """What a bone's direction, of length 1, counts beside a distance of the shoulders' width."""
 
 WIDEST_WARP = 0.25
 """A frame is compared with frames at most this part of the longer motion away (Sakoe-Chiba)."""
-
-TAKES_WEIGHT = 2.0
-"""What the nearest takes count beside a model, both in standard deviations; chosen on American
-signs of training sources that were held out."""
 
 _COSTS_AT_ONCE = 1 << 24
 
@@ -68,6 +64,14 @@ def motion_of(keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"]) -
     frames = frames[has_hand] if has_hand.any() else frames
     thinned = np.linspace(0, len(frames) - 1, min(len(frames), MOTION_FRAMES))
     return frames[thinned.round().astype(int)]
+
+
+def mirrored(motion: Motion) -> Motion:
+    """The same motion signed with the other hand."""
+    points = motion.reshape(len(motion), -1, 2) * (-1, 1)
+    arms, hands = points[:, _MIRRORED_ARMS], points[:, len(_MIRRORED_ARMS) :]
+    left, right = np.split(hands, 2, axis=1)
+    return np.concatenate([arms, right, left], axis=1).reshape(motion.shape)
 
 
 def is_shown(
@@ -131,27 +135,26 @@ def take_scores(
 ) -> Float64[np.ndarray, "video text"]:
     """How near each video is to the nearest learned take of each sentence: distances below zero.
 
-    ``sentence_of_learned`` is -1 for a take of another sentence; one without any take comes last.
+    A take counts as it is and in the mirror. ``sentence_of_learned`` is -1 for one of another
+    sentence; a sentence without any take comes last.
     """
     is_asked = sentence_of_learned >= 0
     takes = [take for take, is_used in zip(learned, is_asked, strict=True) if is_used]
     scores = np.full((num_sentences, len(asked)), -np.inf)
     if takes:
-        near = -np.stack([warped_distances(motion, takes) for motion in track(asked, "takes")])
-        np.maximum.at(scores, sentence_of_learned[is_asked], near.T)
+        for number, motion in enumerate(track(asked, "takes")):
+            # Many sign with either hand, from one take to the next.
+            far = np.minimum(*(warped_distances(one, takes) for one in (motion, mirrored(motion))))
+            np.maximum.at(scores[:, number], sentence_of_learned[is_asked], -far)
     has_take = np.isfinite(scores)
     lowest = scores[has_take].min() if has_take.any() else 0.0
     return np.where(has_take, scores, lowest - 1).T
 
 
-def beside_takes(
-    scores: SplitScores, data: RetrievalData, stage: Stage, train_split: str
-) -> SplitScores:
-    """Adds two streams: ``takes``, which asks no model, and ``STAGE and takes``, the sum of both.
+def beside_takes(scores: SplitScores, data: RetrievalData, train_split: str) -> SplitScores:
+    """Adds the stream ``takes``, which asks no model.
 
-    Each part of the sum is divided by its standard deviation over all pairs of the split, and the
-    takes count :data:`TAKES_WEIGHT` times. Raises ``UsageError`` without keypoints, and
-    ``SplitError`` without training videos.
+    Raises ``UsageError`` without keypoints, and ``SplitError`` without training videos.
     """
     reader, gallery = data.reader, scores.gallery
     if reader.pose is None:
@@ -169,7 +172,4 @@ def beside_takes(
         np.array([number_of.get(video.text, -1) for video in learned]),
         len(gallery.sentences),
     )
-    # All takes may be equally near, of which the sum then says nothing.
-    model, nearest = (part / (part.std() or 1.0) for part in (scores.scores[stage], takes))
-    added = {"takes": takes, f"{stage} and takes": model + TAKES_WEIGHT * nearest}
-    return replace(scores, scores=scores.scores | added)
+    return replace(scores, scores=scores.scores | {"takes": takes})

@@ -11,6 +11,7 @@ from train.evaluation.takes import (
     BONE_WEIGHT,
     MOTION_FRAMES,
     WIDEST_WARP,
+    mirrored,
     motion_of,
     take_scores,
     warped_distances,
@@ -109,9 +110,29 @@ def test_a_slower_take_is_nearer_than_another_motion():
     assert same < 0.2 * backwards
 
 
+def test_a_mirrored_motion_is_that_of_the_mirrored_signer():
+    keypoints = keypoints_of(7)
+    keypoints[:3, LEFT_HAND] = 0
+    other = keypoints.copy()
+    other[..., 0] = 640 - other[..., 0]
+    for left, right in ((5, 6), (7, 8), (9, 10), (LEFT_HAND, RIGHT_HAND)):
+        other[:, left], other[:, right] = other[:, right].copy(), other[:, left].copy()
+    np.testing.assert_allclose(mirrored(motion_of(keypoints)), motion_of(other), atol=1e-5)
+
+
+def test_a_take_is_found_whichever_hand_signs():
+    sign, another = motion_of(keypoints_of(9)), motion_of(keypoints_of(9)[::-1])
+    scores = take_scores([mirrored(sign)], [another, sign], np.array([0, 1]), 2)
+    assert scores[0, 1] == pytest.approx(0, abs=1e-6)
+    assert scores[0, 0] < -0.1
+
+
 def test_a_sentence_scores_as_its_nearest_take():
     def still(value):
-        return np.full((5, 1), float(value))
+        # Only the nose is seen, that many shoulders' widths above their middle.
+        motion = np.zeros((5, 94))
+        motion[:, 1] = value
+        return motion
 
     learned = [still(4), still(0), still(10), still(3)]
     # Of three sentences the last has no take; the take at 3 is one of none of them.
@@ -122,7 +143,7 @@ def test_a_sentence_scores_as_its_nearest_take():
 
 
 def test_without_any_take_all_is_tied():
-    scores = take_scores([np.zeros((3, 1))], [np.zeros((3, 1))], np.array([-1]), 2)
+    scores = take_scores([np.zeros((3, 94))], [np.zeros((3, 94))], np.array([-1]), 2)
     assert scores.tolist() == [[-1, -1]]
 
 
@@ -134,14 +155,11 @@ def test_an_evaluation_stands_beside_what_the_takes_say(make_run, capsys):
     assert "takes" in capsys.readouterr().out
     (model,) = models
     scores = model.scores
-    assert scores.streams == ("fusion", "pose", "rgb", "takes", "fusion and takes")
+    assert scores.streams == ("fusion", "pose", "rgb", "takes")
     fusion, takes = scores.scores["fusion"], scores.scores["takes"]
     np.testing.assert_allclose(fusion, plain.scores.scores["fusion"], atol=1e-6)
     assert takes.shape == fusion.shape
     assert np.isfinite(takes).all()
-    np.testing.assert_allclose(
-        scores.scores["fusion and takes"], fusion / fusion.std() + 2 * takes / (takes.std() or 1)
-    )
 
 
 def test_takes_of_the_split_that_is_asked_would_find_themselves(make_run):
