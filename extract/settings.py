@@ -51,8 +51,8 @@ class RgbSettings(Settings):
     ``keypoints.frames`` must say the same."""
 
     hand_rules: HandRules = "custom"
-    """Which published rules say, for ``frames: hands``, whether a hand can be used; the training
-    pipeline's ``keypoints.rules`` must be the same."""
+    """Which published rules say, for ``frames: hands``, whether a hand can be used, or ``seen``: it
+    shows points of its own. The training pipeline's ``keypoints.rules`` must be the same."""
 
     store_dtype: Literal["float32", "float16"] = "float32"
     """Precision of the stored features."""

@@ -25,8 +25,10 @@ MOTION_FRAMES = 48
 """A motion of more frames is thinned out to so many."""
 
 NOSE_AND_ARMS = (0, 5, 6, 7, 8, 9, 10)
+"""Keypoints: nose, shoulders, elbows, wrists, of each pair the left one first."""
 
 _MIRRORED_ARMS = (0, 2, 1, 4, 3, 6, 5)
+"""For each of them, the one that a mirror shows there."""
 
 BONE_WEIGHT = 0.5
 """What a bone's direction, of length 1, counts beside a distance of the shoulders' width."""
