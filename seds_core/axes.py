@@ -36,6 +36,7 @@ coarse          dimensions of a compressed token
 hit             found entries of an index, best first
 code            points that stand for the tokens near them
 run             trainings of one recipe, by seed
+take            learned videos that others are compared with
 unit            what a permutation test exchanges: sentences, or runs of equal seed
 ==============  ====================================================================
 
@@ -45,5 +46,5 @@ Sizes that the project fixes are written ``keypoint=133``. ``*`` and ``_`` are j
 AXES = frozenset(
     "video frame packet clip row height width channel position tap keypoint joint".split()  # noqa: SIM905
     + "coordinate box rgb person klass text word token dim part subset head neighbour".split()  # noqa: SIM905
-    + "side query candidate entry coarse code hit run unit".split()  # noqa: SIM905
+    + "side query candidate entry coarse code hit run take unit".split()  # noqa: SIM905
 )

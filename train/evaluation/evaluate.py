@@ -65,9 +65,8 @@ def evaluate(
     ``workers`` replace what the settings say. With ``compare``, a model of a data set without
     published scores is refused before the work. ``normalise`` also scores the split with the
     training split, so that hubs can be told and taken off; ``calibrate`` fits probabilities to the
-    validation split; ``takes`` adds what comparing motions with those of the training split finds,
-    without the model (:mod:`train.evaluation.takes`). ``look`` sees each model before the
-    next one is loaded.
+    validation split; ``takes`` adds the stream of :mod:`train.evaluation.takes`. ``look`` sees each
+    model before the next one is loaded.
 
     ``evaluate([Path("runs/demo")])[0].scores.metrics("fusion", "text_to_video").recall[1]`` is R@1
     in percent. Raises ``UsageError`` for what does not fit together, ``UnavailableError`` for what

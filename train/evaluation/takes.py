@@ -85,7 +85,7 @@ def is_shown(
 
 def bones(
     hand: Float64[np.ndarray, "frame joint=21 coordinate=3"],
-) -> Float64[np.ndarray, "frame line=20 coordinate=2"]:
+) -> Float64[np.ndarray, "frame _ coordinate=2"]:
     """The direction of each bone, away from the wrist, of length 1; 0 for one without a length."""
     begins, ends = np.array(HAND_LINES).T
     along = hand[:, ends, :2] - hand[:, begins, :2]
@@ -93,7 +93,7 @@ def bones(
     return along / np.where(lengths > 0, lengths, 1)
 
 
-def warped_distances(motion: Motion, others: Sequence[Motion]) -> Float64[np.ndarray, " _other"]:
+def warped_distances(motion: Motion, others: Sequence[Motion]) -> Float64[np.ndarray, " take"]:
     """Dynamic time warping (Sakoe and Chiba, 1978) to each of several motions: the least mean
     distance of matched frames.
 
@@ -105,7 +105,7 @@ def warped_distances(motion: Motion, others: Sequence[Motion]) -> Float64[np.nda
     return np.concatenate([_warped_together(motion, part) for part in parts])
 
 
-def _warped_together(motion: Motion, others: Sequence[Motion]) -> Float64[np.ndarray, " _other"]:
+def _warped_together(motion: Motion, others: Sequence[Motion]) -> Float64[np.ndarray, " take"]:
     rows, lengths = len(motion), np.array([len(other) for other in others])
     columns = int(lengths.max())
     costs = np.full((len(others), rows, columns), np.inf)
@@ -132,7 +132,7 @@ def _warped_together(motion: Motion, others: Sequence[Motion]) -> Float64[np.nda
 def take_scores(
     asked: Sequence[Motion],
     learned: Sequence[Motion],
-    sentence_of_learned: Int64[np.ndarray, " _learned"],
+    sentence_of_learned: Int64[np.ndarray, " take"],
     num_sentences: int,
 ) -> Float64[np.ndarray, "video text"]:
     """How near each video is to the nearest learned take of each sentence: distances below zero.
