@@ -96,12 +96,18 @@ def hand_boxes(
     )
 
 
+def shows_hand(
+    hand: Float64[np.ndarray, "frame joint=21 coordinate=3"],
+) -> Bool[np.ndarray, " frame"]:
+    """Whether each frame shows enough points of a hand to draw its box around them."""
+    return (hand[..., 2] > BOX_POINT_CONFIDENCE).sum(axis=1) >= MIN_BOX_POINTS
+
+
 def boxes_around_points(
     hand: Float64[np.ndarray, "frame joint=21 coordinate=3"], image_size: tuple[int, int]
 ) -> HandBoxes:
     """Boxes centred on a hand's points, moved into the image; usable where enough are seen."""
-    counts = hand[..., 2] > BOX_POINT_CONFIDENCE
-    is_usable = counts.sum(axis=1) >= MIN_BOX_POINTS
+    counts, is_usable = hand[..., 2] > BOX_POINT_CONFIDENCE, shows_hand(hand)
     counts |= ~is_usable[:, None]  # so that every frame has points; these boxes are not used
     counts = counts[..., None]
     # Faster than the argument ``where`` of min and max.

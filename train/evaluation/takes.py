@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
 from seds_core.console import track
 from seds_core.errors import UsageError
-from seds_core.hands import BOX_POINT_CONFIDENCE, MIN_BOX_POINTS, only_finite
+from seds_core.hands import only_finite, shows_hand
 from seds_core.keypoints import HAND_LINES, LEFT_HAND, RIGHT_HAND
 from train.data.retrieval_data import RetrievalData
 from train.evaluation.metrics import SplitScores
@@ -56,7 +56,7 @@ def motion_of(keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"]) -
     arms = points[:, NOSE_AND_ARMS]
     placed = np.where(arms[..., 2:] > 0, (arms[..., :2] - middle) / width, 0)
     hands = [points[:, hand] for hand in (LEFT_HAND, RIGHT_HAND)]
-    are_seen = [is_shown(hand) for hand in hands]
+    are_seen = [shows_hand(hand) for hand in hands]
     parts = [placed] + [
         np.where(seen[:, None, None], BONE_WEIGHT * bones(hand), 0)
         for hand, seen in zip(hands, are_seen, strict=True)
@@ -74,13 +74,6 @@ def mirrored(motion: Motion) -> Motion:
     arms, hands = points[:, _MIRRORED_ARMS], points[:, len(_MIRRORED_ARMS) :]
     left, right = np.split(hands, 2, axis=1)
     return np.concatenate([arms, right, left], axis=1).reshape(motion.shape)
-
-
-def is_shown(
-    hand: Float64[np.ndarray, "frame joint=21 coordinate=3"],
-) -> Bool[np.ndarray, " frame"]:
-    """Whether each frame shows enough of a hand, as for its box."""
-    return (hand[..., 2] > BOX_POINT_CONFIDENCE).sum(axis=1) >= MIN_BOX_POINTS
 
 
 def bones(
