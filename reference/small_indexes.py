@@ -129,19 +129,18 @@ RUN_SETTINGS = {
 }
 
 
-def small_run(
-    folder, stage="fusion", name="run", padding="masked", seed=0, data=None, frames="all"
-):
+def small_run(folder, stage="fusion", name="run", padding="masked", seed=0, data=None, **keypoints):
     """Writes the checkpoint of an untrained small model, as a run's folder; returns its path.
 
     ``data`` are paths of ``index``, ``rgb`` and ``pose``; without it, the small stores are made.
+    ``keypoints`` are settings of the section of that name.
     """
     import torch
 
     data = data or small_data_set(folder)
     values = RUN_SETTINGS | {
         "data": RUN_SETTINGS["data"] | data,
-        "keypoints": RUN_SETTINGS["keypoints"] | {"frames": frames},
+        "keypoints": RUN_SETTINGS["keypoints"] | keypoints,
         "similarity": {"padding": padding},
     }
     settings = TrainSettings.model_validate(values)

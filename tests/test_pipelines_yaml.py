@@ -30,12 +30,12 @@ def test_single_signs_are_read_and_learned_as_they_were_measured():
     measured = REPOSITORY / "benchmarks" / "real_signs.yaml"
     extract, of_recipe = (
         read_section(path, name, "extract", ExtractSettings)
-        for path, name in ((PATH, "signs"), (measured, "signing"))
+        for path, name in ((PATH, "signs"), (measured, "few-takes"))
     )
     assert (extract.frames, extract.rgb) == (of_recipe.frames, of_recipe.rgb)
     train, of_recipe = (
         read_section(path, name, "train", TrainSettings)
-        for path, name in ((PATH, "signs"), (measured, "signing"))
+        for path, name in ((PATH, "signs"), (measured, "few-takes"))
     )
     # Where data lies, and how often validation is asked, decide no result.
     same = {"data": None, "evaluation": None}

@@ -15,6 +15,7 @@ from seds_core.store.provenance import HandRules
 
 Stage = Literal["fusion", "pose", "rgb"]
 Precision = Literal["float32", "bfloat16", "float16"]
+BodyMeasure = Literal["image", "signer"]
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -61,6 +62,10 @@ class PoseEncoderSettings(Settings):
     head_dropout: Dropout = 0.25
     """After the last 1x1 convolution of a part."""
 
+    points: Literal["graph", "linear"] = "graph"
+    """What joins a frame's points: ``graph``, blocks along the skeleton and over its parts, as
+    published; ``linear``, one layer over all of them, which learns more where takes are few."""
+
     bones: bool = False
     """Whether the encoder also sees in which direction each point lies from its neighbour nearer
     to the wrist, or to the nose."""
@@ -95,6 +100,11 @@ class CgafSettings(Settings):
     dropout: Dropout = 0.1
     """In attention and feed-forward layers."""
 
+    drop_rgb: Dropout = 0.0
+    """Fraction of training videos that are fused without their RGB tokens, where these mislead: the
+    background of a few recordings is learnt sooner than their signs (ModDrop: Neverova et al. 2016,
+    arXiv 1501.00102)."""
+
     sampling: Literal["published", "exact"] = "published"
     """``published``: as published weights learned it; ``exact``: as the paper describes it."""
 
@@ -120,6 +130,17 @@ class LossSettings(Settings):
     """RGB and text."""
     pose_rgb_matching: Weight = 0.4
     """Pose and RGB."""
+
+
+class TargetSettings(Settings):
+    """Which videos and sentences of a batch are taught to match."""
+
+    positives: Literal["own", "same_sentence"] = "own"
+    """``own``: a video and its own sentence alone, as published, though another row may hold the
+    same sentence; ``same_sentence``: all rows of the sentence alike."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Part of the target that is spread evenly over the batch."""
 
 
 class MixedStore(Settings):
@@ -172,6 +193,11 @@ class KeypointSettings(Settings):
     frames: Literal["all", "hands"] = "all"
     """``all``: a frame without hands is zeros, and both streams share the raw timeline; ``hands``:
     such frames are dropped, as published."""
+
+    body: BodyMeasure = "image"
+    """What nose and arms are measured by: ``image``, its size, as published; ``signer``, the width
+    and the middle of the shoulders, so that it does not matter where the signer stands and how far
+    from the camera."""
 
     max_frames: Annotated[int, Field(ge=16)] | None = 300
     """Where no RGB store decides it, a longer video keeps every k-th frame, with the smallest k
@@ -326,6 +352,8 @@ class TrainSettings(Settings):
     """Matching."""
     losses: LossSettings = LossSettings()
     """Weights of the losses."""
+    targets: TargetSettings = TargetSettings()
+    """What matches in a batch."""
     optimisation: OptimisationSettings = OptimisationSettings()
     """Steps."""
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -117,7 +117,10 @@ class WindowReader:
         entry = store.entry(window.video)
         settings = self.signs.keypoints
         pose = encoder_input(
-            store.read(window.video, "keypoints", part), (entry.width, entry.height), settings.rules
+            store.read(window.video, "keypoints", part),
+            (entry.width, entry.height),
+            settings.rules,
+            settings.body,
         )
         if settings.frames == "all":
             return pose, frames

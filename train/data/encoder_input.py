@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int
 
 from seds_core.hands import HandBoxes, hands_of, signing_points
 from seds_core.store.provenance import HandRules
+from train.settings import BodyMeasure
 
 ENCODER_SIZE = 256.0
 """Side of the square that a hand's box, or the whole image, is stretched to."""
@@ -46,6 +47,7 @@ def encoder_input(
     keypoints: Float[np.ndarray, "frame keypoint=133 coordinate=3"],
     image_size: tuple[int, int],
     rules: HandRules,
+    measure: BodyMeasure = "image",
 ) -> PoseInput:
     """Prepares all frames of a video's timeline.
 
@@ -56,7 +58,10 @@ def encoder_input(
     points = signing_points(keypoints)
     hands = hands_of(points, image_size, rules)
     inside = hand_in_box(points.hands, hands.both)
-    body = points.body[..., :2] / np.array(image_size) * ENCODER_SIZE
+    if measure == "signer":
+        body = body_by_shoulders(points.body)
+    else:
+        body = points.body[..., :2] / np.array(image_size) * ENCODER_SIZE
     return PoseInput(
         right=_as_held(inside[: len(keypoints)]),
         left=_as_held(mirrored(inside[len(keypoints) :])),
@@ -64,6 +69,32 @@ def encoder_input(
         right_is_usable=hands.right.is_usable,
         left_is_usable=hands.left.is_usable,
     )
+
+
+SHOULDERS = (1, 4)
+"""Of the body's points, which are the nose and both arms."""
+
+SHOULDERS_WIDTH = 64.0
+"""Of a body that is measured by them: arms at full length stay within the box."""
+
+
+def body_by_shoulders(
+    body: Float64[np.ndarray, "frame joint=7 coordinate=3"],
+) -> Float64[np.ndarray, "frame joint=7 coordinate=2"]:
+    """Nose and arms from the middle of the shoulders, which is put in the middle of the box.
+
+    One measure for the whole video, so that leaning still shows; the median, as a single frame's
+    shoulders may be lost or wrong. Points that are not seen are (0, 0).
+    """
+    is_seen = body[..., 2:] > 0
+    shows_shoulders = is_seen[:, SHOULDERS].all(axis=(1, 2))
+    if not shows_shoulders.any():
+        return np.zeros_like(body[..., :2])
+    left, right = np.moveaxis(body[shows_shoulders][:, SHOULDERS, :2], 1, 0)
+    width = max(float(np.median(np.linalg.norm(left - right, axis=-1))), 1.0)
+    middle = np.median((left + right) / 2, axis=0)
+    placed = (body[..., :2] - middle) / width * SHOULDERS_WIDTH + ENCODER_SIZE / 2
+    return np.where(is_seen, placed, 0)
 
 
 def hand_in_box(

@@ -226,7 +226,9 @@ class SignReader:
         # Indexing copies, and is needed only where the store has frames beside the timeline's.
         if len(rows) < len(keypoints):
             keypoints = keypoints[rows]
-        frames = encoder_input(keypoints, (entry.width, entry.height), self.keypoints.rules)
+        frames = encoder_input(
+            keypoints, (entry.width, entry.height), self.keypoints.rules, self.keypoints.body
+        )
         if self.keypoints.frames == "all":
             return frames, numbers
         kept = np.flatnonzero(frames.has_hand)

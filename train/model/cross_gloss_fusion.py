@@ -188,6 +188,7 @@ class CrossGlossFusion(nn.Module):
         self.pose_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
         self.rgb_norm = nn.LayerNorm(dim, eps=NORM_EPSILON)
         self.perceptron = JoiningMlp(dim, settings.hidden)
+        self.drop_rgb = settings.drop_rgb
 
     def forward(
         self,
@@ -199,6 +200,9 @@ class CrossGlossFusion(nn.Module):
 
         Equation 12.
         """
+        if self.training and self.drop_rgb:
+            # Not scaled up: what the fusion makes of one stream must hold beside the other, too.
+            rgb = rgb * (torch.rand(len(rgb), 1, 1, device=rgb.device) >= self.drop_rgb)
         # Real tokens come first in each video.
         num_real = token_is_real.sum(dim=-1)
         positions = sinusoidal_positions(*pose.shape[1:]).to(pose)

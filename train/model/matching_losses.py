@@ -25,7 +25,7 @@ from train.model.fine_grained_similarity import (
     unit_length,
     video_to_text,
 )
-from train.settings import LossSettings, SimilaritySettings
+from train.settings import LossSettings, SimilaritySettings, TargetSettings
 
 KEPT_BYTES = 2**25
 """Arrays up to this size are kept for the backward pass; larger ones are made in pieces of it."""
@@ -75,8 +75,12 @@ def retrieval_losses(
     scale: Float[Tensor, ""],
     similarity: SimilaritySettings,
     weights: LossSettings,
+    targets: Float[Tensor, "video video"],
 ) -> Losses:
-    """Weighted sum of the losses of the streams that the model has. Equation 19."""
+    """Weighted sum of the losses of the streams that the model has. Equation 19.
+
+    ``targets`` are those of videos and sentences; a video's pose matches its own RGB alone.
+    """
     words, other = unit_length(text.words), unit_length(augmented.words)
     streams = {name: unit_length(tokens) for name, tokens in signs.streams.items()}
     # Videos are compared with the sentences, and the augmented sentences with the videos.
@@ -88,7 +92,7 @@ def retrieval_losses(
         to_video = direction_scores(
             text_to_video, tokens, other, signs.token_is_real, augmented.word_is_real, similarity
         )
-        parts[name] = stream_loss(to_text * scale, to_video * scale)
+        parts[name] = stream_loss(to_text * scale, to_video * scale, targets)
     if "fusion" in streams:
         parts["pose_rgb_matching"] = pose_rgb_matching_loss(
             streams["pose"], streams["rgb"], signs.token_is_real, scale, similarity
@@ -114,20 +118,46 @@ def direction_scores(
     return rows_in_pieces(of_videos, signs, token_is_real, values_per_row=values_per_video)
 
 
+def matching_targets(
+    same_sentence: Bool[Tensor, "video video"], settings: TargetSettings
+) -> Float[Tensor, "video video"]:
+    """Which sentences a video should be matched with: rows of probabilities, symmetric.
+
+    As published, its own alone. With ``positives: same_sentence``, every video of the sentence
+    counts alike (supervised contrastive learning: Khosla et al. 2020, arXiv 2004.11362, the mean
+    outside the logarithm). ``label_smoothing`` is spread over all of them (Szegedy et al. 2016,
+    arXiv 1512.00567).
+    """
+    if settings.positives == "same_sentence":
+        positives = same_sentence.float()
+    else:
+        positives = torch.eye(len(same_sentence), device=same_sentence.device)
+    # Rows and columns of one sentence have equally many positives, so that this stays symmetric.
+    targets = positives / positives.sum(dim=-1, keepdim=True)
+    return targets.lerp(torch.full_like(targets, 1 / len(targets)), settings.label_smoothing)
+
+
 def stream_loss(
-    one: Float[Tensor, "video video"], other: Float[Tensor, "video video"]
+    one: Float[Tensor, "video video"],
+    other: Float[Tensor, "video video"],
+    targets: Float[Tensor, "video video"],
 ) -> Float[Tensor, ""]:
     """Mean of four cross entropies: rows and columns of both directions' scores.
 
-    Equation 18.
+    ``targets`` are symmetric. Equation 18.
     """
     scores = (one, one.T, other, other.T)
-    return torch.stack([diagonal_cross_entropy(score) for score in scores]).mean()
+    return torch.stack([cross_entropy(score, targets) for score in scores]).mean()
 
 
-def diagonal_cross_entropy(scores: Float[Tensor, "video video"]) -> Float[Tensor, ""]:
-    """Mean over rows of -log softmax at the row's own index. Equation 17."""
-    return -scores.log_softmax(dim=-1).diagonal().mean()
+def cross_entropy(
+    scores: Float[Tensor, "video video"], targets: Float[Tensor, "video video"]
+) -> Float[Tensor, ""]:
+    """Mean over rows of the cross entropy between their softmax and the targets.
+
+    Equation 17, where the only target is the row's own index.
+    """
+    return -(scores.log_softmax(dim=-1) * targets).sum(dim=-1).mean()
 
 
 def pose_rgb_matching_loss(
@@ -151,4 +181,4 @@ def pose_rgb_matching_loss(
     values_per_video = pose.shape[1] * rgb[..., 0].numel()
     both = rows_in_pieces(of_videos, pose, token_is_real, values_per_row=values_per_video)
     of_pose, of_rgb = (both * scale).unbind(dim=1)
-    return stream_loss(of_pose, of_rgb)
+    return stream_loss(of_pose, of_rgb, torch.eye(len(of_pose), device=of_pose.device))

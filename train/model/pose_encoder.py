@@ -47,7 +47,12 @@ def with_bones(
 
 
 class SkeletonEncoder(nn.Module):
-    """Graph blocks over points, then over parts, then temporal blocks over frames."""
+    """What joins a frame's points, then temporal blocks over frames.
+
+    As published, graph blocks over points and then over parts. With ``points: linear`` there is a
+    single layer in their place, with a weight for each point: the same step costs a fraction, and
+    a few takes teach it more (docs/real-signs.md).
+    """
 
     joints_of_parts: Tensor
     parents: Tensor
@@ -66,16 +71,18 @@ class SkeletonEncoder(nn.Module):
         self.has_bones = settings.bones
         channels = 4 if settings.bones else 2
         self.data_norm = nn.BatchNorm1d(channels * len(parents), eps=DATA_NORM_EPSILON)
-        self.point_blocks = nn.Sequential(
-            GraphBlock(channels, width // 4, points, dropout, is_residual=False),
-            GraphBlock(width // 4, width // 4, points, dropout),
-            GraphBlock(width // 4, width // 2, points, dropout),
-        )
-        self.part_blocks = nn.Sequential(
-            GraphBlock(width // 2, width, parts, dropout),
-            GraphBlock(width, width, parts, dropout),
-        )
-        self.head = nn.Linear(width, width)
+        self.is_graph = settings.points == "graph"
+        if self.is_graph:
+            self.point_blocks = nn.Sequential(
+                GraphBlock(channels, width // 4, points, dropout, is_residual=False),
+                GraphBlock(width // 4, width // 4, points, dropout),
+                GraphBlock(width // 4, width // 2, points, dropout),
+            )
+            self.part_blocks = nn.Sequential(
+                GraphBlock(width // 2, width, parts, dropout),
+                GraphBlock(width, width, parts, dropout),
+            )
+        self.head = nn.Linear(width if self.is_graph else channels * len(parents), width)
         self.head_norm = nn.BatchNorm1d(width)
         self.head_dropout = Dropout(settings.head_dropout)
         self.temporal_blocks = nn.Sequential(TemporalBlock(width), TemporalBlock(width))
@@ -84,17 +91,20 @@ class SkeletonEncoder(nn.Module):
         self, points: Float[Tensor, "video frame joint coordinate=2"]
     ) -> Float[Tensor, "video frame dim"]:
         """Returns one vector a frame, which depends on the 4 frames to each side."""
-        num_videos, num_frames, num_joints = points.shape[:3]
+        num_videos, num_frames = points.shape[:2]
         if self.has_bones:
             points = with_bones(points, self.parents)
         # Every frame of every video is a row of its own, up to the temporal blocks.
         flat = self.data_norm(rearrange(points, "b t v c -> (b t) (v c)"))
-        features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", v=num_joints))
-        parts = largest_of_parts(features, self.joints_of_parts, self.sizes_of_parts)
-        features = self.part_blocks(parts).amax(dim=1)
+        features = self._along_skeleton(flat) if self.is_graph else flat
         features = self.head_dropout(self.head_norm(self.head(features))).relu_()
         over_time = rearrange(features, "(b t) c -> b c t", b=num_videos, t=num_frames)
         return rearrange(self.temporal_blocks(over_time), "b c t -> b t c")
+
+    def _along_skeleton(self, flat: Float[Tensor, "row _"]) -> Float[Tensor, "row dim"]:
+        features = self.point_blocks(rearrange(flat, "n (v c) -> n v c", v=len(self.parents)))
+        parts = largest_of_parts(features, self.joints_of_parts, self.sizes_of_parts)
+        return self.part_blocks(parts).amax(dim=1)
 
 
 class PoseEncoder(nn.Module):

@@ -8,10 +8,11 @@ videos, and the inner values of one micro-batch.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from train.batches import (
@@ -23,13 +24,13 @@ from train.batches import (
     rows_of,
     tensors_of,
 )
-from train.model.matching_losses import Losses, retrieval_losses
+from train.model.matching_losses import Losses, matching_targets, retrieval_losses
 from train.model.normalisation import frozen_statistics, micro_batch_momentum
 from train.model.retrieval_model import RetrievalModel
 from train.precision import autocast
 from train.processes import Processes
 from train.random_states import DropoutState
-from train.settings import LossSettings, Precision, SimilaritySettings
+from train.settings import LossSettings, Precision, SimilaritySettings, TargetSettings
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class EncodedBatch:
     signs: SignTokens
     text: TextTokens
     augmented: TextTokens
+    written: Int64[Tensor, "video word"]
+    """Each sentence as its tokens' numbers: equal rows are one sentence."""
 
 
 Rows = TypeVar("Rows", TrainingBatch, EncodedBatch)
@@ -55,6 +58,8 @@ class GradientPass:
     precision: Precision = "float32"
     micro_batch: int | None = None
     """Videos encoded at once; ``None``: all of the process's."""
+    targets: TargetSettings = field(default_factory=TargetSettings)
+    """What matches in a batch."""
 
     def __call__(self, batch: TrainingBatch, scaler: torch.amp.GradScaler) -> Losses:
         """Adds the gradients of the whole batch's loss, times the scaler's, to the parameters.
@@ -102,7 +107,8 @@ class GradientPass:
             # Text first: finding equal sentences waits for the device, which has little to finish
             # yet.
             text, augmented = self.model.encode_texts(batch.text, batch.augmented)
-            encoded = EncodedBatch(self.model.encode_signs(batch.signs), text, augmented)
+            signs = self.model.encode_signs(batch.signs)
+            encoded = EncodedBatch(signs, text, augmented, batch.text.input_ids)
         halves = (torch.float16, torch.bfloat16)
         return map_tensors(lambda t: t.float() if t.dtype in halves else t, encoded)
 
@@ -115,6 +121,7 @@ class GradientPass:
             self.model.scale,
             self.similarity,
             self.weights,
+            matching_targets(same_rows(encoded.written), self.targets),
         )
 
     def _token_gradients(
@@ -151,6 +158,11 @@ def _backward(encoded: EncodedBatch, gradients: EncodedBatch) -> None:
     torch.autograd.backward(
         [tokens for tokens, _ in trained], [gradient for _, gradient in trained]
     )
+
+
+def same_rows(values: Int64[Tensor, "row _"]) -> Bool[Tensor, "row row"]:
+    """Returns which rows equal which."""
+    return (values[:, None] == values).all(dim=-1)
 
 
 def micro_batches(batch: Rows, size: int | None) -> Iterator[Rows]:

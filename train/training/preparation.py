@@ -226,6 +226,7 @@ def training_step(
         settings.losses,
         optimisation.precision,
         optimisation.micro_batch,
+        settings.targets,
     )
     optimiser = build_optimiser(model, optimisation)
     scaler = loss_scaler(processes.device, optimisation.precision)

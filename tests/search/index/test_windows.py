@@ -121,11 +121,12 @@ def build_windows(folder, run, **changes):
     return build_index(folder / "windows", run=run, devices="cpu", **options | changes)
 
 
+@pytest.mark.parametrize("body", ["image", "signer"])
 @pytest.mark.parametrize("frames", ["all", "hands"])
 @pytest.mark.parametrize("stage", ["fusion", "pose", "rgb"])
-def test_a_window_has_the_tokens_of_a_video_cut_there(tmp_path, stage, frames):
+def test_a_window_has_the_tokens_of_a_video_cut_there(tmp_path, stage, frames, body):
     data, cuts = make_stores(tmp_path, frames)
-    run = small_run(tmp_path, stage=stage, data=data, frames=frames)
+    run = small_run(tmp_path, stage=stage, data=data, frames=frames, body=body)
     build_index(tmp_path / "cuts", run=run, devices="cpu")
     result = build_windows(tmp_path, run)
     assert (result.failed, result.num_entries, result.num_unsigned) == ((), len(cuts), 0)

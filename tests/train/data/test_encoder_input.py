@@ -114,3 +114,42 @@ def test_last_frame_is_repeated():
     np.testing.assert_array_equal(longer.right[:5], pose.right)
     np.testing.assert_array_equal(longer.body[5:], pose.body[[4, 4, 4]])
     assert at_least(pose, 3).num_frames == 5
+
+
+def test_measured_by_the_signer_place_and_size_do_not_matter():
+    keypoints = random_keypoints(40, (640, 480), seed=5)
+    keypoints[..., 2] = np.where(np.isfinite(keypoints[..., 0]), 0.9, 0)
+    moved = keypoints.copy()
+    moved[..., :2] = 1.7 * keypoints[..., :2] + (130, -40)
+    near, far = (
+        encoder_input(points, (640, 480), "custom", "signer").body for points in (moved, keypoints)
+    )
+    assert near.any()
+    np.testing.assert_allclose(near, far, atol=1e-2)
+
+
+def test_the_shoulders_are_a_quarter_of_the_box_apart_and_in_its_middle():
+    keypoints = np.zeros((3, 133, 3), np.float32)
+    keypoints[..., 2] = 0.9
+    keypoints[:, 5], keypoints[:, 6] = (300, 200, 0.9), (200, 200, 0.9)
+    keypoints[:, 9] = (250, 300, 0.9)
+    # One frame's shoulders are wrong, and another frame does not show them.
+    keypoints[1, 5] = (900, 900, 0.9)
+    body = encoder_input(
+        np.concatenate([keypoints, keypoints[[0, 2]]]), (640, 480), "custom", "signer"
+    ).body
+    left, right, left_wrist = body[0, 1], body[0, 4], body[0, 3]
+    np.testing.assert_allclose((left, right), [(160, 128), (96, 128)])
+    np.testing.assert_allclose(left_wrist, (128, 192))
+
+
+def test_measured_by_the_signer_points_that_are_not_seen_stay_at_zero():
+    keypoints = np.full((2, 133, 3), 50, np.float32)
+    keypoints[..., 2] = 0.9
+    keypoints[:, 5, 0] = 90
+    keypoints[0, 9, 2] = 0
+    body = encoder_input(keypoints, (100, 100), "custom", "signer").body
+    assert (body[0, 3] == 0).all()
+    assert (body[1, 3] != 0).any()
+    keypoints[:, 5, 2] = 0
+    assert not encoder_input(keypoints, (100, 100), "custom", "signer").body.any()

@@ -45,6 +45,22 @@ def test_branches_do_not_share_weights_and_read_each_other():
     assert rgb.grad.abs().sum(dim=-1).count_nonzero() > 1
 
 
+def test_some_training_videos_are_fused_without_rgb():
+    torch.manual_seed(0)
+    settings = CgafSettings(heads=2, hidden=32, dropout=0.0, drop_rgb=0.5)
+    fusion = CrossGlossFusion(16, settings)
+    pose, rgb, real = torch.randn(64, 4, 16), torch.randn(64, 4, 16), torch.ones(64, 4).bool()
+    fused = fusion(pose, rgb, real)
+    fusion.eval()
+    whole, without = fusion(pose, rgb, real), fusion(pose, torch.zeros_like(rgb), real)
+    is_whole, is_without = (
+        torch.isclose(fused, other, atol=1e-5).all(dim=(1, 2)) for other in (whole, without)
+    )
+    # Each video is fused in one of the two ways, all of its tokens alike.
+    assert (is_whole ^ is_without).all()
+    assert 16 < is_without.sum() < 48
+
+
 def attention(sampling):
     torch.manual_seed(0)
     return CrossGlossAttention(8, 3, CgafSettings(heads=2, sampling=sampling))

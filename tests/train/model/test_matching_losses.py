@@ -8,12 +8,13 @@ import torch
 from train.batches import SignTokens, TextTokens, tensors_of
 from train.model import matching_losses
 from train.model.matching_losses import (
-    diagonal_cross_entropy,
+    cross_entropy,
+    matching_targets,
     retrieval_losses,
     rows_in_pieces,
     stream_loss,
 )
-from train.settings import LossSettings, SimilaritySettings
+from train.settings import LossSettings, SimilaritySettings, TargetSettings
 
 
 def tokens(*, streams, seed=0):
@@ -25,11 +26,14 @@ def tokens(*, streams, seed=0):
 
 
 def losses(signs, words, weights):
-    return retrieval_losses(signs, words, words, torch.tensor(10.0), SimilaritySettings(), weights)
+    return retrieval_losses(
+        signs, words, words, torch.tensor(10.0), SimilaritySettings(), weights, torch.eye(3)
+    )
 
 
 def test_cross_entropy_of_equal_scores_is_that_of_guessing():
-    assert diagonal_cross_entropy(torch.zeros(8, 8)).item() == pytest.approx(math.log(8))
+    found = cross_entropy(torch.zeros(8, 8), torch.eye(8))
+    assert found.item() == pytest.approx(math.log(8))
 
 
 def test_the_stream_loss_reads_rows_and_columns_of_both():
@@ -37,7 +41,36 @@ def test_the_stream_loss_reads_rows_and_columns_of_both():
     labels = torch.arange(4)
     scores = (one, one.T, other, other.T)
     expected = sum(torch.nn.functional.cross_entropy(score, labels) for score in scores) / 4
-    torch.testing.assert_close(stream_loss(one, other), expected)
+    torch.testing.assert_close(stream_loss(one, other, torch.eye(4)), expected)
+
+
+SENTENCES = torch.tensor([[True, False, True], [False, True, False], [True, False, True]])
+"""The first and the last video have one sentence."""
+
+
+def test_as_published_a_video_matches_its_own_row_alone():
+    torch.testing.assert_close(matching_targets(SENTENCES, TargetSettings()), torch.eye(3))
+
+
+def test_all_videos_of_a_sentence_may_match_it():
+    targets = matching_targets(SENTENCES, TargetSettings(positives="same_sentence"))
+    torch.testing.assert_close(
+        targets, torch.tensor([[0.5, 0.0, 0.5], [0.0, 1.0, 0.0], [0.5, 0.0, 0.5]])
+    )
+
+
+def test_smoothing_spreads_a_part_of_the_target():
+    targets = matching_targets(SENTENCES, TargetSettings(label_smoothing=0.3))
+    torch.testing.assert_close(targets, torch.full((3, 3), 0.1) + 0.7 * torch.eye(3))
+
+
+def test_the_loss_is_torchs_own_for_any_targets():
+    one, other = torch.randn(3, 3), torch.randn(3, 3)
+    settings = TargetSettings(positives="same_sentence", label_smoothing=0.2)
+    targets = matching_targets(SENTENCES, settings)
+    scores = (one, one.T, other, other.T)
+    expected = sum(torch.nn.functional.cross_entropy(score, targets) for score in scores) / 4
+    torch.testing.assert_close(stream_loss(one, other, targets), expected)
 
 
 def test_the_total_weighs_the_parts():
@@ -86,7 +119,8 @@ def many_tokens(num_videos=7, dtype=torch.float64):
 
 
 def losses_of(encoded, settings):
-    return retrieval_losses(*encoded, torch.tensor(10.0), settings, LossSettings())
+    targets = torch.eye(len(encoded[0].token_is_real))
+    return retrieval_losses(*encoded, torch.tensor(10.0), settings, LossSettings(), targets)
 
 
 def run(encoded, settings):

@@ -66,6 +66,20 @@ def test_bones_have_parents_nearer_to_the_centre_and_can_be_learned():
     )
 
 
+def test_one_layer_reads_all_points_of_a_frame():
+    torch.manual_seed(0)
+    settings = PoseEncoderSettings(width=8, points="linear")
+    hand = PoseEncoder(settings, clip_length=16).eval().hand
+    assert not any(
+        "blocks" in name for name, _ in hand.named_parameters() if "temporal" not in name
+    )
+    points = pose_batch().right
+    # In words: the norm, the layer, its norm and ReLU of each frame's 42 numbers, then time.
+    frames = hand.head_norm(hand.head(hand.data_norm(points.reshape(48, 42)))).relu()
+    over_time = hand.temporal_blocks(frames.reshape(2, 24, 8).transpose(1, 2)).transpose(1, 2)
+    torch.testing.assert_close(hand(points), over_time)
+
+
 def test_left_hand_right_hand_and_body_stand_side_by_side(encoder):
     encoder.eval()
     batch = pose_batch()

@@ -99,6 +99,7 @@ def test_a_training_step(model):
         model.scale,
         SIMILARITY,
         LossSettings(),
+        torch.eye(len(golden_text().input_ids)),
     )
     losses.total.backward()
     # The golden value of the matching loss is weighted already.

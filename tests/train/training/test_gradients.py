@@ -1,6 +1,7 @@
 """One batch's gradients are the same for any micro-batches and any number of processes."""
 
 import copy
+from dataclasses import replace
 
 import process_group_gradients
 import pytest
@@ -14,10 +15,11 @@ from training_stand_in import (
     without_batch_statistics,
 )
 
+from train.batches import TextBatch
 from train.model.matching_losses import retrieval_losses
 from train.precision import loss_scaler
 from train.processes import Processes
-from train.settings import LossSettings, SimilaritySettings
+from train.settings import LossSettings, SimilaritySettings, TargetSettings
 from train.training.gradients import GradientPass, micro_batches
 
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -37,7 +39,7 @@ def run(model, batch, micro_batch=None, **options):
     return losses, {name: p.grad.clone() for name, p in model.named_parameters()}
 
 
-def plain(model, batch):
+def plain(model, batch, targets=None):
     """Loss and gradients by one backward pass through everything."""
     losses = retrieval_losses(
         model.encode_signs(batch.signs),
@@ -45,6 +47,7 @@ def plain(model, batch):
         model.encode_text(batch.augmented),
         model.scale,
         *SETTINGS,
+        torch.eye(len(batch.text.input_ids)) if targets is None else targets,
     )
     losses.total.backward()
     return losses, {name: p.grad.clone() for name, p in model.named_parameters()}
@@ -89,6 +92,20 @@ def test_recomputed_values_change_nothing(size):
     assert_same(run(recomputed, batch, size), run(kept, batch, size))
     for name, buffer in kept.named_buffers():
         assert torch.equal(buffer, recomputed.get_buffer(name)), name
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_rows_of_one_sentence_are_found_by_all_of_their_words(size):
+    batch = random_batch(6)
+    words, is_real = batch.text.input_ids.clone(), batch.text.word_is_real.clone()
+    words[3], is_real[3] = words[0], is_real[0]
+    words[5, 0] = words[0, 0]  # begins alike
+    batch = replace(batch, text=TextBatch(words, is_real))
+    expected = torch.eye(6)
+    expected[0, 3] = expected[3, 0] = expected[0, 0] = expected[3, 3] = 0.5
+    model, targets = model_with(), TargetSettings(positives="same_sentence")
+    losses, _ = run(copy.deepcopy(model), batch, size, targets=targets)
+    torch.testing.assert_close(losses.total, plain(model, batch, expected)[0].total.detach())
 
 
 def test_the_second_encoding_has_the_dropout_of_the_first():
