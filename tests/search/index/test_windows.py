@@ -29,6 +29,7 @@ from seds_core.clip_plan import clip_frames, clip_starts
 from seds_core.errors import UsageError
 from seds_core.store.provenance import StoreMismatchError
 from seds_core.store.records import FinishedVideo
+from train.data.encoder_input import encoder_input
 
 NUM_FRAMES = 100
 WITHOUT_HANDS = [3, 4, 33, 50, 51, 52]
@@ -121,12 +122,11 @@ def build_windows(folder, run, **changes):
     return build_index(folder / "windows", run=run, devices="cpu", **options | changes)
 
 
-@pytest.mark.parametrize("body", ["image", "signer"])
 @pytest.mark.parametrize("frames", ["all", "hands"])
 @pytest.mark.parametrize("stage", ["fusion", "pose", "rgb"])
-def test_a_window_has_the_tokens_of_a_video_cut_there(tmp_path, stage, frames, body):
+def test_a_window_has_the_tokens_of_a_video_cut_there(tmp_path, stage, frames):
     data, cuts = make_stores(tmp_path, frames)
-    run = small_run(tmp_path, stage=stage, data=data, frames=frames, body=body)
+    run = small_run(tmp_path, stage=stage, data=data, frames=frames)
     build_index(tmp_path / "cuts", run=run, devices="cpu")
     result = build_windows(tmp_path, run)
     assert (result.failed, result.num_entries, result.num_unsigned) == ((), len(cuts), 0)
@@ -140,6 +140,19 @@ def test_a_window_has_the_tokens_of_a_video_cut_there(tmp_path, stage, frames, b
         spans = expected.records([of_cut])[0].clip_spans + np.float32(first / 25)
         assert np.allclose(record.clip_spans, spans, atol=1e-5)
         assert (record.text, record.duration) == ("all of it", NUM_FRAMES / 25)
+
+
+def test_arms_are_measured_as_the_run_has_learned_them(tmp_path, monkeypatch):
+    measures = []
+
+    def noting(*arguments):
+        measures.append(arguments[-1])
+        return encoder_input(*arguments)
+
+    monkeypatch.setattr("search.index.windows.encoder_input", noting)
+    data, cuts = make_stores(tmp_path, "all")
+    build_windows(tmp_path, small_run(tmp_path, data=data, body="signer"))
+    assert measures == ["signer"] * len(cuts)
 
 
 def test_windows_differ(tmp_path):
