@@ -37,7 +37,7 @@ class PoseBatch:
     left: Float[Tensor, "video frame joint=21 coordinate=2"]
     """Left hands, mirrored to look like right ones."""
     body: Float[Tensor, "video frame joint=7 coordinate=2"]
-    """Nose and arms, 256 the size of the image."""
+    """Nose and arms, in 256ths of the image or by the shoulders."""
     clip_starts: Int64[Tensor, "video clip"]
     """Frame that each clip begins with; -1 in slots without a clip."""
 

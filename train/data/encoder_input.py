@@ -18,6 +18,12 @@ ENCODER_SIZE = 256.0
 SHOWN_POINT_CONFIDENCE = 0.4
 """A hand's point with more than this is shown to the encoder; others are (0, 0)."""
 
+SHOULDERS = (1, 4)
+"""Of the body's points, which are the nose and both arms."""
+
+SHOULDERS_WIDTH = 64.0
+"""Of a body that is measured by them: arms at full length stay within the box."""
+
 
 @dataclass(frozen=True)
 class PoseInput:
@@ -28,7 +34,7 @@ class PoseInput:
     left: Float32[np.ndarray, "frame joint=21 coordinate=2"]
     """The left hand, mirrored to look like a right one."""
     body: Float32[np.ndarray, "frame joint=7 coordinate=2"]
-    """Nose and arms, 256 the size of the image; zeros in frames without hands."""
+    """Nose and arms, in 256ths of the image or by the shoulders; zeros in frames without hands."""
     right_is_usable: Bool[np.ndarray, " frame"]
     left_is_usable: Bool[np.ndarray, " frame"]
 
@@ -52,7 +58,7 @@ def encoder_input(
     """Prepares all frames of a video's timeline.
 
     ``keypoints`` are pixels of an image of ``image_size`` (width, height); points that are not
-    finite count as not seen.
+    finite count as not seen. ``measure`` says what nose and arms are measured by.
     """
     # Both hands are put into their boxes at once: first all right ones, then all left ones.
     points = signing_points(keypoints)
@@ -69,13 +75,6 @@ def encoder_input(
         right_is_usable=hands.right.is_usable,
         left_is_usable=hands.left.is_usable,
     )
-
-
-SHOULDERS = (1, 4)
-"""Of the body's points, which are the nose and both arms."""
-
-SHOULDERS_WIDTH = 64.0
-"""Of a body that is measured by them: arms at full length stay within the box."""
 
 
 def body_by_shoulders(

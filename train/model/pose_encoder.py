@@ -50,8 +50,8 @@ class SkeletonEncoder(nn.Module):
     """What joins a frame's points, then temporal blocks over frames.
 
     As published, graph blocks over points and then over parts. With ``points: linear`` there is a
-    single layer in their place, with a weight for each point: the same step costs a fraction, and
-    a few takes teach it more (docs/real-signs.md).
+    single layer in their place, with a weight for each point, which a few takes teach more
+    (docs/real-signs.md).
     """
 
     joints_of_parts: Tensor
