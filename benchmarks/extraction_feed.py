@@ -282,6 +282,7 @@ class FreeEstimator:
 
     def __init__(self, estimator: PoseEstimator) -> None:
         self.start_video = estimator.start_video
+        self.crop = estimator.crop
         self.prepared = estimator.prepared
 
     def keypoints(self, prepared: Sequence[Any]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from extract.videos.decoding import DecodedVideo
-from extract.videos.frame import FrameFit
+from extract.videos.frame import FrameCut
 from seds_core.store.provenance import Provenance
 
 
@@ -32,12 +32,11 @@ class Stream(Protocol):
         """What decides the rows; the store remembers it."""
 
     @property
-    def fit(self) -> FrameFit | None:
-        """How the decoder resizes frames; ``None`` leaves them as they are."""
-
-    @property
     def batch_size(self) -> int:
         """Pieces in a batch."""
+
+    def cut(self, video_id: str) -> FrameCut | None:
+        """What the decoder keeps of a video's frames; ``None`` for all of them."""
 
     def num_rows(self, video: DecodedVideo) -> int:
         """Rows that the video gives if its container tells the truth; reads no frame.

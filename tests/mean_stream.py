@@ -33,7 +33,6 @@ class MeanStream:
     """Row i holds the mean colours of timeline frame i."""
 
     provenance: Provenance = RGB
-    fit = None
     batch_size = 7
     seconds: float = 0.0
     break_on: str = ""
@@ -42,6 +41,9 @@ class MeanStream:
     """Video at which the process is killed; ``*``: all."""
     hang_on: str = ""
     """Video that never ends."""
+
+    def cut(self, video_id):
+        return None
 
     def num_rows(self, video):
         num_frames = expected_frames(video)

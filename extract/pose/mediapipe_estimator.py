@@ -116,6 +116,8 @@ class MediaPipeEstimator:
     before.
     """
 
+    crop = None
+
     def __init__(self) -> None:
         """Raises ``UnavailableError`` with the install command when MediaPipe is missing."""
         try:

@@ -6,132 +6,19 @@ for Human Pose Estimation", ECCV 2022, arXiv 2107.03332) scores every position a
 position along y; a keypoint lies at the two best ones.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
 from extract.batched_inference import BatchedInference
-from extract.pose.device_crop import Matrix, UprightCut, cut_out
+from extract.pose.device_crop import cut_out
 from extract.pose.mmpose_model import MMPoseModel, known_warnings_silenced, ready_for_inference
+from extract.pose.person_crop import CroppedFrame, PlainCrop
 from extract.settings import Precision
 from seds_core.keypoints import missing_keypoints
-
-Warp = Callable[..., np.ndarray]
-"""MMPose's ``get_warp_matrix`` or ``get_udp_warp_matrix``."""
-
-Cut = Callable[[UInt8[np.ndarray, "_ _ channel=3"]], UInt8[np.ndarray, "_ _ channel=3"]]
-"""Gives a region of a frame."""
-
-
-@dataclass(frozen=True)
-class CroppedFrame:
-    """What a network sees of a frame, and the way back into the image."""
-
-    pixels: UInt8[np.ndarray, "height width channel=3"]
-    """The whole frame, or the region at the network's size."""
-    center: Float32[np.ndarray, " coordinate=2"]
-    """The region's centre in pixels of the frame."""
-    scale: Float32[np.ndarray, " coordinate=2"]
-    """The region's width and height in pixels of the frame."""
-    matrix: Matrix | None = None
-    """Leads from the whole frame to the region at the network's size; ``None`` for the region."""
-
-
-_SMALL_FRAME = 2
-"""Times the pixels of the network's input; a frame of no more is cropped on the device: handing it
-over whole costs less than cropping it here."""
-
-
-@dataclass(frozen=True)
-class PlainCrop:
-    """The settings of the transforms ``GetBBoxCenterScale`` and ``TopdownAffine``."""
-
-    padding: float
-    input_size: tuple[int, int]
-    """Width and height of the network's input."""
-    warp_matrix: Warp
-
-    @classmethod
-    def of_pipeline(cls, transforms: Sequence[Any]) -> "PlainCrop | None":
-        """The settings of a pipeline that crops and does nothing else; None for any other."""
-        from mmpose.datasets.transforms import (  # noqa: PLC0415
-            GetBBoxCenterScale,
-            LoadImage,
-            PackPoseInputs,
-            TopdownAffine,
-        )
-        from mmpose.structures.bbox import (  # noqa: PLC0415
-            get_udp_warp_matrix,
-            get_warp_matrix,
-        )
-
-        # By exact type: a subclass, or one more transform, may do anything.
-        plain = [LoadImage, GetBBoxCenterScale, TopdownAffine, PackPoseInputs]
-        if [type(transform) for transform in transforms] != plain:
-            return None
-        load, region, affine, _ = transforms
-        if load.to_float32:
-            return None
-        matrix = get_udp_warp_matrix if affine.use_udp else get_warp_matrix
-        return cls(region.padding, tuple(affine.input_size), matrix)
-
-    def __call__(
-        self,
-        frame: UInt8[np.ndarray, "height width channel=3"],
-        box: Float32[np.ndarray, " box=4"],
-    ) -> CroppedFrame:
-        """The region around ``box``, widened to the network's proportions; shares no memory.
-
-        Of a small frame it is cut out by :func:`cut_out`, later.
-        """
-        center, scale, matrix = self._region(tuple(box.tolist()))
-        width, height = self.input_size
-        frame_height, frame_width, _ = frame.shape
-        if frame_height * frame_width <= _SMALL_FRAME * width * height:
-            return CroppedFrame(frame.copy(), center, scale, matrix)
-        cut = self._cut(tuple(box.tolist()), (frame_width, frame_height))
-        return CroppedFrame(cut(frame), center, scale)
-
-    @lru_cache(maxsize=16)  # noqa: B019 - there is one crop in a process
-    def _cut(self, box: tuple[float, ...], frame_size: tuple[int, int]) -> Cut:
-        """What cuts the region around a box out of frames of one size."""
-        _, _, matrix = self._region(box)
-        plainly = partial(cv2.warpAffine, M=matrix, dsize=self.input_size, flags=cv2.INTER_LINEAR)
-        return UprightCut.of(matrix, self.input_size, frame_size) or plainly
-
-    @lru_cache(maxsize=16)  # noqa: B019 - there is one crop in a process
-    def _region(
-        self, box: tuple[float, ...]
-    ) -> tuple[Float32[np.ndarray, " coordinate=2"], Float32[np.ndarray, " coordinate=2"], Matrix]:
-        """Centre and size of the region around a box, and the way there; most boxes come again."""
-        from mmpose.structures.bbox import bbox_xyxy2cs  # noqa: PLC0415
-
-        # The order and the types of MMPose's own transforms, so that the crop is theirs to the bit.
-        center, scale = bbox_xyxy2cs(np.array(box, np.float32), padding=self.padding)
-        scale = widened(scale, self.input_size)
-        matrix = self.warp_matrix(center, scale, 0.0, output_size=self.input_size)
-        return center, scale, np.asarray(matrix, np.float64)
-
-
-def widened(
-    scale: Float32[np.ndarray, " coordinate=2"], input_size: tuple[int, int]
-) -> Float32[np.ndarray, " coordinate=2"]:
-    """The smallest width and height of the input's proportions that hold ``scale``.
-
-    As ``mmpose.datasets.transforms.TopdownAffine`` computes it, to the last bit.
-    """
-    # Only one side grows: the region never loses what the box holds.
-    width, height = scale
-    proportion = input_size[0] / input_size[1]
-    if width > height * proportion:
-        return np.array([width, width / proportion], np.float32)
-    return np.array([height * proportion, height], np.float32)
 
 
 def into_image(
@@ -243,9 +130,10 @@ class MMPoseEstimator:
         self._dataset_meta = model.dataset_meta
         self._transform = Compose(model.pipeline)
         # Crop and decoding go together: either both are computed here, or both by MMPose.
-        self._crop = None
+        self.crop: PlainCrop | None = None
+        """The regions that the network sees; ``None`` where MMPose's own pipeline cuts them."""
         if decodes_plainly(self._network.head, self._network.test_cfg):
-            self._crop = PlainCrop.of_pipeline(self._transform.transforms)
+            self.crop = PlainCrop.of_pipeline(self._transform.transforms)
         self._device = device
         self._autocast_dtype = _AUTOCAST_DTYPES[precision]
         # The folded network keeps its channels last on a CPU only.
@@ -267,7 +155,7 @@ class MMPoseEstimator:
 
         Keeps nothing of ``frames``, and may run in another thread than :meth:`keypoints`.
         """
-        prepare = self._crop or self._prepared_by_mmpose
+        prepare = self.crop or self._prepared_by_mmpose
         return [prepare(*pair) for pair in zip(frames, boxes, strict=True)]
 
     @torch.inference_mode()
@@ -287,11 +175,11 @@ class MMPoseEstimator:
     ) -> list[Float32[np.ndarray, "keypoint=133 coordinate=3"]]:
         # A pass of fewer frames could take other kernels, whose last bits differ.
         padded = [*prepared, *[prepared[-1]] * (self._batches.batch_size - len(prepared))]
-        if self._crop is None:
+        if self.crop is None:
             pixels = torch.stack([item["inputs"] for item in padded])
         else:
             frames, matrices = zip(*((crop.pixels, crop.matrix) for crop in padded), strict=True)
-            pixels = cut_out(frames, matrices, self._crop.input_size, self._device)
+            pixels = cut_out(frames, matrices, self.crop.input_size, self._device)
         with known_warnings_silenced():
             features = self._features(self._network_input(pixels))
             found = self._decoded(features, padded)
@@ -303,10 +191,10 @@ class MMPoseEstimator:
         prepared: list[Any],
     ) -> Float32[np.ndarray, "frame keypoint=133 coordinate=3"]:
         head = self._network.head
-        if self._crop is not None:
+        if self.crop is not None:
             scores = simcc_scores(head, features, self._dataset_meta.get("flip_indices", []))
             keypoints = simcc_keypoints(*scores, head.decoder.simcc_split_ratio).cpu().numpy()
-            keypoints[..., :2] = into_image(keypoints[..., :2], prepared, self._crop.input_size)
+            keypoints[..., :2] = into_image(keypoints[..., :2], prepared, self.crop.input_size)
             return keypoints
         # MMPose's decoding goes sample by sample and reads the way back from its data samples.
         samples = [item["data_samples"] for item in prepared]

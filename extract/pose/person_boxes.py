@@ -5,7 +5,8 @@ The table is one CSV file for a whole data set. Boxes that a network finds are
 """
 
 import math
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -36,61 +37,79 @@ class FoundBoxes:
 class PersonBoxes(Protocol):
     """The signer's boxes in one video; an object serves one video, front to back."""
 
-    required_confidence: float
-    """Mean confidence of the upper body from which a box truly holds a person: 0 where the box
-    itself says so."""
+    @property
+    def required_confidence(self) -> float:
+        """Mean confidence of the upper body from which a box truly holds a person: 0 where the box
+        itself says so."""
 
-    def boxes(self, frames: UInt8[np.ndarray, "frame height width channel=3"]) -> FoundBoxes:
-        """Returns the boxes in the frames that follow those of the previous call."""
+    def boxes(
+        self,
+        frames: UInt8[np.ndarray, "frame height width channel=3"],
+        numbers: Sequence[int],
+        size: tuple[int, int],
+    ) -> FoundBoxes:
+        """Returns the boxes in the frames that follow those of the previous call.
+
+        ``numbers`` are theirs in the video, ``size`` is the width and height of its frames.
+        """
 
 
-PersonBoxSource = Callable[[str, int], PersonBoxes]
-"""From a video's id, and the step between its frames as they arrive, to its boxes; raises
-:class:`NoBoxError`."""
+PersonBoxSource = Callable[[str], PersonBoxes]
+"""From a video's id to its boxes; raises :class:`NoBoxError`."""
 
 
 class NoBoxError(LookupError):
     """The source of boxes knows nothing of a video; the message says so."""
 
 
-@dataclass
-class WholeFrameBoxes:
+class KnownBoxes(ABC):
+    """Boxes that are known before a frame is seen, so that decoders can cut them out."""
+
+    required_confidence: float
+
+    @abstractmethod
+    def box(self, number: int, size: tuple[int, int]) -> Box | None:
+        """The box in the video's frame ``number``, of a width and height, if it shows a person."""
+
+    def boxes(
+        self,
+        _: UInt8[np.ndarray, "frame height width channel=3"],
+        numbers: Sequence[int],
+        size: tuple[int, int],
+    ) -> FoundBoxes:
+        """The boxes in frames of these numbers; the frames themselves may be regions already."""
+        boxes = np.full((len(numbers), 4), np.nan, np.float32)
+        for place, number in enumerate(numbers):
+            found = self.box(number, size)
+            if found is not None:
+                boxes[place] = found
+        return FoundBoxes(boxes, ~np.isnan(boxes[:, 0]))
+
+
+@dataclass(frozen=True)
+class WholeFrameBoxes(KnownBoxes):
     """The whole image is the signer's box; the keypoints must say whether a person is there."""
 
     required_confidence: float
 
-    def boxes(self, frames: UInt8[np.ndarray, "frame height width channel=3"]) -> FoundBoxes:
-        """Returns one and the same box for all frames."""
-        num_frames, height, width, _ = frames.shape
-        box = np.array([0, 0, width, height], np.float32)
-        return FoundBoxes(np.tile(box, (num_frames, 1)), np.ones(num_frames, bool))
+    def box(self, _: int, size: tuple[int, int]) -> Box:
+        """One and the same for all frames."""
+        width, height = size
+        return 0.0, 0.0, float(width), float(height)
 
 
-class TableBoxes:
+@dataclass(frozen=True)
+class TableBoxes(KnownBoxes):
     """The boxes of one video from the table; a frame without a box shows no person."""
+
+    of_frame: Mapping[int | None, Box]
+    """The key ``None`` is for all frames of the video without a box of their own."""
 
     required_confidence = 0.0
 
-    def __init__(self, box_of_frame: Mapping[int | None, Box], frame_step: int) -> None:
-        """The key ``None`` is for all frames of the video without a box of their own.
-
-        Every ``frame_step``-th frame will be asked for.
-        """
-        self._box_of_frame = box_of_frame
-        self._frame_step = frame_step
-        # The number, in the video, of the frame that comes next; calls advance it.
-        self._next_frame = 0
-
-    def boxes(self, frames: UInt8[np.ndarray, "frame height width channel=3"]) -> FoundBoxes:
-        """Returns the boxes in the frames that follow those of the previous call."""
-        boxes = np.full((len(frames), 4), np.nan, np.float32)
-        for box in boxes:
-            # A row for one frame wins over the row for all frames.
-            found = self._box_of_frame.get(self._next_frame, self._box_of_frame.get(None))
-            if found is not None:
-                box[:] = found
-            self._next_frame += self._frame_step
-        return FoundBoxes(boxes, ~np.isnan(boxes[:, 0]))
+    def box(self, number: int, _: tuple[int, int]) -> Box | None:
+        """A row for one frame wins over the row for all frames."""
+        return self.of_frame.get(number, self.of_frame.get(None))
 
 
 class BoxTable:
@@ -111,14 +130,11 @@ class BoxTable:
                     raise UsageError(f"{path}, line {row.line}: {row.problem}")
                 self._add(row.fields, f"{path}, line {row.line}")
 
-    def for_video(self, video_id: str, frame_step: int) -> TableBoxes:
-        """Returns the boxes of one video, of which every ``frame_step``-th frame will be asked for.
-
-        Raises ``NoBoxError`` for a video that the file does not name.
-        """
+    def for_video(self, video_id: str) -> TableBoxes:
+        """Returns the boxes of one video; raises ``NoBoxError`` for one that is not named."""
         if video_id not in self._videos:
             raise NoBoxError(f"{self._path} has no box for video '{video_id}'")
-        return TableBoxes(self._videos[video_id], frame_step)
+        return TableBoxes(self._videos[video_id])
 
     def _add(self, fields: Mapping[str, str], line: str) -> None:
         video_id, frame_text, *numbers = (fields[name] for name in COLUMNS)

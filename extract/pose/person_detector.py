@@ -1,6 +1,6 @@
 """Finds the signer with one of torchvision's detectors trained on COCO, steadied over time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,7 +87,12 @@ class DetectedBoxes:
         self._next_frame = 0
         self._track: Track | None = None
 
-    def boxes(self, frames: UInt8[np.ndarray, "frame height width channel=3"]) -> FoundBoxes:
+    def boxes(
+        self,
+        frames: UInt8[np.ndarray, "frame height width channel=3"],
+        _numbers: Sequence[int],
+        size: tuple[int, int],
+    ) -> FoundBoxes:
         """Returns the boxes in the frames that follow those of the previous call."""
         settings = self._settings
         boxes = np.full((len(frames), 4), np.nan, np.float32)
@@ -95,8 +100,7 @@ class DetectedBoxes:
             # The detector looks at every n-th frame; between them the box stays where it is.
             detection = None
             if self._next_frame % settings.every_nth_frame == 0:
-                height, width, _ = frame.shape
-                detection = chosen_person(self._detect(frame), settings.choice, width, height)
+                detection = chosen_person(self._detect(frame), settings.choice, *size)
             self._track = followed(
                 self._track, detection, settings.smoothing, settings.max_gap_frames
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,11 +11,13 @@ from jaxtyping import Bool, Float32, UInt8
 
 from extract.pose.person_boxes import (
     BoxTable,
+    KnownBoxes,
     NoBoxError,
     PersonBoxes,
     PersonBoxSource,
     WholeFrameBoxes,
 )
+from extract.pose.person_crop import PersonCut, PlainCrop
 from extract.pose.provenance import find_model, pose_provenance
 from extract.settings import ExtractSettings, PoseSettings
 from extract.stream import Rows
@@ -32,6 +34,10 @@ UPPER_BODY = [0, 5, 6, 7, 8, 9, 10]
 @runtime_checkable  # beartype asks isinstance
 class PoseEstimator(Protocol):
     """Finds the keypoints of one person in every frame."""
+
+    @property
+    def crop(self) -> PlainCrop | None:
+        """The region of a frame that it needs; ``None`` where it looks at frames by itself."""
 
     def start_video(self) -> None:
         """Forgets everything about the frames prepared so far."""
@@ -80,9 +86,6 @@ class PoseStream:
     provenance: Provenance
     settings: ExtractSettings
 
-    fit = None
-    """Keypoints are found in the video's own pixels."""
-
     @classmethod
     def load(cls, settings: ExtractSettings, device: str) -> "PoseStream":
         """Loads the detector; raises ``UnavailableError`` when its weights cannot be had."""
@@ -96,6 +99,15 @@ class PoseStream:
         """A piece is a frame."""
         return self.settings.pose.batch_size
 
+    def cut(self, video_id: str) -> PersonCut | None:
+        """The signer's regions, where they are known beforehand; else the video's own pixels."""
+        try:
+            boxes = self.person_boxes(video_id)
+        except NoBoxError:
+            return None  # said when the video is opened
+        crop = self.estimator.crop
+        return PersonCut(crop, boxes) if crop and isinstance(boxes, KnownBoxes) else None
+
     def num_rows(self, video: DecodedVideo) -> int:
         """Frames of the video's timeline."""
         # A video without a box in the table fails here, before a frame is read.
@@ -106,11 +118,14 @@ class PoseStream:
 
     def pieces(self, video: DecodedVideo) -> Iterator[PosePiece]:
         """The timeline's frames, cropped to the person."""
+        cut = video.job.cut
         return pose_pieces(
             self.estimator,
             self._boxes(video),
             confirmed_frames(video),
+            (video.properties.width, video.properties.height),
             frame_step=video.frame_step,
+            cut=cut if isinstance(cut, PersonCut) else None,
         )
 
     def rows(self, pieces: Sequence[PosePiece]) -> list[Rows]:
@@ -119,7 +134,7 @@ class PoseStream:
 
     def _boxes(self, video: DecodedVideo) -> PersonBoxes:
         try:
-            return self.person_boxes(video.job.video_id, video.frame_step)
+            return self.person_boxes(video.job.video_id)
         except NoBoxError as error:
             raise VideoError(video.job.path, str(error)) from None
 
@@ -150,7 +165,7 @@ def load_estimator(
 
 
 def load_person_boxes(settings: PoseSettings, device: torch.device) -> PersonBoxSource:
-    """Loads what gives every video its boxes, called with the video's id and its frame step."""
+    """Loads what gives every video its boxes, called with the video's id."""
     if settings.person_box == "detector":
         from extract.pose.person_detector import (  # noqa: PLC0415 - torchvision takes seconds
             DetectedBoxes,
@@ -158,35 +173,40 @@ def load_person_boxes(settings: PoseSettings, device: torch.device) -> PersonBox
         )
 
         detect = load_person_detector(settings.person_detector, device)
-        return lambda _video_id, _frame_step: DetectedBoxes(detect, settings.person_detector)
+        return lambda _video_id: DetectedBoxes(detect, settings.person_detector)
     if settings.person_box_file is not None:
         return BoxTable(settings.person_box_file).for_video
-    return lambda _video_id, _frame_step: WholeFrameBoxes(settings.person_threshold)
+    return lambda _video_id: WholeFrameBoxes(settings.person_threshold)
 
 
 def pose_pieces(
     estimator: PoseEstimator,
     boxes: PersonBoxes,
     chunks: Iterable[UInt8[np.ndarray, "_ height width channel=3"]],
+    size: tuple[int, int],
     *,
     frame_step: int = 1,
+    cut: PersonCut | None = None,
 ) -> Iterator[PosePiece]:
     """Every frame of one video's timeline, which is every ``frame_step``-th frame of the video.
 
-    ``boxes`` belongs to this video alone. Nothing is kept of a chunk once the next is asked for.
+    ``boxes`` belongs to this video alone, ``size`` is the width and height of its frames, of which
+    ``chunks`` hold what ``cut`` has left. Nothing is kept of a chunk once the next is asked for.
     """
     estimator.start_video()
-    numbers = count(0, frame_step)
+    prepared = cut.prepared if cut and cut.crop.cuts(size) else estimator.prepared
+    timeline = count(0, frame_step)
     for frames in chunks:
+        numbers = list(islice(timeline, len(frames)))
         # Frames without a box are not prepared; their pieces go along empty, in order.
-        found = boxes.boxes(frames)
+        found = boxes.boxes(frames, numbers, size)
         seen = found.is_found
         # Large frames are not copied for nothing.
         shown = frames if seen.all() else frames[seen]
-        people = iter(estimator.prepared(shown, found.boxes[seen]) if seen.any() else [])
-        for is_seen, box in zip(seen, found.boxes, strict=True):
+        people = iter(prepared(shown, found.boxes[seen]) if seen.any() else [])
+        for number, is_seen, box in zip(numbers, seen, found.boxes, strict=True):
             person = next(people) if is_seen else None
-            yield PosePiece(next(numbers), person, box, boxes.required_confidence)
+            yield PosePiece(number, person, box, boxes.required_confidence)
 
 
 def pose_rows(estimator: PoseEstimator, pieces: Sequence[PosePiece]) -> list[Rows]:

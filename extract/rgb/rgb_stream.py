@@ -233,11 +233,6 @@ class RgbStream:
             device_kind(backbone.device.type),
         )
 
-    @property
-    def fit(self) -> FrameFit:
-        """The size that the network's frames are cropped from."""
-        return self.backbone.fit
-
     def num_rows(self, video: DecodedVideo) -> int:
         """The number of the video's clips."""
         num_frames = expected_frames(video)
@@ -249,6 +244,10 @@ class RgbStream:
     def batch_size(self) -> int:
         """One piece, which is already a group of clips."""
         return 1
+
+    def cut(self, _: str) -> FrameFit:
+        """The size that the network's frames are cropped from, whatever the video."""
+        return self.backbone.fit
 
     def pieces(self, video: DecodedVideo) -> Iterator[RgbPiece]:
         """The video's clips, ``run.rgb_batch`` at a time."""

@@ -52,7 +52,7 @@ def decode_job(video: ListedVideo, stream: Stream, frames: FrameSettings) -> Dec
         problem=video.problem,
         folder_fps=frames.folder_fps,
         max_frames=frames.max_frames,
-        fit=stream.fit,
+        cut=stream.cut(video.video_id),
     )
 
 

@@ -86,7 +86,8 @@ def keypoint_work(stream: PoseStream, frames: Frames, device: torch.device) -> W
     boxes = WholeFrameBoxes(settings.person_threshold)
 
     def rows() -> list[Rows]:
-        pieces = pose_pieces(stream.estimator, boxes, [enough])
+        size = enough.shape[2], enough.shape[1]
+        pieces = pose_pieces(stream.estimator, boxes, [enough], size)
         return pose_rows(stream.estimator, list(pieces))
 
     measured = measure(rows, device)

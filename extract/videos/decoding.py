@@ -5,11 +5,9 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from extract.videos.frame import Frame, FrameFit, Frames, Progress
+from extract.videos.frame import FrameCut, Frames, Progress
 from extract.videos.frame_source import FrameSource, open_frames
 from extract.videos.limits import USUAL_RULES, DecodeRules
 from extract.videos.listing import ListedVideo
@@ -32,8 +30,8 @@ class DecodeJob(ListedVideo):
     """A longer video keeps every k-th frame from frame 0 on, k as small as this bound allows."""
     num_frames: int | None = None
     """Frames of the video where decoding has already counted them; else its container is asked."""
-    fit: FrameFit | None = None
-    """Size that frames are brought to; ``None`` leaves them as they are."""
+    cut: FrameCut | None = None
+    """What is kept of every frame; ``None`` keeps all of it."""
     chunk_frames: int = 64
     """Frames in a chunk, at most; fewer where frames are huge."""
     hash: bool = True
@@ -130,20 +128,20 @@ def _chunks(
 ) -> Generator[DecodeEvent, None, int]:
     """Gathers every ``step``-th frame into chunks; returns the number of all frames."""
     width, height = source.properties.width, source.properties.height
-    middle = slice(0, height), slice(0, width)
-    if job.fit is not None:
-        width, height = job.fit.target_size(width, height)
-        middle = job.fit.middle(width, height)
-    kept_height, kept_width = (kept.stop - kept.start for kept in middle)
+    if job.cut is not None:
+        width, height = job.cut.kept_size(width, height)
     # ``first`` and ``num_filled`` count timeline frames, ``num_frames`` counts those of the video.
     num_frames = first = num_filled = 0
     chunk: Frames | None = None
     for frame in source.frames(progress):
-        # Frames beside the timeline are decoded and counted, but neither resized nor kept.
+        # Frames beside the timeline are decoded and counted, but neither cut nor kept.
         if num_frames % step == 0:
             if chunk is None:
-                chunk = memory.new_chunk(job.chunk_frames, kept_height, kept_width)
-            _fit_into(chunk[num_filled], frame, (width, height), middle)
+                chunk = memory.new_chunk(job.chunk_frames, height, width)
+            if job.cut is None:
+                chunk[num_filled] = frame
+            else:
+                job.cut.write(frame, num_frames, chunk[num_filled])
             num_filled += 1
             # The memory decides how many frames a chunk has: fewer than asked for if they are huge.
             if num_filled == len(chunk):
@@ -153,26 +151,6 @@ def _chunks(
     if chunk is not None:
         yield FrameChunk(first, chunk[:num_filled])
     return num_frames
-
-
-def _fit_into(
-    target: UInt8[np.ndarray, "_ _ channel=3"],
-    frame: Frame,
-    size: tuple[int, int],
-    middle: tuple[slice, slice],
-) -> None:
-    """Resizes a frame to a width and height, and copies the middle of it.
-
-    Exact halving first, as often as it goes, then bilinear: as free of aliasing as averaging over
-    areas of any size, and six times faster.
-    """
-    width, height = size
-    while frame.shape[0] >= 2 * height and frame.shape[1] >= 2 * width:
-        half = frame.shape[1] // 2, frame.shape[0] // 2
-        frame = cv2.resize(frame, half, interpolation=cv2.INTER_AREA)
-    if frame.shape[1::-1] != size:
-        frame = cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
-    target[:] = frame[middle]
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract.pose.device_crop import UprightCut, cut_out, warped
+from extract.pose.device_crop import cut_out, warped
 
 SIZE = 48, 64
 
@@ -29,30 +29,6 @@ def test_gives_the_pixels_of_opencv(seed, turned):
     [region] = warped(torch.from_numpy(frame[None]), [matrix], SIZE)
     expected = cv2.warpAffine(frame, matrix, SIZE, flags=cv2.INTER_LINEAR)
     np.testing.assert_array_equal(region.permute(1, 2, 0).numpy(), expected)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_what_skips_the_black_parts_gives_the_pixels_of_opencv(seed):
-    frame, matrix = random_case(seed, turned=False)
-    # Most then show an edge of the frame, and some nothing of it.
-    matrix[:, 2] += np.random.default_rng(seed).uniform(-60, 60, 2)
-    cut = UprightCut.of(matrix, SIZE, frame.shape[1::-1])
-    assert cut is not None
-    expected = cv2.warpAffine(frame, matrix, SIZE, flags=cv2.INTER_LINEAR)
-    np.testing.assert_array_equal(cut(frame), expected)
-
-
-def test_a_region_beside_the_frame_is_black():
-    frame = np.full((50, 40, 3), 255, np.uint8)
-    beside = np.array([[1.0, 0, 1000], [0, 1, 0]])
-    cut = UprightCut.of(beside, SIZE, (40, 50))
-    assert cut is not None
-    assert not cut(frame).any()
-
-
-def test_a_region_that_is_turned_needs_another_cut():
-    frame, matrix = random_case(1, turned=True)
-    assert UprightCut.of(matrix, SIZE, frame.shape[1::-1]) is None
 
 
 def test_frames_of_one_pass_have_matrices_of_their_own():

@@ -187,7 +187,10 @@ def test_real_keypoints_equal_those_of_the_shared_data_and_repeat() -> None:
     estimator = MediaPipeEstimator()
     first, second = (
         joined(pose_rows(estimator, list(pieces)))["keypoints"]
-        for pieces in (pose_pieces(estimator, WholeFrameBoxes(0.3), [frames]) for _ in range(2))
+        for pieces in (
+            pose_pieces(estimator, WholeFrameBoxes(0.3), [frames], frames.shape[2:0:-1])
+            for _ in range(2)
+        )
     )
     np.testing.assert_array_equal(first, second)
     for part in (slice(0, 17), slice(23, 91), slice(91, 112)):

@@ -1,5 +1,6 @@
 """Where the signer is: the whole frame, a table of boxes, or steadied detections."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 from urllib.error import URLError
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract.pose.person_boxes import BoxTable, NoBoxError, WholeFrameBoxes
+from extract.pose.person_boxes import BoxTable, FoundBoxes, KnownBoxes, NoBoxError, WholeFrameBoxes
 from extract.pose.person_detector import (
     Choice,
     DetectedBoxes,
@@ -33,52 +34,46 @@ def table(tmp_path: Path, text: str) -> BoxTable:
     return BoxTable(path)
 
 
-def blank_frames(num_frames: int) -> np.ndarray:
-    return np.zeros((num_frames, 8, 8, 3), np.uint8)
+def boxes_of(boxes: KnownBoxes, numbers: Sequence[int]) -> FoundBoxes:
+    frames = np.zeros((len(numbers), 8, 8, 3), np.uint8)
+    return boxes.boxes(frames, numbers, (8, 8))
 
 
 @pytest.mark.parametrize("every", ["", "*", " * "])
 def test_one_box_for_all_frames_and_exceptions(tmp_path: Path, every: str) -> None:
-    boxes = table(tmp_path, f"{HEADER}a,{every},0,0,4,8\na,2,1.5,0,4,8\n\n").for_video("a", 1)
-    first, rest = boxes.boxes(blank_frames(2)), boxes.boxes(blank_frames(2))
-    np.testing.assert_array_equal(first.boxes[:, 0], [0, 0])
-    np.testing.assert_array_equal(rest.boxes, [[1.5, 0, 4, 8], [0, 0, 4, 8]])
-    assert rest.is_found.all()
+    boxes = table(tmp_path, f"{HEADER}a,{every},0,0,4,8\na,2,1.5,0,4,8\n\n").for_video("a")
+    found = boxes_of(boxes, range(4))
+    np.testing.assert_array_equal(found.boxes[:, 0], [0, 0, 1.5, 0])
+    np.testing.assert_array_equal(found.boxes[:, 1:], [[0, 4, 8]] * 4)
+    assert found.is_found.all()
 
 
 def test_ids_are_composed(tmp_path: Path) -> None:
-    boxes = table(tmp_path, f"{HEADER}u\u0308,,0,0,4,8\n").for_video("\u00fc", 1)
-    assert boxes.boxes(blank_frames(1)).is_found.all()
+    boxes = table(tmp_path, f"{HEADER}u\u0308,,0,0,4,8\n").for_video("\u00fc")
+    assert boxes_of(boxes, [0]).is_found.all()
 
 
 def test_frames_without_a_row_show_no_person(tmp_path: Path) -> None:
-    found = table(tmp_path, f"{HEADER}a,1,0,0,4,8\n").for_video("a", 1).boxes(blank_frames(3))
+    found = boxes_of(table(tmp_path, f"{HEADER}a,1,0,0,4,8\n").for_video("a"), range(3))
     np.testing.assert_array_equal(found.is_found, [False, True, False])
     assert np.isnan(found.boxes[0]).all()
 
 
 def test_frame_numbers_are_those_of_the_video_when_frames_are_left_out(tmp_path: Path) -> None:
     rows = "".join(f"a,{frame},{frame},0,99,8\n" for frame in range(9))
-    boxes = table(tmp_path, HEADER + rows).for_video("a", 3)
-    lefts = [*boxes.boxes(blank_frames(2)).boxes[:, 0], *boxes.boxes(blank_frames(1)).boxes[:, 0]]
-    np.testing.assert_array_equal(lefts, [0, 3, 6])
+    found = boxes_of(table(tmp_path, HEADER + rows).for_video("a"), range(0, 9, 3))
+    np.testing.assert_array_equal(found.boxes[:, 0], [0, 3, 6])
 
 
 def test_columns_may_stand_in_any_order_between_semicolons(tmp_path: Path) -> None:
     text = "Top;left;bottom;right;frame;video_id;note\n1;0;8;4;;u\u0308;x\n"
-    found = table(tmp_path, text).for_video("\u00fc", 1).boxes(blank_frames(1))
+    found = boxes_of(table(tmp_path, text).for_video("\u00fc"), [0])
     np.testing.assert_array_equal(found.boxes, [[0, 1, 4, 8]])
-
-
-def test_every_video_starts_anew(tmp_path: Path) -> None:
-    boxes = table(tmp_path, f"{HEADER}a,0,0,0,4,8\n")
-    for _ in range(2):
-        assert boxes.for_video("a", 1).boxes(blank_frames(1)).is_found.all()
 
 
 def test_a_video_that_is_not_in_the_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoBoxError, match=r"boxes\.csv has no box for video 'b'"):
-        table(tmp_path, f"{HEADER}a,,0,0,4,8\n").for_video("b", 1)
+        table(tmp_path, f"{HEADER}a,,0,0,4,8\n").for_video("b")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +101,7 @@ NEW = np.array([4, 0, 14, 40], np.float32)
 
 
 def test_the_whole_frame_is_the_box() -> None:
-    found = WholeFrameBoxes(0.3).boxes(np.zeros((2, 120, 160, 3), np.uint8))
+    found = WholeFrameBoxes(0.3).boxes(np.zeros((2, 120, 160, 3), np.uint8), [0, 1], (160, 120))
     np.testing.assert_array_equal(found.boxes, [[0, 0, 160, 120]] * 2)
     assert found.is_found.all()
 
@@ -187,7 +182,7 @@ SEEN = {3: [0.0, 0.0, 4.0, 8.0], 6: [2.0, 0.0, 6.0, 8.0]}
 
 def test_every_nth_frame_is_shown_and_the_box_is_carried() -> None:
     detect = Detections(SEEN)
-    found = DetectedBoxes(detect, SETTINGS).boxes(frames(13))
+    found = DetectedBoxes(detect, SETTINGS).boxes(frames(13), range(13), (8, 8))
     assert detect.shown == [0, 3, 6, 9, 12]
     # No person yet; first detection; moved half way; kept 4 frames after it; lost.
     expected = [np.nan] * 3 + [0.0] * 3 + [1.0] * 5 + [np.nan] * 2
@@ -197,9 +192,10 @@ def test_every_nth_frame_is_shown_and_the_box_is_carried() -> None:
 
 @pytest.mark.parametrize("cuts", [[13], [1] * 13, [4, 4, 5]])
 def test_boxes_do_not_depend_on_the_chunks(cuts: list[int]) -> None:
-    whole = DetectedBoxes(Detections(SEEN), SETTINGS).boxes(frames(13))
+    whole = DetectedBoxes(Detections(SEEN), SETTINGS).boxes(frames(13), range(13), (8, 8))
     boxes = DetectedBoxes(Detections(SEEN), SETTINGS)
-    parts = [boxes.boxes(chunk).boxes for chunk in np.split(frames(13), np.cumsum(cuts)[:-1])]
+    chunks = np.split(frames(13), np.cumsum(cuts)[:-1])
+    parts = [boxes.boxes(chunk, range(len(chunk)), (8, 8)).boxes for chunk in chunks]
     np.testing.assert_array_equal(np.concatenate(parts), whole.boxes)
 
 

@@ -22,7 +22,7 @@ from extract.pose.pose_stream import (
     pose_rows,
 )
 from extract.settings import ExtractSettings, PersonDetectorSettings, PoseSettings
-from extract.stream import joined
+from extract.stream import joined, rows_of
 from extract.videos.decode_pool import DecodePool
 from extract.videos.decoding import DecodeJob, confirmed_frames
 from extract.videos.part import VideoError
@@ -34,6 +34,8 @@ from seds_core.keypoints import missing_keypoints
 
 class NoEstimator:
     """Finds nothing."""
+
+    crop = None
 
     def start_video(self) -> None: ...
 
@@ -65,14 +67,19 @@ def test_a_video_without_a_box_fails_by_name(stream: PoseStream, tmp_path: Path)
             assert caught.value.path == path
 
 
+SIZE = 6, 4
+
+
 def numbered_frames(num_frames: int) -> np.ndarray:
-    frames = np.zeros((num_frames, 4, 6, 3), np.uint8)
+    frames = np.zeros((num_frames, *SIZE[::-1], 3), np.uint8)
     frames[:] = np.arange(num_frames, dtype=np.uint8)[:, None, None, None]
     return frames
 
 
 class NumberReader:
     """Every keypoint lies at x = the frame's number; records the sizes of its passes."""
+
+    crop = None
 
     def __init__(self, confidence: float = 1.0) -> None:
         self.confidence = confidence
@@ -97,7 +104,9 @@ class EvenFrames:
 
     required_confidence = 0.0
 
-    def boxes(self, frames: np.ndarray) -> FoundBoxes:
+    def boxes(
+        self, frames: np.ndarray, numbers: Sequence[int], size: tuple[int, int]
+    ) -> FoundBoxes:
         found = frames[:, 0, 0, 0] % 2 == 0
         boxes = np.where(found[:, None], np.array([0, 0, 6, 4], np.float32), np.float32(np.nan))
         return FoundBoxes(boxes, found)
@@ -140,21 +149,57 @@ def test_frames_that_fill_the_decoders_memory_stay_what_they_are(tmp_path: Path)
     np.testing.assert_array_equal(rows["keypoints"][:, 0, 0], np.arange(48))
 
 
+@pytest.mark.mmpose
+def test_rows_are_the_same_whoever_cuts_the_frames(tmp_path: Path) -> None:
+    path, table = tmp_path / "large.mp4", tmp_path / "boxes.csv"
+    write_video(path, pictures(32, 640, 480), 25.0)
+    table.write_text("video_id,frame,left,top,right,bottom\na,2,80,50.5,400,470\na,4,0,0,640,480\n")
+    settings = ExtractSettings.model_validate(
+        {
+            "frames": {"max_frames": 16},
+            "pose": {
+                "model": "demo",
+                "checkpoint": "random",
+                "person_box": "csv",
+                "person_box_file": table,
+            },
+        }
+    )
+    stream = PoseStream.load(settings, "cpu")
+    cut = stream.cut("a")
+    assert cut is not None
+    assert cut.crop.cuts((640, 480))
+    with DecodePool(1) as pool:
+        jobs = [DecodeJob("a", path, max_frames=16, cut=cut) for cut in (None, cut)]
+        whole, by_decoder = (rows_of(stream, video) for video in pool.stream(jobs))
+    np.testing.assert_array_equal(whole["frame"], np.arange(0, 32, 2))
+    assert np.isnan(whole["person_box"][0]).all()
+    assert np.isfinite(whole["keypoints"][1:3]).all()
+    for name, values in whole.items():
+        np.testing.assert_array_equal(by_decoder[name], values)
+
+
+def test_only_what_is_known_beforehand_is_cut_by_decoders(stream: PoseStream) -> None:
+    assert stream.cut("a") is None  # the estimator looks at frames by itself
+    assert stream.cut("b") is None  # there is no box
+
+
 def test_no_frames_give_no_pieces() -> None:
     for chunks in ([], [numbered_frames(0)]):
-        assert list(pose_pieces(NumberReader(), WholeFrameBoxes(0.5), chunks)) == []
+        assert list(pose_pieces(NumberReader(), WholeFrameBoxes(0.5), chunks, SIZE)) == []
 
 
 def test_pieces_hold_back_no_more_than_they_need() -> None:
     chunks = iter([numbered_frames(4), numbered_frames(4)])
-    next(pose_pieces(NumberReader(), WholeFrameBoxes(0.5), chunks))
+    next(pose_pieces(NumberReader(), WholeFrameBoxes(0.5), chunks, SIZE))
     assert len(list(chunks)) == 1
 
 
 def rows_of_chunks(
     estimator: NumberReader, boxes: PersonBoxes, chunks: Iterable[np.ndarray], **options: int
 ) -> dict[str, np.ndarray]:
-    return joined(pose_rows(estimator, list(pose_pieces(estimator, boxes, chunks, **options))))
+    pieces = pose_pieces(estimator, boxes, chunks, SIZE, **options)
+    return joined(pose_rows(estimator, list(pieces)))
 
 
 def rows_of_frames(
@@ -195,8 +240,8 @@ def test_a_video_without_a_person_never_calls_the_estimator() -> None:
 
 def test_frames_of_several_videos_share_a_pass() -> None:
     estimator = NumberReader()
-    all_seen = pose_pieces(estimator, WholeFrameBoxes(0.5), [numbered_frames(3)])
-    even_seen = pose_pieces(estimator, EvenFrames(), [numbered_frames(5)[2:]])
+    all_seen = pose_pieces(estimator, WholeFrameBoxes(0.5), [numbered_frames(3)], SIZE)
+    even_seen = pose_pieces(estimator, EvenFrames(), [numbered_frames(5)[2:]], SIZE)
     rows = joined(pose_rows(estimator, [*all_seen, *even_seen]))
     assert estimator.pass_sizes == [5]
     np.testing.assert_array_equal(rows["person_found"], [True, True, True, True, False, True])
@@ -242,7 +287,7 @@ def test_mediapipe_is_an_optional_install(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_whole_frame_boxes_take_their_threshold_from_the_settings() -> None:
-    boxes = load_person_boxes(PoseSettings(person_threshold=0.4), CPU)("video", 1)
+    boxes = load_person_boxes(PoseSettings(person_threshold=0.4), CPU)("video")
     assert boxes == WholeFrameBoxes(0.4)
 
 
@@ -250,7 +295,7 @@ def test_boxes_from_a_table(tmp_path: Path) -> None:
     path = tmp_path / "boxes.csv"
     path.write_text("video_id,frame,left,top,right,bottom\nvideo,,0,0,4,8\n")
     source = load_person_boxes(PoseSettings(person_box="csv", person_box_file=path), CPU)
-    assert isinstance(source("video", 1), TableBoxes)
+    assert isinstance(source("video"), TableBoxes)
 
 
 def test_every_video_has_detections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +305,7 @@ def test_every_video_has_detections_of_its_own(monkeypatch: pytest.MonkeyPatch) 
         lambda _settings, _device: lambda _image: no_people,
     )
     source = load_person_boxes(PoseSettings(person_box="detector"), CPU)
-    first, second = source("a", 1), source("b", 1)
+    first, second = source("a"), source("b")
     assert isinstance(first, DetectedBoxes)
     assert first is not second
 

@@ -70,7 +70,7 @@ def kept(tmp_path_factory):
 
 def decode(path, video_id="a", **job):
     with DecodePool(num_workers=0) as pool:
-        return pool.decode(DecodeJob(video_id, path, fit=PUBLISHED.fit, chunk_frames=7, **job))
+        return pool.decode(DecodeJob(video_id, path, cut=PUBLISHED.fit, chunk_frames=7, **job))
 
 
 def slow_rows(path, made_by, kept_frames):

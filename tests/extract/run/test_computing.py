@@ -20,7 +20,10 @@ class DoublingStream:
     broken: frozenset = frozenset()
     batches: list = field(default_factory=list)
 
-    provenance = fit = None
+    provenance = None
+
+    def cut(self, video_id):
+        return None
 
     def num_rows(self, video):
         return 0

@@ -62,7 +62,7 @@ def test_properties_and_identity_arrive(pool, videos):
 
 def test_frames_are_resized_and_long_videos_thinned(pool, videos):
     for video, count in zip(
-        pool.stream(jobs(videos, fit=FrameFit("squash", 48), max_frames=30)), COUNTS, strict=True
+        pool.stream(jobs(videos, cut=FrameFit("squash", 48), max_frames=30)), COUNTS, strict=True
     ):
         chunks = [
             (chunk.frames.shape[1:], list(map(read_number, chunk.frames)))

@@ -99,7 +99,7 @@ def test_a_wrong_count_of_the_same_timeline_does_not_matter(tmp_path):
 )
 def test_frames_are_brought_to_the_size_asked_for(tmp_path, fit):
     path = numbered_video(tmp_path / "v.mp4", 5)
-    _, chunk, _ = decode_events(job(path, fit=fit), ChunkMemory())
+    _, chunk, _ = decode_events(job(path, cut=fit), ChunkMemory())
     width, height = fit.target_size(128, 96)
     assert chunk.frames.shape == (5, height, width, 3)
     assert read([chunk]) == list(range(5))
@@ -109,7 +109,7 @@ def test_shrinking_averages_instead_of_skipping_pixels(tmp_path):
     stripes = np.zeros((96, 128, 3), np.uint8)
     stripes[:, ::2] = 255
     path = write_video(tmp_path / "v.mkv", [stripes], codec="ffv1", pixel_format="bgr0")
-    _, chunk, _ = decode_events(job(path, fit=FrameFit("squash", 24)), ChunkMemory())
+    _, chunk, _ = decode_events(job(path, cut=FrameFit("squash", 24)), ChunkMemory())
     assert abs(chunk.frames.astype(int) - 127).max() <= 1
 
 
