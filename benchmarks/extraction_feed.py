@@ -17,6 +17,7 @@ both sides cost whoever else is at work on the machine.
 import argparse
 import multiprocessing
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -134,16 +135,19 @@ def print_row(
 
 
 def make_corpus(corpus: Corpus, folder: Path, count: int, num_frames: int) -> None:
-    """Draws signers."""
+    """Draws signers, and copies their videos."""
     folder.mkdir()
-    drawn = [
-        signed_frames(number, corpus.size, num_frames)
-        for number in range(min(count, DIFFERENT_VIDEOS))
-    ]
+    is_file = corpus.suffix == ".mp4"
+    made: list[Path] = []
     for number in range(count):
-        frames, path = drawn[number % len(drawn)], folder / f"video{number:04d}"
-        if corpus.suffix == ".mp4":
-            write_video(path.with_suffix(corpus.suffix), frames, 25.0, quality=23)
+        path = folder / f"video{number:04d}{corpus.suffix if is_file else ''}"
+        if number >= DIFFERENT_VIDEOS:
+            (shutil.copy if is_file else shutil.copytree)(made[number % DIFFERENT_VIDEOS], path)
+            continue
+        made.append(path)
+        frames = signed_frames(number, corpus.size, num_frames)
+        if is_file:
+            write_video(path, frames, 25.0, quality=23)
             continue
         path.mkdir()
         for place, frame in enumerate(frames):

@@ -76,10 +76,14 @@ class Trial:
         return [video for video in read_index(self.index) if video.split == split]
 
     def task(self, recipes: "Recipes") -> SignTask:
-        """The same for what needs no training; its RGB features are those of the first recipe."""
-        rgb = recipes.rgb_store(recipes.names[0], self.stores)
-        stores = StoreReader(rgb), StoreReader(pose_store(self.stores))
-        return SignTask(self.clips("train"), self.clips(self.asked), *stores)
+        """The same for what needs no training; its RGB features are those of the first recipe.
+
+        A clip that shows no hand may have no features, and teaches nothing then.
+        """
+        rgb = StoreReader(recipes.rgb_store(recipes.names[0], self.stores))
+        pose = StoreReader(pose_store(self.stores))
+        learned = [video for video in self.clips("train") if video.video_id in rgb.videos]
+        return SignTask(learned, self.clips(self.asked), rgb, pose)
 
 
 @dataclass(frozen=True)

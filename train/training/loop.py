@@ -82,6 +82,9 @@ def noted_stop_requests() -> Iterator[StopRequest]:
 SAVE_EVERY_MINUTES = 10.0
 """Also within an epoch: what a killed run loses at most."""
 
+EPOCH_SAVED_EVERY_SECONDS = 30.0
+"""Epochs of small sets last a second or two: not all of their ends are kept."""
+
 
 class CheckpointKeeper:
     """Saves and restores what a step trains; it remembers when it last saved."""
@@ -99,6 +102,11 @@ class CheckpointKeeper:
     def is_due(self) -> bool:
         """Whether the newest checkpoint is too old."""
         return time.monotonic() > self._saved_at + 60 * SAVE_EVERY_MINUTES
+
+    @property
+    def is_due_after_epoch(self) -> bool:
+        """Whether the newest checkpoint is so old that an epoch's end is kept."""
+        return time.monotonic() > self._saved_at + EPOCH_SAVED_EVERY_SECONDS
 
     def save(self, position: Position, best_score: float | None, *, is_best: bool = False) -> None:
         """Writes ``last.pt``, and its weights as ``best.pt``; all processes call it together.
@@ -219,7 +227,8 @@ class TrainingLoop:
             epoch = self.position.epoch + 1
             is_best = self._find_whether_best(epoch)
             self.position = Position(epoch, 0, self.position.step)
-            self.keeper.save(self.position, self.best_score, is_best=is_best)
+            if self._keeps_epoch(is_best=is_best):
+                self.keeper.save(self.position, self.best_score, is_best=is_best)
         return GO_ON
 
     def _take_step(self, batches: Iterator[TrainingBatch]) -> StepRecord:
@@ -247,6 +256,14 @@ class TrainingLoop:
             waiting=(arrived - began) / seconds,
             unusable_videos=unusable,
         )
+
+    def _keeps_epoch(self, *, is_best: bool) -> bool:
+        """Whether the end of the epoch is saved: the last one's, a best score's, some others'."""
+        if self.position.epoch == self.length.epochs or (is_best and self.validate is not None):
+            return True
+        # Only the first process looks at the clock.
+        is_due = self.processes.is_first and self.keeper.is_due_after_epoch
+        return self.processes.largest(SAVE_NOW if is_due else GO_ON) == SAVE_NOW
 
     def _find_whether_best(self, epoch: int) -> bool:
         """Validates where it is due; returns whether the model is the best so far."""

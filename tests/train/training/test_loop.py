@@ -39,6 +39,7 @@ class Step(TrainingStep):
 
 class Keeper(CheckpointKeeper):
     is_due = False
+    is_due_after_epoch = False
 
     def __init__(self):
         self.saved = []
@@ -106,7 +107,15 @@ def test_epochs_are_trained_validated_and_saved(cpu):
 def test_an_equal_score_is_no_improvement(cpu):
     run = loop([10.0, 10.0, 10.0], cpu)
     run.run()
-    assert [is_best for *_, is_best in run.keeper.saved] == [True, False, False]
+    assert run.keeper.saved == [(1, 0, 3, 10.0, True), (3, 0, 9, 10.0, False)]
+
+
+@pytest.mark.parametrize(("is_due", "epochs"), [(False, [3]), (True, [1, 2, 3])])
+def test_of_epochs_that_are_no_better_only_some_are_saved(cpu, is_due, epochs):
+    run = loop([5.0, 10.0, 15.0], cpu, best_score=15.0)
+    run.keeper.is_due_after_epoch = is_due
+    run.run()
+    assert [epoch for epoch, *_ in run.keeper.saved] == epochs
 
 
 def test_not_every_epoch_is_validated_but_the_last_one_is(cpu):
@@ -116,11 +125,12 @@ def test_not_every_epoch_is_validated_but_the_last_one_is(cpu):
         (2, 10.0, 10.0),
         (3, 20.0, 20.0),
     ]
-    assert [is_best for *_, is_best in run.keeper.saved] == [False, True, True]
+    assert run.keeper.saved == [(2, 0, 6, 10.0, True), (3, 0, 9, 20.0, True)]
 
 
 def test_without_validation_the_newest_epoch_is_the_best(cpu):
     run = loop(None, cpu)
+    run.keeper.is_due_after_epoch = True
     run.run()
     assert [(score, is_best) for *_, score, is_best in run.keeper.saved] == [(None, True)] * 3
 
@@ -130,7 +140,7 @@ def test_a_run_goes_on_within_its_epoch(cpu):
     run.run()
     assert run.batches.asked == [(1, 2), (2, 0)]
     assert run.step.steps == [5, 6, 7, 8]
-    assert [is_best for *_, is_best in run.keeper.saved] == [False, False]
+    assert run.keeper.saved == [(3, 0, 9, 15.0, False)]
 
 
 def test_what_is_due_is_saved_within_an_epoch(cpu):
