@@ -51,7 +51,9 @@ from train.evaluation.load_model import EvaluatedModel, LoadedModel
 from train.evaluation.metrics import SplitScores
 
 RECIPES = Path(__file__).with_suffix(".yaml")
-BASELINE = "before"
+COMPARED_WITH = ("before", "published")
+"""What other recipes are compared with, where they are trained as well."""
+
 TASKS = ("asl78", "karsl70")
 NOTHING_TO_HOLD_OUT = (
     "No sign has two training sources, so that none can be held out to choose a recipe by: take "
@@ -227,7 +229,7 @@ def ask(
         f"## {title}",
         "",
         *score_lines(rows),
-        *difference_lines(of_stage, untrained, BASELINE),
+        *difference_lines(of_stage, untrained, COMPARED_WITH),
     ]
     if distractors is None:
         lines += hands_lines([*untrained, *of_stage.values()], task.frames_with_a_hand())

@@ -128,9 +128,9 @@ def score_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def difference_lines(
-    recipes: Mapping[str, Row], untrained: Iterable[Row], baseline: str
+    recipes: Mapping[str, Row], untrained: Iterable[Row], baselines: Sequence[str]
 ) -> list[str]:
-    """R@1 of every recipe less that of the baseline, and less that of an untrained neighbour.
+    """R@1 of every recipe less that of some of them, and less that of an untrained neighbour.
 
     The neighbour is the one that answers more of these queries: chosen by them, against the model.
     """
@@ -139,7 +139,8 @@ def difference_lines(
     neighbours = {row.name: row.hits() for row in untrained if row.name in NEIGHBOURS}
     better = max(neighbours, key=lambda name: neighbours[name].recalls()[SELECTED_BY][0])
     lines = []
-    for other, compared in ((baseline, tables), (better, tables | {better: neighbours[better]})):
+    trained = [(name, tables) for name in baselines if name in tables]
+    for other, compared in (*trained, (better, tables | {better: neighbours[better]})):
         if apart := differences(compared, other):
             lines += [f"R@1 less that of *{other}*, in points:", ""]
             lines += markdown_table(difference_rows(apart))

@@ -192,7 +192,7 @@ def test_differences_are_from_the_baseline_and_from_the_better_neighbour():
         row(name, values, stream=UNTRAINED)
         for name, values in zip([PROBE, *NEIGHBOURS], [RIGHT, SHIFTED, half], strict=True)
     ]
-    lines = difference_lines(recipes, untrained, "before")
+    lines = difference_lines(recipes, untrained, ["before", "not trained"])
     better = [line for line in lines if line.startswith("R@1 less")]
     assert ["before", NEIGHBOURS[1]] == [line.split("*")[1] for line in better]
     split = lines.index(better[1])
@@ -211,7 +211,7 @@ def test_rows_that_have_answered_other_queries_are_not_compared():
     with pytest.raises(UsageError, match="other queries"):
         check_same_queries([row("one", RIGHT), other])
     with pytest.raises(UsageError, match="other queries"):
-        difference_lines({"one": row("one", RIGHT)}, [other], "one")
+        difference_lines({"one": row("one", RIGHT)}, [other], ["one"])
 
 
 def test_distractors_are_candidates_and_ask_nothing():
