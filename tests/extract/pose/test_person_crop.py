@@ -146,6 +146,17 @@ def test_decoders_hand_on_the_regions_of_large_frames(
                 np.testing.assert_array_equal(getattr(again, name), getattr(expected, name))
 
 
+@pytest.mark.parametrize("turned", [np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1]])
+def test_frames_that_are_turned_in_place_are_cut_as_others(turned: Any) -> None:
+    """Upright views of stored frames have negative strides."""
+    frame = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    regions = np.zeros((2, *SIZE[::-1], 3), np.uint8)
+    for region, upright in zip(regions, (frame[turned], frame[turned].copy()), strict=True):
+        PersonCut(CROP, WholeFrameBoxes(0.3)).write(upright, 0, region)
+    assert regions[0].any()
+    np.testing.assert_array_equal(*regions)
+
+
 def test_memory_that_was_used_before_is_black_where_there_is_no_box() -> None:
     region = np.full((*SIZE[::-1], 3), 99, np.uint8)
     PersonCut(CROP, TableBoxes(BOXES)).write(np.ones((120, 160, 3), np.uint8), 1, region)
