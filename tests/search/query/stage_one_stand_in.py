@@ -16,7 +16,10 @@ def fingerprint(frame):
 class MadeUpFeatures:
     """Each clip's feature follows from the number of its first frame."""
 
-    provenance, fit, batch_size = RGB, None, 1
+    provenance, batch_size = RGB, 1
+
+    def cut(self, video_id):
+        return None
 
     def num_rows(self, video):
         return len(plan(video.properties.num_frames).starts)
@@ -45,7 +48,10 @@ class MadeUpKeypoints:
     From 4000 on there is somebody whose hands cannot be seen.
     """
 
-    provenance, fit, batch_size = POSE, None, 8
+    provenance, batch_size = POSE, 8
+
+    def cut(self, video_id):
+        return None
 
     def num_rows(self, video):
         return plan(video.properties.num_frames).num_timeline_frames

@@ -94,6 +94,12 @@ def encode(retriever):
     return retriever._model.videos()
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path, monkeypatch):
+    """Tests that run beside this one leave nothing here, and do not see what it leaves."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def left_behind():
     return list(Path(tempfile.gettempdir()).glob("seds-query-*"))
 
