@@ -130,7 +130,7 @@ def score_lines(rows: Sequence[Row]) -> list[str]:
 def difference_lines(
     recipes: Mapping[str, Row], untrained: Iterable[Row], baselines: Sequence[str]
 ) -> list[str]:
-    """R@1 of every recipe less that of some of them, and less that of an untrained neighbour.
+    """R@1 of every recipe less that of each trained baseline, and less an untrained neighbour's.
 
     The neighbour is the one that answers more of these queries: chosen by them, against the model.
     """

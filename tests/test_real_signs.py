@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from real_signs import RECIPES, Recipes, fold_of, main
+from real_signs import RECIPES, Recipes, Trial, fold_of, main, pose_store
 from sign_baselines import BASELINES, SignTask
 from sign_distractors import chosen_distractors
 from sign_rows import (
@@ -23,6 +23,7 @@ from sign_rows import (
 )
 
 from extract.settings import ExtractSettings
+from reference.small_stores import POSE, RGB, pose_video, rgb_video, write_index, write_store
 from seds_core.dataset_index import IndexedVideo
 from seds_core.errors import UsageError
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
@@ -259,6 +260,21 @@ def test_recipes_are_the_pipelines_that_train():
     for name in recipes.names:
         # A recipe that learned from another split might learn what it is asked.
         assert read_section(RECIPES, name, "train", TrainSettings).data.train_split == "train"
+
+
+def test_a_clip_without_features_teaches_nothing_and_a_test_clip_is_asked_for(tmp_path):
+    recipes = Recipes.read(RECIPES, ["few-takes"], [1])
+    index = write_index(
+        tmp_path / "index.csv",
+        [("a", "train", "sun"), ("b", "train", "sun"), ("c", "test", "sun")],
+    )
+    write_store(
+        recipes.rgb_store("few-takes", tmp_path), RGB, [rgb_video("a", 30), rgb_video("c", 30)]
+    )
+    write_store(pose_store(tmp_path), POSE, [pose_video(name, 30) for name in "abc"])
+    task = Trial("few", index, "test", tmp_path, tmp_path).task(recipes)
+    assert [video.video_id for video in task.train] == ["a"]
+    assert [video.video_id for video in task.test] == ["c"]
 
 
 def test_recipes_that_read_the_same_frames_share_a_store(tmp_path):
