@@ -153,7 +153,7 @@ class MMPoseEstimator:
     ) -> list[Any]:
         """Returns every frame, cropped to the network's size if large, and the way back from there.
 
-        Keeps nothing of ``frames``, and may run in another thread than :meth:`keypoints`.
+        May run in another thread than :meth:`keypoints`.
         """
         prepare = self.crop or self._prepared_by_mmpose
         return [prepare(*pair) for pair in zip(frames, boxes, strict=True)]

@@ -81,22 +81,22 @@ class PlainCrop:
         return width * height > _SMALL_FRAME * input_width * input_height
 
     def __call__(self, frame: Frame, box: Float32[np.ndarray, " box=4"]) -> CroppedFrame:
-        """The region around ``box``, widened to the network's proportions; shares no memory.
+        """The region around ``box``, widened to the network's proportions.
 
         Of a small frame it is cut out by :func:`extract.pose.device_crop.cut_out`, later.
         """
         corners = tuple(box.tolist())
         center, scale, matrix = self._region(corners)
         if not self.cuts(frame.shape[1::-1]):
-            return CroppedFrame(frame.copy(), center, scale, matrix)
+            return CroppedFrame(frame, center, scale, matrix)
         region = np.empty((*self.input_size[::-1], 3), np.uint8)
         self.cut_out(frame, corners, region)
         return CroppedFrame(region, center, scale)
 
     def of_region(self, region: Pixels, box: Float32[np.ndarray, " box=4"]) -> CroppedFrame:
-        """The same of a region that was cut out before; shares no memory."""
+        """The same of a region that was cut out before."""
         center, scale, _ = self._region(tuple(box.tolist()))
-        return CroppedFrame(region.copy(), center, scale)
+        return CroppedFrame(region, center, scale)
 
     def cut_out(self, frame: Frame, box: Box, region: Pixels) -> None:
         """Cuts the region around a box out of a frame, into memory of the network's size."""

@@ -47,7 +47,7 @@ class PoseEstimator(Protocol):
         frames: UInt8[np.ndarray, "frame height width channel=3"],
         boxes: Float32[np.ndarray, "frame box=4"],
     ) -> list[Any]:
-        """Returns for each frame what the network needs of the person in its box, copied.
+        """Returns for each frame what the network needs of the person in its box.
 
         ``frames`` are RGB and follow the frames of the previous call in the same video. May run in
         another thread than :meth:`keypoints`, at the same time.
@@ -191,7 +191,7 @@ def pose_pieces(
     """Every frame of one video's timeline, which is every ``frame_step``-th frame of the video.
 
     ``boxes`` belongs to this video alone, ``size`` is the width and height of its frames, of which
-    ``chunks`` hold what ``cut`` has left. Nothing is kept of a chunk once the next is asked for.
+    ``chunks`` hold what ``cut`` has left.
     """
     estimator.start_video()
     prepared = cut.prepared if cut and cut.crop.cuts(size) else estimator.prepared

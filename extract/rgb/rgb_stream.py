@@ -41,13 +41,12 @@ class DeviceFrames:
     """Consecutive frames on the network's device, prepared by the thread that first needs them."""
 
     def __init__(self, backbone: Backbone, frames: FrameChunk) -> None:
-        """Copies the frames."""
+        """Copies the frames to a card; elsewhere they stay where they are."""
         # torch takes no negative strides, and warns of memory that may not be written to.
         pixels = torch.from_numpy(np.require(frames, requirements=("C", "W")))
         if backbone.device.type == "cuda":  # Copies from pinned memory overlap with the network.
-            self._pixels = pixels.pin_memory().to(backbone.device, non_blocking=True)
-        else:
-            self._pixels = pixels.clone()
+            pixels = pixels.pin_memory().to(backbone.device, non_blocking=True)
+        self._pixels = pixels
         self._backbone = backbone
 
     @cached_property

@@ -272,7 +272,7 @@ def decode_some(
             # A damaged video gives fewer chunks; the extraction says what is wrong with it.
             with suppress(VideoError, FrameCountChanged):
                 for chunk in islice(decoded.chunks(), MEASURED_CHUNKS):
-                    kept = chunk.frames.copy() if kept is None else kept  # its memory is reused
+                    kept = chunk.frames if kept is None else kept
                     num_frames += len(chunk.frames) * decoded.frame_step
             decoded.close()
     if kept is None:

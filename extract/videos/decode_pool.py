@@ -16,7 +16,6 @@ from extract.videos.decode_worker import (
     Cancel,
     Cancelled,
     ChunkReady,
-    FrameMemory,
     GiveBack,
     ToWorker,
     keep_freed_memory,
@@ -31,11 +30,12 @@ from extract.videos.decoding import (
     decode_events,
 )
 from extract.videos.frame import Frames
+from extract.videos.frame_memory import FrameMemory, HeldSlots, Slots
 from extract.videos.limits import USUAL_RULES, DecodeRules
 from extract.videos.part import FrameCountChanged, VideoError
 
-MEMORY_BYTES = 256 << 20
-"""Shared memory of one process for frames that wait; one frame of the largest size fits in."""
+SLOTS = Slots()
+"""Of the memory that a process shares with this one."""
 
 # How long a process may take to load its libraries, from a slow network disk for instance.
 _START_SECONDS = 300.0
@@ -64,11 +64,12 @@ class WorkerProcess:
         hear Ctrl-C, which is for the parent to answer.
         """
         self._timeout_s = timeout_s
-        self._memory = FrameMemory.create(MEMORY_BYTES)
+        memory = FrameMemory.create(SLOTS)
+        self._held = HeldSlots(memory)
         self._connection, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
             target=run_worker,
-            args=(theirs, self._memory, int(rules.decoder_memory_gb * 1e9)),
+            args=(theirs, memory, int(rules.decoder_memory_gb * 1e9)),
             name="decoder",
             daemon=True,
         )
@@ -83,7 +84,7 @@ class WorkerProcess:
         # Only the worker may hold its end: as long as this process had it too, the worker's death
         # would not end the connection.
         theirs.close()
-        self._memory.seal()
+        memory.seal()
         # Messages about videos that have come and wait to be read, oldest first.
         self._inbox: deque[AboutVideo] = deque()
         # Whether the worker has given a first sign of life.
@@ -130,8 +131,11 @@ class WorkerProcess:
     def receive(self) -> AboutVideo:
         """Returns the next message about the oldest video that has not been read to its end.
 
-        Raises :class:`WorkerLostError` when the process crashed in it, or hangs and was killed.
+        Before that, slots are given back whose frames nobody looks at any longer. Raises
+        :class:`WorkerLostError` when the process crashed in it, or hangs and was killed.
         """
+        for slot in self._held.unused():
+            self.send(GiveBack(slot))
         # Only time spent in these looks counts as silence, so that the time in which the computer
         # was suspended does not. A sign of life begins it anew.
         seconds_silent = 0.0
@@ -150,8 +154,8 @@ class WorkerProcess:
         return self._inbox.popleft()
 
     def frames(self, chunk: ChunkReady) -> Frames:
-        """The frames of a chunk, where they lie: they change once the chunk is given back."""
-        return self._memory.frames(chunk.offset, *chunk.shape)
+        """The frames of a chunk, which do not change as long as anything refers to them."""
+        return self._held.frames(chunk.slot, chunk.shape)
 
     def abandon(self) -> None:
         """Ends the process from any thread; the one that listens to it will find it lost."""
@@ -194,32 +198,24 @@ class WorkerProcess:
 
 
 class RemoteVideo(Iterator[DecodeEvent]):
-    """What :func:`extract.videos.decoding.decode_events` gives, from a worker process.
-
-    The frames of a chunk are valid until the next event is asked for: their memory is used again.
-    """
+    """What :func:`extract.videos.decoding.decode_events` gives, from a worker process."""
 
     def __init__(self, worker: WorkerProcess, job: DecodeJob) -> None:
         """Starts decoding in a free worker."""
         self._worker = worker
         self._job = job
         self._number = worker.start(job)
-        # Whether the last event was a chunk, whose memory is in use.
-        self._holds_chunk = False
         self._is_over = False
 
     def __next__(self) -> DecodeEvent:
         """Waits for the next event; raises ``VideoError`` also when the worker crashed or hung."""
         if self._is_over:
             raise StopIteration
-        if self._holds_chunk:
-            self._worker.send(GiveBack())
         try:
             message = self._worker.receive()
         except WorkerLostError as lost:
             self._is_over = True
             raise VideoError(self._job.path, str(lost)) from None
-        self._holds_chunk = isinstance(message, ChunkReady)
         self._is_over = isinstance(message, LAST_OF_A_VIDEO)
         if isinstance(message, ChunkReady):
             return FrameChunk(message.first, self._worker.frames(message))
@@ -258,7 +254,7 @@ class DecodePool:
 
     def __enter__(self) -> "DecodePool":
         """Starts the processes; they load their libraries while the caller goes on."""
-        # Frames are copied out of the workers' memory, into memory of the same few sizes.
+        # Some frames are copied out of the workers' memory, into memory of the same few sizes.
         keep_freed_memory()
         self._workers = [self._new_worker() for _ in range(self._num_workers)]
         return self

@@ -4,23 +4,19 @@ Runs until its parent closes the connection, or is gone. Imports nothing that ta
 """
 
 import ctypes
-import mmap
 import os
 import resource
 import threading
 import time
 import traceback
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
-import numpy as np
 
 from extract.videos.decoding import (
     ChunkMemory,
@@ -31,6 +27,7 @@ from extract.videos.decoding import (
     decode_events,
 )
 from extract.videos.frame import Frames
+from extract.videos.frame_memory import FrameMemory, FreeSlots
 from extract.videos.part import FrameCountChanged, VideoError
 
 # Options of mallopt, from glibc's malloc.h.
@@ -39,11 +36,6 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # ``progress`` is called for every packet and frame: too often to look and to send each time.
 _SECONDS_BETWEEN_SIGNS = 0.5
 _SECONDS_BETWEEN_HEARING = 0.02
-# However small chunks are, no more wait: the messages about them must fit into the connection.
-_MAX_CHUNKS_AHEAD = 64
-# Bytes of one chunk, and of all that wait, unless single frames are larger: memory that was used a
-# moment ago is in the processor's cache, and has its pages.
-_CHUNK_BYTES, _BYTES_AHEAD = 8 << 20, 32 << 20
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,9 @@ class Cancel:
 
 @dataclass(frozen=True)
 class GiveBack:
-    """To the worker: the oldest chunk has been used, its memory is free."""
+    """To the worker: nobody looks at the frames in a slot any longer."""
+
+    slot: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class ChunkReady:
     """To the parent: a ``FrameChunk``, whose frames lie in the shared memory."""
 
     first: int
-    offset: int
+    slot: int
     shape: tuple[int, int, int]
     """Number of frames, height, width."""
 
@@ -86,101 +80,6 @@ LAST_OF_A_VIDEO = (VideoEnded, Exception)
 """After one of these a worker is ready for its next video."""
 
 WorkerConnection: TypeAlias = "Connection[FromWorker, ToWorker]"
-
-
-class FrameMemory:
-    """A block of bytes, seen as frames; pickling it for a new process gives that process the same.
-
-    An anonymous file of Linux (memfd): it is gone when both processes are, however they end, and it
-    does not depend on the size of ``/dev/shm``, which containers keep small. Pages take real memory
-    only once a frame has been written to them.
-    """
-
-    def __init__(self, file_descriptor: int, num_bytes: int) -> None:
-        """Maps the first ``num_bytes`` bytes of a file that is already there."""
-        self.num_bytes = num_bytes
-        self._file_descriptor = file_descriptor
-        self._block = mmap.mmap(file_descriptor, num_bytes)
-
-    @classmethod
-    def create(cls, num_bytes: int) -> "FrameMemory":
-        """New memory; raises ``OSError`` when there is none."""
-        file_descriptor = os.memfd_create("decoded frames")
-        os.ftruncate(file_descriptor, num_bytes)
-        return cls(file_descriptor, num_bytes)
-
-    def frames(self, offset: int, num_frames: int, height: int, width: int) -> Frames:
-        """The frames that begin at a byte: a view, which keeps the memory alive."""
-        return np.ndarray((num_frames, height, width, 3), np.uint8, self._block, offset)
-
-    def seal(self) -> None:
-        """Ends sharing: no further process can get the memory; those that have it keep it."""
-        os.close(self._file_descriptor)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (DupFd(self._file_descriptor), self.num_bytes)
-
-
-def _received(descriptor: Any, num_bytes: int) -> FrameMemory:  # noqa: ANN401 - multiprocessing's own
-    # The mapping outlives the descriptor, so this process closes its copy at once.
-    memory = FrameMemory(descriptor.detach(), num_bytes)
-    memory.seal()
-    return memory
-
-
-class ByteRing:
-    """Hands out runs of bytes of a block, over and over.
-
-    >>> ring = ByteRing(10, max_runs=2)
-    >>> ring.take(6), ring.take(6)
-    (0, None)
-    >>> ring.give_back()
-    >>> ring.take(6)
-    0
-    """
-
-    def __init__(self, capacity: int, max_runs: int) -> None:
-        """At most ``max_runs`` runs are out at a time, together at most ``capacity`` bytes."""
-        self._capacity = capacity
-        self._max_runs = max_runs
-        # Begin and end of the runs that are out, oldest first; each begins where the last one ends
-        # or, where the rest of the block was too small, at 0.
-        self._taken: deque[tuple[int, int]] = deque()
-
-    def take(self, size: int) -> int | None:
-        """Where ``size`` free bytes begin; ``None`` as long as something must be given back first.
-
-        Raises ``ValueError`` for more bytes than there are.
-        """
-        if size > self._capacity:
-            raise ValueError(f"{size} bytes do not fit into {self._capacity}")
-        if len(self._taken) == self._max_runs:
-            return None
-        if not self._taken:
-            free = [(0, self._capacity)]
-        else:
-            oldest, newest_end = self._taken[0][0], self._taken[-1][1]
-            if newest_end > oldest:
-                free = [(newest_end, self._capacity), (0, oldest)]
-            else:  # what is taken goes on at the beginning of the block
-                free = [(newest_end, oldest)]
-        for begin, end in free:
-            if begin + size <= end:
-                self._taken.append((begin, begin + size))
-                return begin
-        return None
-
-    def grow(self, capacity: int) -> None:
-        """Hands out runs of a larger block, too; what is out stays where it is."""
-        self._capacity = max(self._capacity, capacity)
-
-    def give_back(self) -> None:
-        """Frees the bytes that were taken first."""
-        self._taken.popleft()
-
-    def drop_newest(self) -> None:
-        """Frees the bytes that were taken last, which will not be used."""
-        self._taken.pop()
 
 
 def run_worker(connection: WorkerConnection, memory: FrameMemory, max_bytes: int) -> None:
@@ -251,12 +150,12 @@ class _Worker(ChunkMemory):
         self._connection = connection
         self._addresses = addresses
         self._memory = memory
-        self._ring = ByteRing(min(_BYTES_AHEAD, memory.num_bytes), max_runs=_MAX_CHUNKS_AHEAD)
+        self._free = FreeSlots(memory.slots)
         self._num_jobs = 0
         # The number of the job at work, counted as the parent does.
         self._number: int | None = None
-        # Where the chunk begins that is being filled; ``None`` once the parent was told of it.
-        self._unsent_offset: int | None = None
+        # Where the chunk lies that is being filled; ``None`` once the parent was told of it.
+        self._unsent: int | None = None
         self._last_heard = self._last_sign = 0.0
 
     def serve(self) -> None:
@@ -271,22 +170,19 @@ class _Worker(ChunkMemory):
             self._number = self._num_jobs
             self._decode(message)
             self._number = None
-            if self._unsent_offset is not None:  # the video ended by damage within a chunk
-                self._ring.drop_newest()
-                self._unsent_offset = None
+            if self._unsent is not None:  # the video ended by damage within a chunk
+                self._free.give_back(self._unsent)
+                self._unsent = None
 
     def new_chunk(self, num_frames: int, height: int, width: int) -> Frames:
         """Shared memory for a chunk; waits until the parent gives some back."""
         frame_bytes = height * width * 3
-        chunk_bytes = min(_CHUNK_BYTES, self._memory.num_bytes // 2)
-        num_fitting = min(num_frames, max(1, chunk_bytes // frame_bytes))
-        # Twice as much, so that the next chunk can be filled while this one is looked at.
-        self._ring.grow(min(2 * num_fitting * frame_bytes, self._memory.num_bytes))
+        num_fitting = min(num_frames, max(1, self._memory.slots.chunk_bytes // frame_bytes))
         # Only the parent frees memory: its GiveBack is waited for, and a Cancel raises from here.
-        while (offset := self._ring.take(num_fitting * frame_bytes)) is None:
+        while (slot := self._free.take(num_fitting * frame_bytes)) is None:
             self._heed(self._connection.recv())
-        self._unsent_offset = offset
-        return self._memory.frames(offset, num_fitting, height, width)
+        self._unsent = slot
+        return self._memory.frames(slot, num_fitting, height, width)
 
     def progress(self) -> None:
         """Tells the parent that work goes on, and hears whether it should."""
@@ -303,11 +199,11 @@ class _Worker(ChunkMemory):
         try:
             for event in decode_events(job, self):
                 if isinstance(event, FrameChunk):
-                    offset, self._unsent_offset = self._unsent_offset, None
-                    assert offset is not None
+                    slot, self._unsent = self._unsent, None
+                    assert slot is not None
                     num_frames, height, width, _ = event.frames.shape
                     shape = num_frames, height, width
-                    self._connection.send(ChunkReady(event.first, offset, shape))
+                    self._connection.send(ChunkReady(event.first, slot, shape))
                 else:
                     self._connection.send(event)
         except VideoError as error:
@@ -325,7 +221,7 @@ class _Worker(ChunkMemory):
 
     def _heed(self, message: ToWorker) -> None:
         if isinstance(message, GiveBack):
-            self._ring.give_back()
+            self._free.give_back(message.slot)
         elif isinstance(message, Cancel) and message.number == self._number:
             # A message with another number came too late: that video has ended.
             raise Cancelled

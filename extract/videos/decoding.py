@@ -185,7 +185,7 @@ class DecodedVideo:
         return self._open().frame_step
 
     def chunks(self) -> Iterator[FrameChunk]:
-        """The timeline's frames, once, in order. A chunk is valid until the next one is asked for.
+        """The timeline's frames, once, in order.
 
         Raises ``VideoError`` when the video is damaged or its decoder crashes or hangs, and at the
         end ``FrameCountChanged`` when these were not the frames of its timeline.
@@ -242,7 +242,7 @@ def expected_frames(video: DecodedVideo) -> int:
 
 
 def confirmed_frames(video: DecodedVideo) -> Iterator[Frames]:
-    """The timeline's frames in order; each array is valid until the next one is asked for.
+    """The timeline's frames in order.
 
     Raises ``FrameCountChanged`` at the end when there were not as many frames as expected, and
     whatever :meth:`DecodedVideo.chunks` raises.

@@ -15,8 +15,9 @@ from pathlib import Path
 from extract.videos import decode_pool
 from extract.videos.decoding import DecodeJob
 from extract.videos.decode_pool import DecodePool
+from extract.videos.frame_memory import Slots
 
-decode_pool.MEMORY_BYTES = 8 * 128 * 96 * 3
+decode_pool.SLOTS = Slots(num_chunks=4, chunk_bytes=2 * 128 * 96 * 3)
 
 if __name__ == "__main__":
     with DecodePool(2, timeout_s=float(sys.argv[3])) as pool:

@@ -1,11 +1,7 @@
 """A decoding process fills bounded memory that is shared with its parent."""
 
-import os
-import random
 import re
 import time
-from collections import deque
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +11,8 @@ from video_files import numbered_frame, numbered_frames, numbered_video, read_nu
 
 from extract.videos import decode_pool
 from extract.videos.decode_pool import RemoteVideo, WorkerLostError, WorkerProcess
-from extract.videos.decode_worker import ByteRing, FrameMemory
 from extract.videos.decoding import DecodeJob, FrameChunk
+from extract.videos.frame_memory import Slots
 from extract.videos.part import VideoError
 
 FRAME_BYTES = 96 * 128 * 3
@@ -24,7 +20,8 @@ FRAME_BYTES = 96 * 128 * 3
 
 @pytest.fixture
 def small_memory(monkeypatch):
-    monkeypatch.setattr(decode_pool, "MEMORY_BYTES", 10 * FRAME_BYTES)
+    slots = Slots(10, chunk_bytes=4 * FRAME_BYTES, num_huge=2, huge_bytes=10 * FRAME_BYTES)
+    monkeypatch.setattr(decode_pool, "SLOTS", slots)
 
 
 @pytest.fixture
@@ -43,9 +40,9 @@ def test_decodes_ahead_only_as_far_as_memory_lasts(worker, tmp_path):
     events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=4))
     next(events)
     time.sleep(0.5)
-    assert not worker.is_free  # it waits: 60 frames do not fit into the memory of 10
-    num_waiting = sum(1 for message in worker._inbox if hasattr(message, "offset"))
-    assert num_waiting == 2
+    assert not worker.is_free  # it waits: 60 frames do not fit into 10 slots for 4
+    num_waiting = sum(1 for message in worker._inbox if hasattr(message, "slot"))
+    assert num_waiting == 10
     seen = [
         number for event in events if isinstance(event, FrameChunk) for number in numbers(event)
     ]
@@ -62,11 +59,29 @@ def test_frames_that_are_looked_at_do_not_change(worker, tmp_path):
         assert numbers(event) == list(range(first, first + 4))
 
 
-def test_chunks_of_huge_frames_are_smaller(worker, tmp_path):
-    path = write_video(tmp_path / "v.mp4", [numbered_frame(n, 256, 192) for n in range(6)])
+def test_frames_do_not_change_however_many_are_held(worker, tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 60)
+    for _ in range(2):  # all slots are free again for the second time
+        events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=2))
+        held = [event for event in events if isinstance(event, FrameChunk)]
+        assert len(held) == 30
+        assert [number for event in held for number in numbers(event)] == list(range(60))
+
+
+def test_a_part_of_a_frame_holds_its_chunk(worker, tmp_path):
+    path = numbered_video(tmp_path / "v.mp4", 60)
+    events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=2))
+    held = [event.frames[1, :, 8:] for event in events if isinstance(event, FrameChunk)]
+    copies = [frame.copy() for frame in held]
+    list(RemoteVideo(worker, DecodeJob("video", path, chunk_frames=3)))
+    assert all(np.array_equal(*pair) for pair in zip(held, copies, strict=True))
+
+
+def test_frames_larger_than_a_chunk_come_one_by_one(worker, tmp_path):
+    path = write_video(tmp_path / "v.mp4", [numbered_frame(n, 384, 288) for n in range(6)])
     events = RemoteVideo(worker, DecodeJob("video", path, chunk_frames=64))
-    sizes = [len(event.frames) for event in events if isinstance(event, FrameChunk)]
-    assert sizes == [1] * 6
+    held = [event for event in events if isinstance(event, FrameChunk)]
+    assert [numbers(event) for event in held] == [[number] for number in range(6)]
 
 
 def test_a_frame_that_does_not_fit_is_an_error_and_not_a_crash(worker, tmp_path):
@@ -142,80 +157,3 @@ def test_memory_does_not_grow_with_the_length_of_a_video(worker, tmp_path):
             megabytes.append(own_megabytes(worker))
     assert seen == 30 * list(range(100))
     assert megabytes[-1] < megabytes[50] + 10
-
-
-def test_runs_never_overlap_and_stay_inside():
-    rng = random.Random(0)
-    ring, out = ByteRing(100, max_runs=8), deque()
-    num_taken = 0
-    for _ in range(2000):
-        size = rng.randint(1, 60)
-        begin = ring.take(size)
-        if begin is None:
-            ring.give_back()
-            out.popleft()
-            continue
-        num_taken += 1
-        assert 0 <= begin <= 100 - size
-        assert all(begin + size <= other or end <= begin for other, end in out)
-        out.append((begin, begin + size))
-    assert num_taken > 500
-
-
-def test_two_halves_fit_beside_each_other_again_and_again():
-    ring = ByteRing(100, max_runs=8)
-    assert (ring.take(50), ring.take(50), ring.take(1)) == (0, 50, None)
-    ring.give_back()
-    assert ring.take(50) == 0
-    ring.give_back()
-    assert ring.take(50) == 50
-
-
-def test_bounds_the_number_of_runs():
-    ring = ByteRing(100, max_runs=2)
-    assert (ring.take(1), ring.take(1), ring.take(1)) == (0, 1, None)
-
-
-def test_the_newest_run_can_be_dropped():
-    ring = ByteRing(100, max_runs=8)
-    assert (ring.take(60), ring.take(40), ring.take(1)) == (0, 60, None)
-    ring.drop_newest()
-    assert ring.take(40) == 60
-
-
-def test_refuses_what_can_never_fit():
-    with pytest.raises(ValueError, match="101 bytes do not fit into 100"):
-        ByteRing(100, max_runs=8).take(101)
-
-
-def write_seven(memory):
-    memory.frames(24, 2, 2, 2)[1] = 7
-
-
-def test_another_process_sees_the_same_bytes():
-    memory = FrameMemory.create(48)
-    process = get_context("spawn").Process(target=write_seven, args=(memory,))
-    process.start()
-    memory.seal()
-    process.join()
-    assert process.exitcode == 0
-    seen = memory.frames(0, 4, 2, 2)
-    assert seen.shape == (4, 2, 2, 3)
-    assert [int(frame.max()) for frame in seen] == [0, 0, 0, 7]
-
-
-def test_frames_outlive_the_memory_object():
-    memory = FrameMemory.create(12)
-    frames = memory.frames(0, 1, 2, 2)
-    memory.seal()
-    del memory
-    frames[:] = 5
-    assert np.all(frames == 5)
-
-
-def test_nothing_with_a_name_is_made():
-    before = set(os.listdir("/dev/shm"))
-    memory = FrameMemory.create(1 << 20)
-    memory.frames(0, 1, 100, 100)[:] = 1
-    assert set(os.listdir("/dev/shm")) == before
-    memory.seal()
