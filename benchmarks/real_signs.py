@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sign_baselines import SignTask
+from sign_baselines import BY_TIME_WARPING, SignTask
 from sign_distractors import Distractors, JoinedStores, chosen_distractors, scores_among
 from sign_rows import (
     Row,
@@ -41,6 +41,7 @@ from sign_rows import (
     score_lines,
     trained_rows,
     untrained_rows,
+    untrained_scores,
 )
 
 from seds_core.dataset_index import IndexedVideo, read_index, write_index
@@ -217,9 +218,14 @@ def ask(
         rgb = JoinedStores((task.rgb, StoreReader(of_others)))
         pose = JoinedStores((task.pose, StoreReader(pose_store(distractors.stores))))
         task = SignTask(task.train, [*task.test, *others], rgb, pose)
-    untrained = untrained_rows(task, num_asked)
+    scores = untrained_scores(task)
+    untrained = untrained_rows(scores, num_asked)
+    # The other language's words have no takes, so that the sum would only tell the languages apart.
+    takes = None if distractors else scores[BY_TIME_WARPING]
     trained = {
-        recipe: trained_rows(recipe, scores_of(trial, recipe, recipes, distractors), num_asked)
+        recipe: trained_rows(
+            recipe, scores_of(trial, recipe, recipes, distractors), num_asked, takes
+        )
         for recipe in recipes.names
     }
     rows = [*untrained, *(row for of_recipe in trained.values() for row in of_recipe)]

@@ -146,11 +146,13 @@ def linear_probe(task: SignTask) -> Scores:
     return scores
 
 
+BY_TIME_WARPING = "nearest clip, keypoints by time warping"
+
 BASELINES: dict[str, Callable[[SignTask], Scores]] = {
     "chance": chance,
     "text only: how often a sign was learned": text_only,
     "nearest clip, mean RGB features": nearest_by_rgb,
-    "nearest clip, keypoints by time warping": nearest_by_keypoints,
+    BY_TIME_WARPING: nearest_by_keypoints,
     "prototypes, mean RGB features": prototypes,
     "linear probe, mean RGB features": linear_probe,
 }

@@ -30,6 +30,10 @@ MEAN_OF = (STAGE, "pose")
 HANDS_SEEN = {"under a half": (0.0, 0.5), "a half and more": (0.5, 1.01)}
 """Parts of a clip's frames in which the keypoints show a hand."""
 
+WITH_TAKES = "with time warping"
+"""Model and takes: the sum of the standardised similarities of :data:`MEAN_OF` and of time
+warping."""
+
 NEIGHBOURS = tuple(
     name for name, scorer in BASELINES.items() if scorer in (nearest_by_rgb, nearest_by_keypoints)
 )
@@ -48,27 +52,37 @@ class Row:
         return hit_table(self.runs, self.stream, k)
 
 
-def untrained_rows(task: SignTask, num_asked: int | None = None) -> list[Row]:
+def untrained_scores(task: SignTask) -> dict[str, SplitScores]:
+    """What needs no model, by its name."""
+    return {
+        name: SplitScores(task.gallery, {UNTRAINED: scorer(task)})
+        for name, scorer in BASELINES.items()
+    }
+
+
+def untrained_rows(untrained: Mapping[str, SplitScores], num_asked: int | None = None) -> list[Row]:
     """A row for everything that needs no model."""
-    rows = []
-    for name, scorer in BASELINES.items():
-        scores = SplitScores(task.gallery, {UNTRAINED: scorer(task)})
-        rows.append(Row(name, (hits_of_first(scores, num_asked),), UNTRAINED))
-    return rows
+    return [
+        Row(name, (hits_of_first(scores, num_asked),), UNTRAINED)
+        for name, scores in untrained.items()
+    ]
 
 
 def trained_rows(
-    recipe: str, runs: Sequence[SplitScores], num_asked: int | None = None
+    recipe: str,
+    runs: Sequence[SplitScores],
+    num_asked: int | None = None,
+    takes: SplitScores | None = None,
 ) -> list[Row]:
-    """A row for each stream of a recipe's runs, its own stage's first, for the mean of two, and
-    for the seeds' ensemble."""
+    """A row for each stream of a recipe's runs, its own stage's first, for the mean of two, for
+    that beside the untrained scores of ``takes``, and for the seeds' ensemble."""
     runs = [with_mean_of(run, MEAN_OF) for run in runs]
+    if takes is not None:
+        runs = [with_sum_of(run, " and ".join(MEAN_OF), takes) for run in runs]
     kept = tuple(hits_of_first(run, num_asked) for run in runs)
     streams = sorted(kept[0].streams, key=lambda stream: stream != STAGE)
-    rows = [
-        Row(recipe if stream == STAGE else f"{recipe}, {stream} alone", kept, stream)
-        for stream in streams
-    ]
+    names = {STAGE: recipe, WITH_TAKES: f"{recipe}, {WITH_TAKES}"}
+    rows = [Row(names.get(stream, f"{recipe}, {stream} alone"), kept, stream) for stream in streams]
     if len(runs) > 1:
         together = (hits_of_first(ensemble(runs), num_asked),)
         rows.append(Row(f"{recipe}, ensemble of {len(runs)} seeds", together))
@@ -83,16 +97,31 @@ def with_mean_of(run: SplitScores, streams: tuple[str, ...]) -> SplitScores:
     return SplitScores(run.gallery, {**run.scores, " and ".join(streams): mean})
 
 
+def with_sum_of(run: SplitScores, stream: str, takes: SplitScores) -> SplitScores:
+    """Adds the sum of a stream's and of untrained similarities, each less its mean and divided by
+    its spread, which both are taken over all pairs; as it is where the stream is lacking."""
+    if stream not in run.streams:
+        return run
+    check_same_gallery([run, takes])
+    parts = np.asarray(run.scores[stream], np.float64), takes.scores[UNTRAINED]
+    total = np.sum([(part - part.mean()) / part.std() for part in parts], axis=0)
+    return SplitScores(run.gallery, {**run.scores, WITH_TAKES: total})
+
+
 def ensemble(runs: Sequence[SplitScores]) -> SplitScores:
     """Scores of several runs as one: the mean of their similarities, stream by stream."""
-    galleries = {(run.gallery.video_ids, run.gallery.sentences) for run in runs}
-    if len(galleries) > 1:
-        raise UsageError("runs that have scored other videos or sentences make no ensemble")
+    check_same_gallery(runs)
     means = {
         stream: np.mean([run.scores[stream] for run in runs], axis=0, dtype=np.float64)
         for stream in runs[0].streams
     }
     return SplitScores(runs[0].gallery, means)
+
+
+def check_same_gallery(runs: Iterable[SplitScores]) -> None:
+    """Raises ``UsageError`` unless all have scored the same videos and sentences."""
+    if len({(run.gallery.video_ids, run.gallery.sentences) for run in runs}) > 1:
+        raise UsageError("what has scored other videos or sentences cannot be added up")
 
 
 def hits_of_first(scores: SplitScores, num_videos: int | None = None) -> KeptHits:

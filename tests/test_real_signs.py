@@ -129,7 +129,7 @@ def test_an_ensemble_is_the_mean_of_the_similarities():
 
 
 def test_an_ensemble_of_other_galleries_is_refused():
-    with pytest.raises(UsageError, match="no ensemble"):
+    with pytest.raises(UsageError, match="cannot be added up"):
         ensemble([scores_of(RIGHT, RIGHT), scores_of(RIGHT, RIGHT, names="abdc")])
 
 
@@ -151,6 +151,24 @@ def test_the_mean_of_two_streams_is_asked_beside_them():
     rows = {row.name: row for row in trained_rows("ours", [run])}
     assert rows["ours"].hits().recalls()["mean"] == [0]
     assert rows["ours, fusion and pose alone"].hits().recalls()["mean"] == [100]
+
+
+@pytest.mark.parametrize(("of_another", "found"), [(0.4, 100), (0.6, 0)])
+def test_time_warping_is_added_to_the_mean_of_two_streams_in_equal_parts(of_another, found):
+    wrong = SHIFTED + 0.5 * RIGHT
+    run = SplitScores(scores_of(wrong, wrong).gallery, {"fusion": 3 * wrong, "pose": wrong})
+    # Small distances, far below zero: how large they are does not count.
+    takes = SplitScores(run.gallery, {UNTRAINED: 0.001 * (RIGHT + of_another * SHIFTED) - 7})
+    rows = {row.name: row for row in trained_rows("ours", [run], takes=takes)}
+    assert rows["ours, with time warping"].hits().recalls()["mean"] == [found]
+
+
+def test_time_warping_of_other_clips_is_not_added():
+    run = scores_of(SHIFTED, SHIFTED)
+    run = SplitScores(run.gallery, {**run.scores, "pose": SHIFTED})
+    takes = SplitScores(scores_of(RIGHT, RIGHT, names="abdc").gallery, {UNTRAINED: RIGHT})
+    with pytest.raises(UsageError, match="cannot be added up"):
+        trained_rows("ours", [run], takes=takes)
 
 
 def test_clips_are_counted_by_how_many_of_their_frames_show_a_hand():
