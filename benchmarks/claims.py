@@ -184,6 +184,7 @@ NO_BENCHMARKS = {
     "first_class.py": "looks at one store",
     "real_signs.py": "extracts and trains for hours; docs/real-signs.md has its results",
     "sign_rows.py": "is the part of real_signs.py that makes tables",
+    "sign_words.py": "is the part of real_signs.py that renames signs",
     "sign_distractors.py": "is the part of real_signs.py that asks in a larger gallery",
     "sign_search.py": "extracts and trains for hours; docs/real-signs.md has its results",
     "sign_baselines.py": "needs real signs; docs/real-signs.md has its results",

@@ -16,8 +16,10 @@ fold. Otherwise recipes learn from all of the training split, and the test split
 the last epoch counts, whose number is the recipe's. karsl70 has one training take a sign and
 nothing to hold out, so its recipes are those that asl78's folds have chosen.
 
-``--distractors N`` asks asl78's test clips once more among N clips of ``tid``, a dictionary of
-Turkish signs. What is in WORK already is not computed again; tables are printed and kept there.
+``--other-words`` gives every sign a name that the text encoder tells apart from all others, which
+shows what the signs' own names cost. ``--distractors N`` asks asl78's test clips once more among N
+clips of ``tid``, a dictionary of Turkish signs. What is in WORK already is not computed again;
+tables are printed and kept there.
 """
 
 import argparse
@@ -43,6 +45,7 @@ from sign_rows import (
     untrained_rows,
     untrained_scores,
 )
+from sign_words import renamed
 
 from seds_core.dataset_index import IndexedVideo, read_index, write_index
 from seds_core.pipeline_file import read_yaml
@@ -133,6 +136,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     parser.add_argument("--select", action="store_true", help="Ask held-out training sources.")
     parser.add_argument("--folds", type=int, default=2, help="Of --select.")
+    parser.add_argument("--other-words", action="store_true", help="Rename the signs.")
     parser.add_argument("--distractors", type=int, default=0, help="Clips of tid beside asl78's.")
     options = parser.parse_args()
     for name in [*options.tasks, *["tid"] * bool(options.distractors)]:
@@ -144,8 +148,8 @@ def main() -> None:
     recipes = Recipes.read(options.pipelines, options.recipes, options.seeds)
     for name in options.tasks:
         lines = tables_of(name, recipes, options)
-        report = options.work / name / ("dev.md" if options.select else "test.md")
-        report.write_text("\n".join(lines) + "\n")
+        report = "dev.md" if options.select else "words.md" if options.other_words else "test.md"
+        (options.work / name / report).write_text("\n".join(lines) + "\n")
         print("\n".join(lines), flush=True)
 
 
@@ -169,6 +173,9 @@ def tables_of(name: str, recipes: Recipes, options: argparse.Namespace) -> list[
             lines += of_fold
         return [*lines, *fold_lines(folds)]
     trial = Trial(name, index, "test", work / "test", work)
+    if options.other_words:
+        trial = Trial(f"{name}, other words", work / "words.csv", "test", work / "words", work)
+        write_index(trial.index, renamed(read_index(index)))
     lines = ask(trial, recipes)[1]
     if all(video.split == "train" for video in fold_of(read_index(index), 0)):
         lines.append(NOTHING_TO_HOLD_OUT)

@@ -1,5 +1,6 @@
 """The protocol of few takes: what is held out, what rows and ensembles are, what is compared."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from sign_rows import (
     score_lines,
     trained_rows,
 )
+from sign_words import renamed, words_apart
 
 from extract.settings import ExtractSettings
 from reference.small_stores import POSE, RGB, pose_video, rgb_video, write_index, write_store
@@ -106,6 +108,18 @@ PROBE = "linear probe, mean RGB features"
 """It learns, and is no neighbour."""
 SHIFTED = np.roll(np.eye(4), 1, axis=1)
 """Every clip is most similar to another word, by the same margin."""
+
+
+def test_signs_get_names_of_their_own_that_the_encoder_tells_apart():
+    videos = clips()
+    others = renamed(videos)
+    assert [replace(other, text="") for other in others] == [
+        replace(video, text="") for video in videos
+    ]
+    names = dict(zip((v.text for v in videos), (o.text for o in others), strict=True))
+    assert [names[video.text] for video in videos] == [other.text for other in others]
+    assert len(set(names.values())) == len(SOURCES)
+    assert len(set(words_apart(40))) == 40
 
 
 def test_neighbours_and_the_probe_are_baselines():
