@@ -106,7 +106,7 @@ class FreeSlots:
         """All of them."""
         self._slots = slots
         # The one given back last is taken first: it may still be in the processor's cache.
-        self._chunks = list(reversed(range(slots.num_chunks)))
+        self._chunks = list(range(slots.num_chunks))
         self._huge = [slots.num_chunks + number for number in range(slots.num_huge)]
 
     def take(self, num_bytes: int) -> int | None:
