@@ -53,6 +53,7 @@ from seds_core.store.reader import StoreReader
 from train.evaluation.evaluate import evaluate
 from train.evaluation.load_model import EvaluatedModel, LoadedModel
 from train.evaluation.metrics import SplitScores
+from train.evaluation.takes import WITH_TAKES
 
 RECIPES = Path(__file__).with_suffix(".yaml")
 COMPARED_WITH = ("before", "published")
@@ -238,11 +239,12 @@ def ask(
     rows = [*untrained, *(row for of_recipe in trained.values() for row in of_recipe)]
     check_same_queries(rows)
     of_stage = {recipe: of_recipe[0] for recipe, of_recipe in trained.items()}
+    compared = of_stage | {row.name: row for row in rows if row.stream == WITH_TAKES}
     lines = [
         f"## {title}",
         "",
         *score_lines(rows),
-        *difference_lines(of_stage, untrained, COMPARED_WITH),
+        *difference_lines(compared, untrained, COMPARED_WITH),
     ]
     if distractors is None:
         lines += hands_lines([*untrained, *of_stage.values()], task.frames_with_a_hand())

@@ -16,6 +16,7 @@ from train.evaluation.kept_hits import KeptHits, hit_table
 from train.evaluation.metrics import CUT_OFFS, SplitScores
 from train.evaluation.paired import TASKS, HitTable, crossed_bootstrap
 from train.evaluation.ranks import DIRECTIONS
+from train.evaluation.takes import POSE_STREAMS, WITH_TAKES, with_takes
 from train.settings import Stage
 from train.sweep.comparison import SELECTED_BY, differences
 from train.sweep.report import NOTES, difference_rows, markdown_table, with_interval
@@ -24,15 +25,8 @@ STAGE: Stage = "fusion"
 UNTRAINED = "untrained"
 """The only stream of what has no model."""
 
-MEAN_OF = (STAGE, "pose")
-"""Streams that are also asked together, by the mean of their scores."""
-
 HANDS_SEEN = {"under a half": (0.0, 0.5), "a half and more": (0.5, 1.01)}
 """Parts of a clip's frames in which the keypoints show a hand."""
-
-WITH_TAKES = "with time warping"
-"""Model and takes: the sum of the standardised similarities of :data:`MEAN_OF` and of time
-warping."""
 
 NEIGHBOURS = tuple(
     name for name, scorer in BASELINES.items() if scorer in (nearest_by_rgb, nearest_by_keypoints)
@@ -76,9 +70,9 @@ def trained_rows(
 ) -> list[Row]:
     """A row for each stream of a recipe's runs, its own stage's first, for the mean of two, for
     that beside the untrained scores of ``takes``, and for the seeds' ensemble."""
-    runs = [with_mean_of(run, MEAN_OF) for run in runs]
+    runs = [with_mean_of(run, POSE_STREAMS) for run in runs]
     if takes is not None:
-        runs = [with_sum_of(run, " and ".join(MEAN_OF), takes) for run in runs]
+        runs = [with_sum_of(run, takes) for run in runs]
     kept = tuple(hits_of_first(run, num_asked) for run in runs)
     streams = sorted(kept[0].streams, key=lambda stream: stream != STAGE)
     names = {STAGE: recipe, WITH_TAKES: f"{recipe}, {WITH_TAKES}"}
@@ -97,14 +91,10 @@ def with_mean_of(run: SplitScores, streams: tuple[str, ...]) -> SplitScores:
     return SplitScores(run.gallery, {**run.scores, " and ".join(streams): mean})
 
 
-def with_sum_of(run: SplitScores, stream: str, takes: SplitScores) -> SplitScores:
-    """Adds the sum of a stream's and of untrained similarities, each less its mean and divided by
-    its spread, which both are taken over all pairs; as it is where the stream is lacking."""
-    if stream not in run.streams:
-        return run
+def with_sum_of(run: SplitScores, takes: SplitScores) -> SplitScores:
+    """Adds the sum of the model's scores and of untrained ones, as ``seds-eval --takes`` does."""
     check_same_gallery([run, takes])
-    parts = np.asarray(run.scores[stream], np.float64), takes.scores[UNTRAINED]
-    total = np.sum([(part - part.mean()) / part.std() for part in parts], axis=0)
+    total = with_takes(run, takes.scores[UNTRAINED])
     return SplitScores(run.gallery, {**run.scores, WITH_TAKES: total})
 
 

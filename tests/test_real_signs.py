@@ -167,22 +167,21 @@ def test_the_mean_of_two_streams_is_asked_beside_them():
     assert rows["ours, fusion and pose alone"].hits().recalls()["mean"] == [100]
 
 
-@pytest.mark.parametrize(("of_another", "found"), [(0.4, 100), (0.6, 0)])
-def test_time_warping_is_added_to_the_mean_of_two_streams_in_equal_parts(of_another, found):
-    wrong = SHIFTED + 0.5 * RIGHT
-    run = SplitScores(scores_of(wrong, wrong).gallery, {"fusion": 3 * wrong, "pose": wrong})
-    # Small distances, far below zero: how large they are does not count.
-    takes = SplitScores(run.gallery, {UNTRAINED: 0.001 * (RIGHT + of_another * SHIFTED) - 7})
+def test_time_warping_is_added_to_what_the_model_says():
+    run = scores_of(SHIFTED, SHIFTED)
+    takes = SplitScores(run.gallery, {UNTRAINED: 2 * RIGHT + SHIFTED})
     rows = {row.name: row for row in trained_rows("ours", [run], takes=takes)}
-    assert rows["ours, with time warping"].hits().recalls()["mean"] == [found]
+    assert rows["ours"].hits().recalls()["mean"] == [0]
+    assert rows["ours, model and takes"].hits().recalls()["mean"] == [0]
+    surer = SplitScores(run.gallery, {UNTRAINED: RIGHT - 0.5 * SHIFTED})
+    rows = {row.name: row for row in trained_rows("ours", [run], takes=surer)}
+    assert rows["ours, model and takes"].hits().recalls()["mean"] == [100]
 
 
 def test_time_warping_of_other_clips_is_not_added():
-    run = scores_of(SHIFTED, SHIFTED)
-    run = SplitScores(run.gallery, {**run.scores, "pose": SHIFTED})
     takes = SplitScores(scores_of(RIGHT, RIGHT, names="abdc").gallery, {UNTRAINED: RIGHT})
     with pytest.raises(UsageError, match="cannot be added up"):
-        trained_rows("ours", [run], takes=takes)
+        trained_rows("ours", [scores_of(SHIFTED, SHIFTED)], takes=takes)
 
 
 def test_clips_are_counted_by_how_many_of_their_frames_show_a_hand():

@@ -6,6 +6,7 @@ import pytest
 from seds_core.errors import UsageError
 from seds_core.keypoints import LEFT_HAND, RIGHT_HAND
 from train.evaluation.evaluate import evaluate
+from train.evaluation.metrics import SplitScores, build_gallery
 from train.evaluation.report import report
 from train.evaluation.takes import (
     BONE_WEIGHT,
@@ -15,6 +16,7 @@ from train.evaluation.takes import (
     motion_of,
     take_scores,
     warped_distances,
+    with_takes,
 )
 
 
@@ -147,6 +149,34 @@ def test_without_any_take_all_is_tied():
     assert scores.tolist() == [[-1, -1]]
 
 
+RIGHT = np.eye(4)
+WRONG = np.roll(np.eye(4), 1, axis=1)
+
+
+def scores_of(**streams):
+    return SplitScores(build_gallery("test", [*"abcd"], [*"abcd"]), streams)
+
+
+@pytest.mark.parametrize(("of_another", "is_right"), [(0.4, True), (0.6, False)])
+def test_model_and_takes_count_the_same_however_large_their_scores(of_another, is_right):
+    model = WRONG + 0.5 * RIGHT
+    # Small distances, far below zero.
+    takes = 0.001 * (RIGHT + of_another * WRONG) - 7
+    both = with_takes(scores_of(fusion=3 * model, pose=model), takes)
+    assert (both.argmax(axis=1) == np.arange(4)).all() == is_right
+
+
+def test_rgb_alone_is_not_added_to_the_takes():
+    with_rgb = scores_of(fusion=RIGHT, pose=3 * RIGHT, rgb=9 * WRONG)
+    both = with_takes(with_rgb, WRONG)
+    np.testing.assert_allclose(both, with_takes(scores_of(pose=RIGHT), WRONG))
+
+
+def test_takes_that_are_all_as_near_change_no_ranking():
+    both = with_takes(scores_of(fusion=RIGHT, pose=RIGHT), np.full((4, 4), -1.0))
+    assert (both.argmax(axis=1) == np.arange(4)).all()
+
+
 def test_an_evaluation_stands_beside_what_the_takes_say(make_run, capsys):
     run = make_run("run", stage="fusion")
     (plain,) = evaluate([run], split="dev", device="cpu")
@@ -155,11 +185,13 @@ def test_an_evaluation_stands_beside_what_the_takes_say(make_run, capsys):
     assert "takes" in capsys.readouterr().out
     (model,) = models
     scores = model.scores
-    assert scores.streams == ("fusion", "pose", "rgb", "takes")
+    assert scores.streams == ("fusion", "pose", "rgb", "takes", "model and takes")
     fusion, takes = scores.scores["fusion"], scores.scores["takes"]
     np.testing.assert_allclose(fusion, plain.scores.scores["fusion"], atol=1e-6)
     assert takes.shape == fusion.shape
     assert np.isfinite(takes).all()
+    both = scores.scores["model and takes"]
+    np.testing.assert_allclose(both, with_takes(plain.scores, takes), rtol=1e-4)
 
 
 def test_takes_of_the_split_that_is_asked_would_find_themselves(make_run):
