@@ -114,7 +114,7 @@ class FreeSlots:
 
         Raises ``ValueError`` for more bytes than any slot has.
         """
-        if num_bytes > max(self._slots.huge_bytes, self._slots.chunk_bytes):
+        if num_bytes > self._slots.huge_bytes:
             raise ValueError(f"{num_bytes} bytes do not fit into {self._slots.huge_bytes}")
         free = self._chunks if num_bytes <= self._slots.chunk_bytes else self._huge
         return free.pop() if free else None
