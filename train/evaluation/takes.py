@@ -1,7 +1,7 @@
 """Compares videos with the takes of each sentence that were learned, motion by motion.
 
 No model takes part. Where a sign has a few takes only, this finds as much as a model that had no
-more to learn from, and both together find more than either (docs/real-signs.md).
+more to learn from, and across sources both together find most (docs/real-signs.md).
 
 A motion is told by the frames that show a hand: where the arms are, and in which direction each
 bone of the hands points. Signers rest before and after a sign, for a time that says nothing of it.
