@@ -98,12 +98,12 @@ class Cost:
 def main() -> None:
     """Prints one row for each kind of videos, stream, and number of processors."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--videos", type=int, default=100)
+    parser.add_argument("--videos", type=int, default=100, help="more where they are short")
     parser.add_argument("--frames", type=int, default=120, help="of a video; a sentence of 5 s")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--cores", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--only", default="", help="only kinds of videos whose name begins so")
-    parser.add_argument("--quick", action="store_true", help="30 videos of a kind, 2 turns")
+    parser.add_argument("--quick", action="store_true", help="30 videos, 2 turns")
     options = parser.parse_args()
     if options.quick:
         options.videos, options.turns = 30, 2

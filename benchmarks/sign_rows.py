@@ -69,7 +69,7 @@ def trained_rows(
     takes: SplitScores | None = None,
 ) -> list[Row]:
     """A row for each stream of a recipe's runs, its own stage's first, for the mean of two, for
-    that beside the untrained scores of ``takes``, and for the seeds' ensemble."""
+    model and takes where these are given, and for the seeds' ensemble."""
     runs = [with_mean_of(run, POSE_STREAMS) for run in runs]
     if takes is not None:
         runs = [with_sum_of(run, takes) for run in runs]

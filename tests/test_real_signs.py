@@ -33,6 +33,7 @@ from seds_core.pipeline_file import read_section
 from train.evaluation.kept_hits import KeptHits
 from train.evaluation.metrics import SplitScores, build_gallery
 from train.settings import TrainSettings
+from train.sweep.plan import read_plan
 
 SOURCES = {
     "ball": {"red": 1, "green": 2, "blue": 2},
@@ -120,6 +121,20 @@ def test_signs_get_names_of_their_own_that_the_encoder_tells_apart():
     assert [names[video.text] for video in videos] == [other.text for other in others]
     assert len(set(names.values())) == len(SOURCES)
     assert len(set(words_apart(40))) == 40
+
+
+def test_drawn_signers_are_learned_with_the_settings_of_few_takes(tmp_path):
+    recipes = read_plan(RECIPES.with_name("drawn_signers.yaml"), tmp_path).recipes
+    drawn, real = recipes["few-takes"], read_section(RECIPES, "few-takes", "train", TrainSettings)
+    assert drawn.keypoints.body == real.keypoints.body
+    assert drawn.augmentation.mirror == real.augmentation.mirror
+    assert recipes["few-takes-right-handed"].augmentation.mirror == 0
+    assert drawn.pose_encoder == recipes["few-takes-right-handed"].pose_encoder == real.pose_encoder
+    assert drawn.cgaf == real.cgaf
+    assert drawn.targets == real.targets
+    changed = {"keypoints", "augmentation", "pose_encoder", "cgaf", "targets", "optimisation"}
+    rest = {"exclude": changed}
+    assert drawn.model_dump(**rest) == recipes["before"].model_dump(**rest)
 
 
 def test_neighbours_and_the_probe_are_baselines():

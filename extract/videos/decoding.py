@@ -185,7 +185,7 @@ class DecodedVideo:
         return self._open().frame_step
 
     def chunks(self) -> Iterator[FrameChunk]:
-        """The timeline's frames, once, in order.
+        """The timeline's frames, once, in order. They do not change while anything refers to them.
 
         Raises ``VideoError`` when the video is damaged or its decoder crashes or hangs, and at the
         end ``FrameCountChanged`` when these were not the frames of its timeline.

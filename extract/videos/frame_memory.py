@@ -34,7 +34,8 @@ class Slots:
     chunk_bytes: int = 8 << 20
     num_huge: int = 2
     huge_bytes: int = 256 << 20
-    """Of a slot for a single frame that is larger than a chunk; a frame of any size fits in."""
+    """Of a slot for a single frame that is larger than a chunk; the largest of the usual settings
+    fits in."""
 
     @property
     def num_bytes(self) -> int:
