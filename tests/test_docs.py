@@ -32,9 +32,9 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
     demo = folder / "demo"
     (demo / "corpus").mkdir(parents=True)
-    sentences = ["my mother writes a letter", "I read a letter", "my mother sees a school"]
+    sentences = ["tomorrow you will buy a flower", "I read a letter", "my mother sees a school"]
     videos = {
-        f"signer{signer:03}_sentence{n:04}_take0": 20 + n for signer in (0, 4) for n in (28, 22, 33)
+        f"signer{signer:03}_sentence{n:04}_take0": 20 + n for signer in (0, 4) for n in (0, 22, 33)
     }
     lines = ["video_id,split,text,signer,path"]
     lines += [
@@ -72,5 +72,5 @@ def test_commands_and_code_run_in_the_order_of_the_page(demo, monkeypatch, capsy
     names = {}
     for code in blocks("python"):
         exec(code, names)
-    assert "signer004_sentence0028_take0" in capsys.readouterr().out
+    assert "signer004_sentence0000_take0" in capsys.readouterr().out
     assert set(names["table"]["signer"]) == {"signer4"}
