@@ -31,16 +31,19 @@ TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 @dataclass
 class Memory:
-    """Proportional set size of a command's processes, in MB, sampled while it runs."""
+    """What a command's processes occupy, in MB, sampled while it runs."""
 
     driver: list[float] = field(default_factory=list)
+    """Its resident set. What it shares counts whole: by shares it would seem to grow when the
+    workers end."""
     together: list[float] = field(default_factory=list)
+    """Of all processes; pages that they share count once."""
 
     def watch(self, driver: int, is_over: threading.Event) -> None:
         """Samples twice a second until the run is over."""
         while not is_over.wait(0.5):
-            self.driver.append(megabytes([driver]))
-            self.together.append(megabytes(with_descendants(driver)))
+            self.driver.append(megabytes([driver], "Rss"))
+            self.together.append(megabytes(with_descendants(driver), "Pss"))
 
 
 def with_descendants(pid: int) -> list[int]:
@@ -55,15 +58,15 @@ def with_descendants(pid: int) -> list[int]:
     return found
 
 
-def megabytes(processes: list[int]) -> float:
-    """What they occupy, pages that they share counted once."""
+def megabytes(processes: list[int], size: str) -> float:
+    """The sum of a size that Linux tells of each: ``Rss``, or ``Pss`` for its share of pages."""
     total = 0
     for pid in processes:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith(f"{size}:"))
     return total / 1024
 
 
