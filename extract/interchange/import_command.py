@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def run_import(
                 task = progress.add_task("videos", total=len(plan.todo), rates="")
                 report = ImportReport(progress, task, plan.num_there, as_json=as_json)
                 report.listeners = (watching.log, watching.state)
-                watching.state.begin(len(plan.todo), "", lambda _: None)
+                watching.state.begin(len(plan.todo), "", partial(setattr, writer, "state"))
                 for item in plan.todo:
                     report.started(item.video_id)
                     # There is one result for every item of the plan, in its order.

@@ -223,10 +223,17 @@ class BucketPlace:
 
     def remove(self, names: Iterable[str]) -> None:
         """Removes files, as far as they are there."""
-        if gone := list(names):
-            self._ask(gone[0], lambda: obstore.delete(self._store, gone))
+        gone = list(names)
+        for name in gone:
+            self._known.pop(name, None)
+        try:
+            if gone:
+                self._ask(gone[0], lambda: obstore.delete(self._store, gone))
+        except FileNotFoundError:
+            # Microsoft's and Google's servers refuse what is not there, and may leave the others.
             for name in gone:
-                self._known.pop(name, None)
+                with suppress(FileNotFoundError):
+                    self._ask(name, partial(obstore.delete, self._store, name))
 
     def names(self, prefix: str = "") -> Iterator[tuple[str, Seen]]:
         """All files whose names begin in this way, in order."""
@@ -273,14 +280,18 @@ class BucketPlace:
             raise ChangedError(where) from None
         except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
             told = str(error)
-            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in told:
+            if isinstance(error, FileNotFoundError) and not _is_bucket_missing(told):
                 raise FileNotFoundError(where) from None
             raise _explained(where, error, told) from error
 
 
+def _is_bucket_missing(told: str) -> bool:
+    return "NoSuchBucket" in told or "ContainerNotFound" in told
+
+
 def _explained(where: str, error: Exception, told: str) -> UnavailableError:
     bucket = "/".join(where.split("/")[:3])
-    if "NoSuchBucket" in told or "ContainerNotFound" in told:
+    if _is_bucket_missing(told):
         return UnavailableError(f"there is no bucket {bucket}: make it, or correct its name")
     if isinstance(error, exceptions.NotSupportedError | NotImplementedError) or " 501 " in told:
         return UnavailableError(
@@ -413,5 +424,8 @@ def _seen(meta: Mapping[str, Any]) -> Seen:
 
 
 def _version(meta: Mapping[str, Any]) -> str:
-    # No e_tag has a space in it.
-    return f"{meta['e_tag'] or ''} {meta['version'] or ''}".strip()
+    # Microsoft's servers leave the quotes of an e_tag out of listings; none has a space in it.
+    e_tag = meta["e_tag"] or ""
+    if e_tag and '"' not in e_tag:
+        e_tag = f'"{e_tag}"'
+    return f"{e_tag} {meta['version'] or ''}".strip()

@@ -143,7 +143,7 @@ class OsLocks:
     def acquire(self) -> bool:
         """Enters unless another writer is inside; makes the folder where it was removed."""
         while True:
-            self._root.mkdir(parents=True, exist_ok=True)
+            _make_folder(self._root)
             # A lock on a deleted file counts for nothing: filelock then opens the path again, which
             # fails where the folder is gone as well.
             try:
@@ -151,7 +151,7 @@ class OsLocks:
                 return True
             except Timeout:
                 return False
-            except FileNotFoundError:
+            except _FOLDER_IS_GONE:
                 continue
 
     def release(self) -> None:
@@ -299,10 +299,23 @@ def liveness_of(place: Place, writer: str, heart: Heart) -> Liveness:
 def _tried_locks(root: Path) -> str | None:
     """Like :func:`missing_locks`, of a folder that it makes."""
     while True:
-        root.mkdir(parents=True, exist_ok=True)
-        # The last writer that leaves may remove the folder under the trial.
-        with suppress(FileNotFoundError):
+        _make_folder(root)
+        # The last writer that leaves may remove the folder under the trial, whose lock then counts
+        # for nothing. Nobody else asks for that lock.
+        with suppress(*_FOLDER_IS_GONE, Timeout):
             return missing_locks(root)
+
+
+_FOLDER_IS_GONE = (FileNotFoundError, FileExistsError)
+"""The latter by ``mkdir(exist_ok=True)``, which filelock uses too, where the folder is removed
+before it is looked at."""
+
+
+def _make_folder(path: Path) -> None:
+    with suppress(FileExistsError):
+        path.mkdir(parents=True)
+    if path.is_file():  # which would be tried for ever
+        raise NotADirectoryError(errno.ENOTDIR, "a file where a folder has to be", str(path))
 
 
 def _go_by_heartbeats(place: Place, reason: str) -> None:

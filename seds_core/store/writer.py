@@ -226,12 +226,16 @@ class BulkWriter:
         other settings or weights.
         """
         self._pack_rows = pack_rows
+        self.state = WriterState.of_this_process()
+        """What this process is at, as others will see it; the import assigns it."""
         # What waits for the next pack.
         self._finished: list[FinishedVideo] = []
         self._failed: list[FailedVideo] = []
         _refuse_what_is_no_store(location)
         with ExitStack() as opening:
-            staging = opening.enter_context(Staging(location, alone=True))
+            staging = opening.enter_context(
+                Staging(location, lambda: self.state.to_json(), alone=True)
+            )
             self._store = PackedStore(location, provenance)
             pack_staged(self._store, staging.records)
             self.videos = self._store.videos

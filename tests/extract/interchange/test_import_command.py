@@ -26,9 +26,11 @@ from published_folders import (
 )
 from shared_data import REPOSITORY, shared_path
 
+from extract.inspection.status import look_at
 from extract.interchange.import_command import (
     MAX_AHEAD,
     READERS,
+    ImportReport,
     ReadVideo,
     has_changed,
     open_format,
@@ -74,6 +76,26 @@ def test_all_videos_are_imported_with_what_is_known_of_them(run, source, tmp_pat
     assert (entry.size_bytes, entry.mtime_ns) == (path.stat().st_size, path.stat().st_mtime_ns)
     assert (entry.num_frames, entry.num_rows, entry.duration) == (6, 6, 6 / 25)
     assert (entry.width, entry.height) == (256, 256)
+
+
+def test_it_is_seen_from_outside_while_it_runs(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("seds_core.store.liveness.HEARTBEAT_SECONDS", 0.05)
+    states = []
+
+    def look_once(report, video, imported=ImportReport.imported):
+        imported(report, video)
+        deadline = time.monotonic() + 30
+        while not states:
+            [seen] = look_at(tmp_path / "pose.zarr").writers
+            if seen.state.num_finished:
+                states.append(seen.state)
+            assert time.monotonic() < deadline
+
+    monkeypatch.setattr(ImportReport, "imported", look_once)
+    run()
+    assert [(state.num_wanted, state.num_finished, state.pid) for state in states] == [
+        (4, 1, os.getpid())
+    ]
 
 
 def test_a_repeated_import_reads_only_what_has_changed(run, source, tmp_path):

@@ -193,6 +193,48 @@ def test_errors_say_what_to_do(bucket, monkeypatch):
         StoreReader(f"{bucket}/pose.zarr")
 
 
+def test_what_is_not_there_keeps_nothing_from_being_removed(place, monkeypatch):
+    """Microsoft's and Google's servers refuse to remove it, and leave what comes after."""
+    delete = obstore.delete
+
+    def delete_in_order(store, paths):
+        for path in [paths] if isinstance(paths, str) else paths:
+            obstore.head(store, path)  # raises
+            delete(store, path)
+
+    monkeypatch.setattr(obstore, "delete", delete_in_order)
+    place.write("a", b"1")
+    place.write("b", b"2")
+    place.remove(["a", "never/there", "b"])
+    assert list(place.names()) == []
+
+
+def test_listings_without_quotes_tell_the_same_version(place, monkeypatch):
+    """As Microsoft's servers send them."""
+    listed = obstore.list
+
+    def list_without_quotes(*arguments, **options):
+        for part in listed(*arguments, **options):
+            yield [entry | {"e_tag": entry["e_tag"].strip('"')} for entry in part]
+
+    monkeypatch.setattr(obstore, "list", list_without_quotes)
+    seen = place.write("a", b"1")
+    assert place.look_at(["a"]) == {"a": seen}
+    place.write("a", b"2", only_if=place.look_at(["a"])["a"])
+    assert place.read("a") == b"2"
+
+
+def test_a_missing_bucket_is_told_from_a_missing_file(place, monkeypatch):
+    for code in ("NoSuchBucket", "ContainerNotFound"):
+
+        def refuse(*_, code=code, **__):
+            raise FileNotFoundError(f"404 <Code>{code}</Code>")
+
+        monkeypatch.setattr(obstore, "get", refuse)
+        with pytest.raises(UnavailableError, match=r"there is no bucket s3://bucket-\w+: make it"):
+            place.read("a")
+
+
 def test_without_the_extra_one_sentence_says_which(monkeypatch):
     monkeypatch.delitem(sys.modules, "seds_core.store.bucket")
     monkeypatch.setitem(sys.modules, "obstore", None)

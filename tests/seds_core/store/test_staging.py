@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import threading
+import traceback
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from finished_videos import RGB, finished, problems_of
 
 from reference.stores_made_before import made_before
@@ -259,13 +262,42 @@ def test_no_two_processes_are_inside_while_others_remove_the_folder(path):
         if child := os.fork():
             children.append(child)
             continue
-        for _ in range(50):
-            with Staging(path) as staging, staging.lock():
-                count.write_text(str(int(count.read_text()) + 1))
+        try:
+            for _ in range(50):
+                with Staging(path) as staging, staging.lock():
+                    count.write_text(str(int(count.read_text()) + 1))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
         os._exit(0)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
     assert count.read_text() == "150"
     assert not path.with_name("s.zarr.staging").exists()
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+@pytest.mark.parametrize("error", [FileNotFoundError, FileExistsError, Timeout])
+def test_a_folder_that_is_removed_under_a_lock_is_made_again(path, monkeypatch, attempt, error):
+    """The trial of locks, and the lock."""
+    acquire, attempts = FileLock.acquire, []
+
+    def acquire_once_too_late(lock, **options):
+        attempts.append(lock)
+        if len(attempts) == attempt + 1:
+            shutil.rmtree(path.with_name("s.zarr.staging"))
+            raise error("s.zarr.staging")
+        return acquire(lock, **options)
+
+    monkeypatch.setattr(FileLock, "acquire", acquire_once_too_late)
+    with Staging(path):
+        assert len(attempts) > attempt + 1
+        assert path.with_name("s.zarr.staging").is_dir()
+
+
+def test_a_file_where_the_folder_has_to_be_is_named(path):
+    path.with_name("s.zarr.staging").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"s\.zarr\.staging"):
+        Staging(path)
 
 
 def test_two_processes_are_never_in_a_store_at_once(path):
