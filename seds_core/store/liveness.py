@@ -298,12 +298,17 @@ def liveness_of(place: Place, writer: str, heart: Heart) -> Liveness:
 
 def _tried_locks(root: Path) -> str | None:
     """Like :func:`missing_locks`, of a folder that it makes."""
-    while True:
+    for _ in range(_TRIALS):
         _make_folder(root)
         # The last writer that leaves may remove the folder under the trial, whose lock then counts
-        # for nothing. Nobody else asks for that lock.
+        # for nothing.
         with suppress(*_FOLDER_IS_GONE, Timeout):
             return missing_locks(root)
+    return "a lock for which nobody else asks cannot be had"
+
+
+_TRIALS = 100
+"""Far more than writers that leave can spoil."""
 
 
 _FOLDER_IS_GONE = (FileNotFoundError, FileExistsError)

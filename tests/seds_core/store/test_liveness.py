@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 from finished_videos import RGB, finished
 
 from seds_core.errors import UsageError
@@ -116,18 +117,25 @@ def test_no_two_processes_are_inside_without_locks(path, heartbeats):
     assert count.read_text() == "60"
 
 
-def test_without_locks_it_is_said_once(path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOLCK, "No locks available"), "No locks available"),
+        (Timeout("trial"), "cannot be had"),
+    ],
+)
+def test_without_locks_it_is_said_once(path, capsys, monkeypatch, error, reason):
     class NoLocks:
         def __init__(self, lock_file, **_):
             self.lock_file = lock_file
 
         def acquire(self, **_):
-            raise OSError(errno.ENOLCK, "No locks available")
+            raise error
 
     monkeypatch.setattr(liveness, "FileLock", NoLocks)
     with StoreWriter(path, RGB) as first, StoreWriter(path, RGB) as second:
         told = capsys.readouterr().err.replace("\n", " ")
-        assert "No locks available" in told
+        assert reason in told
         assert told.count("heartbeats") == 1
         first.want(["a", "b"])
         second.want(["a", "b"])
