@@ -46,6 +46,13 @@ _LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "localflock", "n
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 """How a file system says that it has no locks."""
 
+_TRIALS = 100
+"""Of locks: far more than writers that leave can spoil."""
+
+_FOLDER_IS_GONE = (FileNotFoundError, FileExistsError)
+"""The latter by ``mkdir(exist_ok=True)``, which filelock uses too, where the folder is removed
+before it is looked at."""
+
 
 def heartbeat_name(writer: str) -> str:
     """A writer's heartbeat."""
@@ -305,15 +312,6 @@ def _tried_locks(root: Path) -> str | None:
         with suppress(*_FOLDER_IS_GONE, Timeout):
             return missing_locks(root)
     return "a lock for which nobody else asks cannot be had"
-
-
-_TRIALS = 100
-"""Far more than writers that leave can spoil."""
-
-
-_FOLDER_IS_GONE = (FileNotFoundError, FileExistsError)
-"""The latter by ``mkdir(exist_ok=True)``, which filelock uses too, where the folder is removed
-before it is looked at."""
 
 
 def _make_folder(path: Path) -> None:
